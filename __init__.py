@@ -1,0 +1,1 @@
+"""Clinical records encoded once, fused many times."""

@@ -1,0 +1,88 @@
+"""What a cache is made of, as plain values: columns, modalities, tasks."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from .errors import InputError
+
+ModalityKind = Literal["embedding", "timeseries", "features"]
+"""``embedding``: rows of a frozen encoder; ``timeseries``: bins of timed values; ``features``: one row of numbers."""
+
+ColumnRole = Literal["value", "onehot", "mask"]
+"""``value``: a quantity; ``onehot``: one category of a variable; ``mask``: 1 where the variable was observed."""
+
+TaskKind = Literal["binary", "multilabel", "multiclass"]
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a modality's ``values``.
+
+    ``variable`` ties the value, one-hot and mask columns of one clinical variable together.
+    """
+
+    name: str
+    unit: str = ""
+    variable: str = ""
+    role: ColumnRole = "value"
+
+
+@dataclass(frozen=True)
+class ModalitySpec:
+    """What the rows of a modality are and how they were made; stored as attributes of its group."""
+
+    name: str
+    kind: ModalityKind
+    row_meaning: str
+    recipe: dict[str, Any]
+    columns: tuple[Column, ...] = ()
+    """Empty for embeddings, whose columns have no names."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """Labels of a cohort and what of each modality may be seen when predicting them.
+
+    Attributes
+    ----------
+    y
+        Labels, float32. Of a task with one label set a sample ``[N, C]``, aligned with the cache's samples, NaN outside
+        the cohort: binary C = 1 (0 or 1); multilabel C = number of labels; multiclass C = 1 (index into ``labels``).
+        Of a long task ``[K, C]``, aligned with ``sample`` and ``time``.
+    window_hours
+        Rows with a time outside [0, window_hours] are not inputs of this task. None: no limit.
+    select
+        Which rows of a modality are inputs: ``{"cxr": {"rows": "last", "where": {"view_position": ["AP", "PA"]}}}``
+        keeps the last item whose attribute has one of the values.
+    counts
+        Name and number of samples left after every filter, in order.
+    sample, time
+        Long tasks only (several predictions a sample): index of the sample ``[K]`` and hours since t0 ``[K]``.
+    """
+
+    name: str
+    kind: TaskKind
+    labels: tuple[str, ...]
+    y: npt.NDArray[np.float32]
+    window_hours: float | None = None
+    select: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    counts: tuple[tuple[str, int], ...] = ()
+    sample: npt.NDArray[np.int64] | None = None
+    time: npt.NDArray[np.float32] | None = None
+
+    def __post_init__(self) -> None:
+        if self.kind not in get_args(TaskKind):
+            raise InputError(
+                f"Task {self.name!r} has kind {self.kind!r}; known kinds: {', '.join(get_args(TaskKind))}."
+            )
+        width = len(self.labels) if self.kind == "multilabel" else 1
+        if self.y.ndim != 2 or self.y.shape[1] != width:
+            raise InputError(
+                f"Task {self.name!r} ({self.kind}) needs labels of shape [N, {width}], got {self.y.shape}."
+            )
+        if (self.sample is None) != (self.time is None):
+            raise InputError(f"Long task {self.name!r} needs both `sample` and `time`.")

@@ -1,0 +1,49 @@
+"""Which rows of a modality a task may see: its time window and its choice among items."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from .elements import Task
+from .errors import InputError
+
+if TYPE_CHECKING:
+    from .read import Modality
+
+
+def input_rows(modality: "Modality", task: Task) -> "Modality":
+    """Return a modality reduced to the rows that the task may see; samples left without rows are missing."""
+    keep = in_window(modality.time, task.window_hours)
+    rule = task.select.get(modality.name)
+    if rule and modality.items is not None:
+        keep &= _chosen_rows(modality.items, keep, rule)
+    return replace(modality.keep_rows(keep), items=None)
+
+
+def in_window(time: npt.NDArray[np.float32], window_hours: float | None) -> npt.NDArray[np.bool_]:
+    """Return which rows ``[R]`` have a time in [0, window_hours], or none at all (NaN)."""
+    if window_hours is None:
+        return np.ones(len(time), dtype=bool)
+    return np.isnan(time) | ((time >= 0) & (time <= window_hours))
+
+
+def _chosen_rows(items: pl.DataFrame, visible: npt.NDArray[np.bool_], rule: Mapping[str, Any]) -> npt.NDArray[np.bool_]:
+    """Return which rows ``[R]`` belong to items that the rule chooses among those with a visible first row."""
+    candidates = items.filter(pl.col("rows") > 0)
+    candidates = candidates.filter(pl.Series(visible[candidates["first_row"].to_numpy()], dtype=pl.Boolean))
+    for attribute, values in rule.get("where", {}).items():
+        candidates = candidates.filter(pl.col(attribute).is_in(values))
+    which = rule.get("rows", "all")
+    if which == "last":
+        candidates = candidates.sort("sample", "time", "item_id", nulls_last=False).unique("sample", keep="last")
+    elif which != "all":
+        raise InputError(f"A task selects rows {which!r}; known: all, last.")
+    edges = np.zeros(len(visible) + 1, dtype=np.int64)  # +1 where an item begins, -1 where it ends
+    first = candidates["first_row"].to_numpy()
+    np.add.at(edges, first, 1)
+    np.add.at(edges, first + candidates["rows"].to_numpy(), -1)
+    return np.cumsum(edges[:-1]) > 0

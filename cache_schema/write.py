@@ -1,0 +1,246 @@
+"""Laying out a cache: everything is written beside the final place, then swapped in, the manifest last."""
+
+import shutil
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+import zarr
+
+from .elements import ModalitySpec, Task
+from .errors import InputError
+from .layout import (
+    ATTRIBUTE,
+    ELEMENT_VERSION,
+    EXTRACTION_FILE,
+    MANIFEST_FILE,
+    METADATA_FILE,
+    MODALITIES,
+    QUARANTINE,
+    QUARANTINE_COUNTS,
+    SAMPLES,
+    SCHEMA_VERSION,
+    SPLITS,
+    TASKS,
+    create_array,
+)
+from .manifest import Manifest, Node, describe_tree, flush_folder, write_durably, write_manifest
+from .ragged import offsets_of
+from .recipe import canonical_json
+from .table import write_table
+
+DTYPES = {"embedding": np.float16, "timeseries": np.float32, "features": np.float32}
+
+
+@dataclass(frozen=True)
+class Commit:
+    """What a commit did: paths of the nodes that it wrote, and of those that were already right."""
+
+    written: tuple[str, ...]
+    unchanged: tuple[str, ...]
+
+
+class StagedCache:
+    """A cache under construction in ``<path>.partial``; nothing at ``path`` changes before :meth:`commit`.
+
+    Parameters
+    ----------
+    path
+        Where the cache will be.
+    dataset
+        Name of the data set.
+    versions
+        Versions of the tools that made it.
+
+    Raises
+    ------
+    InputError
+        If something that is not a cache already lies at ``path``.
+    """
+
+    def __init__(self, path: Path, dataset: str, versions: dict[str, str]) -> None:
+        refuse_foreign_folder(path)
+        self.path = path
+        self.staging = path.with_name(path.name + ".partial")
+        self._samples: int | None = None
+        shutil.rmtree(self.staging, ignore_errors=True)
+        self.staging.parent.mkdir(parents=True, exist_ok=True)
+        self.root = zarr.create_group(store=self.staging, zarr_format=3)
+        self.root.attrs[ATTRIBUTE] = {
+            "element": "cache",
+            "schema_version": SCHEMA_VERSION,
+            "dataset": dataset,
+            "versions": versions,
+        }
+        for name in (MODALITIES, TASKS, SPLITS):
+            self.root.create_group(name)
+
+    def add_samples(self, samples: pl.DataFrame) -> Self:
+        """Add the cohort: ``sample_id`` (unique, rising), ``subject_id``, and columns that no model may see."""
+        missing = {"sample_id", "subject_id"} - set(samples.columns)
+        if missing:
+            raise InputError(f"The table of samples has no column {', '.join(sorted(missing))}.")
+        ids = samples["sample_id"]
+        if ids.is_duplicated().any():
+            raise InputError(f"Sample {ids.filter(ids.is_duplicated())[0]!r} occurs twice; sample ids must be unique.")
+        if not ids.is_sorted():
+            raise InputError("Samples must be sorted by sample_id.")
+        write_table(self.root, SAMPLES, samples)
+        self._samples = samples.height
+        return self
+
+    def add_modality(
+        self,
+        spec: ModalitySpec,
+        lengths: npt.NDArray[np.integer[Any]],
+        dim: int,
+        blocks: Iterable[npt.NDArray[Any]],
+        time: npt.NDArray[np.float32],
+        items: pl.DataFrame | None = None,
+    ) -> Self:
+        """Add a modality row by row.
+
+        Parameters
+        ----------
+        lengths
+            Rows of each sample, ``[N]``; 0 where it is missing.
+        dim
+            Number of columns, D.
+        blocks
+            The rows ``[n, D]`` of all samples one after the other, cut anywhere; together ``sum(lengths)`` rows.
+        time
+            Hours since t0 of every row, ``[R]``.
+        items
+            The items the rows came from: item_id, sample, first_row, rows, time, digest, attributes.
+        """
+        self._check_length(spec.name, len(lengths))
+        offsets = offsets_of(lengths)
+        group = self.root.create_group(f"{MODALITIES}/{spec.name}")
+        group.attrs[ATTRIBUTE] = {"element": "modality", "element_version": ELEMENT_VERSION, **_attributes(spec)}
+        values = create_array(group, "values", (int(offsets[-1]), dim), DTYPES[spec.kind])
+        _write_rows(values, blocks, spec.name)
+        create_array(group, "offsets", offsets.shape, np.int64)[:] = offsets
+        create_array(group, "time", time.shape, np.float32)[:] = time
+        if items is not None:
+            write_table(group, "items", items)
+        return self
+
+    def add_task(self, task: Task) -> Self:
+        """Add a task's labels."""
+        if task.sample is None:
+            self._check_length(task.name, len(task.y))
+        group = self.root.create_group(f"{TASKS}/{task.name}")
+        group.attrs[ATTRIBUTE] = {
+            "element": "task",
+            "element_version": ELEMENT_VERSION,
+            "kind": task.kind,
+            "labels": list(task.labels),
+            "window_hours": task.window_hours,
+            "select": {name: dict(rule) for name, rule in task.select.items()},
+            "counts": [list(count) for count in task.counts],
+        }
+        create_array(group, "y", task.y.shape, np.float32)[:] = task.y
+        if task.sample is not None and task.time is not None:
+            create_array(group, "sample", task.sample.shape, np.int64)[:] = task.sample
+            create_array(group, "time", task.time.shape, np.float32)[:] = task.time
+        return self
+
+    def add_split(self, name: str, parts: pl.DataFrame) -> Self:
+        """Add a split that the user or the data set supplies: ``sample_id``, ``part``."""
+        write_table(self.root[SPLITS], name, parts)
+        return self
+
+    def add_quarantine(self, rows: pl.DataFrame, counts: pl.DataFrame) -> Self:
+        """Add the rows and items that were left out, and how many there were for each reason."""
+        write_table(self.root, QUARANTINE, rows)
+        write_table(self.root, QUARANTINE_COUNTS, counts)
+        return self
+
+    def commit(self, keys: dict[str, Any]) -> Commit:
+        """Put the staged cache in its place; killed at any instant it leaves a complete cache or none, never a mixture."""
+        manifest = Manifest(describe_tree(self.staging), keys)
+        if (self.path / MANIFEST_FILE).is_file():
+            return self._swap(manifest)
+        write_manifest(self.staging, manifest)
+        if self.path.exists():
+            shutil.rmtree(self.path)
+        self.staging.rename(self.path)
+        flush_folder(self.path.parent)
+        return Commit(tuple(manifest.nodes), ())
+
+    def _swap(self, new: Manifest) -> Commit:
+        on_disk = describe_tree(self.path)
+        unchanged = tuple(path for path, node in new.nodes.items() if on_disk.get(path) == node)
+        written = tuple(path for path in new.nodes if path not in unchanged)
+        (self.path / MANIFEST_FILE).unlink()
+        flush_folder(self.path)
+        for path in sorted(on_disk.keys() - new.nodes.keys()):
+            shutil.rmtree(self.path / path, ignore_errors=True)
+        for path in sorted(written):
+            _move_node(self.staging / path, self.path / path, new.nodes[path])
+        write_manifest(self.path, new)
+        shutil.rmtree(self.staging)
+        return Commit(written, unchanged)
+
+    def _check_length(self, name: str, length: int) -> None:
+        if length != self._samples:
+            raise InputError(f"{name!r} describes {length} samples; the cache has {self._samples}.")
+
+
+def _attributes(spec: ModalitySpec) -> dict[str, Any]:
+    canonical_json(spec.recipe)
+    return {
+        "kind": spec.kind,
+        "row_meaning": spec.row_meaning,
+        "recipe": spec.recipe,
+        "columns": [asdict(column) for column in spec.columns],
+    }
+
+
+def _write_rows(array: zarr.Array, blocks: Iterable[npt.NDArray[Any]], name: str) -> None:
+    """Write consecutive blocks of rows so that every chunk is written once and whole."""
+    chunk = array.chunks[0]
+    pending: list[npt.NDArray[Any]] = []
+    written = 0
+    for block in blocks:
+        pending.append(block)
+        whole = sum(map(len, pending)) // chunk * chunk
+        if whole:
+            rows = np.concatenate(pending)
+            array[written : written + whole] = rows[:whole]
+            pending, written = [rows[whole:]], written + whole
+    if pending and len(rest := np.concatenate(pending)):
+        array[written : written + len(rest)] = rest
+        written += len(rest)
+    if written != array.shape[0]:
+        raise InputError(f"Modality {name!r} announced {array.shape[0]} rows and gave {written}.")
+
+
+def _move_node(source: Path, target: Path, node: Node) -> None:
+    target.mkdir(parents=True, exist_ok=True)
+    if node.kind == "group":
+        (source / METADATA_FILE).replace(target / METADATA_FILE)
+    else:
+        shutil.rmtree(target)
+        source.rename(target)
+    flush_folder(target.parent)
+
+
+def write_extraction_report(path: Path, text: str) -> None:
+    """Write ``extraction.json``: how long it took and on what; outside the checksums because it differs each time."""
+    write_durably(path / EXTRACTION_FILE, text.encode())
+
+
+def refuse_foreign_folder(path: Path) -> None:
+    """Raise :class:`InputError` if ``path`` holds something that is not a cache, which must not be overwritten."""
+    if path.is_file() or (path.is_dir() and any(path.iterdir()) and not _is_ours(path)):
+        raise InputError(f"{path} exists and is not an OmniFuse cache. Name another place with --cache.")
+
+
+def _is_ours(path: Path) -> bool:
+    metadata = path / METADATA_FILE
+    return metadata.is_file() and ATTRIBUTE in metadata.read_text(encoding="utf-8")

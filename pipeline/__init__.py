@@ -1,0 +1,1 @@
+"""Raw clinical records -> feature cache."""

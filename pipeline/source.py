@@ -1,0 +1,127 @@
+"""What a data set must offer to be extracted: samples, labels, tables of timed values, and items to encode."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from ..cache_schema import Column, ModalityKind, Task
+
+STORED_PER_REASON = 1000
+"""At most this many quarantined rows are stored for one source and reason; the counts stay complete."""
+
+
+class UnreadableItem(Exception):  # noqa: N818  (it is an outcome of one item, not an error of the program)
+    """One item (image, text, series) cannot be read; it is quarantined with this reason and the rest goes on."""
+
+
+class Quarantine:
+    """Rows and items that are left out, with the reason; bounded in memory however many there are."""
+
+    def __init__(self) -> None:
+        self._rows: list[tuple[str, str, str, str, str]] = []
+        self._stored: Counter[tuple[str, str, str]] = Counter()
+        self._counts: Counter[tuple[str, str, str]] = Counter()
+
+    def add(self, stage: str, source: str, where: str, value: str, reason: str, count: int = 1) -> None:
+        """Record ``count`` rows or items of one kind; ``where`` and ``value`` show one of them (never patient text)."""
+        kind = (stage, source, reason)
+        self._counts[kind] += count
+        if self._stored[kind] < STORED_PER_REASON:
+            self._stored[kind] += 1
+            self._rows.append((stage, source, where, value, reason))
+
+    def frame(self) -> pl.DataFrame:
+        """Return the stored rows, sorted: stage, source, where, value, reason."""
+        columns = ["stage", "source", "where", "value", "reason"]
+        return pl.DataFrame(self._rows, schema=dict.fromkeys(columns, pl.String), orient="row").sort(columns)
+
+    def counts(self) -> pl.DataFrame:
+        """Return how many there were: stage, source, reason, count."""
+        rows = [(*kind, count) for kind, count in sorted(self._counts.items())]
+        schema = {"stage": pl.String, "source": pl.String, "reason": pl.String, "count": pl.Int64}
+        return pl.DataFrame(rows, schema=schema, orient="row")
+
+    def __len__(self) -> int:
+        return self._counts.total()
+
+
+@dataclass(frozen=True)
+class Block:
+    """Rows of some samples of a table modality.
+
+    Blocks come in any order, each sample in at most one; a sample in none has no rows.
+    ``sample_ids`` ``[n]``, ``lengths`` ``[n]`` int64, ``values`` ``[sum(lengths), D]`` float32, ``time``
+    ``[sum(lengths)]`` float32 hours since t0.
+    """
+
+    sample_ids: npt.NDArray[Any]
+    lengths: npt.NDArray[np.int64]
+    values: npt.NDArray[np.float32]
+    time: npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class TableModality:
+    """A modality computed from tables, always whole: it is keyed by its settings and the files in ``inputs``."""
+
+    name: str
+    kind: ModalityKind
+    columns: tuple[Column, ...]
+    row_meaning: str
+    recipe: dict[str, Any]
+    inputs: tuple[Path, ...]
+    blocks: Callable[[Quarantine], Iterator[Block]]
+
+
+@dataclass(frozen=True)
+class ItemModality:
+    """A modality whose items (images, texts) go through a frozen encoder, each distinct content once.
+
+    ``items`` has the columns sample_id, item_id, path, time (float32 hours since t0, null without) and any attributes.
+    ``read_text`` gives the text to encode and raises :class:`UnreadableItem`.
+    """
+
+    name: str
+    content: Literal["image", "text"]
+    row_meaning: str
+    items: pl.DataFrame
+    recipe: dict[str, Any]
+    read_text: Callable[[Path], str] | None = None
+
+
+@dataclass(frozen=True)
+class Records:
+    """Everything that a data set holds, apart from the events and contents, which are read lazily.
+
+    ``samples`` is sorted by its unique ``sample_id`` and has ``subject_id`` and descriptive columns.
+    """
+
+    samples: pl.DataFrame
+    tasks: tuple[Task, ...]
+    tables: tuple[TableModality, ...] = ()
+    items: tuple[ItemModality, ...] = ()
+    splits: dict[str, pl.DataFrame] = field(default_factory=dict)
+
+
+class DataSet(Protocol):
+    """One data set in one raw folder."""
+
+    name: str
+
+    def inputs(self) -> list[Path]:
+        """Return the tables that decide the result; raises MissingInputError naming what is missing."""
+        ...
+
+    def settings(self) -> dict[str, Any]:
+        """Return everything else that decides the result, as JSON values, a hand-raised version number included."""
+        ...
+
+    def read(self, quarantine: Quarantine) -> Records:
+        """Read cohort, labels and lists of items; memory stays bounded however many events there are."""
+        ...

@@ -1,0 +1,1 @@
+"""One module per data set: where its raw files are and what they hold."""

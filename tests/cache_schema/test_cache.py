@@ -1,0 +1,187 @@
+"""A cache gives back what was put in, refuses what it cannot vouch for, and can be read without OmniFuse."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+import zarr
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from omnifuse.cache_schema import (
+    CacheChangedError,
+    CacheNotFoundError,
+    CorruptCacheError,
+    FeatureCache,
+    InputError,
+    StagedCache,
+    UnknownVersionError,
+)
+from omnifuse.cache_schema.table import column_frame, write_table
+
+from .conftest import EHR_TIME, ehr_values, report_values
+
+
+def test_everything_comes_back_as_it_was_written(cache_path: Path) -> None:
+    cache = FeatureCache.open(cache_path)
+    assert (cache.dataset, cache.modalities, cache.tasks) == ("toy", ("ehr", "rep"), ("mortality",))
+    assert cache.samples.to_dict(as_series=False) == {
+        "sample_id": [10, 20, 30],
+        "subject_id": ["x", "y", "y"],
+        "age": [60.5, None, 41.0],
+    }
+    reports = cache.modality("rep")
+    assert reports.values.dtype == np.float16
+    np.testing.assert_array_equal(reports.values, report_values())
+    assert reports.lengths.tolist() == [2, 0, 3]
+    assert reports.items is not None and reports.items["view_position"].to_list() == ["AP", "PA", None]
+    ehr = cache.modality("ehr")
+    np.testing.assert_array_equal(ehr.values, ehr_values())
+    np.testing.assert_array_equal(ehr.time, EHR_TIME)
+    assert [column.role for column in ehr.columns] == ["value", "mask"]
+    task = cache.task("mortality")
+    np.testing.assert_array_equal(task.y, [[0], [1], [np.nan]])
+    assert task.counts == (("adults", 3), ("48 h", 2))
+    assert cache.splits["published"]["part"].to_list() == ["train", "train", "test"]
+    assert cache.quarantine_counts["count"].to_list() == [7]
+    assert cache.quarantine["reason"].to_list() == ["bad"]
+
+
+def test_a_missing_modality_has_no_rows(cache_path: Path) -> None:
+    cache = FeatureCache.open(cache_path)
+    assert cache.modality("rep")[1].shape == (0, 4)
+    assert cache.modality("ehr").present.tolist() == [True, True, False]
+
+
+def test_task_inputs_keep_the_last_item_inside_the_window(cache_path: Path) -> None:
+    cache = FeatureCache.open(cache_path)
+    reports = cache.task_inputs("mortality")["rep"]
+    np.testing.assert_array_equal(reports[0], report_values()[:2])
+    np.testing.assert_array_equal(reports[2], report_values()[2:4])  # the item at hour 50 is after the window
+
+
+def test_ten_lines_of_plain_zarr_read_the_same_embeddings(cache_path: Path) -> None:
+    root = zarr.open_group(cache_path, mode="r")
+    offsets = root["modalities/rep/offsets"][:]
+    values = root["modalities/rep/values"][:]
+    ids = root["samples/sample_id"][:]
+    mine = {int(sample): values[start:end] for sample, start, end in zip(ids, offsets, offsets[1:], strict=False)}
+    theirs = FeatureCache.open(cache_path).modality("rep")
+    for index, sample in enumerate(ids):
+        np.testing.assert_array_equal(mine[int(sample)], theirs[index])
+
+
+def test_importing_the_cache_does_not_import_torch() -> None:
+    import subprocess
+    import sys
+
+    code = "import sys, omnifuse.cache_schema; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_to_torch_gives_labelled_samples_and_collates(cache_path: Path) -> None:
+    from omnifuse.cache_schema.torch_dataset import collate
+
+    data = FeatureCache.open(cache_path).to_torch("mortality")
+    assert data.index.tolist() == [0, 1]
+    batch = collate([data[0], data[1]])
+    assert batch["rep"].shape == (2, 2, 4)
+    assert batch["rep_mask"].tolist() == [[True, True], [False, False]]
+    assert batch["y"].tolist() == [[0.0], [1.0]]
+
+
+@pytest.mark.parametrize("name", ["modality", "task"])
+def test_an_unknown_name_lists_what_exists(cache_path: Path, name: str) -> None:
+    cache = FeatureCache.open(cache_path)
+    known = {"modality": "ehr, rep", "task": "mortality"}[name]
+    with pytest.raises(InputError, match=f"no {name} 'ct'; it has: {known}"):
+        getattr(cache, name)("ct")
+
+
+def test_no_cache_a_foreign_folder_and_an_incomplete_cache_are_told_apart(cache_path: Path, tmp_path: Path) -> None:
+    with pytest.raises(CacheNotFoundError, match="There is no cache at"):
+        FeatureCache.open(tmp_path / "nothing")
+    (tmp_path / "photos").mkdir()
+    with pytest.raises(CacheNotFoundError, match="is not an OmniFuse cache"):
+        FeatureCache.open(tmp_path / "photos")
+    (cache_path / "manifest.json").unlink()
+    with pytest.raises(CacheNotFoundError, match="is incomplete"):
+        FeatureCache.open(cache_path)
+
+
+def test_an_unknown_version_is_refused(cache_path: Path) -> None:
+    manifest = json.loads((cache_path / "manifest.json").read_text())
+    manifest["schema_version"] = 99
+    (cache_path / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(UnknownVersionError, match=r"version 99; this OmniFuse reads version 0\. Update OmniFuse"):
+        FeatureCache.open(cache_path)
+
+
+def test_an_unknown_element_version_is_refused(cache_path: Path) -> None:
+    metadata = cache_path / "modalities/rep/zarr.json"
+    metadata.write_text(metadata.read_text().replace('"element_version": 0', '"element_version": 7'))
+    with pytest.raises(UnknownVersionError, match="version 7"):
+        FeatureCache.open(cache_path).modality("rep")
+
+
+def test_arrays_that_the_manifest_does_not_list_are_invisible(cache_path: Path) -> None:
+    zarr.open_group(cache_path, mode="r+").create_group("modalities/foreign")
+    assert FeatureCache.open(cache_path).modalities == ("ehr", "rep")
+
+
+def test_a_deleted_chunk_is_an_error_and_not_a_block_of_nan(cache_path: Path) -> None:
+    (cache_path / "modalities/rep/values/c/0/0").unlink()
+    with pytest.raises(CorruptCacheError, match="values/c/0/0 is missing"):
+        FeatureCache.open(cache_path).modality("rep")
+
+
+def test_a_flipped_bit_is_an_error(cache_path: Path) -> None:
+    for array in ("modalities/rep/values/c/0/0", "modalities/ehr/values/c/0/0"):
+        flip(cache_path / array)
+    for name in ("rep", "ehr"):
+        with pytest.raises(CorruptCacheError, match="cannot be read"):
+            FeatureCache.open(cache_path).modality(name)
+
+
+def test_a_cache_that_changed_while_open_says_so(cache_path: Path, staged: Callable[..., StagedCache]) -> None:
+    cache = FeatureCache.open(cache_path)
+    staged(cache_path, report_values() + 1).commit({})
+    with pytest.raises(CacheChangedError, match="Open it again"):
+        cache.modality("rep")
+
+
+def test_values_that_do_not_add_up_are_refused(tmp_path: Path, staged: Callable[..., StagedCache]) -> None:
+    with pytest.raises(InputError, match="'rep' announced 5 rows and gave 4"):
+        staged(tmp_path / "cache", report_values()[:4])
+
+
+@pytest.mark.parametrize(
+    ("ids", "message"), [([2, 1], "sorted by sample_id"), ([1, 1], "Sample 1 occurs twice; sample ids must be unique")]
+)
+def test_samples_are_unique_and_sorted(tmp_path: Path, ids: list[int], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        StagedCache(tmp_path / "cache", "toy", {}).add_samples(pl.DataFrame({"sample_id": ids, "subject_id": ids}))
+
+
+values_of_a_column = st.one_of(
+    st.lists(st.none() | st.text(max_size=5), min_size=1).map(lambda v: pl.Series("c", v, dtype=pl.String)),
+    st.lists(st.none() | st.integers(-(2**40), 2**40), min_size=1).map(lambda v: pl.Series("c", v, dtype=pl.Int64)),
+    st.lists(st.none() | st.floats(width=32), min_size=1).map(lambda v: pl.Series("c", v, dtype=pl.Float32)),
+    st.lists(st.none() | st.booleans(), min_size=1).map(lambda v: pl.Series("c", v, dtype=pl.Boolean)),
+)
+
+
+@given(values_of_a_column)
+@settings(max_examples=40, deadline=None)
+def test_any_column_survives_the_round_trip(column: pl.Series) -> None:
+    group = write_table(zarr.create_group(store=zarr.storage.MemoryStore(), zarr_format=3), "t", column.to_frame())
+    valid = group["c__valid"][:] if "c__valid" in group else None
+    assert column_frame("c", np.asarray(group["c"][:]), valid).equals(column, null_equal=True)
+
+
+def flip(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
