@@ -12,15 +12,18 @@ from .errors import (
     OmniFuseError,
     UnknownVersionError,
 )
-from .layout import SCHEMA_VERSION
+from .info import cache_text, describe_cache
+from .layout import EXTRACTION_FILE, SCHEMA_VERSION
 from .lock import cache_lock
+from .manifest import Manifest, read_manifest, write_durably
 from .ragged import RaggedArray, offsets_of, row_indices
 from .read import FeatureCache, Modality
 from .recipe import Recipe, canonical_json, difference, digest, digest_file
-from .verify import Finding, Verification, damaged_files, verify_cache
-from .write import Commit, StagedCache, write_extraction_report
+from .verify import Finding, Verification, damaged_files, verification_text, verify_cache
+from .write import Commit, StagedCache, refuse_foreign_folder
 
 __all__ = [
+    "EXTRACTION_FILE",
     "SCHEMA_VERSION",
     "CacheChangedError",
     "CacheError",
@@ -33,6 +36,7 @@ __all__ = [
     "FeatureCache",
     "Finding",
     "InputError",
+    "Manifest",
     "MissingInputError",
     "Modality",
     "ModalityKind",
@@ -46,13 +50,18 @@ __all__ = [
     "UnknownVersionError",
     "Verification",
     "cache_lock",
+    "cache_text",
     "canonical_json",
     "damaged_files",
+    "describe_cache",
     "difference",
     "digest",
     "digest_file",
     "offsets_of",
+    "read_manifest",
+    "refuse_foreign_folder",
     "row_indices",
+    "verification_text",
     "verify_cache",
-    "write_extraction_report",
+    "write_durably",
 ]

@@ -145,6 +145,16 @@ class FeatureCache:
         columns = tuple(Column(**column) for column in attributes["columns"])
         return ModalitySpec(name, attributes["kind"], attributes["row_meaning"], attributes["recipe"], columns)
 
+    def offsets(self, name: str) -> npt.NDArray[np.int64]:
+        """Return the offsets ``[N + 1]`` of a modality without reading its rows."""
+        self._require(name, self.modalities, "modality")
+        return self._array(f"{modality_path(name)}/offsets")
+
+    def dim(self, name: str) -> int:
+        """Return the number of columns of a modality without reading its rows."""
+        self._require(name, self.modalities, "modality")
+        return int(self._root[f"{modality_path(name)}/values"].shape[1])
+
     def modality(self, name: str) -> Modality:
         """Read a modality into memory.
 
@@ -158,8 +168,8 @@ class FeatureCache:
         spec = self.modality_spec(name)
         path = modality_path(name)
         items = self._table(f"{path}/items") if f"{path}/items" in self.manifest.nodes else None
-        values, offsets, time = (self._array(f"{path}/{part}") for part in ("values", "offsets", "time"))
-        return Modality(values=values, offsets=offsets, time=time, spec=spec, items=items)
+        values, time = self._array(f"{path}/values"), self._array(f"{path}/time")
+        return Modality(values=values, offsets=self.offsets(name), time=time, spec=spec, items=items)
 
     def task(self, name: str) -> Task:
         """Read a task's labels; an unknown name raises :class:`InputError` that lists the known ones."""
@@ -186,7 +196,7 @@ class FeatureCache:
         return {name: input_rows(self.modality(name), task) for name in modalities or self.modalities}
 
     def to_torch(self, task: str, modalities: Sequence[str] | None = None) -> "TaskDataset":
-        """Return a ``torch.utils.data.Dataset`` of the samples whose label is known; the only method that needs torch."""
+        """Return a ``torch.utils.data.Dataset`` of the samples with a known label; the only method that needs torch."""
         from .torch_dataset import TaskDataset
 
         return TaskDataset.from_cache(self, task, modalities)

@@ -79,3 +79,13 @@ def damaged_files(path: Path) -> tuple[Finding, ...]:
         for name, stored in node.files.items()
         if (problem := size_problem(path / node_path / name, stored))
     )
+
+
+def verification_text(result: Verification) -> str:
+    """Return the result in words, one line for each finding."""
+    scope = f"{result.arrays} arrays, {result.files} files, {result.bytes / 2**20:,.1f} MiB"
+    if result.passed:
+        return f"Every byte is as it was written: {scope}."
+    lines = [f"{len(result.findings)} of {scope} are damaged:"]
+    lines += [f"  {finding.file} {finding.problem}" for finding in result.findings]
+    return "\n".join([*lines, "Run the same `omnifuse extract` again to lay them out anew."])

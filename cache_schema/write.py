@@ -16,7 +16,6 @@ from .errors import InputError
 from .layout import (
     ATTRIBUTE,
     ELEMENT_VERSION,
-    EXTRACTION_FILE,
     MANIFEST_FILE,
     METADATA_FILE,
     MODALITIES,
@@ -28,7 +27,7 @@ from .layout import (
     TASKS,
     create_array,
 )
-from .manifest import Manifest, Node, describe_tree, flush_folder, write_durably, write_manifest
+from .manifest import Manifest, Node, describe_tree, flush_folder, write_manifest
 from .ragged import offsets_of
 from .recipe import canonical_json
 from .table import write_table
@@ -161,7 +160,7 @@ class StagedCache:
         return self
 
     def commit(self, keys: dict[str, Any]) -> Commit:
-        """Put the staged cache in its place; killed at any instant it leaves a complete cache or none, never a mixture."""
+        """Put the staged cache in its place; killed at any instant it leaves a whole cache or none, never a mixture."""
         manifest = Manifest(describe_tree(self.staging), keys)
         if (self.path / MANIFEST_FILE).is_file():
             return self._swap(manifest)
@@ -228,11 +227,6 @@ def _move_node(source: Path, target: Path, node: Node) -> None:
         shutil.rmtree(target)
         source.rename(target)
     flush_folder(target.parent)
-
-
-def write_extraction_report(path: Path, text: str) -> None:
-    """Write ``extraction.json``: how long it took and on what; outside the checksums because it differs each time."""
-    write_durably(path / EXTRACTION_FILE, text.encode())
 
 
 def refuse_foreign_folder(path: Path) -> None:

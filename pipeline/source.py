@@ -47,7 +47,23 @@ class Quarantine:
         schema = {"stage": pl.String, "source": pl.String, "reason": pl.String, "count": pl.Int64}
         return pl.DataFrame(rows, schema=schema, orient="row")
 
-    def __len__(self) -> int:
+    def to_json(self) -> dict[str, list[list[str | int]]]:
+        """Return everything as JSON values, for :meth:`extend`."""
+        return {
+            "rows": [list(row) for row in self._rows],
+            "counts": [[*kind, count] for kind, count in self._counts.items()],
+        }
+
+    def extend(self, other: dict[str, list[list[Any]]]) -> None:
+        """Add what another quarantine holds (as its :meth:`to_json` gave it)."""
+        for stage, source, where, value, reason in other["rows"]:
+            self.add(stage, source, where, value, reason, count=0)
+        for stage, source, reason, count in other["counts"]:
+            self._counts[stage, source, reason] += count
+
+    @property
+    def total(self) -> int:
+        """Number of rows and items that were left out."""
         return self._counts.total()
 
 

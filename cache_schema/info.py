@@ -1,0 +1,82 @@
+"""What is in a cache, as JSON values; reads labels and offsets but no feature rows."""
+
+from typing import Any
+
+import numpy as np
+
+from .elements import Task
+from .layout import modality_path
+from .read import FeatureCache
+
+
+def describe_cache(cache: FeatureCache) -> dict[str, Any]:
+    """Return data set, samples, and for each modality and task what it holds and how it came about."""
+    return {
+        "path": str(cache.path),
+        "dataset": cache.dataset,
+        "schema_version": cache.manifest.schema_version,
+        "digest": cache.digest,
+        "bytes": sum(node.bytes for node in cache.manifest.nodes.values()),
+        "samples": cache.samples.height,
+        "subjects": cache.samples["subject_id"].n_unique(),
+        "modalities": {name: _describe_modality(cache, name) for name in cache.modalities},
+        "tasks": {name: _describe_task(cache.task(name)) for name in cache.tasks},
+        "splits": {name: dict(parts["part"].value_counts().iter_rows()) for name, parts in cache.splits.items()},
+        "quarantine": cache.quarantine_counts.to_dicts(),
+    }
+
+
+def _describe_modality(cache: FeatureCache, name: str) -> dict[str, Any]:
+    spec = cache.modality_spec(name)
+    lengths = np.diff(cache.offsets(name))
+    nodes = [node for path, node in cache.manifest.nodes.items() if path.startswith(modality_path(name) + "/")]
+    return {
+        "kind": spec.kind,
+        "row": spec.row_meaning,
+        "rows": int(lengths.sum()),
+        "columns": cache.dim(name),
+        "samples": int((lengths > 0).sum()),
+        "bytes": sum(node.bytes for node in nodes),
+        "recipe": spec.recipe,
+    }
+
+
+def _describe_task(task: Task) -> dict[str, Any]:
+    known = ~np.isnan(task.y)
+    return {
+        "kind": task.kind,
+        "labels": list(task.labels),
+        "window_hours": task.window_hours,
+        "samples": int(known.any(axis=1).sum()),
+        "positives": None if task.kind == "multiclass" else np.nansum(task.y, axis=0).astype(int).tolist(),
+        "counts": [list(count) for count in task.counts],
+    }
+
+
+def cache_text(info: dict[str, Any]) -> str:
+    """Return the description of :func:`describe_cache` in words and tables."""
+    lines = [
+        f"Cache {info['path']}: {info['dataset']}, {info['samples']:,} samples of {info['subjects']:,} subjects, "
+        f"{info['bytes'] / 2**20:,.1f} MiB, schema version {info['schema_version']}",
+        "",
+        f"{'modality':14}{'kind':12}{'samples':>9}{'rows':>12}{'columns':>9}{'MiB':>9}",
+    ]
+    lines += [
+        f"{name:14}{modality['kind']:12}{modality['samples']:>9,}{modality['rows']:>12,}{modality['columns']:>9}"
+        f"{modality['bytes'] / 2**20:>9,.1f}"
+        for name, modality in info["modalities"].items()
+    ]
+    for name, task in info["tasks"].items():
+        lines += ["", f"task {name} ({_task_words(task)})"]
+        lines += [f"  {count:>9,}  {step}" for step, count in task["counts"]]
+    if info["quarantine"]:
+        total = sum(entry["count"] for entry in info["quarantine"])
+        lines += ["", f"quarantine: {total:,} rows or items left out or corrected"]
+        lines += [f"  {entry['count']:>9,}  {entry['source']}: {entry['reason']}" for entry in info["quarantine"]]
+    return "\n".join(lines)
+
+
+def _task_words(task: dict[str, Any]) -> str:
+    window = "whole stay" if task["window_hours"] is None else f"first {task['window_hours']:g} h"
+    labels = f"{len(task['labels'])} labels" if task["kind"] != "binary" else f"{task['positives'][0]:,} positive"
+    return f"{task['kind']}, {window}, {task['samples']:,} samples, {labels}"

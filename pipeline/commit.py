@@ -1,0 +1,91 @@
+"""The third stage: the final contiguous arrays, copied from parts and blocks in the order of the samples."""
+
+from collections.abc import Iterator, Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from ..cache_schema import Commit, ModalitySpec, StagedCache
+from .blocks import StoredRows
+from .parts import EncodedItem
+from .plan import Plan, PlannedItems, PlannedTable
+from .source import Quarantine
+
+COPY_SAMPLES = 256
+COPY_ITEMS = 64
+
+VERSIONED = ("omnifuse", "numpy", "polars", "torch", "torchvision", "transformers", "zarr")
+
+
+def commit(plan: Plan, cache: Path) -> Commit:
+    """Lay out the cache from what was encoded and swap it in."""
+    samples = plan.records.samples
+    staged = StagedCache(cache, plan.dataset, {package: version(package) for package in VERSIONED})
+    staged.add_samples(samples)
+    quarantine = Quarantine()
+    quarantine.extend(plan.quarantine.to_json())
+    for table in plan.tables:
+        _add_table(staged, table, samples.height, quarantine)
+    for items in plan.items:
+        _add_items(staged, items, samples.height, quarantine)
+    for task in plan.records.tasks:
+        staged.add_task(task)
+    for name, parts in plan.records.splits.items():
+        staged.add_split(name, parts)
+    staged.add_quarantine(quarantine.frame(), quarantine.counts())
+    return staged.commit(plan.keys)
+
+
+def _add_table(staged: StagedCache, planned: PlannedTable, samples: int, quarantine: Quarantine) -> None:
+    modality = planned.modality
+    rows = planned.store.load(samples, quarantine)
+    spec = ModalitySpec(modality.name, modality.kind, modality.row_meaning, modality.recipe, modality.columns)
+    time = np.concatenate([*_in_order(rows, rows.times), np.empty(0, np.float32)])
+    staged.add_modality(spec, rows.lengths, len(modality.columns), _in_order(rows, rows.values), time)
+
+
+def _in_order(rows: StoredRows, blocks: list[npt.NDArray[np.float32]]) -> Iterator[npt.NDArray[np.float32]]:
+    """Yield the rows of all samples in order, some samples at a time."""
+    present = np.flatnonzero(rows.lengths)
+    for first in range(0, len(present), COPY_SAMPLES):
+        yield np.concatenate(
+            [
+                blocks[rows.block[sample]][rows.start[sample] : rows.start[sample] + rows.lengths[sample]]
+                for sample in present[first : first + COPY_SAMPLES]
+            ]
+        )
+
+
+def _add_items(staged: StagedCache, planned: PlannedItems, samples: int, quarantine: Quarantine) -> None:
+    modality = planned.modality
+    encoded = planned.store.load(planned.digests)
+    items = _item_table(planned, encoded, quarantine)
+    counts = items["rows"].to_numpy()
+    lengths = np.bincount(items["sample"].to_numpy(), weights=counts, minlength=samples).astype(np.int64)
+    time = np.repeat(items["time"].fill_null(float("nan")).to_numpy(), counts)
+    dim = next((item.values.shape[1] for item in encoded.values()), planned.recipe["encoder"]["dim"])
+    spec = ModalitySpec(modality.name, "embedding", modality.row_meaning, planned.recipe)
+    staged.add_modality(spec, lengths, dim, _rows_of(items["digest"], encoded), time, items)
+
+
+def _item_table(planned: PlannedItems, encoded: Mapping[str, EncodedItem], quarantine: Quarantine) -> pl.DataFrame:
+    """Return the items that have rows, with where these lie; report those that could not be encoded."""
+    digests = planned.items["digest"]
+    outcome = {digest: (len(item.values), item.reason) for digest, item in encoded.items()}
+    for path, item_id, digest in planned.items.select("path", "item_id", "digest").iter_rows():
+        if reason := outcome[digest][1]:
+            quarantine.add("encode", Path(path).name, f"{planned.modality.name} {item_id}", "", reason)
+    counted = planned.items.with_columns(rows=pl.Series([outcome[d][0] for d in digests], dtype=pl.Int64))
+    kept = counted.filter(pl.col("rows") > 0).with_columns(first_row=pl.col("rows").cum_sum() - pl.col("rows"))
+    first = ["item_id", "sample", "first_row", "rows", "time", "digest"]
+    attributes = [name for name in kept.columns if name not in {*first, "sample_id", "path", "length"}]
+    return kept.select(*first, *attributes)
+
+
+def _rows_of(digests: pl.Series, encoded: Mapping[str, EncodedItem]) -> Iterator[npt.NDArray[Any]]:
+    for start in range(0, len(digests), COPY_ITEMS):
+        yield np.concatenate([encoded[digest].values for digest in digests[start : start + COPY_ITEMS]])

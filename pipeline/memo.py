@@ -1,0 +1,117 @@
+"""A memo of digests: an unchanged file (same path, size and modification time) is not read again."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from ..cache_schema import digest, digest_file
+from .source import UnreadableItem
+
+FILE_RULE = "file"
+
+SCHEMA = {
+    "path": pl.String,
+    "rule": pl.String,
+    "size": pl.Int64,
+    "modified": pl.Int64,
+    "digest": pl.String,
+    "length": pl.Int64,
+    "reason": pl.String,
+}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What is known of a file: its state when it was read, and the digest of its content or why there is none."""
+
+    size: int
+    modified: int
+    digest: str = ""
+    length: int = 0
+    reason: str = ""
+
+
+class DigestMemo:
+    """Digests by path and rule (how the content was taken from the file), kept in a parquet file."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._used: dict[tuple[str, str], Entry] = {}
+        self._known: dict[tuple[str, str], Entry] = {}
+        if path.exists():
+            for name, rule, *entry in pl.read_parquet(path).iter_rows():
+                self._known[name, rule] = Entry(*entry)
+
+    def file(self, path: Path) -> Entry:
+        """Return the sha256 of a file's bytes."""
+        return self.content(path, FILE_RULE, lambda file: (digest_file(file), 0))
+
+    def content(self, path: Path, rule: str, read: Callable[[Path], tuple[str, int]]) -> Entry:
+        """Return digest and length of what ``read`` takes from a file, reading it only if the file changed.
+
+        A file that is missing, or that ``read`` finds unreadable, has no digest but a reason.
+        """
+        known = self._known.get((str(path), rule))
+        size, modified = _state(path)
+        if known is None or (known.size, known.modified) != (size, modified):
+            known = _read(path, size, modified, read)
+        self._used[str(path), rule] = known
+        return known
+
+    def value(self, name: str, version: str, compute: Callable[[], str]) -> str:
+        """Return a digest that is expensive to compute and changes only with ``version``."""
+        known = self._known.get((name, version)) or Entry(-1, -1, compute())
+        self._used[name, version] = known
+        return known.digest
+
+    def unchanged(self) -> bool:
+        """Return whether every file of the last plan is as it was, missing files still missing."""
+        files = {name: entry for (name, _), entry in self._known.items() if entry.modified >= 0 or entry.reason}
+        return bool(files) and all(_state(Path(name)) == (entry.size, entry.modified) for name, entry in files.items())
+
+    @property
+    def fingerprint(self) -> str:
+        """One digest of all contents used so far, wherever the files lie."""
+        return _fingerprint(self._used)
+
+    @property
+    def saved_fingerprint(self) -> str:
+        """One digest of all contents that the last saved plan used."""
+        return _fingerprint(self._known)
+
+    def save(self) -> None:
+        """Write down what this plan used, and nothing else."""
+        rows = [
+            (name, rule, entry.size, entry.modified, entry.digest, entry.length, entry.reason)
+            for (name, rule), entry in self._used.items()
+        ]
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        partial = self._path.with_name(self._path.name + ".partial")
+        pl.DataFrame(rows, schema=SCHEMA, orient="row").write_parquet(partial)
+        partial.replace(self._path)
+
+
+def _fingerprint(entries: Mapping[tuple[str, str], Entry]) -> str:
+    return digest(sorted([rule, entry.digest, entry.reason] for (_, rule), entry in entries.items()))
+
+
+def _state(path: Path) -> tuple[int, int]:
+    """Return size and modification time (ns) of a file, -1 and -1 where there is none."""
+    try:
+        status = path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return -1, -1
+    return status.st_size, status.st_mtime_ns
+
+
+def _read(path: Path, size: int, modified: int, read: Callable[[Path], tuple[str, int]]) -> Entry:
+    if size < 0:
+        return Entry(size, modified, reason="the file is missing")
+    try:
+        return Entry(size, modified, *read(path))
+    except UnreadableItem as error:
+        return Entry(size, modified, reason=str(error))
+    except OSError as error:
+        return Entry(size, modified, reason=f"cannot be read: {error.strerror}")

@@ -1,0 +1,105 @@
+"""Parts: immutable files of encoded items. Which items have no part yet is the only question that a resume asks.
+
+A part holds up to ``PART_ITEMS`` items of one recipe. Its name is the digest of the list of its items.
+"""
+
+import json
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from ..cache_schema import CorruptCacheError, Recipe, digest, offsets_of, write_durably
+from .tensor_file import read_metadata, read_tensors, write_tensors
+
+PART_ITEMS = 128
+
+Rows = npt.NDArray[np.float16]
+
+
+@dataclass(frozen=True)
+class EncodedItem:
+    """The rows ``[rows, D]`` of one item; none where it could not be encoded, with the reason."""
+
+    values: Rows
+    reason: str = ""
+
+
+class PartStore:
+    """All parts of one recipe, in ``<folder>/<digest of the recipe>``."""
+
+    def __init__(self, folder: Path, recipe: Recipe) -> None:
+        self.folder = folder / digest(recipe)[:16]
+        self._recipe = recipe
+
+    def assign(self, items: Sequence[str]) -> list[tuple[str, ...]]:
+        """Return the parts that these items need beyond those that exist, each as a tuple of item digests.
+
+        The answer is written down and given again for the same list, however far an interrupted run came: which items
+        share a batch, and so every bit of the result, does not depend on when a run was killed.
+        """
+        journal = self.folder / f"{digest(list(items))[:16]}.plan.json"
+        if journal.exists():
+            return [tuple(part) for part in json.loads(journal.read_text())]
+        parts = self.missing(items)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        write_durably(self.folder / "recipe.json", json.dumps(self._recipe, indent=1, sort_keys=True).encode())
+        write_durably(journal, json.dumps(parts).encode())
+        return parts
+
+    def missing(self, items: Sequence[str]) -> list[tuple[str, ...]]:
+        """Return the items that are in no part, in their order, cut into parts."""
+        available = {item for path in self._files() for item in json.loads(read_metadata(path)["items"])}
+        left = [item for item in items if item not in available]
+        return [tuple(left[start : start + PART_ITEMS]) for start in range(0, len(left), PART_ITEMS)]
+
+    def has(self, part: Sequence[str]) -> bool:
+        """Return whether a part is complete."""
+        return self._path(part).exists()
+
+    def write(self, part: Sequence[str], rows: Sequence[Rows], failed: Mapping[str, str]) -> None:
+        """Write the part of the given items: rows ``[n, D]`` of each (none where it ``failed``, with the reason)."""
+        values = np.concatenate(rows)  # [R, D]
+        offsets = offsets_of(np.array([len(matrix) for matrix in rows]))
+        metadata = {"items": json.dumps(part), "failed": json.dumps(failed, sort_keys=True)}
+        write_tensors(self._path(part), {"values": values, "offsets": offsets}, metadata)
+
+    def load(self, items: Iterable[str]) -> dict[str, EncodedItem]:
+        """Return the given items, their rows as read-only memory maps.
+
+        Raises
+        ------
+        CorruptCacheError
+            If a part is damaged, or an item is in no part.
+        """
+        wanted = set(items)
+        found: dict[str, EncodedItem] = {}
+        for path in self._files():
+            if wanted.intersection(json.loads(read_metadata(path)["items"])):
+                found |= {item: encoded for item, encoded in _read_part(path).items() if item in wanted}
+        if absent := wanted - found.keys():
+            raise CorruptCacheError(f"{len(absent)} items have no part in {self.folder}, the first {min(absent)}.")
+        return found
+
+    def remove(self) -> None:
+        """Delete all parts; what the cache holds stays."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _files(self) -> list[Path]:
+        return sorted(self.folder.glob("*.safetensors"))
+
+    def _path(self, part: Sequence[str]) -> Path:
+        return self.folder / f"{digest(list(part))[:32]}.safetensors"
+
+
+def _read_part(path: Path) -> dict[str, EncodedItem]:
+    metadata, tensors = read_tensors(path)
+    values, offsets = tensors["values"], tensors["offsets"]
+    failed = json.loads(metadata["failed"])
+    return {
+        item: EncodedItem(values[start:end], failed.get(item, ""))
+        for item, start, end in zip(json.loads(metadata["items"]), offsets[:-1], offsets[1:], strict=True)
+    }

@@ -1,0 +1,185 @@
+"""The first stage: which samples and items there are, and what of them must be done. Reads no event, needs no torch."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from ..cache_schema import CacheError, Recipe, damaged_files, difference, digest, read_manifest
+from .blocks import BlockStore
+from .image.encoder import image_recipe
+from .image.encoder import weights_digest as image_weights_digest
+from .memo import DigestMemo
+from .parts import PartStore
+from .source import DataSet, ItemModality, Quarantine, Records, TableModality
+from .text.encoder import text_recipe
+from .text.encoder import weights_digest as text_weights_digest
+
+LISTED_FILES = 20
+"""A key names single files up to this many in one folder, above it one digest for the folder."""
+
+
+@dataclass(frozen=True)
+class Encoders:
+    """Names of the frozen encoders: a hub id, a local folder, or ``random``."""
+
+    text: str = "bert-base-uncased"
+    image: str = "resnet34"
+
+    def recipe(self, content: str, memo: DigestMemo) -> Recipe:
+        """Return how the encoder of ``text`` or ``image`` makes rows, the digest of its weights included."""
+        name = self.text if content == "text" else self.image
+        describe, weigh = (
+            (text_recipe, text_weights_digest) if content == "text" else (image_recipe, image_weights_digest)
+        )
+        versions = ", ".join(f"{package} {version(package)}" for package in ("torch", "torchvision", "transformers"))
+        weights = memo.value(f"{content} encoder {name}", versions, lambda: weigh(name))
+        return {**describe(name), "weights_sha256": weights}
+
+
+@dataclass(frozen=True)
+class PlannedTable:
+    """A modality that is computed whole from tables, and where its blocks are or will be."""
+
+    modality: TableModality
+    store: BlockStore
+
+
+@dataclass(frozen=True)
+class PlannedItems:
+    """A modality of encoded items.
+
+    ``items`` has every readable item with its ``sample`` (index) and ``digest``; ``unique`` one row for each distinct
+    content in the order of encoding (digest, path); ``recipe`` is the source's preprocessing and the encoder's.
+    """
+
+    modality: ItemModality
+    recipe: Recipe
+    items: pl.DataFrame
+    unique: pl.DataFrame
+    store: PartStore
+
+    @property
+    def digests(self) -> list[str]:
+        """Digests of the distinct items, in the order of encoding."""
+        return self.unique["digest"].to_list()
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What an extraction will do."""
+
+    dataset: str
+    records: Records
+    tables: tuple[PlannedTable, ...]
+    items: tuple[PlannedItems, ...]
+    keys: dict[str, Any]
+    quarantine: Quarantine
+
+
+def parts_folder(cache: Path) -> Path:
+    """Return the folder of parts, blocks and digests that belongs to a cache."""
+    return cache.with_name(cache.name + ".items")
+
+
+def cohort_key(dataset: DataSet, memo: DigestMemo, raw: Path) -> dict[str, Any]:
+    """Return what decides cohort and labels: data set, settings, and the digest of every input table."""
+    inputs = {path.relative_to(raw).as_posix(): memo.file(path).digest for path in dataset.inputs()}
+    return {"dataset": dataset.name, "settings": dataset.settings(), "inputs": _by_folder(inputs)}
+
+
+def _by_folder(digests: Mapping[str, str]) -> dict[str, str]:
+    """Replace the files of folders that hold many by one digest for each folder."""
+    folders: dict[str, dict[str, str]] = {}
+    for name, value in digests.items():
+        folders.setdefault(name.rpartition("/")[0], {})[name] = value
+    key: dict[str, str] = {}
+    for folder, files in folders.items():
+        key |= files if len(files) <= LISTED_FILES else {f"{folder}/ ({len(files)} files)": digest(files)}
+    return key
+
+
+def reasons_to_run(cache: Path, cohort: dict[str, Any], encoders: Encoders, memo: DigestMemo) -> list[str]:
+    """Return in readable lines why the cache at ``cache`` is not what would be made now; nothing if it is."""
+    try:
+        keys = read_manifest(cache).keys
+        damaged = damaged_files(cache)
+    except CacheError as error:
+        return [str(error)]
+    old = {"cohort": keys["cohort"], "encoders": keys["encoders"]}
+    new = {"cohort": cohort, "encoders": {content: encoders.recipe(content, memo) for content in keys["encoders"]}}
+    reasons = difference(old, new) + [f"{finding.file} {finding.problem}" for finding in damaged]
+    if not reasons and not (memo.unchanged() and memo.saved_fingerprint == keys["contents"]):
+        reasons.append("image or text files were added, changed or removed")
+    return reasons
+
+
+def make_plan(dataset: DataSet, cache: Path, cohort: dict[str, Any], encoders: Encoders, memo: DigestMemo) -> Plan:
+    """Read the cohort and list what must be encoded or computed for it."""
+    quarantine = Quarantine()
+    records = dataset.read(quarantine)
+    folder = parts_folder(cache)
+    tables = tuple(_plan_table(modality, records.samples, cohort, folder) for modality in records.tables)
+    recipes = {content: encoders.recipe(content, memo) for content in sorted({item.content for item in records.items})}
+    items = tuple(
+        _plan_items(modality, records.samples, recipes[modality.content], folder, memo, quarantine)
+        for modality in records.items
+    )
+    keys = {"cohort": cohort, "encoders": recipes, "contents": memo.fingerprint}
+    return Plan(dataset.name, records, tables, items, keys, quarantine)
+
+
+def _plan_table(modality: TableModality, samples: pl.DataFrame, cohort: dict[str, Any], folder: Path) -> PlannedTable:
+    key = {"recipe": modality.recipe, "inputs": cohort["inputs"], "samples": _digest_ids(samples["sample_id"])}
+    return PlannedTable(modality, BlockStore(folder, modality.name, key))
+
+
+def _digest_ids(ids: pl.Series) -> str:
+    return sha256("\n".join(ids.cast(pl.String)).encode()).hexdigest()
+
+
+def _plan_items(
+    modality: ItemModality,
+    samples: pl.DataFrame,
+    encoder: Recipe,
+    folder: Path,
+    memo: DigestMemo,
+    quarantine: Quarantine,
+) -> PlannedItems:
+    """Digest every item's content, set the unreadable ones aside, and keep one row for each distinct content."""
+    recipe = {**modality.recipe, "encoder": encoder}
+    rule, read = _reader(modality)
+    paths = modality.items["path"].to_list()
+    entries = [memo.content(Path(path), rule, read) for path in paths] if read else [memo.file(Path(p)) for p in paths]
+    for path, item_id, entry in zip(paths, modality.items["item_id"], entries, strict=True):
+        if entry.reason:
+            quarantine.add("plan", Path(path).name, f"{modality.name} {item_id}", "", entry.reason)
+    index = samples.select("sample_id", sample=pl.int_range(pl.len(), dtype=pl.Int64))
+    items = (
+        modality.items.with_columns(
+            digest=pl.Series([entry.digest for entry in entries], dtype=pl.String),
+            length=pl.Series([entry.length for entry in entries], dtype=pl.Int64),
+        )
+        .filter(pl.col("digest") != "")
+        .join(index, on="sample_id", how="inner")
+        .sort("sample", "time", "item_id", nulls_last=True)
+    )
+    unique = items.sort("length", "digest", "path").unique("digest", keep="first", maintain_order=True)
+    return PlannedItems(modality, recipe, items, unique.select("digest", "path"), PartStore(folder, recipe))
+
+
+def _reader(modality: ItemModality) -> tuple[str, Callable[[Path], tuple[str, int]] | None]:
+    """Return how the content of an item is digested: texts after their section was cut out, files as they are."""
+    read_text = modality.read_text
+    if read_text is None:
+        return "", None
+
+    def read(path: Path) -> tuple[str, int]:
+        text = read_text(path)
+        return sha256(text.encode()).hexdigest(), len(text)
+
+    return f"text {digest(modality.recipe)[:16]}", read

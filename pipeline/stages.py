@@ -1,0 +1,203 @@
+"""An extraction from beginning to end: plan, encode, commit; killed anywhere, the next run goes on."""
+
+import json
+import logging
+import os
+import platform
+import resource
+import shutil
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from ..cache_schema import EXTRACTION_FILE, cache_lock, refuse_foreign_folder, write_durably
+from .commit import commit
+from .encode import encode_items
+from .estimate import Estimate, Pending, estimate
+from .memo import DigestMemo
+from .plan import Encoders, Plan, PlannedTable, cohort_key, make_plan, parts_folder, reasons_to_run
+from .source import DataSet
+
+logger = logging.getLogger(__name__)
+
+MEBIBYTE = 1 << 20
+
+
+@dataclass
+class StageReport:
+    """How long each stage took, and the peak memory of the process and its workers up to its end."""
+
+    started: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
+    seconds: dict[str, float] = field(default_factory=dict)
+    peak_memory_mib: dict[str, int] = field(default_factory=dict)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Measure the body as one stage."""
+        begin = time.perf_counter()
+        yield
+        self.seconds[name] = round(time.perf_counter() - begin, 3)
+        self.peak_memory_mib[name] = _peak_memory() // MEBIBYTE
+
+
+@dataclass(frozen=True)
+class Extraction:
+    """What an extraction found and did."""
+
+    cache: Path
+    dataset: str
+    done: bool
+    """False: nothing had to be done, or it was a dry run."""
+    reasons: tuple[str, ...]
+    """Why there was something to do."""
+    pending: dict[str, int]
+    """Samples or items of each modality that had to be computed or encoded."""
+    estimated: Estimate
+    """What the pending work takes, known before it starts."""
+    free_bytes: int
+    report: StageReport
+
+    def to_json(self) -> dict[str, Any]:
+        """Return everything as JSON values."""
+        return {**asdict(self), "cache": str(self.cache)}
+
+
+def extract(
+    dataset: DataSet,
+    raw: Path,
+    cache: Path,
+    encoders: Encoders,
+    *,
+    workers: int = 0,
+    dry_run: bool = False,
+    drop_items: bool = False,
+) -> Extraction:
+    """Make or complete the cache of a data set.
+
+    Parameters
+    ----------
+    raw
+        Folder of the raw files.
+    workers
+        Processes that decode images; 0 decodes in this one.
+    dry_run
+        Stop after the plan: nothing is written.
+    drop_items
+        Delete the parts after the commit; a later extraction with more samples then encodes everything again.
+
+    Raises
+    ------
+    InputError
+        If the raw folder cannot be used; nothing that was already written is lost.
+    CacheLockedError
+        If another extraction is writing this cache.
+    """
+    refuse_foreign_folder(cache)
+    if dry_run:
+        return _Run(dataset, raw, cache, encoders).look()
+    with cache_lock(cache):
+        return _Run(dataset, raw, cache, encoders).extract(workers, drop_items)
+
+
+class _Run:
+    """One call of :func:`extract`."""
+
+    def __init__(self, dataset: DataSet, raw: Path, cache: Path, encoders: Encoders) -> None:
+        self.dataset, self.raw, self.cache, self.encoders = dataset, raw, cache, encoders
+        self.folder = parts_folder(cache)
+        self.report = StageReport()
+        self.memo = DigestMemo(self.folder / "digests.parquet")
+
+    def look(self) -> Extraction:
+        """Plan and say what would be done."""
+        reasons, plan = self._plan()
+        return self._outcome(reasons, _pending(plan) if plan else (), done=False)
+
+    def extract(self, workers: int, drop_items: bool) -> Extraction:
+        """Plan, encode, commit."""
+        reasons, plan = self._plan()
+        if plan is None:
+            return self._outcome(reasons, (), done=False)
+        for reason in reasons:
+            logger.info("to do because: %s", reason)
+        self.memo.save()
+        pending = _pending(plan)
+        for table in plan.tables:
+            if not table.store.complete:
+                with self.report.stage(f"encode {table.modality.name}"):
+                    _fill(table, plan)
+        for items in plan.items:
+            with self.report.stage(f"encode {items.modality.name}"):
+                encode_items(items, self.encoders, workers)
+        with self.report.stage("commit"):
+            commit(plan, self.cache)
+        self._write_report(pending)
+        if drop_items:
+            for planned in (*plan.tables, *plan.items):
+                planned.store.remove()
+        return self._outcome(reasons, pending, done=True)
+
+    def _plan(self) -> tuple[list[str], Plan | None]:
+        with self.report.stage("plan"):
+            cohort = cohort_key(self.dataset, self.memo, self.raw)
+            reasons = reasons_to_run(self.cache, cohort, self.encoders, self.memo)
+            if not reasons:
+                return [], None
+            return reasons, make_plan(self.dataset, self.cache, cohort, self.encoders, self.memo)
+
+    def _outcome(self, reasons: list[str], pending: Iterable[Pending], *, done: bool) -> Extraction:
+        existing = next(folder for folder in self.cache.absolute().parents if folder.exists())
+        return Extraction(
+            cache=self.cache,
+            dataset=self.dataset.name,
+            done=done,
+            reasons=tuple(reasons),
+            pending={work.modality: work.number for work in pending},
+            estimated=estimate(pending, self.encoders),
+            free_bytes=shutil.disk_usage(existing).free,
+            report=self.report,
+        )
+
+    def _write_report(self, pending: Iterable[Pending]) -> None:
+        content = {
+            **asdict(self.report),
+            "dataset": self.dataset.name,
+            "encoded": {work.modality: work.number for work in pending},
+            "machine": {
+                "platform": platform.platform(),
+                "python": platform.python_version(),
+                "processors": os.cpu_count(),
+            },
+        }
+        write_durably(self.cache / EXTRACTION_FILE, (json.dumps(content, indent=1) + "\n").encode())
+
+
+def _pending(plan: Plan) -> tuple[Pending, ...]:
+    """Return how many samples (of tables) or distinct items have to be done."""
+    samples = plan.records.samples.height
+    tables = (Pending(table.modality.name, "table", 0 if table.store.complete else samples) for table in plan.tables)
+    items = (
+        Pending(items.modality.name, items.modality.content, sum(map(len, items.store.missing(items.digests))))
+        for items in plan.items
+    )
+    return (*tables, *items)
+
+
+def _fill(table: PlannedTable, plan: Plan) -> None:
+    ids = plan.records.samples["sample_id"].to_numpy()
+    with tqdm(total=len(ids), desc=table.modality.name, unit="sample", disable=None) as bar:
+        for samples in table.store.fill(table.modality, ids):
+            bar.update(samples)
+
+
+def _peak_memory() -> int:
+    """Return the largest resident memory in bytes of this process, or of its largest worker that has ended."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    return max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)) * unit

@@ -1,0 +1,48 @@
+"""What an extraction says at its end, to a person and to a machine."""
+
+from typing import Any
+
+from ..cache_schema import FeatureCache, cache_text, describe_cache
+from .stages import Extraction
+
+GIBIBYTE = 2**30
+
+
+def extraction_content(extraction: Extraction) -> dict[str, Any]:
+    """Return the outcome as JSON values, with what the cache holds now if something was done."""
+    content = extraction.to_json()
+    if extraction.done:
+        content["contents"] = describe_cache(FeatureCache.open(extraction.cache))
+    return content
+
+
+def extraction_text(extraction: Extraction) -> str:
+    """Return the outcome in words."""
+    if not extraction.reasons:
+        seconds = sum(extraction.report.seconds.values())
+        return f"Nothing to do: {extraction.cache} is complete and its inputs are unchanged ({seconds:.1f} s)."
+    if not extraction.done:
+        return _plan_text(extraction)
+    contents = cache_text(describe_cache(FeatureCache.open(extraction.cache)))
+    return f"{contents}\n\n{_stage_text(extraction)}"
+
+
+def _plan_text(extraction: Extraction) -> str:
+    lines = ["To do because:", *(f"  {reason}" for reason in extraction.reasons), "To do:"]
+    lines += [f"  {name:12}{number:>10,} to compute or encode" for name, number in extraction.pending.items()]
+    size, free, hours = extraction.estimated.bytes / GIBIBYTE, extraction.free_bytes / GIBIBYTE, extraction.estimated.hours
+    lines += [
+        f"About {size:.2f} GiB on disk ({free:.0f} GiB free) and {hours:.2f} hours on two CPU cores.",
+        "Dry run: nothing was written.",
+    ]
+    return "\n".join(lines)
+
+
+def _stage_text(extraction: Extraction) -> str:
+    report = extraction.report
+    lines = [f"{'stage':20}{'seconds':>10}{'peak memory so far':>22}"]
+    lines += [
+        f"{stage:20}{seconds:>10.1f}{report.peak_memory_mib[stage]:>18,} MiB"
+        for stage, seconds in report.seconds.items()
+    ]
+    return "\n".join(lines)

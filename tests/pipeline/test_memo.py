@@ -1,0 +1,82 @@
+"""An unchanged file is not read twice; a changed, new or missing one is noticed."""
+
+import os
+from pathlib import Path
+
+import pytest
+from omnifuse.cache_schema import digest_file
+from omnifuse.pipeline.memo import DigestMemo
+from omnifuse.pipeline.source import UnreadableItem
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "table.csv"
+    path.write_text("a,b\n1,2\n")
+    return path
+
+
+def saved(folder: Path, *files: Path) -> DigestMemo:
+    memo = DigestMemo(folder / "digests.parquet")
+    for path in files:
+        memo.file(path)
+    memo.save()
+    return DigestMemo(folder / "digests.parquet")
+
+
+def test_a_digest_is_the_sha256_of_the_bytes(tmp_path: Path, file: Path) -> None:
+    assert DigestMemo(tmp_path / "memo").file(file).digest == digest_file(file)
+
+
+def test_an_unchanged_file_is_answered_from_memory(tmp_path: Path, file: Path) -> None:
+    memo = saved(tmp_path, file)
+
+    def refuse(path: Path) -> tuple[str, int]:
+        raise AssertionError(f"{path} was read again")
+
+    assert memo.content(file, "file", refuse).digest == digest_file(file)
+    assert memo.unchanged()
+
+
+def test_a_changed_file_is_read_again(tmp_path: Path, file: Path) -> None:
+    memo = saved(tmp_path, file)
+    file.write_text("a,b\n1,3\n")
+    os.utime(file, ns=(1, 1))
+    assert not memo.unchanged()
+    assert memo.file(file).digest == digest_file(file)
+
+
+def test_a_missing_file_has_a_reason_and_its_arrival_is_noticed(tmp_path: Path) -> None:
+    absent = tmp_path / "s1.txt"
+    memo = saved(tmp_path, absent)
+    assert memo.file(absent).reason == "the file is missing"
+    assert memo.unchanged()
+    absent.write_text("FINDINGS: clear.")
+    assert not memo.unchanged()
+
+
+def test_an_unreadable_content_has_the_reason(tmp_path: Path, file: Path) -> None:
+    def empty(path: Path) -> tuple[str, int]:
+        raise UnreadableItem("empty report")
+
+    assert DigestMemo(tmp_path / "memo").content(file, "text", empty).reason == "empty report"
+
+
+def test_the_fingerprint_depends_on_contents_and_not_on_the_folder(tmp_path: Path, file: Path) -> None:
+    moved = tmp_path / "elsewhere" / "table.csv"
+    moved.parent.mkdir()
+    moved.write_text(file.read_text())
+    here, there = saved(tmp_path / "1", file), saved(tmp_path / "2", moved)
+    assert here.saved_fingerprint == there.saved_fingerprint
+    moved.write_text("other")
+    assert saved(tmp_path / "3", moved).saved_fingerprint != here.saved_fingerprint
+
+
+def test_an_expensive_value_is_computed_once_for_each_version(tmp_path: Path) -> None:
+    calls: list[str] = []
+    memo = DigestMemo(tmp_path / "digests.parquet")
+    for version in ("1", "1", "2"):
+        memo.value("random weights", version, lambda version=version: calls.append(version) or version)
+        memo.save()
+        memo = DigestMemo(tmp_path / "digests.parquet")
+    assert calls == ["1", "2"]

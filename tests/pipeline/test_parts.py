@@ -1,0 +1,91 @@
+"""Parts are whole or absent, and the same list of items is always cut the same way."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from omnifuse.cache_schema import CorruptCacheError
+from omnifuse.pipeline.parts import PART_ITEMS, PartStore
+
+RECIPE = {"encoder": "toy", "version": 1}
+
+
+def rows_of(item: str) -> np.ndarray:
+    """Return as many rows as the item's number says: item "i3" has 3."""
+    return np.full((int(item[1:]) % 5, 4), int(item[1:]), dtype=np.float16)
+
+
+def encode(store: PartStore, parts: list[tuple[str, ...]]) -> None:
+    for part in parts:
+        if not store.has(part):
+            store.write(part, [rows_of(item) for item in part], {})
+
+
+def items(number: int) -> list[str]:
+    return [f"i{index}" for index in range(number)]
+
+
+def test_what_was_written_is_loaded(tmp_path: Path) -> None:
+    store = PartStore(tmp_path, RECIPE)
+    encode(store, store.assign(items(200)))
+    loaded = store.load(["i7", "i199", "i0"])
+    assert set(loaded) == {"i7", "i199", "i0"}
+    for item, encoded in loaded.items():
+        np.testing.assert_array_equal(encoded.values, rows_of(item))
+
+
+def test_parts_have_a_limited_size_and_cover_the_list_in_order(tmp_path: Path) -> None:
+    parts = PartStore(tmp_path, RECIPE).assign(items(300))
+    assert [len(part) for part in parts] == [PART_ITEMS, PART_ITEMS, 300 - 2 * PART_ITEMS]
+    assert [item for part in parts for item in part] == items(300)
+
+
+def test_an_interrupted_run_keeps_its_parts(tmp_path: Path) -> None:
+    undisturbed = PartStore(tmp_path / "a", RECIPE).assign(items(300))
+    store = PartStore(tmp_path / "b", RECIPE)
+    encode(store, store.assign(items(300))[1:2])  # killed after the second part
+    again = PartStore(tmp_path / "b", RECIPE).assign(items(300))
+    assert again == undisturbed
+    assert [store.has(part) for part in again] == [False, True, False]
+
+
+def test_new_items_do_not_touch_old_parts(tmp_path: Path) -> None:
+    store = PartStore(tmp_path, RECIPE)
+    encode(store, store.assign(items(200)))
+    more = store.assign(items(210))
+    assert [item for part in more for item in part] == items(210)[200:]
+
+
+def test_another_recipe_shares_nothing(tmp_path: Path) -> None:
+    store = PartStore(tmp_path, RECIPE)
+    encode(store, store.assign(items(3)))
+    assert PartStore(tmp_path, {**RECIPE, "version": 2}).missing(items(3)) == [("i0", "i1", "i2")]
+
+
+def test_failed_items_have_a_reason_and_no_rows(tmp_path: Path) -> None:
+    store = PartStore(tmp_path, RECIPE)
+    (part,) = store.assign(["i1", "i2"])
+    store.write(part, [rows_of("i1"), np.empty((0, 4), np.float16)], {"i2": "truncated image"})
+    loaded = store.load(part)
+    assert loaded["i2"].reason == "truncated image" and loaded["i2"].values.shape == (0, 4)
+    assert loaded["i1"].reason == ""
+
+
+def test_a_damaged_part_is_removed_and_made_again(tmp_path: Path) -> None:
+    store = PartStore(tmp_path, RECIPE)
+    parts = store.assign(items(10))
+    encode(store, parts)
+    (path,) = store.folder.glob("*.safetensors")
+    content = bytearray(path.read_bytes())
+    content[-100] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(CorruptCacheError, match=r"was damaged and has been removed. Run the same command again"):
+        store.load(items(10))
+    assert not store.has(parts[0])
+
+
+def test_a_missing_item_is_named(tmp_path: Path) -> None:
+    store = PartStore(tmp_path, RECIPE)
+    encode(store, store.assign(items(2)))
+    with pytest.raises(CorruptCacheError, match="1 items have no part"):
+        store.load(["i9"])
