@@ -30,7 +30,8 @@ def extraction_text(extraction: Extraction) -> str:
 def _plan_text(extraction: Extraction) -> str:
     lines = ["To do because:", *(f"  {reason}" for reason in extraction.reasons), "To do:"]
     lines += [f"  {name:12}{number:>10,} to compute or encode" for name, number in extraction.pending.items()]
-    size, free, hours = extraction.estimated.bytes / GIBIBYTE, extraction.free_bytes / GIBIBYTE, extraction.estimated.hours
+    size, free = extraction.estimated.bytes / GIBIBYTE, extraction.free_bytes / GIBIBYTE
+    hours = extraction.estimated.hours
     lines += [
         f"About {size:.2f} GiB on disk ({free:.0f} GiB free) and {hours:.2f} hours on two CPU cores.",
         "Dry run: nothing was written.",
