@@ -70,10 +70,6 @@ class BlockStore:
             times.append(tensors["time"])
         return StoredRows(values, times, lengths, block_of, start_of)
 
-    def remove(self) -> None:
-        """Delete the blocks; what the cache holds stays."""
-        shutil.rmtree(self.folder, ignore_errors=True)
-
     def _path(self, number: int) -> Path:
         return self.folder / f"block-{number:05d}.safetensors"
 

@@ -67,7 +67,7 @@ def _add_items(staged: StagedCache, planned: PlannedItems, samples: int, quarant
     counts = items["rows"].to_numpy()
     lengths = np.bincount(items["sample"].to_numpy(), weights=counts, minlength=samples).astype(np.int64)
     time = np.repeat(items["time"].fill_null(float("nan")).to_numpy(), counts)
-    dim = next((item.values.shape[1] for item in encoded.values()), planned.recipe["encoder"]["dim"])
+    dim = max((item.values.shape[1] for item in encoded.values()), default=0)
     spec = ModalitySpec(modality.name, "embedding", modality.row_meaning, planned.recipe)
     staged.add_modality(spec, lengths, dim, _rows_of(items["digest"], encoded), time, items)
 

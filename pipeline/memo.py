@@ -34,10 +34,11 @@ class Entry:
 
 
 class DigestMemo:
-    """Digests by path and rule (how the content was taken from the file), kept in a parquet file."""
+    """Digests by path below ``root`` and rule (how the content was taken from the file), kept in a parquet file."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, root: Path) -> None:
         self._path = path
+        self._root = root
         self._used: dict[tuple[str, str], Entry] = {}
         self._known: dict[tuple[str, str], Entry] = {}
         if path.exists():
@@ -53,11 +54,12 @@ class DigestMemo:
 
         A file that is missing, or that ``read`` finds unreadable, has no digest but a reason.
         """
-        known = self._known.get((str(path), rule))
+        name = self._name(path)
+        known = self._known.get((name, rule))
         size, modified = _state(path)
         if known is None or (known.size, known.modified) != (size, modified):
             known = _read(path, size, modified, read)
-        self._used[str(path), rule] = known
+        self._used[name, rule] = known
         return known
 
     def value(self, name: str, version: str, compute: Callable[[], str]) -> str:
@@ -69,7 +71,11 @@ class DigestMemo:
     def unchanged(self) -> bool:
         """Return whether every file of the last plan is as it was, missing files still missing."""
         files = {name: entry for (name, _), entry in self._known.items() if entry.modified >= 0 or entry.reason}
-        return bool(files) and all(_state(Path(name)) == (entry.size, entry.modified) for name, entry in files.items())
+        states = {name: (entry.size, entry.modified) for name, entry in files.items()}
+        return bool(states) and all(_state(self._root / name) == state for name, state in states.items())
+
+    def _name(self, path: Path) -> str:
+        return path.relative_to(self._root).as_posix() if path.is_relative_to(self._root) else str(path.absolute())
 
     @property
     def fingerprint(self) -> str:

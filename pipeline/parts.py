@@ -4,7 +4,6 @@ A part holds up to ``PART_ITEMS`` items of one recipe. Its name is the digest of
 """
 
 import json
-import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,10 +82,6 @@ class PartStore:
         if absent := wanted - found.keys():
             raise CorruptCacheError(f"{len(absent)} items have no part in {self.folder}, the first {min(absent)}.")
         return found
-
-    def remove(self) -> None:
-        """Delete all parts; what the cache holds stays."""
-        shutil.rmtree(self.folder, ignore_errors=True)
 
     def _files(self) -> list[Path]:
         return sorted(self.folder.glob("*.safetensors"))

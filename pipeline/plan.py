@@ -16,8 +16,10 @@ from .image.encoder import weights_digest as image_weights_digest
 from .memo import DigestMemo
 from .parts import PartStore
 from .source import DataSet, ItemModality, Quarantine, Records, TableModality
-from .text.encoder import text_recipe
+from .text.encoder import RANDOM, text_recipe
 from .text.encoder import weights_digest as text_weights_digest
+
+DECIDE_RANDOM_WEIGHTS = ("numpy", "torch", "torchvision", "transformers")
 
 LISTED_FILES = 20
 """A key names single files up to this many in one folder, above it one digest for the folder."""
@@ -32,13 +34,17 @@ class Encoders:
 
     def recipe(self, content: str, memo: DigestMemo) -> Recipe:
         """Return how the encoder of ``text`` or ``image`` makes rows, the digest of its weights included."""
-        name = self.text if content == "text" else self.image
-        describe, weigh = (
-            (text_recipe, text_weights_digest) if content == "text" else (image_recipe, image_weights_digest)
-        )
-        versions = ", ".join(f"{package} {version(package)}" for package in ("torch", "torchvision", "transformers"))
-        weights = memo.value(f"{content} encoder {name}", versions, lambda: weigh(name))
-        return {**describe(name), "weights_sha256": weights}
+        name, describe, weigh = {
+            "text": (self.text, text_recipe, text_weights_digest),
+            "image": (self.image, image_recipe, image_weights_digest),
+        }[content]
+        recipe = describe(name)
+        if name == RANDOM:  # weights without a file: building them takes seconds, so their digest is remembered
+            versions = ", ".join(
+                f"{package} {version(package)}" for package in ("torch", "torchvision", "transformers")
+            )
+            recipe["weights_sha256"] = memo.value(f"random {content} encoder", versions, lambda: weigh(name))
+        return recipe
 
 
 @dataclass(frozen=True)

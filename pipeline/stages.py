@@ -113,7 +113,7 @@ class _Run:
         self.dataset, self.raw, self.cache, self.encoders = dataset, raw, cache, encoders
         self.folder = parts_folder(cache)
         self.report = StageReport()
-        self.memo = DigestMemo(self.folder / "digests.parquet")
+        self.memo = DigestMemo(self.folder / "digests.parquet", raw)
 
     def look(self) -> Extraction:
         """Plan and say what would be done."""
@@ -139,10 +139,16 @@ class _Run:
         with self.report.stage("commit"):
             commit(plan, self.cache)
         self._write_report(pending)
-        if drop_items:
-            for planned in (*plan.tables, *plan.items):
-                planned.store.remove()
+        self._sweep(plan, drop_items)
         return self._outcome(reasons, pending, done=True)
+
+    def _sweep(self, plan: Plan, drop_items: bool) -> None:
+        """Delete blocks of other keys, which are quick to compute again, and with ``drop_items`` everything."""
+        kept = set() if drop_items else {table.store.folder for table in plan.tables}
+        tables = {table.modality.name for table in plan.tables}
+        for folder in (path for path in self.folder.iterdir() if path.is_dir()):
+            if drop_items or (folder.name.rpartition("-")[0] in tables and folder not in kept):
+                shutil.rmtree(folder)
 
     def _plan(self) -> tuple[list[str], Plan | None]:
         with self.report.stage("plan"):

@@ -16,16 +16,16 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
-def saved(folder: Path, *files: Path) -> DigestMemo:
-    memo = DigestMemo(folder / "digests.parquet")
+def saved(folder: Path, *files: Path, root: Path | None = None) -> DigestMemo:
+    memo = DigestMemo(folder / "digests.parquet", root or folder)
     for path in files:
         memo.file(path)
     memo.save()
-    return DigestMemo(folder / "digests.parquet")
+    return DigestMemo(folder / "digests.parquet", root or folder)
 
 
 def test_a_digest_is_the_sha256_of_the_bytes(tmp_path: Path, file: Path) -> None:
-    assert DigestMemo(tmp_path / "memo").file(file).digest == digest_file(file)
+    assert DigestMemo(tmp_path / "memo", tmp_path).file(file).digest == digest_file(file)
 
 
 def test_an_unchanged_file_is_answered_from_memory(tmp_path: Path, file: Path) -> None:
@@ -59,24 +59,24 @@ def test_an_unreadable_content_has_the_reason(tmp_path: Path, file: Path) -> Non
     def empty(path: Path) -> tuple[str, int]:
         raise UnreadableItem("empty report")
 
-    assert DigestMemo(tmp_path / "memo").content(file, "text", empty).reason == "empty report"
+    assert DigestMemo(tmp_path / "memo", tmp_path).content(file, "text", empty).reason == "empty report"
 
 
 def test_the_fingerprint_depends_on_contents_and_not_on_the_folder(tmp_path: Path, file: Path) -> None:
     moved = tmp_path / "elsewhere" / "table.csv"
     moved.parent.mkdir()
     moved.write_text(file.read_text())
-    here, there = saved(tmp_path / "1", file), saved(tmp_path / "2", moved)
+    here, there = saved(tmp_path / "1", file, root=tmp_path), saved(tmp_path / "2", moved, root=moved.parent)
     assert here.saved_fingerprint == there.saved_fingerprint
     moved.write_text("other")
-    assert saved(tmp_path / "3", moved).saved_fingerprint != here.saved_fingerprint
+    assert saved(tmp_path / "3", moved, root=moved.parent).saved_fingerprint != here.saved_fingerprint
 
 
 def test_an_expensive_value_is_computed_once_for_each_version(tmp_path: Path) -> None:
     calls: list[str] = []
-    memo = DigestMemo(tmp_path / "digests.parquet")
+    memo = DigestMemo(tmp_path / "digests.parquet", tmp_path)
     for version in ("1", "1", "2"):
         memo.value("random weights", version, lambda version=version: calls.append(version) or version)
         memo.save()
-        memo = DigestMemo(tmp_path / "digests.parquet")
+        memo = DigestMemo(tmp_path / "digests.parquet", tmp_path)
     assert calls == ["1", "2"]

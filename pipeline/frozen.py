@@ -1,0 +1,69 @@
+"""What the frozen text and image encoders share: device, precision, seeded weights, conversion of the result."""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+CPU_FLAGS = Path("/proc/cpuinfo")
+
+
+def default_device() -> torch.device:
+    """Return the GPU where PyTorch sees one, else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def fast_precision(device: torch.device) -> torch.dtype:
+    """Return bfloat16 where ``device`` multiplies it in hardware, else float32.
+
+    Decided from what the processor says of itself and never by timing, so that a run that was interrupted goes on in
+    the precision in which it began. Without such instructions bfloat16 is emulated and slower than float32.
+    """
+    if device.type == "cuda":
+        hardware = torch.cuda.get_device_capability(device) >= (8, 0)
+    else:
+        hardware = CPU_FLAGS.exists() and "avx512_bf16" in CPU_FLAGS.read_text()
+    return torch.bfloat16 if hardware else torch.float32
+
+
+def seed_weights(model: nn.Module, seed: int) -> None:
+    """Replace all parameters: normal with variance 1 / fan-in (LeCun et al. 1998), biases 0, scales of norms 1.
+
+    With the customary 2 / fan-in an untrained ResNet34, whose norms do nothing yet, would double its variance in every
+    block. NumPy draws the numbers, in order of the parameters' names, so that they do not change with the version of PyTorch.
+    """
+    generator = np.random.default_rng(seed)
+    with torch.no_grad():
+        for name, parameter in sorted(model.named_parameters()):
+            if parameter.ndim == 1:
+                parameter.fill_(0.0 if name.endswith("bias") else 1.0)
+                continue
+            scale = parameter[0].numel() ** -0.5
+            numbers = generator.standard_normal(tuple(parameter.shape), dtype=np.float32)
+            parameter.copy_(torch.from_numpy(numbers * np.float32(scale)))
+
+
+def digest_weights(model: nn.Module) -> str:
+    """Return the sha256 of names and float32 values of all parameters, as 64 hexadecimal digits."""
+    checksum = hashlib.sha256()
+    for name, parameter in sorted(model.named_parameters()):
+        checksum.update(f"{name} {tuple(parameter.shape)}".encode())
+        checksum.update(parameter.detach().numpy().tobytes())
+    return checksum.hexdigest()
+
+
+def to_float16(rows: torch.Tensor) -> npt.NDArray[np.float16]:
+    """Return an encoder's output as float16.
+
+    Raises
+    ------
+    ValueError
+        If a value is not finite, or too large for float16.
+    """
+    halves = rows.to(torch.float16)
+    if not torch.isfinite(halves).all():
+        raise ValueError("The encoder gave values that are not finite in float16: its weights are damaged or unsuited.")
+    return halves.cpu().numpy()
