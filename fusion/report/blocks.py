@@ -1,0 +1,93 @@
+"""The building blocks of the page. Sections are made of them; the template decides how each looks."""
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from markupsafe import Markup
+
+
+@dataclass(frozen=True)
+class Text:
+    """One paragraph."""
+
+    text: str
+    tone: Literal["plain", "aside"] = "plain"
+    kind: ClassVar[str] = "text"
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A table cell that draws a share (0 to 1) of the column's width beside nothing else."""
+
+    share: float
+    kind: ClassVar[str] = "bar"
+
+
+@dataclass(frozen=True)
+class Dot:
+    """A table cell of a yes-no matrix."""
+
+    filled: bool
+    kind: ClassVar[str] = "dot"
+
+
+Cell = str | Bar | Dot
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of formatted cells. The first column names the row; the others hold numbers unless in ``words``."""
+
+    caption: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    words: tuple[str, ...] = ()
+    sortable: bool = False
+    total: tuple[Cell, ...] | None = None
+    kind: ClassVar[str] = "table"
+
+
+@dataclass(frozen=True)
+class Figure:
+    """An inline SVG with a title and a caption that says how to read it."""
+
+    title: str
+    caption: str
+    svg: Markup
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Figures that stand beside each other where the page is wide enough."""
+
+    figures: tuple[Figure, ...]
+    kind: ClassVar[str] = "figures"
+
+
+@dataclass(frozen=True)
+class Folded:
+    """Long preformatted text behind a summary line."""
+
+    title: str
+    text: str
+    kind: ClassVar[str] = "folded"
+
+
+@dataclass(frozen=True)
+class Code:
+    """A line to copy."""
+
+    text: str
+    kind: ClassVar[str] = "code"
+
+
+Block = Text | Table | Figures | Folded | Code
+
+
+@dataclass(frozen=True)
+class Section:
+    """A chapter of the page: an anchor, a title and its blocks in reading order."""
+
+    anchor: str
+    title: str
+    blocks: tuple[Block, ...]

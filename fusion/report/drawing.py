@@ -1,0 +1,82 @@
+"""How figures look and how they become inline SVG."""
+
+import io
+import re
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import matplotlib
+from markupsafe import Markup, escape
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure as Canvas
+
+from .blocks import Figure
+
+# Blue, vermilion and green of Okabe and Ito's colour-blind safe set; the template receives the same names.
+PALETTE = {
+    "ink": "#1c2730",
+    "muted": "#5a6772",
+    "rule": "#dce2e7",
+    "wash": "#f4f7f9",
+    "blue": "#0072b2",
+    "orange": "#d55e00",
+    "green": "#007a5a",
+}
+
+WIDTH = 360.0
+"""Width of every figure in points; the page shows one point as about one pixel, on a phone too."""
+
+STYLE = {
+    "svg.fonttype": "none",
+    "text.parse_math": False,
+    "font.size": 12.5,
+    "axes.labelsize": 12.5,
+    "xtick.labelsize": 11.5,
+    "ytick.labelsize": 11.5,
+    "legend.fontsize": 11.5,
+    "legend.frameon": False,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": PALETTE["muted"],
+    "axes.labelcolor": PALETTE["ink"],
+    "text.color": PALETTE["ink"],
+    "xtick.color": PALETTE["muted"],
+    "ytick.color": PALETTE["muted"],
+    "xtick.labelcolor": PALETTE["ink"],
+    "ytick.labelcolor": PALETTE["ink"],
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": PALETTE["rule"],
+    "grid.linewidth": 0.8,
+    "lines.linewidth": 2.0,
+}
+
+THIN: dict[str, Any] = {"linewidth": 0.8, "alpha": 0.45}
+"""Line style of one fold behind the summary of all."""
+
+
+def draw(paint: Callable[[Axes], None], title: str, caption: str, height: float = 270) -> Figure:
+    """Draw one panel of ``WIDTH`` times ``height`` points with ``paint`` and return it as an inline, accessible SVG."""
+    # The salt keeps ids of different figures apart and those of the same figure equal from run to run.
+    style = STYLE | {"svg.hashsalt": title}
+    with matplotlib.rc_context(style), warnings.catch_warnings():
+        # The browser sets the text, so a letter that matplotlib's own font lacks is no fault.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        canvas = Canvas(figsize=(WIDTH / 72, height / 72), layout="constrained")
+        paint(canvas.add_subplot())
+        stream = io.StringIO()
+        canvas.savefig(stream, format="svg", transparent=True, metadata={"Date": None})
+    return Figure(title, caption, _inline(stream.getvalue(), f"{title}. {caption}"))
+
+
+def _inline(svg: str, words: str) -> Markup:
+    """Return a matplotlib SVG without prolog, metadata, namespaces and unused ids, named for screen readers."""
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
+    svg = re.sub(r'\sxmlns(:xlink)?="[^"]*"', "", svg).replace("xlink:href", "href")
+    used = set(re.findall(r"#([\w-]+)", svg))
+    svg = re.sub(r' id="([^"]*)"', lambda match: match[0] if match[1] in used else "", svg)
+    svg = re.sub(r'^<svg [^>]*?viewBox="([^"]*)"[^>]*>', r'<svg viewBox="\1" role="img">', svg)
+    # matplotlib escapes every text that it writes, and the label is escaped here.
+    return Markup(svg.replace('role="img"', f'role="img" aria-label="{escape(words)}"', 1))  # noqa: S704

@@ -1,0 +1,143 @@
+"""What TLA did: which combination of modalities was chosen after each epoch, and how far it stood out."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import polars as pl
+
+from .blocks import Block, Figure, Figures, Section, Table, Text
+from .figures import heat_figure
+from .predictions import Floats
+from .run import Run
+from .words import count, listing, number, percent, plural
+
+NEARLY_CONSTANT = 0.8
+"""Share of choices above which one combination is called nearly constant."""
+
+PURPOSE = (
+    "After every epoch the method measures, on training samples, how wrong its prediction is from every combination of "
+    "modalities alone, chooses one combination, and in the next epoch trains more on samples seen with it (traceable "
+    "laziness activation, TLA)."
+)
+
+READING = (
+    "Distance is the mean cross-entropy of the prediction from that combination, over the samples that have all of it. "
+    "A combination with fewer modalities holds less information, so a large distance by itself marks a weak modality "
+    "as easily as a neglected one. Excess is the distance minus that of the best part of the combination, on the same "
+    "samples: above zero, adding a modality made the prediction worse, which is the sign of laziness."
+)
+
+ONLY_WATCHED = "The weight of TLA was zero in this run: the trace only watched, and changed nothing."
+
+
+def laziness_section(run: Run) -> Section | None:
+    """Return the chapter on the laziness trace; None for a method without one."""
+    if run.laziness is None:
+        return None
+    return Section("laziness", "What training stressed: the laziness trace", tuple(_blocks(run.laziness, _acted(run))))
+
+
+def _acted(run: Run) -> bool:
+    return bool((run.config.get("options") or {}).get("lambda3") != 0)
+
+
+def _blocks(trace: pl.DataFrame, acted: bool) -> Iterator[Block]:
+    yield Text(PURPOSE)
+    yield Text(f"{choices_in_words(trace)} {verdict(trace) if acted else ONLY_WATCHED}".strip())
+    figures = tuple(_figures(trace))
+    if figures:
+        yield Figures(figures)
+    yield Text(READING, tone="aside")
+    yield _table(trace)
+
+
+def choices_in_words(trace: pl.DataFrame) -> str:
+    """Return which combination was chosen how often, and its distance beside that of the others."""
+    chosen = trace.filter("chosen")
+    if chosen.is_empty():
+        return "No combination was ever chosen, so TLA had no effect."
+    top, often = _ranking(trace)[0]
+    folds, epochs = chosen["fold"].n_unique(), chosen["epoch"].n_unique()
+    where = (
+        plural(epochs, "epoch")
+        if folds == 1
+        else f"{count(len(chosen))} choices ({folds} folds, up to {epochs} epochs)"
+    )
+    return (
+        f"In {often} of {where} the chosen combination was {_name(top)}. The mean distance of the chosen combination "
+        f"was {_mean_distance(chosen)}, of the others {_mean_distance(trace.filter(~pl.col('chosen')))}."
+    )
+
+
+def verdict(trace: pl.DataFrame) -> str:
+    """Return what the choices amount to, in one sentence; empty if nothing was chosen."""
+    ranking = _ranking(trace)
+    if not ranking:
+        return ""
+    top, often = ranking[0]
+    share = often / sum(times for _, times in ranking)
+    if share < NEARLY_CONSTANT:
+        most = [f"{_name(name)} ({times})" for name, times in ranking[:4]]
+        return f"The choice moved between combinations: {listing(most)}."
+    acted = "acted as" if share == 1 else "acted almost as"
+    target = _name(top) if "+" not in top else f"samples seen with {_name(top)}"
+    return (
+        f"TLA {acted} a constant extra weight on {target}: compare with exactly that constant before crediting the "
+        "mining of combinations with any gain."
+    )
+
+
+def _mean_distance(trace: pl.DataFrame) -> str:
+    distances = trace["distance"].drop_nulls().to_numpy()
+    return number(float(distances.mean()) if len(distances) else None)
+
+
+def _ranking(trace: pl.DataFrame) -> list[tuple[str, int]]:
+    """Return the combinations with the number of times each was chosen, most frequent first."""
+    times = trace.filter("chosen").group_by("combination").len().sort(["len", "combination"], descending=[True, False])
+    return times.rows()
+
+
+def _figures(trace: pl.DataFrame) -> Iterator[Figure]:
+    circles = "Circles: chosen after that epoch; the larger, the more folds chose it."
+    yield from _heat(trace, "distance", f"Darker: more wrong. {circles}", signed=False)
+    yield from _heat(trace, "excess", f"Orange: adding a modality hurts; purple: it helps. {circles}", signed=True)
+
+
+def _heat(trace: pl.DataFrame, column: str, caption: str, signed: bool) -> Iterator[Figure]:
+    """Heat map of a column over the combinations that have it; none where no combination does."""
+    values = trace.filter(pl.col(column).is_finite()).with_columns(pl.col("chosen").cast(pl.Float64))
+    if values.is_empty():
+        return
+    combinations = sorted(values["combination"].unique(), key=lambda name: (name.count("+"), name))
+    epochs = sorted(trace["epoch"].unique())
+    chosen = np.nan_to_num(_grid(values, "chosen", combinations, epochs))
+    names = [_name(combination) for combination in combinations]
+    title = f"{column.capitalize()} of each combination"
+    yield heat_figure(title, caption, names, epochs, _grid(values, column, combinations, epochs), chosen, signed)
+
+
+def _grid(trace: pl.DataFrame, column: str, combinations: list[str], epochs: list[int]) -> Floats:
+    """Mean over folds, [combinations, epochs]; NaN where no fold has a value."""
+    means = trace.group_by("combination", "epoch").agg(pl.mean(column))
+    row = [combinations.index(name) for name in means["combination"]]
+    at = [epochs.index(epoch) for epoch in means["epoch"]]
+    grid = np.full((len(combinations), len(epochs)), np.nan)
+    grid[row, at] = means[column].cast(pl.Float64).fill_null(np.nan).to_numpy()
+    return grid
+
+
+def _table(trace: pl.DataFrame) -> Table:
+    summary = trace.group_by("combination").agg(pl.sum("chosen"), pl.mean("distance"), pl.mean("excess"))
+    total = float(summary["chosen"].sum())
+    rows = tuple(
+        (_name(row["combination"]), count(row["chosen"]), percent(row["chosen"], total), number(row["distance"]),
+         number(row["excess"]))
+        for row in summary.sort(["chosen", "distance"], descending=True).iter_rows(named=True)
+    )  # fmt: skip
+    columns = ("combination", "times chosen", "share", "mean distance", "mean excess")
+    return Table("All epochs and folds together", columns, rows, sortable=True)
+
+
+def _name(combination: str) -> str:
+    return combination.replace("+", " + ")

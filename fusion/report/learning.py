@@ -1,0 +1,56 @@
+"""How training went: every loss term over epochs."""
+
+from collections.abc import Iterator
+
+import polars as pl
+
+from .blocks import Figure, Figures, Section, Text
+from .figures import Curve, loss_figure
+from .run import Run
+
+TERMS = {
+    "total": ("Total loss", "The weighted sum that training lowers."),
+    "ce": ("Cross-entropy", "Misfit of the fused prediction."),
+    "forward": ("Forward imputation", "Distance of imputed from true embeddings, on modalities hidden on purpose."),
+    "backward": ("Backward imputation", "Distance of available embeddings from those rebuilt out of imputed ones."),
+    "enc": ("Unimodal heads", "Misfit of each modality's own prediction, weighted per sample (DWFuse)."),
+    "joint": ("Joint head", "Misfit of the head on the latent codes of the imputation."),
+    "tla": ("Traceable laziness", "Extra misfit on samples seen with the chosen combination (TLA)."),
+}
+"""Loss terms of the methods that OmniFuse ships: title and meaning; others keep their own name."""
+
+
+def learning_section(run: Run) -> Section | None:
+    """Return the chapter on training; None for a method that leaves no history."""
+    if run.history is None:
+        return None
+    terms = sorted(run.history["term"].unique(), key=lambda term: ([*TERMS, term].index(term), term))
+    intro = (
+        "Thick: mean over folds, as far as every fold went. Thin: each fold. Neither part holds a sample that the fold "
+        "was tested on. Validation can lie below training, because only training hides inputs on purpose."
+    )
+    figures = tuple(_term(run.history.filter(term=term), term) for term in terms)
+    return Section("training", "How training went", (Text(intro), Figures(figures)))
+
+
+def _term(history: pl.DataFrame, term: str) -> Figure:
+    title, meaning = TERMS.get(term, (term, "A loss term of the method."))
+    parts = [part for part in ("train", "validation") if part in history["part"].unique()]
+    means = {part: _mean(history.filter(part=part)) for part in parts}
+    folds = {part: list(_folds(history.filter(part=part))) for part in parts}
+    return loss_figure(title, meaning, means, folds)
+
+
+def _mean(values: pl.DataFrame) -> Curve:
+    folds = values["fold"].n_unique()
+    epochs = values.group_by("epoch").agg(pl.mean("value"), folds=pl.len()).filter(folds=folds).sort("epoch")
+    return _curve(epochs)
+
+
+def _folds(values: pl.DataFrame) -> Iterator[Curve]:
+    for _, fold in values.sort("epoch").group_by("fold", maintain_order=True):
+        yield _curve(fold)
+
+
+def _curve(table: pl.DataFrame) -> Curve:
+    return table["epoch"].cast(pl.Float64).to_numpy(), table["value"].cast(pl.Float64).to_numpy()

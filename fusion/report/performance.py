@@ -1,0 +1,135 @@
+"""How good the predictions are: per fold, per label, per availability pattern, with curves."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from . import scores
+from .blocks import Block, Cell, Figures, Section, Table, Text
+from .figures import precision_recall_figure, reliability_figure, roc_figure
+from .predictions import Bools, Floats
+from .run import Run
+from .words import MISSING, count, number, percent
+
+
+def performance_section(run: Run) -> Section:
+    """Return the chapter on the quality of the predictions."""
+    blocks = (*_curves(run), *_folds(run), *_calibration(run), *_labels(run), *_patterns(run))
+    return Section("performance", "How good the predictions are", blocks)
+
+
+def _curves(run: Run) -> Iterator[Block]:
+    if run.metrics["kind"] != "binary":
+        return
+    y, p, fold = run.predictions.y[:, 0], run.predictions.p[:, 0], run.predictions.fold
+    lost = int((~scores.known(y, p)).sum())
+    if lost:
+        yield Text(f"{count(lost)} samples without a label or a probability are left out of everything below.")
+    area = scores.auroc(y, p)
+    if area is None:
+        yield Text("No curves: they need both outcomes, and the predictions have only one.")
+        return
+    parts = [fold == value for value in np.unique(fold[np.isfinite(fold)])]
+    yield Figures((
+        roc_figure([scores.roc_points(y[rows], p[rows]) for rows in parts], scores.roc_points(y, p), area),
+        precision_recall_figure(
+            [scores.precision_recall_points(y[rows], p[rows]) for rows in parts],
+            scores.precision_recall_points(y, p),
+            scores.auprc(y, p),
+            float(np.nanmean(y)),
+        ),
+        reliability_figure(scores.reliability(y, p)),
+    ))  # fmt: skip
+    if len(parts) > 1:
+        yield Text(
+            "The pooled curves mix the probabilities of different models, one per fold; their area can differ from the "
+            "mean over folds.",
+            tone="aside",
+        )
+
+
+def _folds(run: Run) -> Iterator[Block]:
+    binary = run.metrics["kind"] == "binary"
+    rows = []
+    for fold in run.metrics["folds"]:
+        positives = (count(fold.get("positives")),) if binary else ()
+        area = (number(fold.get("auroc")), number(fold.get("auprc")))
+        rows.append((str(fold["fold"]), count(fold.get("rows")), *positives, *area, count(fold.get("epochs")),
+                     number(fold.get("seconds"), 1)))  # fmt: skip
+    positive = ("positive",) if binary else ()
+    columns = ("fold", "samples", *positive, "AUROC", "AUPRC", "epochs", "seconds")
+    yield Table("Test part of each fold", columns, tuple(rows))
+    undefined = [str(fold["fold"]) for fold in run.metrics["folds"] if fold.get("auroc") is None]
+    if undefined:
+        yield Text(
+            f"{MISSING} means not defined: the test part of fold {', '.join(undefined)} has one outcome only. Means "
+            "are over the other folds."
+        )
+
+
+def _calibration(run: Run) -> Iterator[Block]:
+    if run.metrics["kind"] == "multiclass":
+        return
+    y, p = run.predictions.y, run.predictions.p
+    known = scores.known(y, p)
+    shares = y.sum(axis=0, where=known) / np.maximum(known.sum(axis=0), 1)  # [C]
+    constant = np.where(known, shares, np.nan)  # [N, C]
+    rows = []
+    for name, score in (("log loss", scores.log_loss), ("Brier score", scores.brier)):
+        model, reference = (_mean_over_labels(score, y, values) for values in (p, constant))
+        rows.append((name, number(model), number(reference)))
+    columns = ("lower is better", "this model", "constant guess")
+    yield Table("Are the probabilities right in size?", columns, tuple(rows))
+    yield Text("Constant guess: the share of positives, for every sample.", tone="aside")
+
+
+def _mean_over_labels(score: scores.Score, y: Floats, p: Floats) -> float | None:
+    values = [value for value in map(score, y.T, p.T) if value is not None]
+    return float(np.mean(values)) if values else None
+
+
+def _labels(run: Run) -> Iterator[Block]:
+    labels = run.metrics.get("per_label") or []
+    if run.metrics["kind"] == "binary" or not labels:
+        return
+    rows = tuple(_label(label, run.metrics["samples"]) for label in labels)
+    columns = ("label", "positive", "share", "AUROC", "AUPRC")
+    yield Table("Each label", columns, rows, sortable=True)
+    yield Text("Guessing reaches an AUROC of 0.5 and an AUPRC equal to the share of positives.", tone="aside")
+
+
+def _label(label: dict[str, Any], samples: int) -> tuple[str, ...]:
+    positives = label.get("positives")
+    share = MISSING if positives is None else percent(positives, samples)
+    return str(label["label"]), count(positives), share, number(label.get("auroc")), number(label.get("auprc"))
+
+
+def _patterns(run: Run) -> Iterator[Block]:
+    if not run.predictions.modalities:
+        return
+    combinations = run.predictions.combinations
+    names, counts = np.unique(combinations, return_counts=True)
+    order = np.argsort(-counts, kind="stable")
+    rows = tuple(_pattern(run, str(name), combinations == name) for name in names[order])
+    binary = run.metrics["kind"] == "binary"
+    columns = (
+        "available",
+        "samples",
+        *(("positive", "expected") if binary else ()),
+        "AUROC" if binary else "mean AUROC",
+    )
+    total = ("all", *_pattern(run, "", np.ones(len(combinations), dtype=bool))[1:])
+    yield Table("By what was available", columns, rows, sortable=True, total=total)
+    if binary:
+        yield Text(
+            "Expected is the sum of the predicted probabilities: where it is far from the number of positives, the "
+            "model is off in size for that group. A group with few positives tells little.",
+            tone="aside",
+        )
+
+
+def _pattern(run: Run, name: str, rows: Bools) -> tuple[Cell, ...]:
+    y, p = run.predictions.y[rows], run.predictions.p[rows]
+    outcome = (count(np.nansum(y)), number(float(np.nansum(p)), 1)) if run.metrics["kind"] == "binary" else ()
+    return (name.replace("+", " + "), count(int(rows.sum())), *outcome, number(scores.macro_auroc(y, p)))

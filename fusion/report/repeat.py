@@ -1,0 +1,74 @@
+"""Everything that is needed to repeat the run."""
+
+import json
+import shlex
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from .blocks import Block, Code, Folded, Section, Table, Text
+from .run import Run
+
+
+def repeat_section(run: Run) -> Section:
+    """Return the chapter on repeating the run."""
+    return Section("repeat", "How to repeat this", tuple(_blocks(run)))
+
+
+def _blocks(run: Run) -> Iterator[Block]:
+    yield Text(
+        "The same cache, command and versions give the same folds and, on the same machine, the same numbers. "
+        "Settings that the command does not name are in the resolved configuration."
+    )
+    yield Code(command(run))
+    cache = run.metrics.get("cache") or {}
+    facts = {
+        "run": run.name,
+        "seed": run.metrics.get("seed"),
+        "data set": cache.get("dataset"),
+        "cache": cache.get("path"),
+        "digest of the cache": cache.get("digest"),
+        "seconds": run.metrics.get("seconds"),
+    }
+    yield _facts("The run", facts)
+    yield _facts("Machine and versions", run.environment)
+    yield Folded("Resolved configuration", _json(run.config))
+    if run.metrics.get("method_details"):
+        yield Folded("What the method says of its models", _json(run.metrics["method_details"]))
+    for name, recipe in run.metrics.get("recipes", {}).items():
+        yield Folded(f"Recipe of {name}: how its rows were made", _json(recipe))
+
+
+def command(run: Run) -> str:
+    """Return the command that was recorded, or else the one that trains the same task, method, folds and seed."""
+    recorded = run.environment.get("command")
+    if recorded:
+        return recorded if isinstance(recorded, str) else shlex.join(map(str, recorded))
+    metrics = run.metrics
+    options = {
+        "cache": (metrics.get("cache") or {}).get("path"),
+        "task": metrics["task"],
+        "method": metrics["method"],
+        "modalities": ",".join(run.modalities),
+        "folds": len(metrics["folds"]) if len(metrics["folds"]) > 1 else None,
+        "seed": metrics.get("seed"),
+    }
+    given = [text for key, value in options.items() if value is not None for text in (f"--{key}", str(value))]
+    return shlex.join(["omnifuse", "train", *given])
+
+
+def _facts(caption: str, facts: Mapping[str, Any]) -> Table:
+    rows = tuple((name, value) for name, value in _flat(facts) if value)
+    return Table(caption, ("what", "value"), rows, words=("value",))
+
+
+def _flat(facts: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Nested facts as (name, text) lines; long lists and arrays as JSON."""
+    for key, value in facts.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{key}: ")
+        elif value is not None:
+            yield f"{prefix}{key}", value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False, sort_keys=True)

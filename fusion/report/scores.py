@@ -1,0 +1,116 @@
+"""Scores and curves of predictions. Undefined scores (one class only) are None, never a number."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score, roc_curve
+
+from .predictions import Bools, Floats
+
+Score = Callable[[Floats, Floats], float | None]
+"""A score of y, p: [N]; None where it is not defined."""
+
+Z95 = 1.959964
+"""Half width of a 95 % interval in standard deviations of a normal law."""
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """Predicted probability against observed rate, in bins of equal count. All arrays are [bins]."""
+
+    predicted: Floats
+    observed: Floats
+    low: Floats
+    high: Floats
+
+
+def known(y: Floats, p: Floats) -> Bools:
+    """Return where both the label and the probability are known; any shape."""
+    return np.isfinite(y) & np.isfinite(p)
+
+
+def known_rates(y: Floats) -> Floats:
+    """Return the share of positives in each column of y: [N, C] that has a known label."""
+    columns = [column[np.isfinite(column)] for column in y.T]
+    return np.array([column.mean() for column in columns if len(column)])
+
+
+def auroc(y: Floats, p: Floats) -> float | None:
+    """Return the area under the ROC curve of y, p: [N]; None unless both classes are present."""
+    rows = known(y, p)
+    return float(roc_auc_score(y[rows], p[rows])) if _both_classes(y[rows]) else None
+
+
+def auprc(y: Floats, p: Floats) -> float | None:
+    """Return the average precision of y, p: [N]; None unless both classes are present."""
+    rows = known(y, p)
+    return float(average_precision_score(y[rows], p[rows])) if _both_classes(y[rows]) else None
+
+
+def macro_auroc(y: Floats, p: Floats) -> float | None:
+    """Return the mean AUROC over the columns of y, p: [N, C] that have both classes; None if none has."""
+    scores = [score for score in map(auroc, y.T, p.T) if score is not None]
+    return float(np.mean(scores)) if scores else None
+
+
+def roc_points(y: Floats, p: Floats) -> tuple[Floats, Floats]:
+    """Return false and true positive rates, [points] each, of y, p: [N]; empty unless both classes are present."""
+    rows = known(y, p)
+    if not _both_classes(y[rows]):
+        return np.empty(0), np.empty(0)
+    false_positive, true_positive, _ = roc_curve(y[rows], p[rows])
+    return false_positive, true_positive
+
+
+def precision_recall_points(y: Floats, p: Floats) -> tuple[Floats, Floats]:
+    """Return recall (falling) and precision, [points] each, of y, p: [N]; empty unless both classes are present."""
+    rows = known(y, p)
+    if not _both_classes(y[rows]):
+        return np.empty(0), np.empty(0)
+    precision, recall, _ = precision_recall_curve(y[rows], p[rows], drop_intermediate=True)
+    return recall, precision
+
+
+def log_loss(y: Floats, p: Floats) -> float | None:
+    """Return the mean negative log probability of the true outcome; probabilities are kept off 0 and 1 by 1e-7."""
+    rows = known(y, p)
+    if not rows.any():
+        return None
+    clipped = np.clip(p[rows], 1e-7, 1 - 1e-7)
+    return float(-np.mean(y[rows] * np.log(clipped) + (1 - y[rows]) * np.log1p(-clipped)))
+
+
+def brier(y: Floats, p: Floats) -> float | None:
+    """Return the mean squared difference of outcome and probability."""
+    rows = known(y, p)
+    return float(np.mean((y[rows] - p[rows]) ** 2)) if rows.any() else None
+
+
+def reliability(y: Floats, p: Floats, bins: int = 10, rows_per_bin: int = 20) -> Reliability:
+    """Return the reliability curve of y, p: [N], with at most ``bins`` bins of at least ``rows_per_bin`` samples."""
+    rows = known(y, p)
+    order = np.argsort(p[rows], kind="stable")
+    groups = np.array_split(order, max(1, min(bins, len(order) // rows_per_bin)))
+    if not len(order):
+        return Reliability(*[np.empty(0)] * 4)
+    low, high = wilson(np.array([y[rows][g].sum() for g in groups]), np.array([len(g) for g in groups]))
+    return Reliability(
+        predicted=np.array([p[rows][g].mean() for g in groups]),
+        observed=np.array([y[rows][g].mean() for g in groups]),
+        low=low,
+        high=high,
+    )
+
+
+def wilson(successes: Floats, trials: Floats) -> tuple[Floats, Floats]:
+    """Return the 95 % score interval of a proportion (Wilson 1927)."""
+    rate = successes / trials
+    centre = rate + Z95**2 / (2 * trials)
+    half = Z95 * np.sqrt(rate * (1 - rate) / trials + Z95**2 / (4 * trials**2))
+    scale = 1 + Z95**2 / trials
+    return (centre - half) / scale, (centre + half) / scale
+
+
+def _both_classes(y: Floats) -> bool:
+    return bool(len(y)) and bool(y.min() == 0) and bool(y.max() == 1)

@@ -1,0 +1,75 @@
+"""Numbers and names as a reader sees them."""
+
+import math
+from collections.abc import Sequence
+
+MISSING = "–"
+
+SPACE = "\N{NO-BREAK SPACE}"
+"""Keeps a number and what belongs to it on one line."""
+
+TASKS = {
+    "mortality": "in-hospital mortality",
+    "phenotyping": "acute care phenotypes",
+    "decompensation": "death within the next 24 hours",
+    "length_of_stay": "the remaining length of stay",
+}
+"""Tasks that OmniFuse ships, in words; any other task is called by its own name."""
+
+MODALITIES = {
+    "ehr": "vital signs and laboratory values over time",
+    "cxr": "chest X-rays",
+    "rep": "radiology reports",
+    "ct": "CT slices",
+    "pet": "PET slices",
+    "vitals": "vital signs over time",
+    "labs": "laboratory values over time",
+    "static": "age, sex and other constants",
+}
+"""Modalities that OmniFuse ships, in words; any other modality is called by its own name."""
+
+
+def task_words(name: str) -> str:
+    """Return what a task predicts, in words where it is known."""
+    return TASKS.get(name, name)
+
+
+def modality_words(name: str) -> str:
+    """Return ``cxr (chest X-rays)``, or the bare name of a modality that is not known."""
+    return f"{name} ({MODALITIES[name]})" if name in MODALITIES else name
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """Return a number with fixed decimals and a true minus sign; a dash for None and NaN."""
+    if value is None or not math.isfinite(value):
+        return MISSING
+    return f"{value:.{digits}f}".replace("-", "−")
+
+
+def count(value: float | None) -> str:
+    """Return a count with thousands separated; a dash for anything that is not a number."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return MISSING
+    return f"{round(value):,}"
+
+
+def percent(part: float, whole: float) -> str:
+    """Return ``14.5 %``; a dash where the whole is zero."""
+    return f"{100 * part / whole:.1f}{SPACE}%" if whole else MISSING
+
+
+def interval(bounds: Sequence[float | None] | None) -> str:
+    """Return ``[0.790, 0.834]``; a dash where a bound is unknown."""
+    if bounds is None or any(bound is None for bound in bounds):
+        return MISSING
+    return f"[{f',{SPACE}'.join(number(bound) for bound in bounds)}]"
+
+
+def listing(names: Sequence[str]) -> str:
+    """Return ``a, b and c``."""
+    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
+
+
+def plural(amount: int, noun: str) -> str:
+    """Return ``1 fold`` or ``5 folds``."""
+    return f"{count(amount)} {noun}" if amount == 1 else f"{count(amount)} {noun}s"

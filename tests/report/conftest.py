@@ -1,0 +1,224 @@
+"""Run folders as ``omnifuse train`` leaves them, small and made up, with known structure."""
+
+import itertools
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from sklearn.metrics import average_precision_score, roc_auc_score
+
+MODALITIES = ("cxr", "ehr", "rep")
+COMBINATIONS = ["+".join(c) for n in (1, 2, 3) for c in itertools.combinations(MODALITIES, n)]
+EPOCHS = 24
+
+
+def sigmoid(x: np.ndarray) -> np.ndarray:
+    return 1 / (1 + np.exp(-x))
+
+
+def area(score: Callable[..., float], y: np.ndarray, p: np.ndarray) -> float | None:
+    return float(score(y, p)) if 0 < y.sum() < len(y) else None
+
+
+def summary(values: list[float | None], pooled: float) -> dict[str, Any]:
+    defined = [value for value in values if value is not None]
+    return {
+        "mean": float(np.mean(defined)), "sd": float(np.std(defined, ddof=1)), "pooled": pooled,
+        "ci": [pooled - 0.03, min(1.0, pooled + 0.03)],
+    }  # fmt: skip
+
+
+def presence_of(present: dict[str, np.ndarray]) -> dict[str, int]:
+    rows = np.stack([present[m] for m in MODALITIES], axis=1)
+    patterns, counts = np.unique(rows, axis=0, return_counts=True)
+    return {"+".join(np.array(MODALITIES)[p]): int(n) for p, n in zip(patterns, counts, strict=True)}
+
+
+def write_history(run: Path, folds: int, rng: np.random.Generator, terms: tuple[str, ...]) -> None:
+    for fold in range(folds):
+        epochs = EPOCHS - fold % 2
+        rows = [
+            (
+                epoch,
+                part,
+                term,
+                (1 + i) * (0.35 + np.exp(-epoch / 6)) + 0.02 * rng.normal() + 0.05 * (part == "validation"),
+            )
+            for epoch in range(epochs)
+            for part in ("train", "validation")
+            for i, term in enumerate(terms)
+            if not (term == "tla" and part == "validation")
+        ]
+        folder = run / "folds" / str(fold)
+        folder.mkdir(parents=True)
+        schema = ["epoch", "part", "term", "value"]
+        pl.DataFrame(rows, schema=schema, orient="row").write_parquet(folder / "history.parquet")
+
+
+def write_laziness(run: Path, folds: int, rng: np.random.Generator, lazy_epochs: int = 20) -> None:
+    """``cxr`` is chosen in the first ``lazy_epochs`` epochs of every fold, ``cxr+rep`` afterwards."""
+    rows = []
+    for fold, epoch in itertools.product(range(folds), range(EPOCHS)):
+        chosen = "cxr" if epoch < lazy_epochs else "cxr+rep"
+        for combination in COMBINATIONS:
+            size = combination.count("+") + 1
+            distance = 0.55 - 0.06 * size - 0.05 * ("ehr" in combination) - 0.003 * epoch + 0.006 * rng.normal()
+            distance += 0.08 * (combination == chosen)
+            excess = None if size == 1 else 0.02 * rng.normal() - 0.015 + 0.05 * (combination == chosen)
+            rows.append((fold, epoch, combination, distance, excess, 400, combination == chosen))
+    schema = ["fold", "epoch", "combination", "distance", "excess", "rows", "chosen"]
+    pl.DataFrame(rows, schema=schema, orient="row").write_parquet(run / "laziness.parquet")
+
+
+def write_json(run: Path, metrics: dict[str, Any]) -> None:
+    environment = {
+        "python": "3.11.7", "platform": "Linux x86_64", "cpus": 2, "versions": {"omnifuse": "0.1.0", "torch": "2.9.1"},
+    }  # fmt: skip
+    config = {"method": metrics["method"], "options": {"alpha": 0.1, "lambda3": 0.5}, "fit": {"epochs": EPOCHS}}
+    for name, content in (("metrics", metrics), ("environment", environment), ("config", config)):
+        (run / f"{name}.json").write_text(json.dumps(content))
+
+
+def base_metrics(run: Path, kind: str, samples: int, present: dict[str, np.ndarray]) -> dict[str, Any]:
+    return {
+        "run": run.name, "kind": kind, "modalities": list(MODALITIES), "seed": 0, "seconds": 41.2, "samples": samples,
+        "cohort": [["ICU stays in the tables", 2 * samples], ["adults", 2 * samples - 9],
+                   ["first stay of the patient", samples + samples // 3], ["at least 48 h", samples]],
+        "presence": presence_of(present),
+        "cache": {"path": "cache", "digest": "5f" * 32, "dataset": "mimic"},
+        "recipes": {"cxr": {"encoder": {"name": "resnet34", "weights": "sha256:ab12"}, "pixels": 224},
+                    "ehr": {"bin_hours": 2.0, "profile": "clean"},
+                    "rep": {"encoder": {"name": "bert-base-uncased"}, "sections": "findings"}},
+        "notes": [], "method_details": {"folds": [{"epochs": 24}]},
+    }  # fmt: skip
+
+
+def binary_run(run: Path, samples: int = 1200, base_rate: float = -2.3, seed: int = 0) -> Path:
+    """OmniFuse on a binary task, 5 folds; ``ehr`` is always there, ``cxr`` and ``rep`` sometimes."""
+    run.mkdir(parents=True)
+    rng = np.random.default_rng(seed)
+    risk = rng.normal(size=(samples, 3)) * [0.6, 1.2, 0.4]
+    y = (rng.random(samples) < sigmoid(base_rate + risk.sum(axis=1))).astype(float)
+    fold = np.arange(samples) % 5
+    share = {"cxr": 0.7, "ehr": 1.0, "rep": 0.5}
+    present = {m: rng.random(samples) < share[m] for m in MODALITIES}
+    columns: dict[str, Any] = {"sample_id": [f"stay-{10_000_000 + i}" for i in range(samples)], "fold": fold, "y": y}
+    own = {
+        m: sigmoid(base_rate + 0.3 * rng.normal(size=samples) + present[m] * risk[:, i])
+        for i, m in enumerate(MODALITIES)
+    }
+    p = sigmoid(
+        base_rate + 0.2 * rng.normal(size=samples) + sum(present[m] * risk[:, i] for i, m in enumerate(MODALITIES))
+    )
+    columns["p"] = p
+    for m in MODALITIES:
+        others = np.prod([1 - np.maximum(own[n], 1 - own[n]) for n in MODALITIES if n != m], axis=0)
+        columns |= {
+            f"{m}.present": present[m],
+            f"{m}.imputed": ~present[m],
+            f"{m}.p": own[m],
+            f"{m}.weight": others**0.25,
+        }
+    pl.DataFrame(columns).write_parquet(run / "predictions.parquet")
+    folds = [
+        {"fold": k, "rows": int((fold == k).sum()), "positives": int(y[fold == k].sum()), "epochs": EPOCHS,
+         "seconds": 8.1, "auroc": area(roc_auc_score, y[fold == k], p[fold == k]),
+         "auprc": area(average_precision_score, y[fold == k], p[fold == k])}
+        for k in range(5)
+    ]  # fmt: skip
+    metrics = base_metrics(run, "binary", samples, present) | {
+        "task": "mortality", "method": "omnifuse", "labels": ["mortality"], "positives": int(y.sum()), "folds": folds,
+        "auroc": summary([f["auroc"] for f in folds], roc_auc_score(y, p)),
+        "auprc": summary([f["auprc"] for f in folds], average_precision_score(y, p)), "per_label": [],
+    }  # fmt: skip
+    write_json(run, metrics)
+    write_history(run, 5, rng, ("total", "forward", "backward", "enc", "joint", "tla"))
+    write_laziness(run, 5, rng)
+    return run
+
+
+def multilabel_run(run: Path, samples: int = 600, labels: int = 25) -> Path:
+    """Concatenation on 25 labels, 3 folds: no weights, no trace."""
+    run.mkdir(parents=True)
+    rng = np.random.default_rng(1)
+    names = [f"phenotype {i:02d}" for i in range(labels)]
+    logit = np.linspace(-3, -0.5, labels) + rng.normal(size=(samples, labels))
+    y, p = (rng.random(logit.shape) < sigmoid(logit)).astype(float), sigmoid(0.8 * logit)
+    fold = np.arange(samples) % 3
+    present = {m: np.ones(samples, dtype=bool) for m in MODALITIES}
+    columns: dict[str, Any] = {"sample_id": np.arange(samples), "fold": fold}
+    columns |= {f"y_{n}": y[:, i] for i, n in enumerate(names)} | {f"p_{n}": p[:, i] for i, n in enumerate(names)}
+    columns |= {f"{m}.present": present[m] for m in MODALITIES}
+    pl.DataFrame(columns).write_parquet(run / "predictions.parquet")
+    folds = [
+        {"fold": k, "rows": int((fold == k).sum()), "positives": None, "epochs": EPOCHS, "seconds": 5.5,
+         "auroc": float(roc_auc_score(y[fold == k], p[fold == k])), "auprc": 0.4}
+        for k in range(3)
+    ]  # fmt: skip
+    per_label = [
+        {"label": n, "auroc": roc_auc_score(y[:, i], p[:, i]), "auprc": average_precision_score(y[:, i], p[:, i]),
+         "positives": int(y[:, i].sum())}
+        for i, n in enumerate(names)
+    ]  # fmt: skip
+    metrics = base_metrics(run, "multilabel", samples, present) | {
+        "task": "phenotyping", "method": "concat", "labels": names, "positives": None, "folds": folds,
+        "auroc": summary([f["auroc"] for f in folds], roc_auc_score(y, p)), "auprc": summary([0.4, 0.41, 0.42], 0.41),
+        "per_label": per_label,
+    }  # fmt: skip
+    write_json(run, metrics)
+    write_history(run, 3, rng, ("total", "ce"))
+    return run
+
+
+def tiny_run(run: Path) -> Path:
+    """60 stays, few deaths, none in fold 3: its scores are not defined."""
+    binary_run(run, samples=60, base_rate=-1.0, seed=3)
+    table = pl.read_parquet(run / "predictions.parquet")
+    table = table.with_columns(y=pl.when(pl.col("fold") == 3).then(0.0).otherwise("y"))
+    table.write_parquet(run / "predictions.parquet")
+    metrics = json.loads((run / "metrics.json").read_text())
+    metrics["folds"][3] |= {"auroc": None, "auprc": None, "positives": 0}
+    metrics["positives"] = int(table["y"].sum())
+    metrics["auroc"]["pooled"] = float(roc_auc_score(table["y"], table["p"]))
+    metrics["auprc"] |= {"pooled": None, "ci": None}
+    metrics["auroc"]["ci"], metrics["cache"]["dataset"] = [0.46, 0.83], "synthetic"
+    metrics["recipes"]["cxr"]["encoder"] = metrics["recipes"]["rep"]["encoder"] = "random"
+    metrics["notes"] = [
+        f"Only {metrics['positives']} of 60 test samples are positive: too few to conclude anything.",
+        "Fold 3 has one class in its test part: AUROC and AUPRC are not defined there.",
+    ]
+    (run / "metrics.json").write_text(json.dumps(metrics))
+    return run
+
+
+@pytest.fixture(scope="session")
+def binary(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return binary_run(tmp_path_factory.mktemp("runs") / "binary")
+
+
+@pytest.fixture(scope="session")
+def plain(tmp_path_factory: pytest.TempPathFactory, binary: Path) -> Path:
+    """The same run from a method that leaves no history and no trace: quick to draw."""
+    skip = shutil.ignore_patterns("folds", "laziness.parquet", "report.html")
+    return shutil.copytree(binary, tmp_path_factory.mktemp("runs") / "plain", ignore=skip)
+
+
+@pytest.fixture
+def run(plain: Path, tmp_path: Path) -> Path:
+    """A copy of ``plain`` to spoil."""
+    return shutil.copytree(plain, tmp_path / "run")
+
+
+@pytest.fixture(scope="session")
+def multilabel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return multilabel_run(tmp_path_factory.mktemp("runs") / "multilabel")
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_run(tmp_path_factory.mktemp("runs") / "tiny")

@@ -1,0 +1,253 @@
+"""What the page says, that it needs nothing else, and that it keeps quiet about patients."""
+
+import json
+import re
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+
+import polars as pl
+import pytest
+from omnifuse.cache_schema.errors import InputError, MissingInputError
+from omnifuse.fusion.report import write_report
+
+VOID = {"meta", "br", "img", "input", "link", "hr"}
+
+
+class Page(HTMLParser):
+    """Collects text, tags and attribute values; fails on tags that do not nest."""
+
+    def __init__(self, source: str) -> None:
+        super().__init__()
+        self.text, self.tags, self.attributes, self.open = "", [], [], []
+        self.feed(source)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes += attrs
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes += attrs
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self.open and self.open[-1] not in {"style", "script"}:
+            self.text += data.replace("\N{NO-BREAK SPACE}", " ")
+
+
+@pytest.fixture(scope="module")
+def source(binary: Path) -> str:
+    return write_report(binary).read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def page(source: str) -> Page:
+    return Page(source)
+
+
+def page_of(folder: Path, /, **metrics: object) -> Page:
+    """The page of a run after some entries of its metrics were replaced."""
+    stored = json.loads((folder / "metrics.json").read_text()) | metrics
+    (folder / "metrics.json").write_text(json.dumps(stored))
+    return Page(write_report(folder).read_text(encoding="utf-8"))
+
+
+def alter_predictions(run: Path, change: Callable[[pl.DataFrame], pl.DataFrame]) -> None:
+    change(pl.read_parquet(run / "predictions.parquet")).write_parquet(run / "predictions.parquet")
+
+
+def anchors(page: Page) -> list[str | None]:
+    return [value for name, value in page.attributes if name == "id"]
+
+
+def test_report_lies_in_the_run_folder(binary: Path, source: str) -> None:
+    assert write_report(binary) == binary / "report.html"
+    assert source.startswith("<!doctype html>")
+
+
+def test_headline_says_what_was_trained_on_what(binary: Path, page: Page) -> None:
+    metrics = json.loads((binary / "metrics.json").read_text())
+    assert "Predicting in-hospital mortality" in page.text
+    assert "The method omnifuse was trained and tested on 1,200 samples of the data set mimic." in page.text
+    assert "cxr (chest X-rays)" in page.text
+    assert f"{metrics['auroc']['mean']:.3f}" in page.text
+    assert f"95 % interval [{metrics['auroc']['ci'][0]:.3f}, {metrics['auroc']['ci'][1]:.3f}]" in page.text
+    assert page.text.count("For research, not for clinical decisions.") == 2
+
+
+def test_chapters_of_an_omnifuse_run(page: Page) -> None:
+    links = [value for name, value in page.attributes if name == "href"]
+    chapters = ["cohort", "performance", "training", "modalities", "laziness", "repeat"]
+    assert links[:6] == [f"#{chapter}" for chapter in chapters]
+    assert set(chapters) < set(anchors(page))
+
+
+def test_ids_are_unique(page: Page) -> None:
+    assert len(anchors(page)) == len(set(anchors(page)))
+
+
+def test_page_needs_no_network(source: str, page: Page) -> None:
+    assert not re.search(r"(?i)(https?:)?//\w", source)
+    assert not {"link", "img", "iframe", "object", "embed"} & set(page.tags)
+    assert "default-src 'none'" in source
+
+
+def test_every_figure_has_words_for_screen_readers(page: Page) -> None:
+    labels = [value for name, value in page.attributes if name == "aria-label"]
+    assert page.tags.count("svg") == page.tags.count("figcaption") == 13
+    for title in (
+        "ROC curve",
+        "Precision and recall",
+        "Reliability",
+        "Weight by outcome",
+        "Distance of each combination",
+    ):
+        assert any(label.startswith(title) for label in labels), title
+
+
+def test_page_holds_no_identifier_of_a_patient(binary: Path, source: str) -> None:
+    assert not [name for name in pl.read_parquet(binary / "predictions.parquet")["sample_id"] if name in source]
+
+
+def test_same_run_gives_the_same_bytes(run: Path) -> None:
+    assert write_report(run).read_bytes() == write_report(run).read_bytes()
+
+
+def test_cohort_counts_every_filter(page: Page) -> None:
+    assert re.search(r"adults\s*2,391\s*9\s", page.text)
+    assert re.search(r"at least 48 h\s*1,200\s*400\s", page.text)
+
+
+def test_repeat_gives_command_seed_digest_and_recipes(page: Page) -> None:
+    command = (
+        "omnifuse train --cache cache --task mortality --method omnifuse --modalities cxr,ehr,rep --folds 5 --seed 0"
+    )
+    assert command in page.text
+    for fact in ("5f" * 32, "Recipe of rep", "bert-base-uncased", '"alpha": 0.1', "versions: torch"):
+        assert fact in page.text
+
+
+def test_multilabel_page_has_a_sortable_row_per_label(multilabel: Path) -> None:
+    page = Page(write_report(multilabel).read_text(encoding="utf-8"))
+    assert "Mean AUROC" in page.text
+    assert "phenotype 24" in page.text
+    assert ("class", "sortable") in page.attributes
+    assert "ROC curve" not in page.text
+    assert {"modalities", "performance"} <= set(anchors(page))
+    assert "laziness" not in anchors(page)
+
+
+def test_tiny_cohort_says_that_it_concludes_nothing(tiny: Path) -> None:
+    text = Page(write_report(tiny).read_text(encoding="utf-8")).text
+    assert "too few to conclude anything" in text
+    assert "mean of 4 folds out of 5" in text
+    assert "the test part of fold 3 has one outcome only" in text
+    assert "The interval includes 0.5" in text
+    assert "Encoders with random weights were used for cxr and rep" in text
+    assert "The data are synthetic" in text
+
+
+def test_warnings_of_the_training_are_not_repeated(run: Path) -> None:
+    note = "Random encoders on synthetic data."
+    text = page_of(run, notes=[note], recipes={"cxr": {"encoder": "random"}}, cache={"dataset": "synthetic"}).text
+    assert text.count(note) == 1
+    assert "Encoders with random weights" not in text
+    assert "no number here says anything about patients" not in text
+
+
+def test_hostile_texts_stay_texts(run: Path) -> None:
+    attack = '<script>alert("x")</script><img src=x onerror=alert(1)>'
+    names = {"run": attack, "task": attack, "notes": [attack], "cohort": [[attack, 3]], "recipes": {attack: attack}}
+    page = page_of(run, **names)
+    assert page.tags.count("script") == 1
+    assert "img" not in page.tags
+    assert attack in page.text
+
+
+def test_hostile_names_stay_texts_in_figures(run: Path, binary: Path) -> None:
+    attack = "</svg><script>$x^$</script>影像"
+    trace = pl.read_parquet(binary / "laziness.parquet")
+    trace = trace.with_columns(pl.col("combination").str.replace_all("cxr", attack, literal=True))
+    trace.write_parquet(run / "laziness.parquet")
+    page = page_of(run)
+    assert page.tags.count("script") == 1
+    assert attack in page.text
+
+
+def test_parts_that_a_method_does_not_leave_are_left_out(run: Path) -> None:
+    alter_predictions(run, lambda table: table.select("fold", "y", "p"))
+    page = page_of(run, cohort=[], presence={})
+    assert not {"cohort", "training", "modalities", "laziness"} & set(anchors(page))
+
+
+def test_undefined_scores_are_said_plainly(run: Path) -> None:
+    undefined = {"mean": None, "sd": None, "ci": None, "pooled": None}
+    fold = {"fold": 0, "rows": 1200, "positives": 0, "auroc": None, "auprc": None, "epochs": 3, "seconds": 1.0}
+    text = page_of(run, auroc=undefined, auprc=undefined, folds=[fold], positives=0).text
+    assert "The AUROC is not defined here" in text
+    assert "one fixed split" in text
+
+
+@pytest.mark.parametrize("outcome", [0.0, 1.0, None])
+def test_predictions_with_one_outcome_do_not_crash(run: Path, outcome: float | None) -> None:
+    alter_predictions(run, lambda table: table.with_columns(y=pl.lit(outcome, dtype=pl.Float64)))
+    assert "No curves" in page_of(run).text
+
+
+def test_predictions_without_folds_are_drawn(run: Path) -> None:
+    alter_predictions(run, lambda table: table.with_columns(fold=pl.lit(None, dtype=pl.Int64)))
+    assert "ROC curve" in page_of(run).text
+
+
+def test_predictions_without_rows_do_not_crash(run: Path) -> None:
+    alter_predictions(run, pl.DataFrame.clear)
+    assert "No curves" in page_of(run).text
+
+
+def test_multiclass_predictions_are_read(run: Path) -> None:
+    alter_predictions(run, lambda table: table.rename({"p": "p_no"}).with_columns(p_yes=1 - pl.col("p_no")))
+    text = page_of(run, kind="multiclass", labels=["no", "yes"]).text
+    assert re.search(r"Classes\s*2\b", text)
+    assert "AUROC alone" not in text
+
+
+def test_missing_folder_is_named(tmp_path: Path) -> None:
+    with pytest.raises(MissingInputError, match=r"nowhere is not a folder.*omnifuse train"):
+        write_report(tmp_path / "nowhere")
+
+
+def test_foreign_folder_names_what_is_missing_and_what_was_found(tmp_path: Path) -> None:
+    (tmp_path / "holiday.jpg").touch()
+    with pytest.raises(MissingInputError, match=r"metrics.json, config.json.*missing, found holiday.jpg"):
+        write_report(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("metrics.json", b"{", r"metrics.json is not JSON \(.*line 1"),
+        ("metrics.json", b"[]", "holds a list, not an object"),
+        ("metrics.json", b"{}", "lacks task, method"),
+        ("predictions.parquet", b"PAR1", "predictions.parquet cannot be read as parquet"),
+        ("folds/0/history.parquet", b"", "history.parquet cannot be read as parquet"),
+    ],
+)
+def test_damaged_file_is_named(run: Path, name: str, content: bytes, message: str) -> None:
+    (run / name).parent.mkdir(parents=True, exist_ok=True)
+    (run / name).write_bytes(content)
+    with pytest.raises(InputError, match=message):
+        write_report(run)
+
+
+@pytest.mark.parametrize(("kind", "column"), [("binary", "p"), ("multilabel", "p_<label>")])
+def test_predictions_without_the_needed_column_are_refused(run: Path, kind: str, column: str) -> None:
+    alter_predictions(run, lambda table: table.drop("p"))
+    with pytest.raises(InputError, match=column):
+        page_of(run, kind=kind)
