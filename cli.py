@@ -2,15 +2,25 @@
 
 import json
 import logging
+import shutil
 import sys
 from collections.abc import Callable
 from functools import wraps
+from itertools import chain, count
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import click
 
 PATH: Any = click.Path(path_type=Path)
+
+
+PROBLEMS = ("missing", "imbalance", "void")
+"""What the synthetic cohort plants."""
+
+DEMO_IMAGES = 400
+DEMO_METHODS = ("unimodal", "concat", "omnifuse")
+DEMO_PARTS = {"raw", "cache", "cache.items", "cache.lock", "runs", "raw.partial", "cache.partial"}
 
 
 class Result(NamedTuple):
@@ -80,7 +90,33 @@ def main() -> None:
 @reporting
 def demo(out: Path, stays: int, seed: int) -> Result:
     """Run everything once on a synthetic cohort: raw files, cache, three models, a report."""
-    raise NotImplementedError
+    from dataclasses import asdict
+
+    from .fusion.config import make_config
+    from .fusion.report import write_report
+    from .fusion.run import train
+    from .pipeline.plan import Encoders
+    from .pipeline.sources import SourceOptions, open_dataset
+    from .pipeline.stages import extract
+    from .pipeline.synthetic import SynthSettings, best_possible, write_cohort
+
+    raw, cache = out / "raw", out / "cache"
+    settings = SynthSettings(stays=stays, seed=seed, images=DEMO_IMAGES)
+    if out.exists():
+        raise_if_not_a_demo(out)
+        shutil.rmtree(out)
+    click.echo(f"1/5  writing a MIMIC-shaped cohort of {stays:,} stays to {raw}", err=True)
+    write_cohort(raw, settings)
+    click.echo(f"2/5  extracting it to {cache} with random (untrained) encoders", err=True)
+    extract(open_dataset("synthetic", raw, SourceOptions()), raw, cache, Encoders("random", "random"))
+    runs = {}
+    for step, method in enumerate(DEMO_METHODS, 3):
+        click.echo(f"{step}/5  training {method}", err=True)
+        runs[method] = train(cache, make_config(method, task="mortality", seed=seed), out / "runs" / method)
+    report = write_report(out / "runs" / "omnifuse")
+    best = best_possible(raw)
+    content = {"report": str(report), "cache": str(cache), "runs": runs, "best_possible": asdict(best)}
+    return Result(content, demo_text(runs, best, report))
 
 
 @main.command()
@@ -108,15 +144,20 @@ def doctor(text_encoder: str, image_encoder: str) -> Result:
 @click.option(
     "--without",
     multiple=True,
-    type=click.Choice(["missing", "imbalance", "void"]),
+    type=click.Choice(PROBLEMS),
     help="Leave one of the planted problems out; may be repeated.",
 )
 @reporting
 def synth(
-    out: Path, stays: int, seed: int, layout: str, events_per_stay: int, images: int | None, without: tuple[str, ...]
+    out: Path, stays: int, seed: int, layout: Any, events_per_stay: int, images: int | None, without: tuple[str, ...]
 ) -> Result:
     """Write a MIMIC-shaped raw folder with planted structure."""
-    raise NotImplementedError
+    from .pipeline.synthetic import Law, SynthSettings, write_cohort
+
+    law = Law(**{problem: problem not in without for problem in PROBLEMS})
+    write_cohort(out, SynthSettings(stays, seed, layout, events_per_stay, images, law))
+    dataset = f"omnifuse extract --dataset synthetic --raw {out}"
+    return Result({"raw": str(out), "stays": stays}, f"Wrote {stays:,} stays to {out}. Next: {dataset}")
 
 
 @main.command()
@@ -155,6 +196,114 @@ def extract(
     source = open_dataset(dataset, folder, SourceOptions(modalities, profile, bin_hours, limit))
     extraction = extract(source, folder, cache, Encoders(text_encoder, image_encoder), **how)
     return Result(extraction_content(extraction), extraction_text(extraction))
+
+
+@main.command()
+@cache_option
+@click.option("--task", help="Default: the cache's first task.")
+@click.option("--method", default="omnifuse", show_default=True, help="See `omnifuse methods`.")
+@modalities_option
+@click.option("--preset", default="default", show_default=True)
+@click.option("--folds", type=click.IntRange(min=2), default=5, show_default=True, help="Folds by patient.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option("--device", default="cpu", show_default=True, help="A torch device, such as cuda.")
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Any setting; may be repeated.")
+@click.option("--run", type=PATH, help="New folder for the run.  [default: runs/[TASK-]METHOD]")
+@reporting
+def train(
+    cache: Path, run: Path | None, method: str, preset: str, overrides: tuple[str, ...], **settings: Any
+) -> Result:
+    """Train and test a method on a cache by cross-validation, and write its report."""
+    from .fusion.config import make_config
+    from .fusion.describe import run_text
+    from .fusion.report import write_report
+    from .fusion.run import train
+
+    config = make_config(method, preset, overrides, **settings)
+    folder = run or free_folder(Path("runs") / "-".join(name for name in (config.task, method) if name))
+    metrics = train(cache, config, folder)
+    report = write_report(folder)
+    return Result({**metrics, "run": str(folder)}, f"{run_text(metrics)}\nRun: {folder}\nReport: {report}")
+
+
+@main.command()
+@click.option("--run", type=PATH, required=True, help="Folder of a finished run.")
+@cache_option
+@click.option("--drop", callback=split_names, metavar="A,B", help="Modalities to hide.")
+@click.option("--out", type=PATH, default=Path("predictions.parquet"), show_default=True)
+@reporting
+def predict(run: Path, cache: Path, drop: tuple[str, ...] | None, out: Path) -> Result:
+    """Predict every sample of a cache with the models of a run; for research, not for clinical decisions."""
+    from .fusion.run import load_run
+
+    predictions = load_run(run).predict(cache, drop or ())
+    out.parent.mkdir(parents=True, exist_ok=True)
+    predictions.write_parquet(out)
+    content = {"run": str(run), "cache": str(cache), "out": str(out), "samples": predictions.height}
+    text = f"Wrote {predictions.height:,} predictions to {out}. For research, not for clinical decisions."
+    return Result(content, text)
+
+
+@main.command()
+@reporting
+def methods() -> Result:
+    """List every method: name, family, options, source."""
+    from .fusion.describe import describe_methods, methods_text
+
+    described = describe_methods()
+    return Result({"methods": described}, methods_text(described))
+
+
+@main.command()
+@click.argument("run", type=PATH)
+@reporting
+def report(run: Path) -> Result:
+    """Write the HTML report of a finished RUN."""
+    from .fusion.report import write_report
+
+    path = write_report(run)
+    return Result({"report": str(path)}, f"Wrote {path}")
+
+
+def free_folder(wanted: Path) -> Path:
+    """Return a folder name that is not taken: the wanted one, or with the first free number behind it."""
+    candidates = (wanted.with_name(f"{wanted.name}-{number}") for number in count(2))
+    return next(folder for folder in chain([wanted], candidates) if not folder.exists())
+
+
+def raise_if_not_a_demo(out: Path) -> None:
+    """Refuse to replace a folder that holds anything else than an earlier demo."""
+    from .cache_schema import InputError
+
+    if foreign := sorted(path.name for path in out.iterdir() if path.name not in DEMO_PARTS):
+        raise InputError(f"{out} holds {foreign[0]}, which is no part of a demo. Name another folder with --out.")
+
+
+def demo_text(runs: dict[str, Any], best: Any, report: Path) -> str:
+    """Return the table at the end of the demo."""
+    from .fusion.describe import interval_text, number
+    from .pipeline.synthetic.describe import best_possible_text
+
+    lines = [
+        f"{'in-hospital mortality':24}{'AUROC':>7}   95 % interval",
+        *(
+            f"{method:24}{number(metrics['auroc']['mean']):>7}   {interval_text(metrics['auroc']['ci'])}"
+            for method, metrics in runs.items()
+        ),
+    ]
+    everything = best.references[-1]
+    lines += [
+        f"{'best possible':24}{number(everything.auroc_cohort):>7}   {interval_text(everything.interval)}",
+        "",
+        f"{best.samples:,} stays with {best.deaths:,} deaths rank nothing: the intervals are wider than the",
+        "differences between methods. The demo shows that everything runs, not which method is better.",
+        "",
+        best_possible_text(best),
+        "",
+        f"Report:  {report}",
+        f"Metrics: {report.parent / 'metrics.json'}",
+    ]
+    return "\n".join(lines)
 
 
 @main.group()

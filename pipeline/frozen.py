@@ -33,7 +33,7 @@ def seed_weights(model: nn.Module, seed: int) -> None:
     """Replace all parameters: normal with variance 1 / fan-in (LeCun et al. 1998), biases 0, scales of norms 1.
 
     With the customary 2 / fan-in an untrained ResNet34, whose norms do nothing yet, would double its variance in every
-    block. NumPy draws the numbers, in order of the parameters' names, so that they do not change with the version of PyTorch.
+    block. NumPy draws the numbers, in order of the parameters' names: they do not depend on the version of PyTorch.
     """
     generator = np.random.default_rng(seed)
     with torch.no_grad():

@@ -1,0 +1,1 @@
+"""From a feature cache to fusion models: in-memory batches, encoders, methods, training and runs."""

@@ -1,0 +1,218 @@
+"""A task's part of a cache in memory, and batches of it; nothing here touches the cache after ``load``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ..cache_schema import Column, FeatureCache, InputError, RaggedArray, Task
+
+
+@dataclass(frozen=True)
+class Source:
+    """One modality of a cohort as stored: raw rows of its N samples, NaN = unknown, and what the columns are."""
+
+    kind: str
+    columns: tuple[Column, ...]
+    rows: RaggedArray
+
+    def rows_of(self, samples: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+        """[R] bool: rows that belong to the given samples (positions in the cohort)."""
+        chosen = np.zeros(len(self.rows), dtype=bool)
+        chosen[samples] = True
+        return np.repeat(chosen, self.rows.lengths)
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """Samples that have at least one of the modalities, in the cache's order.
+
+    ``sample_id``, ``subject_id`` [N]; ``y`` [N, C] float32 as in `Task`; ``sources`` one entry per modality, in model
+    order; ``without_input`` counts the samples left out because they have none of the modalities.
+    """
+
+    task: Task
+    sample_id: npt.NDArray[Any]
+    subject_id: npt.NDArray[Any]
+    y: npt.NDArray[np.float32]
+    sources: dict[str, Source]
+    without_input: int = 0
+
+    def __len__(self) -> int:
+        return len(self.sample_id)
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """Names of the modalities, in model order."""
+        return tuple(self.sources)
+
+    @property
+    def presence(self) -> npt.NDArray[np.bool_]:
+        """[N, M] bool: which sample has which modality."""
+        return np.stack([source.rows.present for source in self.sources.values()], axis=1)
+
+    def take(self, samples: npt.NDArray[np.int64]) -> Cohort:
+        """Return the given samples (positions [n]) in the given order."""
+        sources = {name: replace(source, rows=source.rows.take(samples)) for name, source in self.sources.items()}
+        return replace(
+            self,
+            sample_id=self.sample_id[samples],
+            subject_id=self.subject_id[samples],
+            y=self.y[samples],
+            sources=sources,
+        )
+
+
+def load(
+    cache: FeatureCache, task: str | Task, modalities: Sequence[str] | None = None, labelled: bool = True
+) -> Cohort:
+    """Read one task's inputs into memory: window and selection applied, embeddings kept in float16.
+
+    With ``labelled`` only samples with at least one known label are read; without it every sample that has an input,
+    whatever its label (to predict). ``modalities`` (all by default) also fixes their order.
+
+    Raises
+    ------
+    InputError
+        For an unknown modality, a task with several predictions a sample, or when no sample is left.
+    """
+    task = cache.task(task) if isinstance(task, str) else task
+    if task.sample is not None:
+        raise InputError(
+            f"Task {task.name!r} has several predictions a sample; training on such tasks is not possible."
+        )
+    names = _known(cache, modalities)
+    inputs = cache.task_inputs(task, names)
+    sources = {name: Source(inputs[name].kind, inputs[name].columns, inputs[name]) for name in names}
+    y = np.asarray(task.y, dtype=np.float32)
+    everyone = Cohort(task, cache.samples["sample_id"].to_numpy(), cache.samples["subject_id"].to_numpy(), y, sources)
+    wanted = ~np.isnan(y).all(axis=1) if labelled else np.ones(len(y), dtype=bool)
+    kept = wanted & everyone.presence.any(axis=1)
+    if not kept.any():
+        raise InputError(f"No sample of task {task.name!r} has any of the modalities {', '.join(names)}.")
+    cohort = everyone if kept.all() else everyone.take(np.flatnonzero(kept))
+    return replace(cohort, without_input=int(wanted.sum() - kept.sum()))
+
+
+def _known(cache: FeatureCache, modalities: Sequence[str] | None) -> tuple[str, ...]:
+    names = tuple(cache.modalities if modalities is None else modalities)
+    unknown = [name for name in names if name not in cache.modalities]
+    if unknown or len(set(names)) < len(names) or not names:
+        raise InputError(
+            f"Modalities {', '.join(names) or '(none)'}: name each once, out of {', '.join(cache.modalities)}."
+        )
+    return names
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows of the n samples of a batch that have a modality, sample after sample: ``values`` [R, d] float32."""
+
+    values: Tensor
+    lengths: Tensor  # [n] int64, all positive
+
+    @property
+    def segments(self) -> Tensor:
+        """[R] int64: which of the n samples a row belongs to."""
+        return torch.repeat_interleave(torch.arange(len(self.lengths), device=self.lengths.device), self.lengths)
+
+
+@dataclass(frozen=True)
+class ModalityBatch:
+    """One modality of a batch, only the n samples that have it.
+
+    ``samples`` [n] int64 positions in the batch; ``summary`` [n, F] one normalised vector a sample, ``rows`` their
+    normalised rows. The encoder decides which of the two exists.
+    """
+
+    samples: Tensor
+    summary: Tensor | None
+    rows: Rows | None
+
+
+@dataclass(frozen=True)
+class Batch:
+    """B samples: ``index`` [B] positions in the cohort, ``y`` [B, C], ``presence`` [B, M] bool, modalities by name."""
+
+    index: Tensor
+    y: Tensor
+    presence: Tensor
+    modalities: dict[str, ModalityBatch]
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+
+@dataclass(frozen=True)
+class RowStore:
+    """Rows of all samples and the affine map that standardises them when a batch is gathered.
+
+    ``values`` [R, d] float16 or float32, ``offsets`` [N + 1]; ``scale * values + shift`` is standardised. Keeping
+    embeddings raw lets all folds share one array.
+    """
+
+    values: Tensor
+    offsets: Tensor
+    scale: Tensor
+    shift: Tensor
+
+    def gather(self, samples: Tensor) -> Rows:
+        """Copy the rows of the given samples [n] out, standardised."""
+        starts = self.offsets[samples]
+        lengths = self.offsets[samples + 1] - starts
+        ends = torch.cumsum(lengths, 0)
+        total = int(ends[-1]) if len(ends) else 0
+        index = torch.repeat_interleave(starts - ends + lengths, lengths) + torch.arange(total, device=ends.device)
+        # embedding copies whole rows, three times faster than indexing; the copy can be changed in place
+        values = F.embedding(index, self.values).float()  # [total, d]
+        return Rows(values.mul_(self.scale).add_(self.shift), lengths)
+
+
+@dataclass(frozen=True)
+class ModalityInputs:
+    """One modality of a whole cohort, normalised: ``summary`` [N, F] float32 (rows of absent samples unused)."""
+
+    summary: Tensor | None
+    rows: RowStore | None
+
+    def gather(self, positions: Tensor, samples: Tensor) -> ModalityBatch:
+        """Return the modality of a batch: ``positions`` [n] in the batch belong to cohort ``samples`` [n]."""
+        summary = None if self.summary is None else self.summary[samples]
+        return ModalityBatch(positions, summary, None if self.rows is None else self.rows.gather(samples))
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """A cohort ready for one model: labels ``y`` [N, C], ``presence`` [N, M] bool, normalised modalities in order."""
+
+    y: Tensor
+    presence: Tensor
+    modalities: dict[str, ModalityInputs]
+
+    def batch(self, index: Tensor) -> Batch:
+        """Return the samples at ``index`` [B] as one batch."""
+        presence = self.presence[index]  # [B, M]
+        parts = {}
+        for column, (name, inputs) in enumerate(self.modalities.items()):
+            positions = torch.nonzero(presence[:, column]).flatten()
+            parts[name] = inputs.gather(positions, index[positions])
+        return Batch(index, self.y[index], presence, parts)
+
+    def batches(self, index: Tensor, size: int, generator: torch.Generator | None = None) -> Iterator[Batch]:
+        """Yield batches of at most ``size`` samples, in the given order or shuffled by ``generator``."""
+        if generator is not None:
+            index = index[torch.randperm(len(index), generator=generator).to(index.device)]
+        for first in range(0, len(index), size):
+            yield self.batch(index[first : first + size])
+
+    def without(self, names: Sequence[str]) -> Inputs:
+        """Return the same cohort as if nobody had the named modalities."""
+        hidden = torch.tensor([name in names for name in self.modalities], device=self.presence.device)
+        return replace(self, presence=self.presence & ~hidden)

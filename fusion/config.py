@@ -1,0 +1,154 @@
+"""All settings of a training as one frozen value, built from a preset and ``key=value`` overrides."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
+from types import NoneType, UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from ..cache_schema import InputError
+from . import methods
+from .encoders import EncoderConfig
+from .training import FitConfig
+
+ARGUMENTS = ("method", "preset")
+"""Chosen by their own arguments, never by an override."""
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """What to train, on what, and how. Written to config.json of the run."""
+
+    method: str = "omnifuse"
+    """Name of the fusion method."""
+    task: str | None = None
+    """Name of the task; the cache's first by default."""
+    modalities: tuple[str, ...] | None = None
+    """Modalities in model order; all of the cache by default."""
+    folds: int = 5
+    """Folds of the cross-validation over subjects."""
+    validation: float = 0.1
+    """Share of the training subjects set aside for the inner validation part, 0 for none."""
+    split: str | None = "supplied"
+    """Use the cache's split of this name instead of folds; ``supplied``: the only one, if there is one; None: folds."""
+    seed: int = 0
+    """Seed of folds, initial weights, order of samples and dropout."""
+    device: str = "cpu"
+    """Torch device."""
+    preset: str = "default"
+    """Preset of the method that the settings start from."""
+    encoder: EncoderConfig = field(default_factory=EncoderConfig)
+    """Encoders of the modalities."""
+    fit: FitConfig = field(default_factory=FitConfig)
+    """Optimisation."""
+    options: Any = None
+    """Options of the method, an instance of its ``Options``; its defaults if None."""
+
+    def __post_init__(self) -> None:
+        expected = methods.get(self.method).Options
+        if self.options is None:
+            object.__setattr__(self, "options", expected())
+        elif not isinstance(self.options, expected):
+            raise InputError(
+                f"Method {self.method!r} takes {expected.__qualname__}, got {type(self.options).__qualname__}."
+            )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the settings as JSON-ready values."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, stored: Mapping[str, Any]) -> TrainConfig:
+        """Rebuild settings from `to_dict`, strictly: unknown keys and wrong types are refused."""
+        plain = {name: value for name, value in stored.items() if name != "options"}
+        options = _build(methods.get(stored["method"]).Options, stored["options"], "options.")
+        config: TrainConfig = replace(_build(cls, plain, ""), options=options)
+        return config
+
+
+def make_config(
+    method: str = "omnifuse", preset: str = "default", overrides: Sequence[str] = (), **settings: Any
+) -> TrainConfig:
+    """Return the settings of a preset of a method, changed by overrides such as ``"options.beta=0.25"``.
+
+    ``settings`` are fields of `TrainConfig` with typed values. The preset wins over them, overrides win over both.
+
+    Raises
+    ------
+    InputError
+        For an unknown method, preset or key, or a value of the wrong type; the message names what is known.
+    """
+    presets = methods.get(method).presets
+    if preset not in presets:
+        raise InputError(f"Method {method!r} has no preset {preset!r}; it has: {', '.join(presets)}.")
+    config = TrainConfig(method=method, preset=preset, **settings)
+    for override in (*presets[preset], *overrides):
+        key, equals, text = override.partition("=")
+        if not equals:
+            raise InputError(f"{override!r} is no setting; write key=value, for example fit.epochs=30.")
+        config = _set(config, key.strip().split("."), text.strip(), key.strip())
+    return config
+
+
+def _set(config: Any, path: Sequence[str], text: str, key: str) -> Any:
+    """Return a copy of a nested frozen dataclass with one field set to the value that the text names."""
+    name, *rest = path
+    known = [f.name for f in fields(config) if f.name not in ARGUMENTS]
+    if name not in known:
+        raise InputError(f"Unknown setting {key!r}; known here are: {', '.join(known) or 'none'}.")
+    inner = getattr(config, name)
+    if is_dataclass(inner) and not rest:
+        raise InputError(f"{key!r} is a group; set one of: {', '.join(f'{key}.{f.name}' for f in fields(inner))}.")
+    if rest and not is_dataclass(inner):
+        raise InputError(f"Unknown setting {key!r}; {name!r} has no parts.")
+    value = _set(inner, rest, text, key) if rest else parse(text, get_type_hints(type(config))[name], key)
+    return replace(config, **{name: value})
+
+
+def _build(cls: type, stored: Mapping[str, Any], prefix: str) -> Any:
+    """Make a dataclass, nested ones included, from JSON values."""
+    hints = get_type_hints(cls)
+    unknown = stored.keys() - hints.keys()
+    if unknown:
+        raise InputError(f"Unknown setting {prefix}{min(unknown)}; known here are: {', '.join(hints) or 'none'}.")
+    values = {}
+    for name, value in stored.items():
+        if is_dataclass(hints[name]):
+            values[name] = _build(hints[name], value, f"{prefix}{name}.")
+        else:
+            values[name] = parse(value, hints[name], prefix + name)
+    return cls(**values)
+
+
+def parse(value: Any, expected: Any, key: str) -> Any:
+    """Return ``value`` (text, or a JSON value) as the expected type, or raise `InputError`."""
+    if expected is Any:
+        return value
+    origin, choices = get_origin(expected), get_args(expected)
+    if origin in (Union, UnionType):
+        if value in (None, "none", ""):
+            return None
+        return parse(value, next(choice for choice in choices if choice is not NoneType), key)
+    if origin is Literal:
+        if value not in choices:
+            raise InputError(f"{key} = {value!r}; expected one of: {', '.join(map(str, choices))}.")
+        return value
+    if origin is tuple:
+        items = value.split(",") if isinstance(value, str) else value
+        return tuple(parse(item, choices[0], key) for item in items)
+    return _parse_plain(value, expected, key)
+
+
+TRUTH = {"true": True, "false": False, "1": True, "0": False, "yes": True, "no": False}
+
+
+def _parse_plain(value: Any, expected: type, key: str) -> Any:
+    if expected is bool and str(value).lower() in TRUTH:
+        return TRUTH[str(value).lower()]
+    if expected is not bool:
+        try:
+            return expected(value)
+        except (TypeError, ValueError):
+            pass
+    raise InputError(f"{key} = {value!r}; expected {expected.__name__}.")

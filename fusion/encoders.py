@@ -1,0 +1,160 @@
+"""Trainable encoders: what a sample has of a modality becomes one vector of a width that all modalities share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, cast
+
+import torch
+from torch import Tensor, nn
+
+from .batches import Batch, ModalityBatch, Rows
+from .pooling import GatedAttention, padded
+
+
+@dataclass(frozen=True)
+class EncoderConfig:
+    """Kind and size of the encoders; the defaults were chosen on PhysioNet 2012 set-a by cross-validation."""
+
+    timeseries: Literal["statistics", "recurrent", "both"] = "statistics"
+    """Statistics of each variable and an MLP; a GRU over the bins; or the sum of both."""
+    embedding: Literal["attention", "mean"] = "attention"
+    """Gated attention over tokens or images, or their mean (computed once, hence much faster)."""
+    dimension: int = 64
+    """D, width of every modality's embedding."""
+    hidden: int = 64
+    """Hidden units of every MLP."""
+    attention: int = 32
+    """Units of the attention gate."""
+    recurrent: int = 32
+    """Units of the GRU."""
+    dropout: float = 0.5
+    """Share of hidden units dropped."""
+    input_dropout: float = 0.5
+    """Share of input columns dropped, for wide inputs only."""
+    wide: int = 50
+    """Inputs of more columns than this get input dropout; it costs narrow ones accuracy."""
+
+
+@dataclass(frozen=True)
+class InputSpec:
+    """Widths of one modality as its encoder gets it: per-sample vector and rows, 0 for what there is not."""
+
+    name: str
+    kind: str
+    summary: int
+    rows: int
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """Embeddings of a batch: ``embeddings`` [B, M, D] with ``missing[m]`` in every slot where ``presence`` is false.
+
+    ``missing`` [M, D] is the encoders' answer to an input of zeros (the average patient), the paper's e(0).
+    """
+
+    embeddings: Tensor
+    missing: Tensor
+    presence: Tensor
+
+
+def mlp(columns: int, hidden: int, output: int, dropout: float) -> nn.Sequential:
+    """Return Linear - ReLU - dropout - Linear."""
+    return nn.Sequential(nn.Linear(columns, hidden), nn.ReLU(), nn.Dropout(dropout), nn.Linear(hidden, output))
+
+
+class VectorEncoder(nn.Module):
+    """MLP with dropout on wide inputs: [n, F] to [n, D]."""
+
+    def __init__(self, columns: int, config: EncoderConfig) -> None:
+        super().__init__()
+        self.dropout = nn.Dropout(config.input_dropout if columns > config.wide else 0.0)
+        self.mlp = mlp(columns, config.hidden, config.dimension, config.dropout)
+
+    def forward(self, vectors: Tensor) -> Tensor:
+        """Encode vectors [n, F] as [n, D]."""
+        encoded: Tensor = self.mlp(self.dropout(vectors))
+        return encoded
+
+
+class AttentionEncoder(nn.Module):
+    """Gated attention over rows, then the MLP: rows [R, d] of n samples to [n, D]."""
+
+    def __init__(self, columns: int, config: EncoderConfig) -> None:
+        super().__init__()
+        self.pool = GatedAttention(columns, config.attention)
+        self.project = VectorEncoder(columns, config)
+
+    def forward(self, rows: Rows) -> Tensor:
+        """Encode the rows of n samples as [n, D]."""
+        encoded: Tensor = self.project(self.pool(rows))
+        return encoded
+
+
+class RecurrentEncoder(nn.Module):
+    """GRU over time steps; its last and its mean state, projected: rows [R, d] of n samples to [n, D]."""
+
+    def __init__(self, columns: int, config: EncoderConfig) -> None:
+        super().__init__()
+        self.recurrence = nn.GRU(columns, config.recurrent, batch_first=True)
+        self.project = nn.Sequential(nn.Dropout(config.dropout), nn.Linear(2 * config.recurrent, config.dimension))
+
+    def forward(self, rows: Rows) -> Tensor:
+        """Encode the rows of n samples as [n, D]."""
+        values, real = padded(rows)
+        states, _ = self.recurrence(values)  # [n, T, H]; steps after the end are never read
+        last = states[torch.arange(len(states), device=states.device), rows.lengths - 1]
+        mean = (states * real[:, :, None]).sum(1) / rows.lengths[:, None]
+        encoded: Tensor = self.project(torch.cat([last, mean], dim=1))
+        return encoded
+
+
+class ModalityEncoder(nn.Module):
+    """Encoder of one modality: the sum of what its vector and its rows say, normalised, [n, D].
+
+    LayerNorm without gain and bias fixes the scale of every embedding, so that distances between them mean something.
+    """
+
+    def __init__(self, spec: InputSpec, config: EncoderConfig) -> None:
+        super().__init__()
+        self.columns = (spec.summary, spec.rows)
+        rows_encoder = RecurrentEncoder if spec.kind == "timeseries" else AttentionEncoder
+        self.summary = VectorEncoder(spec.summary, config) if spec.summary else None
+        self.rows = rows_encoder(spec.rows, config) if spec.rows else None
+        self.norm = nn.LayerNorm(config.dimension, elementwise_affine=False)
+
+    def forward(self, inputs: ModalityBatch) -> Tensor:
+        """Encode the n samples that have the modality as [n, D]."""
+        said = [] if self.summary is None else [self.summary(inputs.summary)]
+        said += [] if self.rows is None else [self.rows(inputs.rows)]
+        normalised: Tensor = self.norm(torch.stack(said).sum(0))
+        return normalised
+
+    def missing(self) -> Tensor:
+        """Return e(0), [D]: the embedding of zeros after standardisation, one row long."""
+        parameter = next(self.parameters())
+        summary, row = (parameter.new_zeros(1, columns) for columns in self.columns)
+        one = torch.ones(1, dtype=torch.int64, device=parameter.device)
+        encoded: Tensor = self(ModalityBatch(one - 1, summary, Rows(row, one)))[0]
+        return encoded
+
+
+class ModalityEncoders(nn.Module):
+    """The encoders of all modalities, in model order."""
+
+    def __init__(self, specs: Sequence[InputSpec], config: EncoderConfig) -> None:
+        super().__init__()
+        self.each = nn.ModuleList(ModalityEncoder(spec, config) for spec in specs)
+
+    def forward(self, batch: Batch) -> Encoded:
+        """Encode each modality once for the samples that have it; all others get the missing embedding."""
+        encoders = cast("list[ModalityEncoder]", list(self.each))
+        missing = torch.stack([encoder.missing() for encoder in encoders])  # [M, D]
+        slots = []
+        for encoder, absent, inputs in zip(encoders, missing, batch.modalities.values(), strict=True):
+            slot = absent.expand(len(batch), -1)  # [B, D]
+            if len(inputs.samples):
+                slot = slot.index_copy(0, inputs.samples, encoder(inputs))
+            slots.append(slot)
+        return Encoded(torch.stack(slots, dim=1), missing, batch.presence)

@@ -1,0 +1,77 @@
+"""The best single modality: what fusion has to beat."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..batches import Batch
+from ..encoders import mlp
+from .base import Context, Method, ModelSpec, Prediction
+
+
+class Unimodal(Method):
+    """One independent model per modality, each trained on the samples that have it.
+
+    The model with the lowest cross-entropy on the inner validation part (training part if there is none), over all of
+    its samples, is the one that predicts; a sample without that modality gets the label frequencies of the training
+    part.
+    """
+
+    name = "unimodal"
+    family = "single modality"
+    source = "logits g_m(v_m) of one modality alone; Eq. 9 of the OmniFuse paper without weights"
+
+    chosen: Tensor
+    validation_loss: Tensor
+
+    def __init__(self, spec: ModelSpec, options: Any = None) -> None:
+        super().__init__(spec, options)
+        width, encoder = spec.encoder.dimension, spec.encoder
+        self.heads = nn.ModuleList(
+            mlp(width, encoder.hidden, spec.target.output_size, encoder.dropout) for _ in spec.inputs
+        )
+        self.register_buffer("chosen", torch.zeros((), dtype=torch.int64))
+        self.register_buffer("validation_loss", torch.zeros(len(spec.inputs)))
+
+    def independent_parts(self) -> list[nn.Module]:
+        """One model per modality: an encoder and its head."""
+        return [nn.ModuleList(pair) for pair in zip(self.encoders.each, self.heads, strict=True)]
+
+    def logits(self, batch: Batch) -> Tensor:
+        """Return what each modality says, [B, M, K]; the prior where it is missing."""
+        encoded = self.encode(batch)
+        said = torch.stack([head(encoded.embeddings[:, m]) for m, head in enumerate(self.heads)], dim=1)
+        return torch.where(encoded.presence[:, :, None], said, self.prior)
+
+    def loss(self, batch: Batch) -> dict[str, Tensor]:
+        """Mean cross-entropy of each modality over the samples that have it; ``total`` is their sum."""
+        logits = self.logits(batch)
+        terms = {}
+        for m, name in enumerate(self.spec.modalities):
+            has = batch.presence[:, m]
+            terms[name] = self.target.loss(logits[has, m], batch.y[has])
+        return {"total": torch.stack(list(terms.values())).sum(), **terms}
+
+    def on_fit_end(self, context: Context) -> None:
+        """Choose the modality that predicts."""
+        batches = list(context.validation()) or list(context.training())
+        y = torch.cat([batch.y for batch in batches])
+        logits = torch.cat([self.logits(batch) for batch in batches])  # [n, M, K]
+        losses = [self.target.loss(logits[:, m], y) for m in range(len(self.heads))]
+        self.validation_loss.copy_(torch.stack(losses))
+        self.chosen.copy_(self.validation_loss.argmin())
+
+    def predict(self, batch: Batch) -> Prediction:
+        """Return the chosen modality's probabilities, and everyone's."""
+        probabilities = self.target.probabilities(self.logits(batch))  # [B, M, K]
+        weight = torch.zeros(len(batch), len(self.heads), device=probabilities.device)
+        weight[:, self.chosen] = 1.0
+        return Prediction(probabilities[:, self.chosen], probabilities[:, :, 0], weight)
+
+    def details(self) -> dict[str, Any]:
+        """Return the chosen modality and the losses that decided."""
+        losses = dict(zip(self.spec.modalities, self.validation_loss.tolist(), strict=True))
+        return {"chosen": self.spec.modalities[int(self.chosen)], "validation_loss": losses}

@@ -1,0 +1,149 @@
+"""How good predictions are: AUROC, AUPRC, log loss, Brier score, and a patient-level bootstrap."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.metrics import average_precision_score, roc_auc_score
+
+FloatArray = npt.NDArray[np.floating[Any]]
+
+DRAWS = 1000
+CELLS = 1 << 22
+"""Bootstrap draws are taken in groups of about this many weights, so that memory stays small."""
+
+
+def one_vs_rest(kind: str, y: FloatArray, probability: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return binary labels and scores [N, K]: of each label, or of each class against all others.
+
+    ``y`` [N, C] with NaN for unknown labels; of several classes ``y`` [N, 1] holds the index.
+    """
+    if kind != "multiclass":
+        return y, probability
+    truth = (y == np.arange(probability.shape[1])).astype(np.float64)
+    truth[np.isnan(y[:, 0])] = np.nan
+    return truth, probability
+
+
+def auroc(y: FloatArray, score: FloatArray) -> float | None:
+    """Area under the ROC curve of y [N] (NaN: unknown) and score [N]; None where only one class occurs."""
+    known = ~np.isnan(y)
+    return float(roc_auc_score(y[known], score[known])) if _both(y[known]) else None
+
+
+def auprc(y: FloatArray, score: FloatArray) -> float | None:
+    """Average precision of y [N] (NaN: unknown) and score [N]; None where only one class occurs."""
+    known = ~np.isnan(y)
+    return float(average_precision_score(y[known], score[known])) if _both(y[known]) else None
+
+
+def _both(y: FloatArray) -> bool:
+    return bool(len(y)) and bool((y != y[0]).any())
+
+
+@dataclass(frozen=True)
+class Scores:
+    """AUROC and AUPRC of each label, and their means over the labels that have both classes (None: no label has)."""
+
+    auroc_per_label: list[float | None]
+    auprc_per_label: list[float | None]
+
+    @property
+    def auroc(self) -> float | None:
+        """Macro AUROC."""
+        return mean_defined(self.auroc_per_label)
+
+    @property
+    def auprc(self) -> float | None:
+        """Macro AUPRC."""
+        return mean_defined(self.auprc_per_label)
+
+
+def mean_defined(values: list[float | None]) -> float | None:
+    """Return the mean of the values that are not None; None if all are."""
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if known else None
+
+
+def score(y: FloatArray, probability: FloatArray) -> Scores:
+    """Score each column of binary labels and scores [N, K] (see `one_vs_rest`)."""
+    pairs = list(zip(y.T, probability.T, strict=True))
+    return Scores([auroc(*pair) for pair in pairs], [auprc(*pair) for pair in pairs])
+
+
+def log_loss(kind: str, y: FloatArray, probability: FloatArray) -> float:
+    """Mean cross-entropy over known labels (nats), probabilities kept 1e-7 away from 0 and 1."""
+    truth, chance = one_vs_rest(kind, y, np.clip(probability.astype(np.float64), 1e-7, 1 - 1e-7))
+    if kind == "multiclass":
+        return float(np.nanmean(-np.log(chance[truth == 1])))
+    return float(-np.nanmean(truth * np.log(chance) + (1 - truth) * np.log1p(-chance)))
+
+
+def brier(kind: str, y: FloatArray, probability: FloatArray) -> float:
+    """Mean squared error of the probabilities over known labels; of several classes summed over them."""
+    truth, chance = one_vs_rest(kind, y, probability)
+    squares = (chance - truth) ** 2
+    return float(np.nanmean(squares.sum(axis=1) if kind == "multiclass" else squares))
+
+
+def weighted_areas(y: FloatArray, score: FloatArray, weights: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return AUROC and average precision [S] under S sets of sample weights [S, N]; NaN where a class has no weight.
+
+    Equal scores count as one threshold, as in scikit-learn.
+    """
+    order = np.argsort(-score, kind="stable")
+    last_of_tie = np.append(np.flatnonzero(np.diff(score[order])), len(order) - 1)
+    sorted_weights, positive = weights[:, order], y[order] == 1
+    hits = np.cumsum(sorted_weights * positive, axis=1, dtype=np.float64)[:, last_of_tie]  # [S, T]
+    alarms = np.cumsum(sorted_weights, axis=1, dtype=np.float64)[:, last_of_tie]
+    misses = alarms - hits
+    new_hits = np.diff(hits, axis=1, prepend=0)
+    new_misses = np.diff(misses, axis=1, prepend=0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        area = (new_misses * (hits - new_hits / 2)).sum(axis=1) / (hits[:, -1] * misses[:, -1])
+        precision = np.where(alarms > 0, hits / alarms, 0.0)
+        average = (new_hits * precision).sum(axis=1) / hits[:, -1]
+    average[misses[:, -1] == 0] = np.nan
+    return area, average
+
+
+def bootstrap(
+    y: FloatArray, probability: FloatArray, subjects: npt.NDArray[Any], seed: int, draws: int = DRAWS
+) -> dict[str, list[float] | None]:
+    """Return 95 % intervals of macro AUROC and AUPRC: whole subjects are drawn with replacement.
+
+    ``y``, ``probability`` [N, K], ``subjects`` [N]. The interval is for these predictions, not for training again.
+    """
+    rng = np.random.default_rng(seed)
+    names, subject = np.unique(subjects, return_inverse=True)
+    group = max(1, CELLS // len(subject))
+    areas = []
+    for first in range(0, draws, group):
+        count = min(group, draws - first)
+        times_drawn = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), size=count)
+        areas.append(_macro_areas(y, probability, times_drawn[:, subject].astype(np.float32)))
+    together = np.concatenate(areas, axis=1)  # [2, draws]
+    return {name: _interval(values) for name, values in zip(("auroc", "auprc"), together, strict=True)}
+
+
+def _macro_areas(y: FloatArray, probability: FloatArray, weights: FloatArray) -> FloatArray:
+    per_label = []
+    for truth, chance in zip(y.T, probability.T, strict=True):
+        known = ~np.isnan(truth)
+        if _both(truth[known]):
+            per_label.append(np.stack(weighted_areas(truth[known], chance[known], weights[:, known])))
+    if not per_label:
+        return np.full((2, len(weights)), np.nan)
+    stacked = np.stack(per_label)  # [labels, 2, S]
+    defined = ~np.isnan(stacked)
+    total, count = np.where(defined, stacked, 0).sum(axis=0), defined.sum(axis=0)
+    means: FloatArray = np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)
+    return means
+
+
+def _interval(values: FloatArray) -> list[float] | None:
+    defined = values[~np.isnan(values)]
+    return [float(q) for q in np.quantile(defined, (0.025, 0.975))] if len(defined) else None

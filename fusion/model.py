@@ -1,0 +1,119 @@
+"""One fitted model: a method with its normaliser, saved in a folder, and what it demands of a cache."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+
+from ..cache_schema import FeatureCache, InputError, MissingInputError, Task, difference
+from . import methods
+from .batches import Cohort, Inputs
+from .config import TrainConfig
+from .methods.base import Method, ModelSpec
+from .normalisation import Normaliser, Prepared
+from .targets import Target
+
+MODEL_FILE = "model.safetensors"
+NORMALISER_FILE = "normaliser.safetensors"
+
+
+@dataclass(frozen=True)
+class Model:
+    """A method and the normaliser that makes its inputs."""
+
+    method: Method
+    normaliser: Normaliser
+
+    @classmethod
+    def new(
+        cls, config: TrainConfig, task: Task, normaliser: Normaliser, prepared: Mapping[str, Prepared], seed: int
+    ) -> Model:
+        """Return an untrained model whose initial weights depend on the seed alone."""
+        target = Target(task.kind, 1 if task.kind == "binary" else len(task.labels))
+        spec = ModelSpec(normaliser.input_specs(prepared), target, config.encoder)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            method = methods.get(config.method)(spec, config.options)
+        return cls(method.to(config.device), normaliser)
+
+    def inputs(self, cohort: Cohort, prepared: Mapping[str, Prepared]) -> Inputs:
+        """Return a cohort normalised for this model, on the model's device."""
+        return self.normaliser.apply(cohort, prepared, self.method.prior.device)
+
+    def save(self, folder: Path) -> None:
+        """Write the two files of a model into an existing folder."""
+        save_file(self.method.state_dict(), folder / MODEL_FILE)
+        save_file(self.normaliser.tensors(), folder / NORMALISER_FILE)
+
+    @classmethod
+    def load(cls, folder: Path, config: TrainConfig, task: Task, prepared: Mapping[str, Prepared]) -> Model:
+        """Read a saved model back, strictly: every stored number has its place and every place its number.
+
+        Raises
+        ------
+        MissingInputError
+            If a file of the model is missing.
+        InputError
+            If the files do not fit the settings of the run.
+        """
+        for name in (MODEL_FILE, NORMALISER_FILE):
+            if not (folder / name).is_file():
+                raise MissingInputError(f"{folder / name} is missing: the run is incomplete; train again.")
+        normaliser = Normaliser.from_tensors(load_file(folder / NORMALISER_FILE), prepared)
+        model = cls.new(config, task, normaliser, prepared, seed=0)
+        try:
+            model.method.load_state_dict(load_file(folder / MODEL_FILE, device=config.device), strict=True)
+        except RuntimeError as error:
+            raise InputError(f"{folder / MODEL_FILE} does not fit the run's config.json: {error}") from error
+        return model
+
+
+def demands(cache: FeatureCache, cohort: Cohort) -> dict[str, Any]:
+    """Return what a model trained on this cohort demands of any cache: the task's view, recipes and columns."""
+    task = cohort.task
+    view = {"name": task.name, "kind": task.kind, "labels": list(task.labels), "window_hours": task.window_hours}
+    select = {name: dict(rule) for name, rule in task.select.items()}
+    return {
+        "task": {**view, "select": select},
+        "inputs": {name: modality_demand(cache, name) for name in cohort.modalities},
+    }
+
+
+def modality_demand(cache: FeatureCache, name: str) -> dict[str, Any]:
+    """Return what the rows of a modality are and how they were made."""
+    spec = cache.modality_spec(name)
+    columns = [[column.name, column.unit, column.variable, column.role] for column in spec.columns]
+    return {"kind": spec.kind, "columns": columns, "recipe": spec.recipe}
+
+
+def check_inputs(cache: FeatureCache, inputs: Mapping[str, Any]) -> None:
+    """Raise `InputError` naming every difference between what a model demands and what a cache has."""
+    absent = [name for name in inputs if name not in cache.modalities]
+    if absent:
+        raise InputError(
+            f"{cache.path} has no modality {', '.join(absent)}, which the model was trained on; "
+            f"it has: {', '.join(cache.modalities) or 'none'}."
+        )
+    found = {name: modality_demand(cache, name) for name in inputs}
+    lines = difference(dict(inputs), found)
+    if lines:
+        raise InputError(
+            "\n".join([f"{cache.path} was not made as the model demands (trained on -> this cache):", *lines])
+        )
+
+
+def task_view(cache: FeatureCache, view: Mapping[str, Any]) -> Task:
+    """Return the trained task as seen on another cache: with its labels if the cache has them, else unknown ones."""
+    width = len(view["labels"]) if view["kind"] == "multilabel" else 1
+    y = np.full((cache.samples.height, width), np.nan, dtype=np.float32)
+    if view["name"] in cache.tasks:
+        known = cache.task(view["name"])
+        if (known.kind, list(known.labels), known.sample) == (view["kind"], view["labels"], None):
+            y = known.y
+    return Task(view["name"], view["kind"], tuple(view["labels"]), y, view["window_hours"], view["select"])

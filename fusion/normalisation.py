@@ -1,0 +1,243 @@
+"""From raw values to what the encoders read, with statistics of the training rows alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from scipy.special import ndtri
+from torch import Tensor
+
+from ..cache_schema import InputError
+from .batches import Cohort, Inputs, ModalityInputs, RowStore, Source
+from .encoders import EncoderConfig, InputSpec
+from .statistics import Segments, Summary, series_steps, series_summary
+
+QUANTILES = 200
+CLIP = 3.5
+"""Normal scores end here: further out 200 quantiles say nothing."""
+
+ROW_LIMIT = 10.0
+"""Standardised bins are cut here, so that one impossible value does not outweigh everything else."""
+
+CHUNK_ROWS = 1 << 13
+
+FloatArray = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What can be computed of one modality before any fold is known: vectors, rows, or both.
+
+    ``rows`` [R, d] raw; of these the columns marked in ``standardised`` [d] bool are shifted and scaled.
+    """
+
+    source: Source
+    summary: Summary | None
+    rows: npt.NDArray[Any] | None
+    standardised: npt.NDArray[np.bool_] | None
+
+
+def prepare(cohort: Cohort, config: EncoderConfig) -> dict[str, Prepared]:
+    """Return the vectors and rows that the configured encoders need, per modality; done once for all folds."""
+    window = cohort.task.window_hours
+    return {name: _prepare(name, source, config, window) for name, source in cohort.sources.items()}
+
+
+def _prepare(name: str, source: Source, config: EncoderConfig, window_hours: float | None) -> Prepared:
+    if source.kind == "features":
+        return Prepared(source, _single_rows(name, source), None, None)
+    if source.kind == "embedding" and config.embedding == "mean":
+        return Prepared(source, _row_means(source), None, None)
+    if source.kind == "embedding":
+        return Prepared(source, None, source.rows.values, np.ones(source.rows.dim, dtype=bool))
+    summary = None if config.timeseries == "recurrent" else series_summary(source, window_hours)
+    if config.timeseries == "statistics":
+        return Prepared(source, summary, None, None)
+    steps = series_steps(source)
+    values = [column.role == "value" for column in source.columns]
+    return Prepared(source, summary, steps, np.array(values + [False] * (steps.shape[1] - len(values))))
+
+
+def _single_rows(name: str, source: Source) -> Summary:
+    rows = source.rows
+    if rows.lengths.max(initial=0) > 1:
+        raise InputError(f"Modality {name!r} holds features but a sample has {rows.lengths.max()} rows; expected one.")
+    vectors = np.full((len(rows), rows.dim), np.nan, dtype=np.float32)
+    vectors[rows.present] = rows.values
+    is_share = np.array([column.role != "value" for column in source.columns] or [False] * rows.dim)
+    return Summary(vectors[:, ~is_share], np.nan_to_num(vectors[:, is_share]), flag_unknown=True)
+
+
+def _row_means(source: Source) -> Summary:
+    rows, present = source.rows, source.rows.present
+    segments = Segments(rows.offsets[:-1][present], rows.lengths[present])
+    means = np.full((len(rows), rows.dim), np.nan, dtype=np.float32)
+    total = np.add.reduceat(rows.values, segments.starts, axis=0, dtype=np.float32)
+    means[present] = total / segments.lengths[:, None]
+    return Summary(means, np.zeros((len(rows), 0), dtype=np.float32))
+
+
+@dataclass(frozen=True)
+class SummaryNormaliser:
+    """Quantile-to-normal map of each quantity: ``quantiles`` [200, F]; ``flagged`` [F] get a flag for "unknown"."""
+
+    quantiles: npt.NDArray[np.float64]
+    flagged: npt.NDArray[np.bool_]
+
+    @classmethod
+    def fit(cls, summary: Summary, samples: npt.NDArray[np.int64]) -> SummaryNormaliser:
+        """Take quantiles of the known values of the given samples; all NaN for a column without any."""
+        training = summary.quantities[samples].astype(np.float64)  # [n, F]
+        levels = np.linspace(0, 1, QUANTILES)
+        quantiles = np.full((QUANTILES, training.shape[1]), np.nan)
+        unknown = np.isnan(training)
+        for column in np.flatnonzero(~unknown.all(axis=0)):
+            quantiles[:, column] = np.quantile(training[~unknown[:, column], column], levels)
+        return cls(quantiles, (unknown.sum(axis=0) > 0) & summary.flag_unknown)
+
+    @property
+    def flag_columns(self) -> int:
+        """Number of flags that `apply` adds."""
+        return int(self.flagged.sum())
+
+    def apply(self, summary: Summary) -> FloatArray:
+        """Return [N, F + flags + shares] float32: normal scores (0 where unknown), flags, shares."""
+        scores = np.zeros_like(summary.quantities, dtype=np.float32)
+        for column in np.flatnonzero(~np.isnan(self.quantiles[0])):
+            scores[:, column] = normal_scores(summary.quantities[:, column], self.quantiles[:, column])
+        flags = np.isnan(summary.quantities[:, self.flagged])
+        return np.concatenate([scores, flags, summary.shares], axis=1, dtype=np.float32)
+
+
+def normal_scores(values: npt.NDArray[Any], quantiles: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Map values [N] to the normal quantiles of their ranks among the training values, 0 where NaN.
+
+    A value that many training rows share gets the middle of its ranks, as the mean of interpolating from below and
+    from above.
+    """
+    levels = np.linspace(0, 1, len(quantiles))
+    from_below = np.interp(values, quantiles, levels)
+    from_above = 1 - np.interp(-values, -quantiles[::-1], levels)
+    rank = (from_below + from_above) / 2
+    scores: npt.NDArray[np.float64] = np.nan_to_num(np.clip(ndtri(rank), -CLIP, CLIP))
+    return scores
+
+
+@dataclass(frozen=True)
+class RowNormaliser:
+    """Affine map of each column, ``scale * x + shift``, both [d]: zero mean, unit deviation on training rows."""
+
+    scale: FloatArray
+    shift: FloatArray
+
+    @classmethod
+    def fit(cls, prepared: Prepared, samples: npt.NDArray[np.int64]) -> RowNormaliser:
+        """Take mean and deviation of the known cells of the given samples' rows; other columns stay as they are."""
+        rows, standardised = prepared.rows, prepared.standardised
+        assert rows is not None and standardised is not None
+        chosen = np.flatnonzero(prepared.source.rows_of(samples))
+        count, total, squares = (np.zeros(rows.shape[1]) for _ in range(3))
+        for first in range(0, len(chosen), CHUNK_ROWS):
+            chunk = rows[chosen[first : first + CHUNK_ROWS]].astype(np.float64)
+            count += (~np.isnan(chunk)).sum(axis=0)
+            total += np.nansum(chunk, axis=0)
+            squares += np.nansum(np.square(chunk, out=chunk), axis=0)
+        mean = total / np.maximum(count, 1)
+        deviation = np.sqrt(np.maximum(squares / np.maximum(count, 1) - mean**2, 0))
+        scale = np.divide(1, deviation, out=np.ones_like(mean), where=deviation > 1e-6 * (1 + np.abs(mean)))
+        scale = np.where(standardised, scale, 1)
+        return cls(scale.astype(np.float32), np.where(standardised, -mean * scale, 0).astype(np.float32))
+
+    def store(self, prepared: Prepared, device: torch.device) -> RowStore:
+        """Return the rows for batches: embeddings raw with the map, the few bins of a time series mapped already.
+
+        Unknown values of a time series become 0, the training mean.
+        """
+        rows, scale, shift = prepared.rows, self.scale, self.shift
+        assert rows is not None
+        if prepared.source.kind == "timeseries":
+            rows = np.clip(np.nan_to_num(rows * scale + shift), -ROW_LIMIT, ROW_LIMIT)
+            scale, shift = np.ones_like(scale), np.zeros_like(shift)
+        arrays = (rows, prepared.source.rows.offsets, scale, shift)
+        return RowStore(*(torch.from_numpy(array).to(device) for array in arrays))
+
+
+@dataclass(frozen=True)
+class Normaliser:
+    """All fitted maps of one fold, by modality."""
+
+    summaries: dict[str, SummaryNormaliser]
+    rows: dict[str, RowNormaliser]
+
+    @classmethod
+    def fit(cls, prepared: Mapping[str, Prepared], samples: npt.NDArray[np.int64]) -> Normaliser:
+        """Fit on the training samples (positions in the cohort) and on nothing else."""
+        return cls(
+            {name: SummaryNormaliser.fit(p.summary, samples) for name, p in prepared.items() if p.summary is not None},
+            {name: RowNormaliser.fit(p, samples) for name, p in prepared.items() if p.rows is not None},
+        )
+
+    def apply(self, cohort: Cohort, prepared: Mapping[str, Prepared], device: torch.device) -> Inputs:
+        """Return the whole cohort ready for a model."""
+        modalities = {name: self._modality(name, one, device) for name, one in prepared.items()}
+        y, presence = torch.from_numpy(cohort.y), torch.from_numpy(cohort.presence)
+        return Inputs(y.to(device), presence.to(device), modalities)
+
+    def _modality(self, name: str, prepared: Prepared, device: torch.device) -> ModalityInputs:
+        summary = rows = None
+        if prepared.summary is not None:
+            summary = torch.from_numpy(self.summaries[name].apply(prepared.summary)).to(device)
+        if prepared.rows is not None:
+            rows = self.rows[name].store(prepared, device)
+        return ModalityInputs(summary, rows)
+
+    def input_specs(self, prepared: Mapping[str, Prepared]) -> tuple[InputSpec, ...]:
+        """Return the widths of every modality after normalisation."""
+        return tuple(self._input_spec(name, one) for name, one in prepared.items())
+
+    def _input_spec(self, name: str, prepared: Prepared) -> InputSpec:
+        width = 0
+        if prepared.summary is not None:
+            parts = (prepared.summary.quantities, prepared.summary.shares)
+            width = sum(part.shape[1] for part in parts) + self.summaries[name].flag_columns
+        return InputSpec(name, prepared.source.kind, width, 0 if prepared.rows is None else prepared.rows.shape[1])
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return the fitted numbers for storing, named ``<modality>.<part>``."""
+        named: dict[str, npt.NDArray[Any]] = {}
+        for name, summary in self.summaries.items():
+            named |= {f"{name}.quantiles": summary.quantiles, f"{name}.flagged": summary.flagged}
+        for name, rows in self.rows.items():
+            named |= {f"{name}.scale": rows.scale, f"{name}.shift": rows.shift}
+        return {name: torch.from_numpy(array) for name, array in named.items()}
+
+    @classmethod
+    def from_tensors(cls, tensors: Mapping[str, Tensor], prepared: Mapping[str, Prepared]) -> Normaliser:
+        """Rebuild a stored normaliser for the given modalities; raises if one is missing, superfluous or misshapen."""
+        arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
+        expected = cls._expected_shapes(prepared)
+        found = {name: array.shape for name, array in arrays.items()}
+        if found != expected:
+            raise InputError(f"The stored normaliser does not fit this cache: stored {found}, needed {expected}.")
+        with_summary = [name for name, one in prepared.items() if one.summary is not None]
+        with_rows = [name for name, one in prepared.items() if one.rows is not None]
+        return cls(
+            {n: SummaryNormaliser(arrays[f"{n}.quantiles"], arrays[f"{n}.flagged"]) for n in with_summary},
+            {n: RowNormaliser(arrays[f"{n}.scale"], arrays[f"{n}.shift"]) for n in with_rows},
+        )
+
+    @staticmethod
+    def _expected_shapes(prepared: Mapping[str, Prepared]) -> dict[str, tuple[int, ...]]:
+        shapes: dict[str, tuple[int, ...]] = {}
+        for name, one in prepared.items():
+            if one.summary is not None:
+                columns = one.summary.quantities.shape[1]
+                shapes |= {f"{name}.quantiles": (QUANTILES, columns), f"{name}.flagged": (columns,)}
+            if one.rows is not None:
+                shapes |= {f"{name}.{part}": (one.rows.shape[1],) for part in ("scale", "shift")}
+        return shapes

@@ -1,0 +1,80 @@
+"""The table of predictions that a run leaves and that ``predict`` returns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from ..cache_schema import Task
+from .methods.base import Prediction
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """Predictions of n samples with what is known of them.
+
+    ``sample_id`` [n]; ``y`` [n, C] as in `Task`, NaN where unknown; ``presence`` [n, M] bool; ``fold`` the fold that
+    tested them, None for the mean of all models.
+    """
+
+    sample_id: npt.NDArray[Any]
+    y: npt.NDArray[np.float32]
+    presence: npt.NDArray[np.bool_]
+    prediction: Prediction
+    fold: int | None
+
+    @property
+    def probability(self) -> npt.NDArray[np.float32]:
+        """[n, K] probabilities."""
+        return np.asarray(self.prediction.probability)
+
+
+def frame(predicted: Predicted, task: Task, modalities: Sequence[str]) -> pl.DataFrame:
+    """Lay predictions out as columns: sample_id, fold, labels and probabilities, then ``<modality>.<what>``.
+
+    Binary tasks have ``y`` and ``p``, others ``p_<label or class>`` with ``y`` (class index) or ``y_<label>``.
+    """
+    columns: dict[str, Any] = {"sample_id": predicted.sample_id}
+    columns["fold"] = pl.Series([predicted.fold] * len(predicted.sample_id), dtype=pl.Int32)
+    suffixes = [f"_{label}" for label in task.labels] if task.kind != "binary" else [""]
+    truths = suffixes if task.kind == "multilabel" else [""]
+    columns |= {f"y{suffix}": _labels(predicted.y[:, i]) for i, suffix in enumerate(truths)}
+    columns |= {f"p{suffix}": predicted.probability[:, i] for i, suffix in enumerate(suffixes)}
+    for m, name in enumerate(modalities):
+        columns |= {f"{name}.{what}": values for what, values in _explanation(predicted, m, task.kind).items()}
+    return pl.DataFrame(columns)
+
+
+def _labels(y: npt.NDArray[np.float32]) -> pl.Series:
+    return pl.Series(y, nan_to_null=True).cast(pl.Int32)
+
+
+def _explanation(predicted: Predicted, m: int, kind: str) -> dict[str, npt.NDArray[Any]]:
+    """Return what is known of modality m for each sample; probability and weight where the method gives them."""
+    prediction, present = predicted.prediction, predicted.presence[:, m]
+    imputed = np.zeros_like(present) if prediction.imputed is None else prediction.imputed[:, m].numpy()
+    columns: dict[str, npt.NDArray[Any]] = {"present": present, "imputed": imputed}
+    if kind == "binary" and prediction.modality_probability is not None:
+        columns["p"] = prediction.modality_probability[:, m].numpy()
+    if kind == "binary" and prediction.weight is not None:
+        columns["weight"] = prediction.weight[:, m].numpy()
+    return columns
+
+
+def mean_prediction(predictions: Sequence[Prediction]) -> Prediction:
+    """Return the mean over several models of every probability and weight; what was imputed is the same in all."""
+    return Prediction(
+        probability=_mean([p.probability for p in predictions]),
+        modality_probability=_mean([p.modality_probability for p in predictions]),
+        weight=_mean([p.weight for p in predictions]),
+        imputed=predictions[0].imputed,
+    )
+
+
+def _mean(tensors: Sequence[Any]) -> Any:
+    return None if tensors[0] is None else sum(tensors) / len(tensors)

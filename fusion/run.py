@@ -1,0 +1,209 @@
+"""A training from cache to run folder, and a run folder back to predictions."""
+
+from __future__ import annotations
+
+import json
+import platform
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import torch
+
+from ..cache_schema import FeatureCache, InputError, MissingInputError
+from . import training
+from .batches import Cohort, load
+from .config import TrainConfig
+from .methods.base import Method
+from .model import Model, check_inputs, demands, task_view
+from .normalisation import Normaliser, Prepared, prepare
+from .predictions import Predicted, frame, mean_prediction
+from .splits import Split, k_folds, split_frame, strata, supplied
+from .summary import FoldResult, summarise
+
+TOOLS = ("omnifuse", "torch", "numpy", "polars", "scikit-learn", "zarr")
+
+
+def train(cache_path: str | Path, config: TrainConfig, run_dir: str | Path) -> dict[str, Any]:
+    """Train and test a method by cross-validation, or on the cache's own split, and write a run folder.
+
+    The folder appears under its name when everything in it is complete; a failed or interrupted training leaves at
+    most ``<run_dir>.partial``. Each test part is predicted once, by the model of its fold, after training has ended.
+
+    Returns
+    -------
+    The content of metrics.json.
+
+    Raises
+    ------
+    InputError
+        For an unknown task, modality or split, a run folder that already exists, or too few subjects.
+    """
+    started, run_dir = time.perf_counter(), Path(run_dir)
+    if run_dir.exists():
+        raise InputError(f"{run_dir} already exists. Name another run folder or remove it.")
+    cache = FeatureCache.open(cache_path)
+    cohort = load(cache, _task_name(cache, config), config.modalities)
+    config = replace(config, task=cohort.task.name, modalities=cohort.modalities)
+    splits, notes = _splits(cache, cohort, config)
+    partial = run_dir.with_name(run_dir.name + ".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    _write_json(partial / "config.json", {**config.to_dict(), "model": demands(cache, cohort)})
+    _write_json(partial / "environment.json", environment(config.device))
+    split_frame(splits, cohort.sample_id).write_parquet(partial / "splits.parquet")
+    folds = _train_folds(cohort, splits, config, partial)
+    summary = {
+        "run": run_dir.name,
+        **summarise(cohort, config, folds, notes),
+        "cache": {"path": str(cache.path), "digest": cache.digest, "dataset": cache.dataset},
+        "recipes": {name: cache.modality_spec(name).recipe for name in cohort.modalities},
+        "seconds": round(time.perf_counter() - started, 2),
+    }
+    _write_json(partial / "metrics.json", summary)
+    partial.rename(run_dir)
+    return summary
+
+
+def _task_name(cache: FeatureCache, config: TrainConfig) -> str:
+    if config.task is None and not cache.tasks:
+        raise InputError(f"{cache.path} has no task to train on; labels are needed.")
+    return config.task or cache.tasks[0]
+
+
+def _splits(cache: FeatureCache, cohort: Cohort, config: TrainConfig) -> tuple[list[Split], list[str]]:
+    """Return the folds, or the cache's own split as the only fold with a note that says so."""
+    labels = strata(cohort.y, cohort.task.kind)
+    known = cache.splits
+    name = next(iter(known), None) if config.split == "supplied" and len(known) == 1 else config.split
+    if name is None or (name == "supplied" and not known):
+        return k_folds(cohort.subject_id, labels, config.folds, config.validation, config.seed), []
+    if name not in known:
+        raise InputError(
+            f"split = {name!r}; {cache.path} has the splits: {', '.join(known) or '(none)'}; `none` makes folds."
+        )
+    split = supplied(known[name], cohort, labels, config.validation, config.seed)
+    return [split], [f"Trained and tested on the supplied split {name!r} instead of folds."]
+
+
+def _train_folds(cohort: Cohort, splits: Sequence[Split], config: TrainConfig, folder: Path) -> list[FoldResult]:
+    """Train every fold, write its files and the tables over all folds."""
+    prepared = prepare(cohort, config.encoder)
+    results: list[FoldResult] = []
+    tables: dict[str, list[dict[str, Any]]] = {}
+    for fold, split in enumerate(splits):
+        result, method = _train_fold(cohort, prepared, split, fold, config, folder / "folds" / str(fold))
+        results.append(result)
+        for name, rows in method.tables().items():
+            tables.setdefault(name, []).extend({"fold": fold, **row} for row in rows)
+    for name, rows in tables.items():
+        pl.DataFrame(rows, infer_schema_length=None).write_parquet(folder / f"{name}.parquet")
+    frames = [frame(result.predicted, cohort.task, cohort.modalities) for result in results]
+    pl.concat(frames).sort("sample_id").write_parquet(folder / "predictions.parquet")
+    return results
+
+
+def _train_fold(
+    cohort: Cohort, prepared: Mapping[str, Prepared], split: Split, fold: int, config: TrainConfig, folder: Path
+) -> tuple[FoldResult, Method]:
+    started, seed = time.perf_counter(), config.seed * 1000 + fold
+    normaliser = Normaliser.fit(prepared, split.train)
+    model = Model.new(config, cohort.task, normaliser, prepared, seed)
+    inputs = model.inputs(cohort, prepared)
+    train, validation, test = (torch.from_numpy(part).to(config.device) for part in split.parts)
+    parts = training.Parts(train, validation)
+    history = training.fit(model.method, inputs, parts, config.fit, seed, f"{config.method}, fold {fold}")
+    prediction = training.predict(model.method, inputs, test)
+    folder.mkdir(parents=True)
+    model.save(folder)
+    pl.DataFrame(history).write_parquet(folder / "history.parquet")
+    tested = split.test
+    predicted = Predicted(cohort.sample_id[tested], cohort.y[tested], cohort.presence[tested], prediction, fold)
+    details = model.method.details()
+    return FoldResult(tested, predicted, details, time.perf_counter() - started), model.method
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished training that can predict.
+
+    ``demands`` is what its models demand of a cache; ``folders`` holds one folder per fold.
+    """
+
+    path: Path
+    config: TrainConfig
+    demands: Mapping[str, Any]
+    folders: tuple[Path, ...]
+
+    def predict(self, cache: FeatureCache | str | Path, drop: Sequence[str] = ()) -> pl.DataFrame:
+        """Predict every sample of a cache that has any of the modalities, with the mean of the folds' models.
+
+        ``drop`` names modalities to hide. Labels are copied to the result if the cache has them, and not used.
+        Columns as in predictions.parquet, with ``fold`` null.
+
+        Raises
+        ------
+        InputError
+            If the cache was made by another recipe than the models were trained on (the difference is named), or if
+            ``drop`` names something else than modalities of the run, or all of them.
+        """
+        cache = cache if isinstance(cache, FeatureCache) else FeatureCache.open(cache)
+        names = tuple(self.demands["inputs"])
+        _check_drop(drop, names)
+        check_inputs(cache, self.demands["inputs"])
+        cohort = load(cache, task_view(cache, self.demands["task"]), names, labelled=False)
+        prepared = prepare(cohort, self.config.encoder)
+        models = (Model.load(folder, self.config, cohort.task, prepared) for folder in self.folders)
+        everyone = torch.arange(len(cohort), device=self.config.device)
+        predictions = [
+            training.predict(model.method, model.inputs(cohort, prepared).without(drop), everyone) for model in models
+        ]
+        presence = cohort.presence & [name not in drop for name in names]
+        predicted = Predicted(cohort.sample_id, cohort.y, presence, mean_prediction(predictions), None)
+        return frame(predicted, cohort.task, names)
+
+
+def load_run(path: str | Path, device: str | None = None) -> Run:
+    """Open a run folder for prediction, on another device than it was trained on if wanted.
+
+    Raises
+    ------
+    MissingInputError
+        If the folder is not that of a finished run.
+    """
+    path = Path(path)
+    for name in ("metrics.json", "config.json"):
+        if not (path / name).is_file():
+            raise MissingInputError(f"{path} is no finished run: {name} is missing. Give the folder that `train` made.")
+    stored = json.loads((path / "config.json").read_text(encoding="utf-8"))
+    wanted = stored.pop("model")
+    config = TrainConfig.from_dict(stored)
+    folds = len(json.loads((path / "metrics.json").read_text(encoding="utf-8"))["folds"])
+    folders = tuple(path / "folds" / str(fold) for fold in range(folds))
+    return Run(path, replace(config, device=device or config.device), wanted, folders)
+
+
+def _check_drop(drop: Sequence[str], names: Sequence[str]) -> None:
+    unknown = [name for name in drop if name not in names]
+    if unknown or set(drop) == set(names):
+        raise InputError(f"Cannot drop {', '.join(drop)}: the run uses {', '.join(names)}; name some of them, not all.")
+
+
+def environment(device: str) -> dict[str, Any]:
+    """Return versions, platform, device and threads: what else decides the digits of a result."""
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "device": device,
+        "threads": torch.get_num_threads(),
+        "versions": {tool: version(tool) for tool in TOOLS},
+    }
+
+
+def _write_json(path: Path, content: dict[str, Any]) -> None:
+    path.write_text(json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")

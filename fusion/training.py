@@ -1,0 +1,182 @@
+"""The one training loop, and predictions of a trained model."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from .batches import Batch, Inputs
+from .methods.base import Context, Method, Prediction
+
+EVALUATION_BATCH = 1024
+
+
+@dataclass(frozen=True)
+class FitConfig:
+    """How every method is optimised; the number of epochs is fixed, there is no early stopping."""
+
+    epochs: int = 24
+    """Passes over the training part."""
+    batch_size: int = 128
+    learning_rate: float = 1e-3
+    """Highest learning rate of AdamW; falls along a cosine."""
+    final_rate: float = 0.05
+    """Last learning rate as a share of the highest."""
+    weight_decay: float = 0.05
+    clip: float = 1.0
+    """Largest norm of the gradient of one model."""
+    mining_rows: int = 4096
+    """Training samples that methods may look at again after each epoch."""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Positions in the cohort [n] that a fit may see; ``validation`` may be empty."""
+
+    train: Tensor
+    validation: Tensor
+
+
+History = list[dict[str, Any]]
+
+
+def fit(method: Method, inputs: Inputs, parts: Parts, config: FitConfig, seed: int, label: str = "") -> History:
+    """Train a method in place and return its history: rows of epoch, part, term, value.
+
+    The result depends on the seed alone, not on torch's global generator, which is left as it was found. The method
+    is left in evaluation mode.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return _fit(method, inputs, parts, config, seed, label)
+
+
+def _fit(method: Method, inputs: Inputs, parts: Parts, config: FitConfig, seed: int, label: str) -> History:
+    generator = torch.Generator().manual_seed(seed)
+    context = _context(inputs, parts, config, generator)
+    optimiser = torch.optim.AdamW(
+        method.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
+    )
+    rate = cosine(optimiser, config, math.ceil(len(parts.train) / config.batch_size))
+    method.prior.copy_(prior_logits(method, inputs.y[parts.train]))
+    method.on_fit_start(context)
+    history: History = []
+    for epoch in tqdm(range(config.epochs), desc=label, unit="epoch", leave=False, disable=None):
+        context = replace(context, epoch=epoch)
+        method.train()
+        method.on_epoch_start(context)
+        terms = Terms()
+        for batch in inputs.batches(parts.train, config.batch_size, generator):
+            terms.add(step(method, batch, optimiser, context, config.clip), len(batch))
+            rate.step()
+        history += terms.rows(epoch, "train")
+        method.eval()
+        with torch.no_grad():
+            history += validate(method, context)
+            method.on_epoch_end(context)
+    method.eval()
+    with torch.no_grad():
+        method.on_fit_end(context)
+    return history
+
+
+def step(
+    method: Method, batch: Batch, optimiser: torch.optim.Optimizer, context: Context, clip: float
+) -> dict[str, Tensor]:
+    """Take one optimiser step and return the loss terms."""
+    optimiser.zero_grad()
+    terms = method.loss(batch)
+    torch.autograd.backward(terms["total"])
+    method.before_step(context)
+    for model in method.independent_parts():
+        torch.nn.utils.clip_grad_norm_(model.parameters(), clip)
+    optimiser.step()
+    return terms
+
+
+def validate(method: Method, context: Context) -> History:
+    """Return the loss terms on the validation part; nothing if there is none."""
+    terms = Terms()
+    for batch in context.validation():
+        terms.add(method.loss(batch), len(batch))
+    return terms.rows(context.epoch, "validation")
+
+
+def cosine(optimiser: torch.optim.Optimizer, config: FitConfig, steps: int) -> torch.optim.lr_scheduler.LambdaLR:
+    """Return the schedule from the highest to the final learning rate along half a cosine, step by step."""
+    total = max(1, steps * config.epochs)
+
+    def share(done: int) -> float:
+        return config.final_rate + (1 - config.final_rate) * (1 + math.cos(math.pi * done / total)) / 2
+
+    return torch.optim.lr_scheduler.LambdaLR(optimiser, share)
+
+
+def prior_logits(method: Method, y: Tensor) -> Tensor:
+    """Return the logits [K] of the label frequencies in y [n, C], one count added to each outcome."""
+    if method.target.kind == "multiclass":
+        counts = torch.bincount(y[~y.isnan()].long(), minlength=method.target.output_size)
+        return torch.log((counts + 1) / (counts.sum() + len(counts)))
+    known = (~y.isnan()).sum(0)
+    return torch.logit((torch.nansum(y, 0) + 1) / (known + 2))
+
+
+def _context(inputs: Inputs, parts: Parts, config: FitConfig, generator: torch.Generator) -> Context:
+    chosen = torch.randperm(len(parts.train), generator=generator)[: config.mining_rows].sort().values
+    return Context(
+        epoch=0,
+        epochs=config.epochs,
+        training=partial(inputs.batches, parts.train[chosen.to(parts.train.device)], EVALUATION_BATCH),
+        validation=partial(inputs.batches, parts.validation, EVALUATION_BATCH),
+        generator=generator,
+    )
+
+
+class Terms:
+    """Running means of named loss terms over the samples of an epoch."""
+
+    def __init__(self) -> None:
+        self.sums: defaultdict[str, Tensor] = defaultdict(lambda: torch.zeros(()))
+        self.samples = 0
+
+    def add(self, terms: dict[str, Tensor], samples: int) -> None:
+        """Add the terms of one batch."""
+        self.samples += samples
+        for name, value in terms.items():
+            self.sums[name] = self.sums[name] + value.detach().cpu() * samples
+
+    def rows(self, epoch: int, part: str) -> History:
+        """Return the means as history rows."""
+        return [
+            {"epoch": epoch, "part": part, "term": name, "value": float(total) / self.samples}
+            for name, total in self.sums.items()
+        ]
+
+
+def predict(method: Method, inputs: Inputs, samples: Tensor) -> Prediction:
+    """Predict the given samples [n] in their order."""
+    method.eval()
+    with torch.no_grad():
+        pieces = [method.predict(batch) for batch in _unlabelled(inputs, samples)]
+    return Prediction(*(_joined([getattr(piece, name) for piece in pieces]) for name in PREDICTION_FIELDS))
+
+
+PREDICTION_FIELDS = ("probability", "modality_probability", "weight", "imputed")
+
+
+def _unlabelled(inputs: Inputs, samples: Tensor) -> Iterator[Batch]:
+    """Yield batches whose labels are all unknown: a prediction cannot look at what it predicts."""
+    for batch in inputs.batches(samples, EVALUATION_BATCH):
+        yield replace(batch, y=torch.full_like(batch.y, torch.nan))
+
+
+def _joined(pieces: list[Tensor | None]) -> Any:
+    return None if pieces[0] is None else torch.cat([piece for piece in pieces if piece is not None]).cpu()

@@ -1,0 +1,16 @@
+"""ICU event tables -> one row per time bin, 76 columns of 17 variables."""
+
+from .rules import CLEAN_RULES, Profile
+from .tensors import EhrSettings, EhrTensors, extract_tensors
+from .variables import Variable, columns, variables
+
+__all__ = [
+    "CLEAN_RULES",
+    "EhrSettings",
+    "EhrTensors",
+    "Profile",
+    "Variable",
+    "columns",
+    "extract_tensors",
+    "variables",
+]

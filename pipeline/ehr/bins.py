@@ -1,0 +1,155 @@
+"""From usable events to a grid of time bins: ties, rows of a stay, bins, carrying forward.
+
+A bin is open on the left and closed on the right: with 2-hour bins an event at exactly 2 h lies in the first.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from ...cache_schema import offsets_of
+from .variables import Variable, columns, first_columns, variables
+
+EPSILON = 1e-6
+"""Hours, and fractions of a bin: the tolerance of the benchmark."""
+
+Floats = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Observed values of some stays: ``values`` ``[R, 17]`` float64, NaN where nothing was observed in the bin.
+
+    ``stays`` ``[n]`` are running numbers of stays, ``lengths`` ``[n]`` their bins (0 without any observation) and
+    ``first_hours`` ``[n]`` the time of the first observation (NaN without one).
+    """
+
+    stays: Integers
+    lengths: Integers
+    values: Floats
+    first_hours: Floats
+
+
+def bin_count(los_hours: Floats, bin_hours: float) -> Integers:
+    """Return the number of bins of stays that last ``los_hours`` ``[n]``; 0 where that is unknown."""
+    count = np.floor(np.round(los_hours, 6) / bin_hours + 1 - EPSILON)
+    return np.where(np.isfinite(count) & (count > 0), count, 0).astype(np.int64)
+
+
+def bin_index(hours: Floats, bin_hours: float) -> Integers:
+    """Return the bin of times inside a stay ``[n]``, from 0."""
+    return np.trunc(hours / bin_hours - EPSILON).astype(np.int64)
+
+
+def inside(hours: Floats, los_hours: Floats) -> npt.NDArray[np.bool_]:
+    """Return which times ``[n]`` lie within stays of the given lengths ``[n]``, both ends included."""
+    return (hours > -EPSILON) & (hours < los_hours + EPSILON) & (hours <= np.round(los_hours, 6) + EPSILON)
+
+
+def largest_at_each_time(events: pl.DataFrame, owner: str) -> pl.DataFrame:
+    """Keep of each owner, time and variable the event with the largest ``order``; sorted by owner and time."""
+    key = _key(events, owner)
+    rows = np.argsort(key)
+    same = np.diff(key[rows]) == 0  # as the next
+    tied = np.append(same, False) | np.append(False, same)
+    among = rows[tied[: len(rows)]]
+    rows[tied[: len(rows)]] = among[np.lexsort((events["order"].to_numpy()[among], key[among]))]
+    last = ~np.append(same, False)[: len(rows)]
+    return events.select(pl.all().gather(rows[last]))
+
+
+def _key(events: pl.DataFrame, owner: str) -> Integers:
+    """Return one integer per event that sorts by owner, second and variable."""
+    second: Integers = events["second"].to_numpy()
+    if not len(second):
+        return second
+    since = second - second.min()
+    owners = events[owner].to_numpy().astype(np.int64)
+    owners = owners - owners.min()
+    key: Integers = (owners * (since.max() + 1) + since) * len(variables()) + events["variable"].to_numpy()
+    return key
+
+
+def rows_by_subject(events: pl.DataFrame, stays: pl.DataFrame) -> pl.DataFrame:
+    """Return stay, second, variable, number as the benchmark assigns them to stays.
+
+    Values are those of the subject at each time. A stay receives the times of its own events and every time between its
+    admission and discharge, also of events that belong to another stay.
+    """
+    cells = largest_at_each_time(events, "subject")
+    several = stays.filter(pl.len().over("subject") > 1)
+    if several.is_empty():
+        return cells
+    shared = pl.col("subject").is_in(several["subject"].unique().implode())
+    times = events.filter(shared).select("subject", "second", "stay").unique()
+    between = (
+        times.select("subject", "second").unique()
+        .join(several.select("subject", "stay", "intime", "outtime"), on="subject")
+        .filter(pl.col("second").is_between(pl.col("intime"), pl.col("outtime")))
+    )  # fmt: skip
+    owners = pl.concat([times, between.select(times.columns)]).unique()
+    spread = cells.filter(shared).drop("stay").join(owners, on=["subject", "second"])
+    return pl.concat([cells.filter(~shared), spread.select(cells.columns)]).sort("stay", "second")
+
+
+def grid_of(cells: pl.DataFrame, stays: pl.DataFrame, bin_hours: float) -> Grid:
+    """Return the grid of ``stays`` (sorted by stay; stay, intime, los_hours) from cells in order of time.
+
+    The last value in a bin wins.
+    """
+    los_hours = stays["los_hours"].fill_null(np.nan).to_numpy()
+    bins = bin_count(los_hours, bin_hours)
+    place = np.searchsorted(stays["stay"].to_numpy(), cells["stay"].to_numpy())
+    hours = (cells["second"].to_numpy() - stays["intime"].to_numpy()[place]) / 60 / 60
+    used = inside(hours, los_hours[place]) & (bins[place] > 0)
+    place, hours = place[used], hours[used]
+    first_hours = np.full(len(stays), np.inf)
+    np.minimum.at(first_hours, place, hours)
+    observed = np.isfinite(first_hours)
+    lengths = np.where(observed, bins, 0)
+    row = offsets_of(lengths)[place] + np.minimum(bin_index(hours, bin_hours), lengths[place] - 1)
+    values = np.full((int(lengths.sum()), len(variables())), np.nan)  # [R, 17]
+    values[row, cells["variable"].to_numpy()[used]] = cells["number"].to_numpy()[used]  # the later overwrites
+    return Grid(stays["stay"].to_numpy(), lengths, values, np.where(observed, first_hours, np.nan))
+
+
+def carry_forward(values: Floats, lengths: Integers) -> Floats:
+    """Return ``values`` ``[R, V]`` with every gap filled by the last observation of the same stay."""
+    rows = np.arange(len(values))[:, None]
+    last = np.maximum.accumulate(np.where(np.isnan(values), -1, rows), axis=0)  # [R, V]
+    start = np.repeat(offsets_of(lengths)[:-1], lengths)[:, None]
+    return np.where(last >= start, np.take_along_axis(values, np.maximum(last, 0), axis=0), np.nan)
+
+
+def to_columns(grid: Grid, *, normal_values: bool) -> Floats:
+    """Return the 76 columns ``[R, 76]``: carried-forward values and categories (one-hot), then masks.
+
+    Before the first observation of a variable stands its normal value, or NaN without ``normal_values``.
+    """
+    filled = carry_forward(grid.values, grid.lengths)
+    masks = len(columns()) - len(variables())
+    matrix = np.empty((len(filled), len(columns())))  # [R, 76]
+    matrix[:, masks:] = ~np.isnan(grid.values)
+    for number, (variable, first) in enumerate(zip(variables(), first_columns(), strict=True)):
+        value = filled[:, number]
+        if normal_values:
+            value = np.where(np.isnan(value), variable.normal, value)
+        matrix[:, first : first + variable.width] = _one_hot(value, variable) if variable.categories else value[:, None]
+    return matrix
+
+
+def _one_hot(index: Floats, variable: Variable) -> Floats:
+    """Return ``[R, categories]``, NaN in the rows where the index is NaN."""
+    hot: Floats = (index[:, None] == np.arange(variable.width)).astype(np.float64)
+    hot[np.isnan(index)] = np.nan
+    return hot
+
+
+def bin_ends(lengths: Integers, bin_hours: float) -> Floats:
+    """Return the time of every row ``[R]``: the end of its bin in hours since the start of the stay."""
+    within = np.arange(lengths.sum()) - np.repeat(offsets_of(lengths)[:-1], lengths)
+    ends: Floats = (within + 1) * bin_hours
+    return ends

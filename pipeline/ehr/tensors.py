@@ -1,0 +1,133 @@
+"""Events of a cohort -> binned tensors, with memory that does not grow with the number of events."""
+
+import shutil
+import tempfile
+import weakref
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from ..source import Quarantine
+from .bins import Floats, Grid, Integers, bin_ends, grid_of, largest_at_each_time, rows_by_subject, to_columns
+from .cleaning import clean_values
+from .collect import Collected, collect_as_benchmark, collect_clean, report_counts
+from .rules import Profile, check_rules
+from .spill import EventStore
+
+
+@dataclass(frozen=True)
+class EhrSettings:
+    """How events become tensors: profile, hours per bin, and rules of the clean profile that are switched off."""
+
+    profile: Profile = "clean"
+    bin_hours: float = 2.0
+    without: frozenset[str] = field(default_factory=frozenset)
+
+    def __post_init__(self) -> None:
+        check_rules(self.profile, self.without)
+
+
+@dataclass(frozen=True)
+class TensorBlock:
+    """Tensors of some stays.
+
+    ``stays`` ``[n]`` and ``lengths`` ``[n]`` int64, ``values`` ``[R, 76]`` float64, ``time`` ``[R]`` float64, end of
+    its bin in hours. float64 is what parity with the benchmark is measured on; a cache keeps float32.
+    """
+
+    stays: Integers
+    lengths: Integers
+    values: Floats
+    time: Floats
+
+
+class EhrTensors:
+    """Tensors of a cohort, in a temporary folder that is removed with this object.
+
+    ``first_hours`` ``[N]`` is the time of the first observation within each stay, NaN where there is none; such a stay
+    has no rows. ``counts`` says how many events were read, dropped and recovered.
+    """
+
+    def __init__(self, settings: EhrSettings, stays: int) -> None:
+        self.settings = settings
+        self.folder = Path(tempfile.mkdtemp(prefix="omnifuse-ehr-"))
+        weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)  # at the latest when Python ends
+        self.first_hours = np.full(stays, np.nan)
+        self.counts: Counter[str] = Counter()
+        self._files: list[Path] = []
+
+    def blocks(self) -> Iterator[TensorBlock]:
+        """Yield the tensors of all stays that have any, in blocks of neighbouring subjects."""
+        for file in self._files:
+            with np.load(file) as saved:
+                grid = Grid(saved["stays"], saved["lengths"], saved["values"], saved["first_hours"])
+            values = to_columns(grid, normal_values=self.settings.profile == "benchmark")
+            yield TensorBlock(grid.stays, grid.lengths, values, bin_ends(grid.lengths, self.settings.bin_hours))
+
+    def add(self, grid: Grid) -> None:
+        """Take the grid of some stays."""
+        self.first_hours[grid.stays] = grid.first_hours
+        some = grid.lengths > 0
+        if not some.any():
+            return
+        file = self.folder / f"grid-{len(self._files):05d}.npz"
+        np.savez(
+            file,
+            stays=grid.stays[some], lengths=grid.lengths[some], values=grid.values, first_hours=grid.first_hours[some],
+        )  # fmt: skip
+        self._files.append(file)
+
+
+def extract_tensors(
+    batches: Iterable[pl.DataFrame], stays: pl.DataFrame, settings: EhrSettings, quarantine: Quarantine
+) -> EhrTensors:
+    """Return the tensors of a cohort.
+
+    Parameters
+    ----------
+    batches
+        Events: subject_id, hadm_id, stay_id, itemid (Int64), charttime (text or time), value, unit, error (text),
+        valuenum (Float64). They are read once, one batch after the other.
+    stays
+        The cohort: subject_id, hadm_id, stay_id, intime and outtime (seconds), los_hours. A stay's number in the result
+        is its row here.
+    """
+    tensors = EhrTensors(settings, len(stays))
+    numbered = _numbered(stays)
+    collected = _collect(batches, numbered, settings, tensors.folder / "events")
+    report_counts(collected.counts, quarantine)
+    tensors.counts.update(collected.counts)
+    text_subjects = pl.Series(collected.text_subjects)
+    for events in collected.store.groups():
+        of_group = numbered.filter(pl.col("subject").is_in(events["subject"].unique().implode())).sort("stay")
+        events = events.with_columns(text_subject=text_subjects.gather(events["subject"]))
+        usable = clean_values(events, settings.profile, settings.without, quarantine)
+        tensors.add(grid_of(_cells(usable, of_group, settings), of_group, settings.bin_hours))
+    return tensors
+
+
+def _numbered(stays: pl.DataFrame) -> pl.DataFrame:
+    """Add running numbers: ``stay`` by row, ``subject`` by subject id."""
+    subject = pl.col("subject_id").rank("dense").cast(pl.Int64) - 1
+    return stays.with_columns(subject=subject, stay=pl.int_range(pl.len(), dtype=pl.Int64))
+
+
+def _collect(batches: Iterable[pl.DataFrame], stays: pl.DataFrame, settings: EhrSettings, folder: Path) -> Collected:
+    subjects = stays["subject"].n_unique()
+    collected = Collected(EventStore(folder, subjects), np.zeros(subjects, dtype=bool), Counter())
+    if settings.profile == "benchmark":
+        collect_as_benchmark(batches, stays, collected)
+    else:
+        collect_clean(batches, stays, collected, settings.without)
+    return collected
+
+
+def _cells(usable: pl.DataFrame, stays: pl.DataFrame, settings: EhrSettings) -> pl.DataFrame:
+    """Return one value per stay, time and variable, in order of time."""
+    if settings.profile == "benchmark" or "own_stay_only" in settings.without:
+        return rows_by_subject(usable, stays)
+    return largest_at_each_time(usable, "stay")

@@ -1,0 +1,193 @@
+"""MIMIC-III and MIMIC-IV with MIMIC-CXR: one sample is one ICU stay, t0 its admission to the unit."""
+
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import polars as pl
+from tqdm import tqdm
+
+from ...cache_schema import InputError, Task
+from ..ehr import EhrSettings, EhrTensors, Profile, columns, extract_tensors
+from ..source import Block, ItemModality, Quarantine, Records, TableModality
+from ..tasks import Stays, mortality, phenotyping
+from .mimic_cohort import Cohort, read_cohort, read_phenotypes
+from .mimic_cxr import image_items, report_items, require_mimic_cxr
+from .mimic_folder import MimicFolder
+from .mimic_tables import Table
+
+VERSION = 1
+"""To be raised whenever the same raw folder and settings would give another result."""
+
+MODALITIES = ("ehr", "cxr", "rep")
+COHORT_TABLES = ("icustays", "admissions", "patients", "diagnoses_icd")
+IDS = ("subject_id", "hadm_id", "stay_id", "itemid")
+
+
+class MimicDataSet:
+    """MIMIC tables, chest X-rays and reports below one raw folder.
+
+    The benchmark's tasks need stays with at least one event of the 17 variables, so :meth:`read` already makes the pass
+    over the event tables where ``ehr`` is wanted: events go to disk in buckets, then one bucket after the other into
+    grids of bins, which stay in a temporary folder (``TMPDIR``) of a few hundred megabytes for the full database. The
+    ``blocks`` of the modality only carry forward and write columns. Memory is bounded by the size of a bucket.
+
+    Parameters
+    ----------
+    raw
+        Folder of MIMIC-III, or the one above hosp/ and icu/ (and MIMIC-CXR) of MIMIC-IV.
+    modalities
+        Some of ``ehr``, ``cxr``, ``rep``; None: what the folder holds.
+    profile
+        ``clean``, or ``benchmark`` for the tensors of the published benchmark, oddities included.
+    bin_hours
+        Hours per row of ``ehr``.
+    limit
+        Only the first stays, by id.
+    without
+        Rules of the clean profile that are switched off (``omnifuse.pipeline.ehr.CLEAN_RULES``).
+    """
+
+    name = "mimic"
+
+    def __init__(
+        self,
+        raw: Path,
+        modalities: tuple[str, ...] | None = None,
+        profile: str = "clean",
+        bin_hours: float = 2.0,
+        limit: int | None = None,
+        without: tuple[str, ...] = (),
+    ) -> None:
+        if not bin_hours > 0:
+            raise InputError(f"Bins must be longer than 0 hours, got {bin_hours}.")
+        unknown = sorted(set(modalities or ()) - set(MODALITIES))
+        if unknown:
+            raise InputError(f"MIMIC has no modality {unknown[0]!r}; it has {', '.join(MODALITIES)}.")
+        self.raw = Path(raw)
+        self.limit = limit
+        self.ehr = EhrSettings(cast("Profile", profile), bin_hours, frozenset(without))
+        self._wanted = modalities
+
+    @cached_property
+    def folder(self) -> MimicFolder:
+        """What the raw folder holds; raises MissingInputError or InputError where that cannot be used."""
+        folder = MimicFolder.find(self.raw)
+        require_mimic_cxr(folder, self._wanted or ())
+        return folder
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """The modalities to extract, in the order of their names above."""
+        wanted = self.folder.modalities if self._wanted is None else self._wanted
+        return tuple(name for name in MODALITIES if name in wanted)
+
+    def inputs(self) -> list[Path]:
+        """Return every table that decides the result; raises MissingInputError naming what is missing."""
+        tables = [self.folder.table(name).path for name in COHORT_TABLES]
+        dictionary = self.folder.find_table("d_icd_diagnoses")
+        tables += [dictionary] if dictionary else []
+        tables += [table.path for table in self._event_tables()] if "ehr" in self.modalities else []
+        images = self.folder.metadata if {"cxr", "rep"} & set(self.modalities) else None
+        return tables + ([images] if images else [])
+
+    def settings(self) -> dict[str, Any]:
+        """Return everything but the tables that decides the result."""
+        return {
+            "version": VERSION,
+            "profile": self.ehr.profile,
+            "bin_hours": self.ehr.bin_hours,
+            "without": sorted(self.ehr.without),
+            "modalities": list(self.modalities),
+            "limit": self.limit,
+        }
+
+    def read(self, quarantine: Quarantine) -> Records:
+        """Read cohort, labels and lists of items, and bin the events."""
+        cohort = self.read_cohort(quarantine)
+        tensors = self.read_tensors(cohort, quarantine) if "ehr" in self.modalities else None
+        tables = (self._table_modality(cohort, tensors),) if tensors else ()
+        items: list[ItemModality] = []
+        if "cxr" in self.modalities:
+            items.append(image_items(self.folder, cohort.stays, quarantine))
+        if "rep" in self.modalities:
+            items.append(report_items(self.folder, cohort.stays, quarantine))
+        return Records(_samples(cohort), self.tasks(cohort, tensors, quarantine), tables, tuple(items))
+
+    def read_cohort(self, quarantine: Quarantine) -> Cohort:
+        """Select the ICU stays."""
+        return read_cohort(self.folder, quarantine, self._without, self.limit)
+
+    def read_tensors(self, cohort: Cohort, quarantine: Quarantine) -> EhrTensors:
+        """Read the events of a cohort once and bin them."""
+        texts = ["charttime", "value", *self._value_columns]
+        batches = (batch for table in self._event_tables() for batch in _events(table, texts, quarantine))
+        return extract_tensors(batches, cohort.stays, self.ehr, quarantine)
+
+    def tasks(self, cohort: Cohort, tensors: EhrTensors | None, quarantine: Quarantine) -> tuple[Task, ...]:
+        """Label the cohort; ``tensors`` say which stays have events, None where they are not wanted."""
+        with_version = self._without is not None and "code_with_version" not in self._without
+        flags, diagnosed = read_phenotypes(self.folder, cohort.stays, quarantine, with_version=with_version)
+        stays = Stays(
+            los_hours=cohort.stays["los_hours"].fill_null(np.nan).to_numpy(),
+            died=cohort.stays["died"].to_numpy(),
+            diagnosed=diagnosed,
+            phenotypes=flags,
+            first_hours=tensors.first_hours if tensors else None,
+            counts=cohort.counts,
+        )
+        return mortality(stays, self.modalities), phenotyping(stays, self.modalities)
+
+    @property
+    def _without(self) -> frozenset[str] | None:
+        return None if self.ehr.profile == "benchmark" else self.ehr.without
+
+    @property
+    def _value_columns(self) -> list[str]:
+        """What of an event the profile looks at beside its value; the benchmark's port to MIMIC-IV loses the unit."""
+        if self.ehr.profile == "clean":
+            return ["valueuom", "valuenum", "error"]
+        return ["valueuom"] if self.folder.version == 3 else []
+
+    def _event_tables(self) -> list[Table]:
+        """Return the event tables; OUTPUTEVENTS holds no variable but can make a benchmark subject's values text."""
+        names = ["chartevents", "labevents"]
+        if self.ehr.profile == "benchmark" and self.folder.find_table("outputevents"):
+            names.append("outputevents")
+        tables = [self.folder.table(name) for name in names]
+        for table in tables:
+            ids = [name for name in IDS if name != "stay_id" or "lab" not in table.path.name.lower()]
+            table.require([*ids, "charttime", "value", "valueuom"])
+        return tables
+
+    def _table_modality(self, cohort: Cohort, tensors: EhrTensors) -> TableModality:
+        sample_ids = cohort.stays["stay_id"].to_numpy()
+
+        def blocks(_: Quarantine) -> Iterator[Block]:
+            for block in tensors.blocks():
+                values, time = block.values.astype(np.float32), block.time.astype(np.float32)
+                yield Block(sample_ids[block.stays], block.lengths, values, time)
+
+        recipe = {name: value for name, value in self.settings().items() if name not in ("modalities", "limit")}
+        return TableModality(
+            "ehr", "timeseries", columns(), f"{self.ehr.bin_hours:g} hours of the stay", recipe,
+            tuple(table.path for table in self._event_tables()), blocks,
+        )  # fmt: skip
+
+
+def _events(table: Table, texts: Sequence[str], quarantine: Quarantine) -> Iterator[pl.DataFrame]:
+    """Yield the rows of an event table with the columns that :func:`~omnifuse.pipeline.ehr.extract_tensors` takes."""
+    absent = [pl.lit(None, pl.String).alias(name) for name in ("valueuom", "valuenum", "error") if name not in texts]
+    with tqdm(desc=table.path.name, unit=" rows", unit_scale=True, disable=None) as progress:
+        for batch in table.batches(IDS, texts, quarantine):
+            progress.update(len(batch))
+            number = pl.col("valuenum").cast(pl.Float64, strict=False)
+            yield batch.with_columns(absent).with_columns(number).rename({"valueuom": "unit"})
+
+
+def _samples(cohort: Cohort) -> pl.DataFrame:
+    return cohort.stays.select(
+        "subject_id", "age", "sex", "first_careunit", "los_hours", sample_id="stay_id"
+    ).select("sample_id", pl.exclude("sample_id"))  # fmt: skip

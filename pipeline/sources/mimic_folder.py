@@ -1,0 +1,106 @@
+"""What a raw folder holds: which MIMIC version, which tables, which images and reports."""
+
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import islice
+from pathlib import Path
+
+from ...cache_schema import InputError, MissingInputError
+from .mimic_tables import DEPTH, SUFFIXES, Table
+
+METADATA = "mimic-cxr-2.0.0-metadata"
+PATIENT_FOLDERS_TRIED = 200
+
+
+@dataclass(frozen=True)
+class MimicFolder:
+    """A raw folder. ``version`` is 3 (flat, ICUSTAY_ID) or 4 (hosp/ and icu/, stay_id)."""
+
+    raw: Path
+    version: int
+    folders: tuple[Path, ...]
+    metadata: Path | None
+    """``mimic-cxr-2.0.0-metadata.csv`` at the root of MIMIC-CXR-JPG."""
+    reports: Path | None
+    """Folder that holds ``files/p10/p10000032/s50414267.txt``."""
+
+    @classmethod
+    def find(cls, raw: Path) -> "MimicFolder":
+        """Search ``raw`` to three levels; raises :class:`MissingInputError` where there is no table of ICU stays."""
+        if not raw.is_dir():
+            raise MissingInputError(f"There is no folder {raw}. Give the folder of the MIMIC tables with --raw.")
+        folders = list(_folders(raw, DEPTH))
+        anchors = [path for folder in folders if (path := table_in(folder, "icustays"))]
+        if not anchors:
+            found = ", ".join(sorted(path.name for path in raw.iterdir())[:12]) or "nothing"
+            raise MissingInputError(
+                f"{raw} has no table icustays{{{', '.join(SUFFIXES)}}} to {DEPTH} levels below; it holds {found}. "
+                "Give the folder of MIMIC-III, or the one above hosp/ and icu/ of MIMIC-IV, with --raw."
+            )
+        if len(anchors) > 1:
+            raise InputError(
+                f"{raw} holds more than one data set: {', '.join(map(str, anchors))}. Give the folder of one of them."
+            )
+        stays = Table.open(anchors[0])
+        version = 3 if "icustay_id" in stays.columns else 4
+        metadata = next((path for folder in folders if (path := table_in(folder, METADATA))), None)
+        reports = next((folder for folder in folders if _has_reports(folder)), None)
+        return cls(raw, version, _table_folders(anchors[0].parent), metadata, reports)
+
+    @cached_property
+    def modalities(self) -> tuple[str, ...]:
+        """What the folder can give: ``ehr``, and ``cxr`` and ``rep`` where MIMIC-CXR lies beside MIMIC-IV."""
+        found = ["ehr"]
+        if self.version == 4 and self.metadata:
+            found += ["cxr"] if (self.metadata.parent / "files").is_dir() else []
+            found += ["rep"] if self.reports else []
+        return tuple(found)
+
+    def find_table(self, name: str) -> Path | None:
+        """Return the file of a table, or None."""
+        return next((path for folder in self.folders if (path := table_in(folder, name))), None)
+
+    def table(self, name: str) -> Table:
+        """Open a table; raises :class:`MissingInputError` naming it and what was found."""
+        path = self.find_table(name)
+        if path is None:
+            found = sorted({entry.name for folder in self.folders for entry in folder.iterdir() if entry.is_file()})
+            raise MissingInputError(
+                f"{self.raw} has no table {name}{{{', '.join(SUFFIXES)}}} (searched: "
+                f"{', '.join(map(str, self.folders))}); found: {', '.join(found)}. Add the missing file."
+            )
+        return Table.open(path)
+
+
+def table_in(folder: Path, name: str) -> Path | None:
+    """Return the file of a table in one folder, whatever its case and format."""
+    files = {entry.name.lower(): entry for entry in folder.iterdir()}
+    return next((files[name + suffix] for suffix in SUFFIXES if name + suffix in files), None)
+
+
+def _folders(root: Path, depth: int) -> Iterator[Path]:
+    """Yield ``root`` and the folders below it, nearest first, but not the trees of images and reports."""
+    level = [root]
+    for _ in range(depth + 1):
+        yield from level
+        level = [
+            Path(entry.path)
+            for folder in level
+            for entry in sorted(os.scandir(folder), key=lambda entry: entry.name)
+            if entry.is_dir() and entry.name != "files" and not re.fullmatch(r"p\d+|\..*", entry.name)
+        ]
+
+
+def _table_folders(anchor: Path) -> tuple[Path, ...]:
+    """Return the folders of the tables: flat, or hosp/ (and core/ of MIMIC-IV v1) beside icu/."""
+    beside = [anchor.parent / name for name in ("hosp", "core")] if anchor.name.lower() == "icu" else []
+    return (anchor, *(folder for folder in beside if folder.is_dir()))
+
+
+def _has_reports(folder: Path) -> bool:
+    """Whether ``files/p*/p*/s*.txt`` exists, judged by the first patients."""
+    patients = (folder / "files").glob("p*/p*") if (folder / "files").is_dir() else iter(())
+    return any(next(patient.glob("s*.txt"), None) for patient in islice(patients, PATIENT_FOLDERS_TRIED))

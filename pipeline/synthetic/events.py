@@ -1,0 +1,161 @@
+"""Charted values: what the EHR modality shows of its planted statistic.
+
+The shared number of the statistic moves the level of heart rate, respiratory rate and oxygen saturation; the own
+number makes blood pressure and temperature rise or fall over the first 48 hours. Everything else – the person's own
+baseline, measurement noise, when and how often something is measured – is independent of the label.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+import polars as pl
+
+from .cohort import Cohort
+from .law import MODALITIES, FloatArray, IntArray
+from .people import HOUR
+from .variables import LAB_RATE, TEXTS, VARIABLES, Item, Variable, read_items
+
+ROWS_AT_ONCE = 400_000
+"""Chart rows made in one block; bounds memory whatever the size of the cohort."""
+WINDOW = 48 * HOUR
+LONGEST_DELAY = 40 * 60
+"""Seconds between a value being charted and stored, at most."""
+UNUSABLE = 1e-4
+"""Share of chart rows that hold text instead of the number, or an impossible number."""
+
+
+def chart_events(cohort: Cohort, layout: str, per_stay: int, rng: np.random.Generator) -> Iterator[pl.DataFrame]:
+    """Yield CHARTEVENTS in blocks of stays, about `per_stay` rows per stay; see `_events` for the columns."""
+    items = [item for item in read_items(layout) if item.table == "chart"]
+    per_round = sum(item.share * VARIABLES[item.variable].rate for item in items)
+    rounds = max(2, round(per_stay / per_round))
+    for block in _blocks(cohort, ROWS_AT_ONCE // per_stay):
+        frame = _events(cohort, block, items, rounds, rng)
+        yield _spoil(frame, rng)
+
+
+def lab_events(cohort: Cohort, layout: str, per_stay: int, rng: np.random.Generator) -> Iterator[pl.DataFrame]:
+    """Yield LABEVENTS in blocks of stays, a tenth of the chart rows; some have no admission, some a masked value."""
+    items = [item for item in read_items(layout) if item.table == "lab"]
+    rounds = max(2, round(per_stay / 10 / (LAB_RATE * sum(item.share for item in items))))
+    for block in _blocks(cohort, ROWS_AT_ONCE // per_stay):
+        frame = _events(cohort, block, items, rounds, rng, rate=LAB_RATE)
+        outpatient, masked = (pl.Series(rng.random(len(frame)) < share) for share in (0.05, 0.01))
+        yield frame.with_columns(
+            hadm_id=pl.when(~outpatient).then("hadm_id"),
+            value=pl.when(masked).then(pl.lit("___")).otherwise("value"),
+            comments=pl.when(masked).then(pl.lit("___")),
+        )
+
+
+def output_events(cohort: Cohort, layout: str, per_stay: int, rng: np.random.Generator) -> Iterator[pl.DataFrame]:
+    """Yield OUTPUTEVENTS in blocks of stays, a twentieth of the chart rows."""
+    items = [item for item in read_items(layout) if item.table == "output"]
+    for block in _blocks(cohort, ROWS_AT_ONCE // per_stay):
+        yield _events(cohort, block, items, max(2, round(per_stay / 20)), rng)
+
+
+def _blocks(cohort: Cohort, size: int) -> Iterator[IntArray]:
+    """Row numbers of stays that have events, some at a time."""
+    rows = np.flatnonzero(cohort.stays["has_events"].to_numpy())
+    size = max(1, size)
+    for start in range(0, len(rows), size):
+        yield rows[start : start + size]
+
+
+def _events(
+    cohort: Cohort,
+    block: IntArray,
+    items: list[Item],
+    rounds: int,
+    rng: np.random.Generator,
+    rate: float | None = None,
+) -> pl.DataFrame:
+    """Return the events of some stays, sorted by stay and time.
+
+    Columns: subject_id, hadm_id, stay_id, charttime and storetime (seconds since 1970), itemid, value (text),
+    valuenum (text of a number), valueuom.
+    """
+    stays = cohort.stays[block]
+    length = (stays["outtime"] - stays["intime"]).to_numpy()
+    after = _round_times(length, rounds, rng)  # [stays, rounds]
+    statistic = cohort.draw.statistic[block, MODALITIES.index("ehr")]
+    device = rng.random(after.shape)  # one choice per round, so that e.g. the three arterial pressures go together
+    persons: dict[str, FloatArray] = {}
+    parts = []
+    for name in dict.fromkeys(item.variable for item in items):
+        variable = VARIABLES[name]
+        person = persons.setdefault(variable.trait or name, rng.standard_normal(len(block)))
+        stay, turn = _when_measured(variable.rate if rate is None else rate, after.shape, rng)
+        seconds = after[stay, turn]
+        value = _values(variable, person[stay], statistic[stay], seconds, rng)
+        ways = [item for item in items if item.variable == name]
+        way = np.searchsorted(np.cumsum([item.share for item in ways[:-1]]), device[stay, turn])
+        for number, item in enumerate(ways):
+            chosen = way == number
+            parts.append(_rows(item, stay[chosen], seconds[chosen], value[chosen]))
+    frame = pl.concat(parts).sort("stay", "seconds", "itemid")
+    ids = stays.select("subject_id", "hadm_id", "stay_id", "intime")[frame["stay"]]
+    charted = -(-(ids["intime"] + frame["seconds"]) // 60) * 60  # the next whole minute
+    delay = pl.Series(rng.integers(0, LONGEST_DELAY // 60, len(frame)) * 60)
+    shown = frame.drop("stay", "seconds").get_columns()
+    return ids.drop("intime").with_columns(*shown, charttime=charted, storetime=charted + delay)
+
+
+def _round_times(length: IntArray, rounds: int, rng: np.random.Generator) -> IntArray:
+    """Return seconds since ICU admission of every round, [stays, rounds], ascending.
+
+    At least half of the rounds lie in the first 48 hours, however long the stay.
+    """
+    early_end = np.minimum(length, WINDOW)[:, None]
+    early_share = np.maximum(early_end / length[:, None], 0.5)
+    place = (np.arange(rounds) + rng.random((len(length), rounds))) / rounds  # in (0, 1)
+    early = place / early_share * early_end
+    speed = (length[:, None] - early_end) / np.maximum(1 - early_share, 1e-9)
+    return np.where(place < early_share, early, early_end + (place - early_share) * speed).astype(np.int64)
+
+
+def _when_measured(rate: float, shape: tuple[int, ...], rng: np.random.Generator) -> tuple[IntArray, IntArray]:
+    """Return (stay, round) of every measurement."""
+    if rate == 0:
+        return np.arange(shape[0]), np.zeros(shape[0], dtype=np.int64)
+    stay, turn = np.nonzero(rng.random(shape, dtype=np.float32) < rate)
+    return stay, turn
+
+
+def _values(
+    variable: Variable, person: FloatArray, statistic: FloatArray, seconds: IntArray, rng: np.random.Generator
+) -> FloatArray:
+    """Return the values of one variable, one per measurement; see `Variable` for the formula."""
+    ramp = np.clip(seconds / (WINDOW / 2) - 1, -1, 1)
+    value = variable.mean + variable.person * person + variable.noise * rng.standard_normal(len(seconds))
+    value += variable.level * statistic[:, 0] + variable.drift * statistic[:, 1] * ramp
+    return np.clip(value, variable.low, variable.high)
+
+
+def _rows(item: Item, stay: IntArray, seconds: IntArray, value: FloatArray) -> pl.DataFrame:
+    """Return the rows of one item with the values as text, as the raw tables have them."""
+    texts = TEXTS.get(item.variable, {}).get(item.layout)
+    shown = pl.Series(value * item.scale + item.offset).round(item.decimals)
+    number = (shown if item.decimals else shown.cast(pl.Int64)).cast(pl.String)
+    return pl.DataFrame(
+        {
+            "stay": stay,
+            "seconds": seconds,
+            "itemid": pl.repeat(item.itemid, len(stay), dtype=pl.Int32, eager=True),
+            "value": number if texts is None else pl.Series(texts)[(shown - 1).cast(pl.UInt32)],
+            "valuenum": number,
+            "valueuom": pl.repeat(item.unit or None, len(stay), dtype=pl.String, eager=True),
+        }
+    )
+
+
+def _spoil(frame: pl.DataFrame, rng: np.random.Generator) -> pl.DataFrame:
+    """Replace a few values by what real tables hold: text in place of a number, or an impossible number."""
+    spoiled = pl.Series(rng.random(len(frame)) < UNUSABLE)
+    is_text = pl.Series(rng.random(len(frame)) < 0.5)
+    number = pl.when(is_text).then(None).otherwise(pl.lit("9999"))
+    return frame.with_columns(
+        value=pl.when(spoiled).then(number.fill_null("ERROR")).otherwise("value"),
+        valuenum=pl.when(spoiled).then(number).otherwise("valuenum"),
+    )

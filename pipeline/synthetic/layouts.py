@@ -1,0 +1,102 @@
+"""Column names and file names of MIMIC-IV v2.2 and MIMIC-III v1.4, and byte-reproducible gzip files."""
+
+import gzip
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import polars as pl
+
+COLUMNS = {
+    "mimic4": {
+        "patients": "subject_id gender anchor_age anchor_year anchor_year_group dod",
+        "admissions": "subject_id hadm_id admittime dischtime deathtime admission_type admit_provider_id "
+        "admission_location discharge_location insurance language marital_status race edregtime edouttime "
+        "hospital_expire_flag",
+        "diagnoses_icd": "subject_id hadm_id seq_num icd_code icd_version",
+        "d_icd_diagnoses": "icd_code icd_version long_title",
+        "labevents": "labevent_id subject_id hadm_id specimen_id itemid order_provider_id charttime storetime "
+        "value valuenum valueuom ref_range_lower ref_range_upper flag priority comments",
+        "d_labitems": "itemid label fluid category",
+        "icustays": "subject_id hadm_id stay_id first_careunit last_careunit intime outtime los",
+        "chartevents": "subject_id hadm_id stay_id caregiver_id charttime storetime itemid value valuenum "
+        "valueuom warning",
+        "outputevents": "subject_id hadm_id stay_id caregiver_id charttime storetime itemid value valueuom",
+        "d_items": "itemid label abbreviation linksto category unitname param_type lownormalvalue highnormalvalue",
+    },
+    "mimic3": {
+        "patients": "ROW_ID SUBJECT_ID GENDER DOB DOD DOD_HOSP DOD_SSN EXPIRE_FLAG",
+        "admissions": "ROW_ID SUBJECT_ID HADM_ID ADMITTIME DISCHTIME DEATHTIME ADMISSION_TYPE ADMISSION_LOCATION "
+        "DISCHARGE_LOCATION INSURANCE LANGUAGE RELIGION MARITAL_STATUS ETHNICITY EDREGTIME EDOUTTIME DIAGNOSIS "
+        "HOSPITAL_EXPIRE_FLAG HAS_CHARTEVENTS_DATA",
+        "diagnoses_icd": "ROW_ID SUBJECT_ID HADM_ID SEQ_NUM ICD9_CODE",
+        "d_icd_diagnoses": "ROW_ID ICD9_CODE SHORT_TITLE LONG_TITLE",
+        "labevents": "ROW_ID SUBJECT_ID HADM_ID ITEMID CHARTTIME VALUE VALUENUM VALUEUOM FLAG",
+        "d_labitems": "ROW_ID ITEMID LABEL FLUID CATEGORY LOINC_CODE",
+        "icustays": "ROW_ID SUBJECT_ID HADM_ID ICUSTAY_ID DBSOURCE FIRST_CAREUNIT LAST_CAREUNIT FIRST_WARDID "
+        "LAST_WARDID INTIME OUTTIME LOS",
+        "chartevents": "ROW_ID SUBJECT_ID HADM_ID ICUSTAY_ID ITEMID CHARTTIME STORETIME CGID VALUE VALUENUM VALUEUOM "
+        "WARNING ERROR RESULTSTATUS STOPPED",
+        "outputevents": "ROW_ID SUBJECT_ID HADM_ID ICUSTAY_ID CHARTTIME ITEMID VALUE VALUEUOM STORETIME CGID STOPPED "
+        "NEWBOTTLE ISERROR",
+        "d_items": "ROW_ID ITEMID LABEL ABBREVIATION DBSOURCE LINKSTO CATEGORY UNITNAME PARAM_TYPE CONCEPTID",
+    },
+}
+"""Layout -> table -> columns in their real order."""
+ICU_TABLES = {"icustays", "chartevents", "outputevents", "d_items"}
+"""Tables that lie in ``icu/`` of MIMIC-IV; the others lie in ``hosp/``."""
+OLD_NAMES = {"icustay_id": "stay_id", "ethnicity": "race", "icd9_code": "icd_code"}
+"""MIMIC-III's lower-cased name of a column -> ours."""
+TIMES = {
+    "admittime",
+    "dischtime",
+    "deathtime",
+    "intime",
+    "outtime",
+    "charttime",
+    "storetime",
+    "dob",
+    "dod",
+    "dod_hosp",
+    "dod_ssn",
+}
+"""Columns that hold seconds since 1970 and are written as date and time."""
+DATES = {"dod"}
+"""Columns of MIMIC-IV (lower-case) that are written as a date."""
+
+
+def write_table(raw: Path, layout: str, table: str, frames: Iterable[pl.DataFrame]) -> None:
+    """Write the frames one after the other as one table of the layout (`table` is its MIMIC-IV name).
+
+    Columns that the frames do not have are written empty; further columns of the frames are left out.
+    """
+    folder = "icu" if table in ICU_TABLES else "hosp"
+    path = raw / folder / f"{table}.csv.gz" if layout == "mimic4" else raw / f"{table.upper()}.csv.gz"
+    write_csv(path, _arrange(frames, COLUMNS[layout][table].split()))
+
+
+def _arrange(frames: Iterable[pl.DataFrame], columns: list[str]) -> Iterator[pl.DataFrame]:
+    rows = 0
+    for frame in frames:
+        numbered = frame.with_row_index("row_id", offset=rows + 1)
+        rows += len(frame)
+        yield numbered.select(_column(name, set(numbered.columns)) for name in columns)
+
+
+def _column(column: str, existing: set[str]) -> pl.Expr:
+    name = OLD_NAMES.get(column.lower(), column.lower())
+    if name not in existing:
+        return pl.lit(None).alias(column)
+    expression = pl.from_epoch(name, time_unit="s") if name in TIMES else pl.col(name)
+    return (expression.dt.date() if column in DATES else expression).alias(column)
+
+
+def write_csv(path: Path, frames: Iterable[pl.DataFrame]) -> None:
+    """Write the frames one after the other as one compressed CSV file with a header."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # An empty name and time zero keep the bytes independent of where and when the file was written.
+    with path.open("wb") as stored, gzip.GzipFile("", "wb", compresslevel=1, fileobj=stored, mtime=0) as file:
+        for number, frame in enumerate(frames):
+            text = frame.write_csv(
+                include_header=number == 0, datetime_format="%Y-%m-%d %H:%M:%S", date_format="%Y-%m-%d"
+            )
+            file.write(text.encode())

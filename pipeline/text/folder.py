@@ -1,0 +1,100 @@
+"""Where the files of a pretrained text encoder lie: a local folder, or the cache of the Hugging Face hub."""
+
+from pathlib import Path
+from urllib.parse import quote
+from urllib.request import urlopen
+
+from ...cache_schema import InputError, MissingInputError, digest_file
+
+WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
+TOKENIZER = ("tokenizer.json", "vocab.txt", "vocab.json", "sentencepiece.bpe.model", "tokenizer.model")
+FILES = ["config.json", "*.safetensors", "*.safetensors.index.json", "tokenizer*", "vocab*", "merges.txt"]
+FILES += ["*.model", "special_tokens_map.json", "added_tokens.json"]
+"""What is fetched of a hub repository: only weights that cannot run code (safetensors) and what reads the text."""
+
+TIMEOUT_SECONDS = 5.0
+
+
+def encoder_folder(encoder: str) -> Path:
+    """Return the folder with the files of an encoder, fetching them from the hub when they are not in its cache.
+
+    Raises
+    ------
+    MissingInputError
+        If they can neither be found nor fetched; the message names the encoder and the other choices.
+    InputError
+        If the folder is not complete.
+    """
+    folder = Path(encoder).expanduser()
+    if not folder.is_dir():
+        folder = _cached(encoder) or _fetched(encoder)
+    _check(folder, encoder)
+    return folder
+
+
+def digest_folder(folder: Path) -> dict[str, str]:
+    """Return the sha256 of every file that decides the result, by name."""
+    names = {path.name: path for pattern in FILES for path in folder.glob(pattern) if path.is_file()}
+    return {name: digest_file(names[name]) for name in sorted(names)}
+
+
+def _cached(encoder: str) -> Path | None:
+    """Return the folder of the hub's cache if it holds a complete copy."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+
+    try:
+        folder = Path(snapshot_download(encoder, local_files_only=True))
+    except HFValidationError as error:
+        raise _not_found(encoder, "There is no such folder, and it is not a name of the Hugging Face hub.") from error
+    except LocalEntryNotFoundError:
+        return None
+    return folder if _has(folder, ("config.json",)) and _has(folder, WEIGHTS) and _has(folder, TOKENIZER) else None
+
+
+def _fetched(encoder: str) -> Path:
+    """Fetch an encoder from the hub; one short question first, because a download tries again for half a minute."""
+    from huggingface_hub import constants, snapshot_download
+
+    try:
+        if not constants.HF_HUB_OFFLINE:
+            address = f"{constants.ENDPOINT}/api/models/{quote(encoder)}"
+            urlopen(address, timeout=TIMEOUT_SECONDS).close()  # noqa: S310  (the scheme is the hub's own)
+        return Path(snapshot_download(encoder, allow_patterns=FILES))
+    except OSError as error:
+        reason = f"It is neither a folder nor in the local hub cache, and fetching it failed ({_first_line(error)})."
+        raise _not_found(encoder, reason) from error
+
+
+def _first_line(error: OSError) -> str:
+    return str(error).partition("\n")[0].rstrip(". ")
+
+
+def _not_found(encoder: str, reason: str) -> MissingInputError:
+    return MissingInputError(
+        f"The text encoder {encoder!r} cannot be loaded. {reason} Give a folder that holds it with "
+        "`--text-encoder DIR`, or `--text-encoder random` to try things out without pretrained weights."
+    )
+
+
+def _check(folder: Path, encoder: str) -> None:
+    for names in (("config.json",), WEIGHTS, TOKENIZER):
+        if not _has(folder, names):
+            found = ", ".join(sorted(path.name for path in folder.iterdir())[:10]) or "nothing"
+            raise InputError(
+                f"The text encoder {encoder!r} is not complete: {' or '.join(names[:2])} is missing in {folder} "
+                f"(found: {found}).{_advice(folder)} `--text-encoder random` needs no weights."
+            )
+
+
+def _advice(folder: Path) -> str:
+    if not (folder / "pytorch_model.bin").exists():
+        return ""
+    return (
+        " pytorch_model.bin is a pickle, which can run code, and is not read. Convert it once, where you trust it: "
+        "transformers.AutoModel.from_pretrained(DIR).save_pretrained(DIR)."
+    )
+
+
+def _has(folder: Path, names: tuple[str, ...]) -> bool:
+    return any((folder / name).is_file() for name in names)

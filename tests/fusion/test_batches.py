@@ -1,0 +1,96 @@
+"""From a cache to batches: what is loaded, and that nothing is read afterwards."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from omnifuse.cache_schema import FeatureCache, InputError
+from omnifuse.fusion.batches import Cohort, Inputs, RowStore, load
+from omnifuse.fusion.config import make_config
+from omnifuse.fusion.encoders import EncoderConfig
+from omnifuse.fusion.model import Model
+from omnifuse.fusion.normalisation import Normaliser, prepare
+from omnifuse.fusion.training import FitConfig, Parts, fit
+
+ALL = torch.arange(60)
+
+
+def ready(cohort: Cohort) -> Inputs:
+    prepared = prepare(cohort, EncoderConfig())
+    return Normaliser.fit(prepared, np.arange(40)).apply(cohort, prepared, torch.device("cpu"))
+
+
+def test_gathered_rows_are_those_of_the_samples(toy_cohort: Callable[..., Cohort]) -> None:
+    rows = toy_cohort().sources["rep"].rows
+    plain = RowStore(torch.from_numpy(rows.values), torch.from_numpy(rows.offsets), torch.ones(6), torch.zeros(6))
+    samples = np.flatnonzero(rows.present)[[5, 0, 3]]
+    gathered = plain.gather(torch.from_numpy(samples))
+    np.testing.assert_array_equal(gathered.values, np.concatenate([rows[i] for i in samples]))
+    assert gathered.lengths.tolist() == [len(rows[i]) for i in samples]
+    assert gathered.values.dtype == torch.float32
+
+
+def test_gathering_leaves_the_store_alone(toy_cohort: Callable[..., Cohort]) -> None:
+    rows = toy_cohort().sources["rep"].rows
+    values = torch.from_numpy(rows.values.astype("f4"))
+    before = values.clone()
+    RowStore(values, torch.from_numpy(rows.offsets), 2 * torch.ones(6), torch.ones(6)).gather(ALL[rows.present])
+    assert torch.equal(values, before)
+
+
+def test_a_batch_holds_only_present_samples(toy_cohort: Callable[..., Cohort]) -> None:
+    inputs = ready(toy_cohort())
+    batch = inputs.batch(torch.tensor([7, 3, 11, 0]))
+    for m, part in enumerate(batch.modalities.values()):
+        assert torch.equal(part.samples, torch.nonzero(batch.presence[:, m]).flatten())
+    assert torch.equal(batch.y, inputs.y[[7, 3, 11, 0]])
+
+
+def test_batches_cover_the_index_once(toy_cohort: Callable[..., Cohort]) -> None:
+    inputs = ready(toy_cohort())
+    shuffled = torch.cat([b.index for b in inputs.batches(ALL, 7, torch.Generator().manual_seed(0))])
+    assert sorted(shuffled.tolist()) == ALL.tolist() and not torch.equal(shuffled, ALL)
+    assert list(inputs.batches(ALL[:0], 7)) == []
+
+
+def test_hidden_modalities_are_absent(toy_cohort: Callable[..., Cohort]) -> None:
+    batch = ready(toy_cohort()).without(["ehr"]).batch(ALL)
+    assert not batch.presence[:, 0].any() and batch.presence[:, 2].all()
+    assert len(batch.modalities["ehr"].samples) == 0
+
+
+def test_loading_gives_what_the_cache_holds(
+    toy_cohort: Callable[..., Cohort], toy_cache: Callable[..., Path], tmp_path: Path
+) -> None:
+    loaded = load(FeatureCache.open(toy_cache(tmp_path / "cache")), "outcome", ["rep", "ehr"])
+    expected = toy_cohort()
+    has_any = expected.sources["rep"].rows.present | expected.sources["ehr"].rows.present
+    assert loaded.modalities == ("rep", "ehr")
+    assert loaded.sample_id.tolist() == np.flatnonzero(has_any).tolist()
+    assert loaded.without_input == (~has_any).sum() > 0
+    assert loaded.sources["rep"].rows.values.dtype == np.float16
+
+
+def test_the_window_of_the_task_is_applied(toy_cache: Callable[..., Path], tmp_path: Path) -> None:
+    cache = FeatureCache.open(toy_cache(tmp_path / "cache"))
+    assert cache.modality("ehr").time.max() <= 12 == cache.task("outcome").window_hours
+    assert load(cache, "outcome").sources["ehr"].rows.time.max() <= 12
+
+
+@pytest.mark.parametrize("names", [["mri"], ["ehr", "ehr"], []])
+def test_modalities_must_exist_once(names: list[str], toy_cache: Callable[..., Path], tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="ehr, rep, static"):
+        load(FeatureCache.open(toy_cache(tmp_path / "cache")), "outcome", names)
+
+
+def test_training_needs_no_cache_after_loading(toy_cache: Callable[..., Path], tmp_path: Path) -> None:
+    path = toy_cache(tmp_path / "cache")
+    cohort = load(FeatureCache.open(path), "outcome")
+    shutil.rmtree(path)
+    prepared = prepare(cohort, EncoderConfig())
+    model = Model.new(make_config("concat"), cohort.task, Normaliser.fit(prepared, np.arange(40)), prepared, seed=0)
+    history = fit(model.method, model.inputs(cohort, prepared), Parts(ALL[:40], ALL[40:50]), FitConfig(epochs=1), 0)
+    assert {row["part"] for row in history} == {"train", "validation"}

@@ -1,0 +1,78 @@
+"""Settings: presets, overrides, and messages that name what is known."""
+
+import json
+
+import pytest
+from omnifuse.cache_schema import InputError
+from omnifuse.fusion import methods
+from omnifuse.fusion.config import TrainConfig, make_config
+
+
+def test_overrides_are_typed() -> None:
+    config = make_config(
+        "concat",
+        overrides=[
+            "fit.epochs=3",
+            "encoder.timeseries=both",
+            "options.modality_dropout=0.5",
+            "modalities=ehr,rep",
+            "split=none",
+        ],
+    )
+    assert config.fit.epochs == 3
+    assert config.encoder.timeseries == "both"
+    assert config.options.modality_dropout == 0.5
+    assert config.modalities == ("ehr", "rep")
+    assert config.split is None
+
+
+def test_overrides_win_over_settings_and_settings_over_nothing() -> None:
+    config = make_config("concat", overrides=["seed=5"], seed=1, folds=3)
+    assert (config.seed, config.folds) == (5, 3)
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("fit.epoch=3", "fit.epoch.*epochs, batch_size"),
+        ("epochs=3", "known here are: task, modalities, folds"),
+        ("method=concat", "Unknown setting 'method'"),
+        ("fit.epochs=many", "expected int"),
+        ("fit.epochs=2.5", "expected int"),
+        ("encoder.timeseries=transformer", "statistics, recurrent, both"),
+        ("fit=3", "fit.epochs"),
+        ("seed.x=3", "has no parts"),
+        ("fit.epochs", "key=value"),
+        ("options.beta=1", "known here are: modality_dropout"),
+    ],
+)
+def test_wrong_overrides_are_explained(override: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        make_config("concat", overrides=[override])
+
+
+def test_unknown_names_list_the_known() -> None:
+    with pytest.raises(InputError, match="unimodal, concat"):
+        make_config("early")
+    with pytest.raises(InputError, match=r"it has: default\."):
+        make_config("concat", preset="best")
+
+
+@pytest.mark.parametrize("name", methods.names())
+def test_every_method_describes_itself_and_survives_json(name: str) -> None:
+    method = methods.get(name)
+    assert method.name == name and method.family and method.source and method.__doc__
+    for preset in method.presets:
+        config = make_config(name, preset, seed=3)
+        assert TrainConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
+
+
+def test_stored_settings_are_read_strictly() -> None:
+    stored = make_config("concat").to_dict()
+    with pytest.raises(InputError, match=r"fit\.momentum"):
+        TrainConfig.from_dict({**stored, "fit": {**stored["fit"], "momentum": 0.9}})
+
+
+def test_options_belong_to_their_method() -> None:
+    with pytest.raises(InputError, match="takes"):
+        TrainConfig("concat", options=make_config("unimodal").options)

@@ -1,0 +1,221 @@
+"""A run folder: complete or absent, true to its predictions, and able to predict again."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from omnifuse.cache_schema import CacheNotFoundError, FeatureCache, InputError, MissingInputError
+from omnifuse.fusion import run
+from omnifuse.fusion.config import TrainConfig, make_config
+from omnifuse.fusion.metrics import auroc
+from omnifuse.fusion.run import load_run, train
+
+ToyCache = Callable[..., Path]
+
+
+def quick(method: str = "concat", *overrides: str) -> TrainConfig:
+    return make_config(method, overrides=["fit.epochs=2", "folds=3", "validation=0.2", *overrides])
+
+
+@pytest.fixture(scope="module")
+def finished(toy_cache: ToyCache, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with a cache and a run of OmniFuse on it."""
+    folder = tmp_path_factory.mktemp("finished")
+    train(toy_cache(folder / "cache"), quick("omnifuse"), folder / "run")
+    return folder
+
+
+def read(path: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return content
+
+
+def test_a_run_holds_all_files_and_nothing_else(finished: Path) -> None:
+    found = {str(path.relative_to(finished / "run")) for path in (finished / "run").rglob("*") if path.is_file()}
+    per_fold = {
+        f"folds/{k}/{name}"
+        for k in range(3)
+        for name in ("model.safetensors", "normaliser.safetensors", "history.parquet")
+    }
+    top = {
+        "config.json",
+        "environment.json",
+        "metrics.json",
+        "splits.parquet",
+        "predictions.parquet",
+        "laziness.parquet",
+    }
+    assert found == top | per_fold
+    assert not (finished / "run.partial").exists()
+
+
+def test_metrics_follow_from_the_predictions(finished: Path) -> None:
+    metrics, predictions = (
+        read(finished / "run" / "metrics.json"),
+        pl.read_parquet(finished / "run" / "predictions.parquet"),
+    )
+    areas = []
+    for fold in metrics["folds"]:
+        tested = predictions.filter(fold=fold["fold"])
+        areas.append(auroc(tested["y"].to_numpy().astype(float), tested["p"].to_numpy()))
+        assert (fold["rows"], fold["positives"]) == (tested.height, tested["y"].sum())
+        assert fold["auroc"] == areas[-1]
+    assert metrics["auroc"]["mean"] == pytest.approx(np.mean(areas))
+    assert metrics["auroc"]["sd"] == pytest.approx(np.std(areas, ddof=1))
+    assert metrics["auroc"]["ci"][0] <= metrics["auroc"]["pooled"] <= metrics["auroc"]["ci"][1]
+    assert metrics["samples"] == predictions.height == sum(metrics["presence"].values()) == 60
+    assert metrics["cohort"] == [["everyone", 60], ["any of ehr, rep, static", 60]]
+    assert any("too few to conclude" in note for note in metrics["notes"])
+    assert [m["modality"] for m in metrics["method_details"]["modalities"]] == ["ehr", "rep", "static"]
+
+
+def test_every_sample_is_tested_once_by_a_model_that_never_saw_its_subject(finished: Path) -> None:
+    splits, predictions = (pl.read_parquet(finished / "run" / f"{name}.parquet") for name in ("splits", "predictions"))
+    tested = splits.filter(part="test").select("sample_id", "fold").sort("sample_id")
+    assert tested.rows() == predictions.select("sample_id", "fold").sort("sample_id").rows()
+    fold_subjects = (
+        splits.with_columns(subject=pl.col("sample_id") // 2).group_by("fold", "subject").agg(pl.col("part").n_unique())
+    )
+    assert fold_subjects["part"].max() == 1
+
+
+def test_predictions_explain_themselves(finished: Path) -> None:
+    predictions = pl.read_parquet(finished / "run" / "predictions.parquet")
+    columns = [f"{m}.{what}" for m in ("ehr", "rep", "static") for what in ("present", "imputed", "p", "weight")]
+    assert predictions.columns == ["sample_id", "fold", "y", "p", *columns]
+    assert (predictions["ehr.present"] != predictions["ehr.imputed"]).all()
+
+
+def test_prediction_is_the_mean_of_the_models_and_uses_no_labels(
+    finished: Path, toy_cache: ToyCache, tmp_path: Path
+) -> None:
+    loaded = load_run(finished / "run")
+    predicted = loaded.predict(finished / "cache")
+    single = [
+        run.Run(loaded.path, loaded.config, loaded.demands, (folder,)).predict(finished / "cache")
+        for folder in loaded.folders
+    ]
+    np.testing.assert_allclose(predicted["p"], np.mean([one["p"] for one in single], axis=0), rtol=1e-5)
+    assert predicted["fold"].is_null().all()
+    assert predicted.columns == pl.read_parquet(finished / "run" / "predictions.parquet").columns
+    other_labels = loaded.predict(toy_cache(tmp_path / "cache", flip_labels=True))
+    assert other_labels["p"].equals(predicted["p"]) and not other_labels["y"].equals(predicted["y"])
+
+
+def test_a_model_of_a_fold_predicts_again_what_it_predicted(finished: Path) -> None:
+    loaded, stored = load_run(finished / "run"), pl.read_parquet(finished / "run" / "predictions.parquet")
+    fold = run.Run(loaded.path, loaded.config, loaded.demands, loaded.folders[1:2]).predict(
+        FeatureCache.open(finished / "cache")
+    )
+    both = stored.filter(fold=1).join(fold, on="sample_id", suffix="_again")
+    np.testing.assert_allclose(both["p"], both["p_again"], rtol=1e-4)
+
+
+def test_dropped_modalities_are_not_read(finished: Path) -> None:
+    predicted = load_run(finished / "run").predict(finished / "cache", drop=["rep"])
+    assert not predicted["rep.present"].any()
+    assert predicted["rep.imputed"].all()
+
+
+@pytest.mark.parametrize("drop", [["mri"], ["ehr", "rep", "static"]])
+def test_only_some_modalities_of_the_run_can_be_dropped(drop: list[str], finished: Path) -> None:
+    with pytest.raises(InputError, match="the run uses ehr, rep, static"):
+        load_run(finished / "run").predict(finished / "cache", drop=drop)
+
+
+def test_another_recipe_is_refused_by_name(finished: Path, toy_cache: ToyCache, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"ehr\.recipe\.version: 1 -> 2"):
+        load_run(finished / "run").predict(toy_cache(tmp_path / "cache", recipe=2))
+
+
+def test_a_damaged_run_is_refused(finished: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(finished / "run", tmp_path / "run")
+    (copy / "folds" / "2" / "model.safetensors").unlink()
+    with pytest.raises(MissingInputError, match=r"model\.safetensors is missing"):
+        load_run(copy).predict(finished / "cache")
+    shutil.copy(copy / "folds" / "0" / "normaliser.safetensors", copy / "folds" / "2" / "model.safetensors")
+    with pytest.raises(InputError, match="does not fit the run"):
+        load_run(copy).predict(finished / "cache")
+    (copy / "metrics.json").unlink()
+    with pytest.raises(MissingInputError, match="no finished run"):
+        load_run(copy)
+
+
+@pytest.mark.parametrize("kind", ["multilabel", "multiclass"])
+def test_other_kinds_of_tasks(kind: str, toy_cache: ToyCache, tmp_path: Path) -> None:
+    metrics = train(toy_cache(tmp_path / "cache", kind=kind), quick(), tmp_path / "run")
+    predicted = load_run(tmp_path / "run").predict(tmp_path / "cache")
+    names = {"multilabel": ["y_first", "y_second", "p_first", "p_second"], "multiclass": ["y", "p_a", "p_b", "p_c"]}[
+        kind
+    ]
+    assert predicted.columns[2 : 2 + len(names)] == names
+    assert [row["label"] for row in metrics["per_label"]] == metrics["labels"]
+    assert 0 <= metrics["auroc"]["mean"] <= 1
+
+
+def test_unimodal_reports_its_choice(toy_cache: ToyCache, tmp_path: Path) -> None:
+    details = train(toy_cache(tmp_path / "cache"), quick("unimodal"), tmp_path / "run")["method_details"]
+    assert {fold["chosen"] for fold in details["folds"]} <= {"ehr", "rep", "static"}
+    assert set(details["modalities"][0]) == {"modality", "auroc_where_present", "auroc_on_all"}
+
+
+def test_a_supplied_split_replaces_folds(toy_cache: ToyCache, tmp_path: Path) -> None:
+    parts = pl.DataFrame({"sample_id": np.arange(60), "part": ["train"] * 40 + ["test"] * 20})
+    cache = toy_cache(tmp_path / "cache", split=parts)
+    metrics = train(cache, quick(), tmp_path / "run")
+    assert len(metrics["folds"]) == 1 and metrics["auroc"]["sd"] is None and metrics["samples"] == 20
+    assert any("supplied split 'given'" in note for note in metrics["notes"])
+    assert len(train(cache, quick("concat", "split=none"), tmp_path / "folds")["folds"]) == 3
+    with pytest.raises(InputError, match="has the splits: given"):
+        train(cache, quick("concat", "split=other"), tmp_path / "other")
+
+
+def test_a_fold_of_one_class_has_no_auroc_and_is_named(toy_cache: ToyCache, tmp_path: Path) -> None:
+    metrics = train(toy_cache(tmp_path / "cache", positives=1), quick(), tmp_path / "run")
+    without = [fold["fold"] for fold in metrics["folds"] if fold["auroc"] is None]
+    assert len(without) == 2
+    assert any(note.startswith(f"Fold {without[0]}, {without[1]} ") for note in metrics["notes"])
+
+
+def test_modalities_fix_the_order_and_the_rest_is_not_read(toy_cache: ToyCache, tmp_path: Path) -> None:
+    metrics = train(toy_cache(tmp_path / "cache"), quick("concat", "modalities=static,rep"), tmp_path / "run")
+    assert metrics["modalities"] == ["static", "rep"] and set(metrics["recipes"]) == {"static", "rep"}
+
+
+def test_wrong_input_leaves_no_folder(toy_cache: ToyCache, tmp_path: Path) -> None:
+    cache, out = toy_cache(tmp_path / "cache"), tmp_path / "run"
+    with pytest.raises(InputError, match="it has: outcome"):
+        train(cache, quick("concat", "task=mortality"), out)
+    with pytest.raises(InputError, match="ehr, rep, static"):
+        train(cache, quick("concat", "modalities=mri"), out)
+    with pytest.raises(InputError, match="use fewer folds"):
+        train(cache, quick("concat", "folds=31"), out)
+    with pytest.raises(CacheNotFoundError):
+        train(tmp_path / "nothing", quick(), out)
+    assert [path.name for path in tmp_path.iterdir()] == ["cache"]
+
+
+def test_an_existing_run_is_never_overwritten(finished: Path) -> None:
+    with pytest.raises(InputError, match="already exists"):
+        train(finished / "cache", quick(), finished / "run")
+
+
+def test_an_interrupted_training_leaves_no_run(
+    toy_cache: ToyCache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    cache = toy_cache(tmp_path / "cache")
+    with monkeypatch.context() as patch:
+        patch.setattr(run, "summarise", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            train(cache, quick(), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+    train(cache, quick(), tmp_path / "run")
+    assert (tmp_path / "run" / "metrics.json").is_file() and not (tmp_path / "run.partial").exists()

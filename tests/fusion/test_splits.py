@@ -1,0 +1,100 @@
+"""Folds are made of whole subjects and balanced by label."""
+
+from collections.abc import Callable
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from omnifuse.cache_schema import InputError
+from omnifuse.fusion.batches import Cohort
+from omnifuse.fusion.splits import k_folds, split_frame, strata, supplied
+
+COHORTS = st.lists(st.tuples(st.integers(0, 40), st.integers(0, 2)), min_size=10, max_size=120).filter(
+    lambda rows: len({subject for subject, _ in rows}) >= 10
+)
+
+
+@settings(deadline=None, max_examples=60)
+@given(COHORTS, st.integers(2, 5), st.sampled_from([0.0, 0.2, 0.5]), st.integers(0, 99))
+def test_no_subject_is_in_two_parts(rows: list[tuple[int, int]], folds: int, validation: float, seed: int) -> None:
+    subjects, labels = np.array(rows).T
+    splits = k_folds(subjects, labels, folds, validation, seed)
+    tested = np.concatenate([split.test for split in splits])
+    assert sorted(tested) == list(range(len(rows)))
+    for split in splits:
+        parts = [set(subjects[part]) for part in split.parts]
+        assert not (parts[0] & parts[1] or parts[0] & parts[2] or parts[1] & parts[2])
+        assert sum(map(len, split.parts)) == len(rows)
+        assert bool(len(split.validation)) == (validation > 0)
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(20, 200), st.integers(2, 5), st.integers(0, 99))
+def test_folds_have_equal_shares_of_every_label(count: int, folds: int, seed: int) -> None:
+    labels = (np.random.default_rng(seed).random(count) < 0.2).astype(int)
+    positives = [labels[split.test].sum() for split in k_folds(np.arange(count), labels, folds, 0.0, seed)]
+    assert max(positives) - min(positives) <= 1
+
+
+def test_the_seed_decides_and_nothing_else() -> None:
+    subjects, labels = np.arange(50), np.arange(50) % 2
+    first, again, other = (k_folds(subjects, labels, 5, 0.2, seed)[0].test.tolist() for seed in (1, 1, 2))
+    assert first == again != other
+
+
+def test_samples_of_several_labels_count_with_the_rarest() -> None:
+    y = np.array([[1, 1], [1, 0], [0, 0], [1, np.nan]], dtype="f4")
+    assert strata(y, "multilabel").tolist() == [1, 0, -1, 0]
+    assert strata(np.array([[2.0], [0.0]], dtype="f4"), "multiclass").tolist() == [2, 0]
+
+
+def test_few_subjects_still_give_a_validation_part() -> None:
+    split = k_folds(np.arange(6), np.arange(6) % 2, 2, 0.1, 0)[0]
+    assert (len(split.train), len(split.validation), len(split.test)) == (2, 1, 3)
+
+
+@pytest.mark.parametrize(
+    ("folds", "validation", "message"), [(1, 0.1, "at least 2"), (7, 0.1, "use fewer"), (2, 0.7, "0.5")]
+)
+def test_impossible_folds_are_refused(folds: int, validation: float, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        k_folds(np.arange(6), np.zeros(6, dtype=int), folds, validation, 0)
+
+
+def parts_of(cohort: Cohort, parts: list[str]) -> pl.DataFrame:
+    return pl.DataFrame({"sample_id": cohort.sample_id, "part": parts})
+
+
+def test_a_supplied_split_is_kept(toy_cohort: Callable[..., Cohort]) -> None:
+    cohort = toy_cohort()
+    labels = strata(cohort.y, "binary")
+    with_validation = parts_of(cohort, ["train"] * 30 + ["validation"] * 10 + ["test"] * 20)
+    split = supplied(with_validation, cohort, labels, 0.2, 0)
+    assert [part.tolist() for part in split.parts] == [list(range(30)), list(range(30, 40)), list(range(40, 60))]
+    without = supplied(parts_of(cohort, ["train"] * 40 + ["test"] * 20), cohort, labels, 0.25, 0)
+    assert sorted([*without.train, *without.validation]) == list(range(40))
+    assert len(without.validation) == 10
+    shuffled = with_validation.sample(fraction=1, shuffle=True, seed=3)
+    assert supplied(shuffled, cohort, labels, 0.2, 0).test.tolist() == split.test.tolist()
+
+
+def test_a_supplied_split_may_not_share_subjects(toy_cohort: Callable[..., Cohort]) -> None:
+    cohort = toy_cohort()  # samples 0 and 1 are one subject
+    with pytest.raises(InputError, match="Subject 0 is in test and train"):
+        supplied(parts_of(cohort, ["train", "test"] * 30), cohort, strata(cohort.y, "binary"), 0.2, 0)
+
+
+@pytest.mark.parametrize(("parts", "message"), [(["train"] * 60, "'test'"), (["train"] * 59 + ["dev"], "'dev'")])
+def test_a_supplied_split_must_be_usable(parts: list[str], message: str, toy_cohort: Callable[..., Cohort]) -> None:
+    cohort = toy_cohort()
+    with pytest.raises(InputError, match=message):
+        supplied(parts_of(cohort, parts), cohort, strata(cohort.y, "binary"), 0.2, 0)
+
+
+def test_the_saved_table_lists_every_sample_of_every_fold() -> None:
+    splits = k_folds(np.arange(20), np.arange(20) % 2, 4, 0.25, 0)
+    table = split_frame(splits, np.arange(20) + 100)
+    assert table.height == 80
+    assert table.filter(part="test").get_column("sample_id").sort().to_list() == list(range(100, 120))

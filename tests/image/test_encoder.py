@@ -1,0 +1,158 @@
+"""The frozen image encoder against plain torchvision, and the files that it takes weights from."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+from omnifuse.pipeline import frozen
+from omnifuse.pipeline.frozen import seed_weights
+from omnifuse.pipeline.image.encoder import (
+    DEVIATION,
+    MEAN,
+    TOLERANCE,
+    ImageEncoder,
+    image_recipe,
+    weights_digest,
+)
+from safetensors.torch import save_file
+from torchvision.models import resnet34
+from torchvision.transforms.functional import normalize
+
+Vectors = npt.NDArray[np.float16]
+
+
+@pytest.fixture(scope="module")
+def resnet() -> torch.nn.Module:
+    """A whole torchvision ResNet34, classifier included, whose norms have statistics like trained ones."""
+    model = resnet34(weights=None).eval()
+    seed_weights(model, seed=1)
+    generator = torch.Generator().manual_seed(0)
+    for name, buffer in model.named_buffers():
+        if name.endswith("running_mean"):
+            buffer.normal_(0, 0.1, generator=generator)
+    return model
+
+
+@pytest.fixture(scope="module")
+def weights(resnet: torch.nn.Module, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("weights") / "ours.safetensors"
+    save_file(resnet.state_dict(), path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def images() -> npt.NDArray[np.uint8]:
+    coarse = np.random.default_rng(0).integers(0, 256, (5, 28, 28), dtype=np.uint8)
+    return coarse.repeat(8, axis=1).repeat(8, axis=2)
+
+
+@pytest.fixture(scope="module")
+def plain(resnet: torch.nn.Module, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    """The input of torchvision's last layer, in float32."""
+    pooled: list[torch.Tensor] = []
+    handle = resnet.avgpool.register_forward_hook(lambda module, inputs, output: pooled.append(output.flatten(1)))
+    with torch.inference_mode():
+        resnet(normalize(torch.tensor(images)[:, None].expand(-1, 3, -1, -1) / 255, MEAN, DEVIATION))
+    handle.remove()
+    return pooled[0].numpy()
+
+
+def largest_error(vectors: Vectors, reference: npt.NDArray[np.float32] | Vectors) -> float:
+    ours, theirs = vectors.astype(np.float64), reference.astype(np.float64)
+    return float((np.linalg.norm(ours - theirs, axis=1) / np.linalg.norm(theirs, axis=1)).max())
+
+
+def test_equals_plain_torchvision_within_the_tolerance(
+    weights: Path, images: npt.NDArray[np.uint8], plain: npt.NDArray[np.float32]
+) -> None:
+    vectors = ImageEncoder(str(weights)).encode(images)
+    assert (vectors.shape, vectors.dtype) == ((5, 512), np.float16)
+    assert largest_error(vectors, plain) < TOLERANCE
+
+
+def test_in_float32_equals_plain_torchvision_to_half_precision(
+    weights: Path, images: npt.NDArray[np.uint8], plain: npt.NDArray[np.float32], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(frozen, "fast_precision", lambda device: torch.float32)
+    assert largest_error(ImageEncoder(str(weights)).encode(images), plain) < 2**-10
+
+
+def test_the_batch_changes_an_image_within_the_tolerance(images: npt.NDArray[np.uint8]) -> None:
+    encoder = ImageEncoder("random")
+    many = np.concatenate([np.roll(images, shift, axis=2) for shift in range(7)])  # 35: a full batch and a rest
+    alone = np.concatenate([encoder.encode(image[None]) for image in many[::8]])
+    assert largest_error(encoder.encode(many)[::8], alone) < TOLERANCE
+
+
+def test_random_is_the_same_in_every_encoder(images: npt.NDArray[np.uint8]) -> None:
+    first, second = (ImageEncoder("random").encode(images) for _ in range(2))
+    np.testing.assert_array_equal(first, second)
+    assert len(weights_digest("random")) == 64
+    assert np.abs(first).max() < 1000  # far from the largest float16
+
+
+def test_no_images_give_no_vectors() -> None:
+    assert ImageEncoder("random").encode(np.empty((0, 224, 224), np.uint8)).shape == (0, 512)
+
+
+def test_a_state_dict_of_torchvision_gives_the_same_as_safetensors(
+    weights: Path, resnet: torch.nn.Module, images: npt.NDArray[np.uint8], tmp_path: Path
+) -> None:
+    torch.save(resnet.state_dict(), tmp_path / "ours.pth")
+    from_folder = ImageEncoder(str(tmp_path)).encode(images)
+    np.testing.assert_array_equal(from_folder, ImageEncoder(str(weights)).encode(images))
+
+
+def test_resnet34_is_found_where_torchvision_downloads_it(
+    resnet: torch.nn.Module, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    path = Path(torch.hub.get_dir()) / "checkpoints" / "resnet34-b627a593.pth"
+    path.parent.mkdir(parents=True)
+    torch.save(resnet.state_dict(), path)
+    assert image_recipe("resnet34")["name"] == "resnet34-b627a593"
+    assert ImageEncoder("resnet34").dim == 512
+
+
+def test_weights_of_another_model_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "other.safetensors"
+    save_file({"embeddings.weight": torch.zeros(2, 2)}, path)
+    with pytest.raises(ValueError, match=r"other\.safetensors does not hold.*unknown \(first: embeddings\.weight\)"):
+        ImageEncoder(str(path))
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
+def test_a_file_that_holds_no_weights_is_refused(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"broken{suffix}"
+    path.write_bytes(b"not weights at all")
+    with pytest.raises(ValueError, match=f"broken{suffix} cannot be read as weights"):
+        ImageEncoder(str(path))
+
+
+def test_a_folder_must_hold_one_file_of_weights(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="it holds none"):
+        ImageEncoder(str(tmp_path))
+
+
+def test_missing_weights_are_named_with_the_choices() -> None:
+    with pytest.raises(FileNotFoundError, match=r"'/no/such/file\.pth'.*--image-encoder PATH.*random"):
+        image_recipe("/no/such/file.pth")
+
+
+def test_unreachable_torchvision_weights_are_said_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setattr("omnifuse.pipeline.image.weights.RESNET34_URL", "http://127.0.0.1:9/resnet34-b627a593.pth")
+    with pytest.raises(FileNotFoundError, match=r"could not be fetched.*--image-encoder random"):
+        image_recipe("resnet34")
+
+
+def test_recipe_needs_no_torch(weights: Path) -> None:
+    code = (
+        f"import sys; from omnifuse.pipeline.image.encoder import image_recipe as r; r({str(weights)!r}); r('random');"
+    )
+    subprocess.run([sys.executable, "-c", code + "assert 'torch' not in sys.modules"], check=True, env=os.environ)

@@ -1,0 +1,61 @@
+"""Killed at random moments and started again, an extraction ends with the same bytes as an undisturbed one."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from omnifuse.cache_schema import FeatureCache, verify_cache
+
+KILLS = int(os.environ.get("OMNIFUSE_KILLS", "5"))
+"""The benchmark asks for more."""
+
+SMALL_PARTS = "import omnifuse.pipeline.parts as parts, omnifuse.cli as cli; parts.PART_ITEMS = 8; cli.main()"
+"""The command line with parts of few items, so that a small cohort has many."""
+
+
+def command(raw: Path, cache: Path, workers: int) -> list[str]:
+    options = ["--text-encoder", "random", "--image-encoder", "random", "--workers", str(workers)]
+    extract = ["extract", "--dataset", "synthetic", "--raw", str(raw), "--cache", str(cache), *options]
+    return [sys.executable, "-c", SMALL_PARTS, *extract]
+
+
+def run_for(seconds: float, arguments: list[str]) -> bool:
+    """Run a command and kill it after some seconds; return whether it ended by itself before."""
+    process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        return process.wait(timeout=seconds) == 0
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        return False
+
+
+def parts_of(cache: Path) -> dict[str, int]:
+    """Return the complete parts of a cache with the time at which each was written."""
+    files = cache.with_name(cache.name + ".items").glob("*/*.safetensors")
+    return {file.name: file.stat().st_mtime_ns for file in files if not file.name.startswith("block-")}
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_killed_extractions_end_with_the_same_bytes(synthetic_raw: Path, tmp_path: Path, workers: int) -> None:
+    begin = time.perf_counter()
+    subprocess.run(command(synthetic_raw, tmp_path / "undisturbed", workers), check=True, capture_output=True)
+    duration = time.perf_counter() - begin
+    moments = random.Random(workers)
+    disturbed = tmp_path / "disturbed"
+    for _ in range(KILLS // 2 + workers * (KILLS % 2)):
+        before = parts_of(disturbed)
+        if run_for(moments.uniform(0.3, 1.0) * duration, command(synthetic_raw, disturbed, workers)):
+            break
+        assert before.items() <= parts_of(disturbed).items(), "a complete part was written again"
+    before = parts_of(disturbed)
+    subprocess.run(command(synthetic_raw, disturbed, workers), check=True, capture_output=True)
+    assert before.items() <= parts_of(disturbed).items(), "a complete part was encoded again"
+    assert verify_cache(disturbed).passed
+    assert FeatureCache.open(disturbed).manifest == FeatureCache.open(tmp_path / "undisturbed").manifest
+    assert not list(tmp_path.glob("*.lock")) and not list(tmp_path.glob("*.partial"))

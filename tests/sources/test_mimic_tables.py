@@ -1,0 +1,123 @@
+"""Tables are found in every format, and a damaged one is never silently shorter."""
+
+import gzip
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from omnifuse.cache_schema import InputError, MissingInputError
+from omnifuse.pipeline.source import Quarantine
+from omnifuse.pipeline.sources.mimic_tables import Table, read_table, unique_rows
+
+HEADER = "SUBJECT_ID,ICUSTAY_ID,VALUE,LAST\n"
+
+
+def rows(path: Path, quarantine: Quarantine | None = None) -> list[tuple[object, ...]]:
+    """Return subject_id, stay_id, value of all rows."""
+    batches = Table.open(path).batches(["subject_id", "stay_id"], ["value"], quarantine or Quarantine())
+    return [row for batch in batches for row in batch.rows()]
+
+
+def written(path: Path, content: str | bytes) -> Path:
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return path
+
+
+@pytest.mark.parametrize("name", ["t.csv", "T.CSV", "t.csv.gz", "T.CSV.GZ", "t.parquet"])
+def test_formats(tmp_path: Path, name: str) -> None:
+    content = HEADER + '1,100,"a, b",x\n2,,,\n3,300,"two\nlines",\n'
+    path = tmp_path / name
+    if name.lower().endswith(".parquet"):
+        pl.read_csv(content.encode()).write_parquet(path)
+    else:
+        written(path, gzip.compress(content.encode()) if name.lower().endswith(".gz") else content)
+    assert rows(path) == [(1, 100, "a, b"), (2, None, None), (3, 300, "two\nlines")]
+
+
+@pytest.mark.parametrize("header", ["subject_id,icustay_id,value,last", '"SUBJECT_ID","STAY_ID","VALUE","LAST"'])
+def test_headers_in_either_case_and_version(tmp_path: Path, header: str) -> None:
+    assert rows(written(tmp_path / "t.csv", header + "\n1,2,x,\n")) == [(1, 2, "x")]
+
+
+def test_line_ends_and_byte_order_mark_of_windows(tmp_path: Path) -> None:
+    content = b"\xef\xbb\xbf" + (HEADER + "1,2,x,y\n3,4,z,\n").replace("\n", "\r\n").encode()
+    assert rows(written(tmp_path / "t.csv", content)) == [(1, 2, "x"), (3, 4, "z")]
+
+
+@pytest.mark.parametrize("keep", [0.3, 0.6, 0.95])
+def test_half_a_gzip_is_an_error(tmp_path: Path, keep: float) -> None:
+    whole = gzip.compress((HEADER + "".join(f"{i},{i},text {i * i},\n" for i in range(20_000))).encode())
+    path = written(tmp_path / "t.csv.gz", whole[: int(len(whole) * keep)])
+    with pytest.raises(InputError, match=r"t.csv.gz cannot be read after row \d+.*get it again"):
+        rows(path)
+
+
+def test_a_flipped_byte_in_a_gzip_is_an_error(tmp_path: Path) -> None:
+    whole = bytearray(gzip.compress((HEADER + "".join(f"{i},{i},text {i * i},\n" for i in range(20_000))).encode()))
+    whole[-6] ^= 1
+    with pytest.raises(InputError, match=r"t.csv.gz cannot be read.*checksum"):
+        rows(written(tmp_path / "t.csv.gz", bytes(whole)))
+
+
+@pytest.mark.parametrize("last", ["3,300", "3,300,x", "3"])
+def test_a_last_line_that_is_cut_is_an_error(tmp_path: Path, last: str) -> None:
+    path = written(tmp_path / "t.csv", HEADER + "1,100,a,b\n" + last)
+    with pytest.raises(InputError, match=r"t.csv ends in the middle of a line \(byte \d+\).*of 4 fields"):
+        rows(path)
+
+
+def test_a_quote_that_is_cut_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"t.csv cannot be read after row 0"):
+        rows(written(tmp_path / "t.csv", HEADER + '1,100,a,b\n3,300,"x'))
+
+
+def test_a_quoted_line_break_in_the_last_line_is_no_cut(tmp_path: Path) -> None:
+    assert rows(written(tmp_path / "t.csv", HEADER + '1,100,"two\nlines",\n')) == [(1, 100, "two\nlines")]
+
+
+def test_half_a_parquet_is_an_error(tmp_path: Path) -> None:
+    pl.DataFrame({"subject_id": range(1000), "stay_id": range(1000), "value": ["x"] * 1000}).write_parquet(
+        tmp_path / "t.parquet"
+    )
+    content = (tmp_path / "t.parquet").read_bytes()
+    with pytest.raises(InputError, match=r"t.parquet cannot be read"):
+        rows(written(tmp_path / "t.parquet", content[: len(content) // 2]))
+
+
+def test_an_empty_file_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"t.csv is empty"):
+        rows(written(tmp_path / "t.csv", ""))
+
+
+def test_a_missing_column_names_file_and_column(tmp_path: Path) -> None:
+    table = Table.open(written(tmp_path / "t.csv", HEADER + "1,100,a,b\n"))
+    with pytest.raises(MissingInputError, match=r"t.csv has no column charttime; it has SUBJECT_ID, ICUSTAY_ID"):
+        table.require(["value", "charttime"])
+
+
+def test_ids_that_are_no_integers_are_quarantined_and_the_rest_goes_on(tmp_path: Path) -> None:
+    quarantine = Quarantine()
+    content = HEADER + "1,100,a,\n" * 3 + "x7,100,b,\n2.0,100,c,\n3,1.5,d,\n4,,e,\n"
+    kept = rows(written(tmp_path / "t.csv", content), quarantine)
+    assert kept == [(1, 100, "a")] * 3 + [(2, 100, "c"), (4, None, "e")]
+    assert quarantine.frame().drop("stage").rows() == [
+        ("t.csv", "row 5", "x7", "subject_id is no integer"),
+        ("t.csv", "row 7", "1.5", "stay_id is no integer"),
+    ]
+
+
+def test_text_that_is_not_utf8_does_not_stop_the_table(tmp_path: Path) -> None:
+    kept = rows(written(tmp_path / "t.csv", HEADER.encode() + b"1,100,37\xb0,\n2,100,b,\n"))
+    assert [row[0] for row in kept] == [1, 2]
+
+
+def test_rows_without_a_needed_id_and_repeated_rows_are_quarantined(tmp_path: Path) -> None:
+    quarantine = Quarantine()
+    table = Table.open(written(tmp_path / "t.csv", HEADER + "1,100,a,\n,100,b,\n1,100,c,\n"))
+    frame = read_table(table, ["subject_id", "stay_id"], ["value"], quarantine, ["subject_id"])
+    assert unique_rows(frame, ["stay_id"], table, quarantine)["value"].to_list() == ["a"]
+    assert quarantine.frame().drop("stage").rows() == [
+        ("t.csv", "row 3", "", "subject_id empty"),
+        ("t.csv", "row 4", "100", "stay_id is repeated"),
+    ]

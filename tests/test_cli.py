@@ -1,0 +1,169 @@
+"""The command line as its users meet it: help, results for people and machines, errors that say what to do."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import polars as pl
+import pytest
+from click.testing import CliRunner, Result
+from omnifuse.cli import main
+
+
+def call(*arguments: object) -> Result:
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+def refused(*arguments: object) -> str:
+    """Call with wrong input: exit code 2, nothing on standard output, one message, no traceback."""
+    result = call(*arguments)
+    assert (result.exit_code, result.stdout) == (2, ""), result.output
+    assert "Traceback" not in result.stderr
+    return " ".join(result.stderr.split())
+
+
+def test_help_lists_every_command() -> None:
+    text = call("--help").stdout
+    for command in ("cache", "demo", "doctor", "extract", "methods", "predict", "report", "synth", "train"):
+        assert f"\n  {command} " in text
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = "import sys, omnifuse.cli; sys.exit(bool({'torch', 'zarr', 'polars', 'numpy'} & sys.modules.keys()))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_cache_info_for_people_and_machines(synthetic_cache: Path) -> None:
+    assert "task mortality (binary, first 48 h, 60 samples" in call("cache", "info", "--cache", synthetic_cache).stdout
+    info = json.loads(call("cache", "info", "--cache", synthetic_cache, "--json").stdout)
+    assert set(info["modalities"]) == {"cxr", "ehr", "rep"}
+    assert info["tasks"]["mortality"]["samples"] == 60
+
+
+def test_verify_passes_and_fails_with_exit_code_1(synthetic_cache: Path, tmp_path: Path) -> None:
+    assert call("cache", "verify", "--cache", synthetic_cache).exit_code == 0
+    copy = shutil.copytree(synthetic_cache, tmp_path / "cache")
+    (copy / "tasks/mortality/y/c/0/0").unlink()
+    result = call("cache", "verify", "--cache", copy, "--json")
+    assert result.exit_code == 1
+    assert json.loads(result.stdout)["findings"] == [{"file": "tasks/mortality/y/c/0/0", "problem": "is missing"}]
+
+
+def test_a_finished_extraction_says_that_nothing_is_to_be_done(synthetic_raw: Path, synthetic_cache: Path) -> None:
+    arguments = ["extract", "--dataset", "synthetic", "--raw", synthetic_raw, "--cache", synthetic_cache]
+    result = call(*arguments, "--text-encoder", "random", "--image-encoder", "random")
+    assert result.stdout.startswith("Nothing to do:")
+
+
+def test_a_dry_run_names_the_reasons_and_the_work(synthetic_raw: Path, tmp_path: Path) -> None:
+    arguments = ["extract", "--dataset", "synthetic", "--raw", synthetic_raw, "--cache", tmp_path / "cache"]
+    arguments += ["--text-encoder", "random", "--image-encoder", "random", "--dry-run"]
+    assert "There is no cache at" in call(*arguments).stdout
+    content = json.loads(call(*arguments, "--json").stdout)
+    assert content["pending"]["ehr"] > 0 and not content["done"]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_train_writes_a_run_with_metrics_and_report(synthetic_cache: Path, tmp_path: Path) -> None:
+    arguments = ["train", "--cache", synthetic_cache, "--method", "concat", "--folds", 2, "--set", "fit.epochs=1"]
+    result = call(*arguments, "--run", tmp_path / "run", "--json")
+    metrics = json.loads(result.stdout)
+    assert {"run", "task", "method", "seconds", "folds", "auroc", "auprc"} <= metrics.keys()
+    assert {"mean", "sd", "ci", "pooled"} == metrics["auroc"].keys()
+    assert any("too few to conclude anything" in note for note in metrics["notes"])
+    assert (tmp_path / "run/report.html").exists()
+
+
+def test_predict_hides_what_it_is_told_to_hide(trained_run: Path, synthetic_cache: Path, tmp_path: Path) -> None:
+    out = tmp_path / "predictions.parquet"
+    assert (
+        call("predict", "--run", trained_run, "--cache", synthetic_cache, "--drop", "cxr", "--out", out).exit_code == 0
+    )
+    predictions = pl.read_parquet(out)
+    assert not predictions["cxr.present"].any()
+    assert predictions["p"].is_between(0, 1).all()
+
+
+def test_methods_and_doctor_answer_machines() -> None:
+    names = [method["name"] for method in json.loads(call("methods", "--json").stdout)["methods"]]
+    assert names == ["unimodal", "concat", "omnifuse"]
+    result = call("doctor", "--text-encoder", "random", "--image-encoder", "random", "--json")
+    checks = {check["name"]: check["state"] for check in json.loads(result.stdout)["checks"]}
+    assert checks["torch"] == checks["text encoder random"] == "ok"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["train", "--task", "sepsis"], "has no task 'sepsis'; it has: mortality, phenotyping"),
+        (["train", "--method", "magic"], "Unknown method 'magic'; known are: unimodal, concat, omnifuse"),
+        (["train", "--modalities", "ehr,ct"], "has no modality 'ct'; it has: cxr, ehr, rep"),
+        (["train", "--set", "fit.epoch=3"], "Unknown setting 'fit.epoch'"),
+        (["train", "--set", "fit.epochs=many"], "fit.epochs = 'many'; expected int"),
+        (["train", "--preset", "fast"], "has no preset 'fast'"),
+    ],
+)
+def test_a_wrong_name_lists_what_exists(synthetic_cache: Path, arguments: list[str], message: str) -> None:
+    assert message in refused(*arguments, "--cache", synthetic_cache)
+
+
+def test_train_refuses_an_incomplete_and_a_foreign_cache(tmp_path: Path, synthetic_cache: Path) -> None:
+    assert "There is no cache at" in refused("train", "--cache", tmp_path / "nothing")
+    (tmp_path / "folder").mkdir()
+    assert "is not an OmniFuse cache" in refused("train", "--cache", tmp_path / "folder")
+    copy = shutil.copytree(synthetic_cache, tmp_path / "copy")
+    (copy / "manifest.json").unlink()
+    assert "is incomplete" in refused("train", "--cache", copy)
+
+
+@pytest.mark.parametrize("command", [["predict", "--run"], ["report"]])
+def test_a_folder_that_is_no_run_is_refused(tmp_path: Path, command: list[str]) -> None:
+    assert "metrics.json" in refused(*command, tmp_path)
+
+
+def test_extract_says_where_raw_files_are_looked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("OMNIFUSE_DATA", raising=False)
+    message = refused("extract", "--dataset", "mimic")
+    assert "There is no folder data/mimic" in message and "omnifuse demo" in message
+    assert "Unknown data set 'eicu'; known: mimic" in refused("extract", "--dataset", "eicu", "--raw", tmp_path)
+
+
+def test_an_encoder_without_weights_is_named_with_the_mend(synthetic_raw: Path, tmp_path: Path) -> None:
+    arguments = ["extract", "--dataset", "synthetic", "--raw", synthetic_raw, "--cache", tmp_path / "cache"]
+    message = refused(*arguments, "--text-encoder", tmp_path / "no-bert", "--image-encoder", "random")
+    assert "no-bert" in message and "--text-encoder" in message
+
+
+def test_errors_are_json_for_machines(tmp_path: Path) -> None:
+    result = call("cache", "info", "--cache", tmp_path / "nothing", "--json")
+    assert result.exit_code == 2
+    assert "There is no cache" in json.loads(result.stdout)["error"]
+
+
+def test_an_interrupted_command_ends_with_130(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def interrupt(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("omnifuse.cache_schema.verify_cache", interrupt)
+    result = call("cache", "verify", "--cache", tmp_path)
+    assert result.exit_code == 130 and "the same command goes on from here" in result.stderr
+
+
+def test_a_full_disk_is_an_error_and_no_traceback(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    import errno
+
+    def full(*arguments: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(tmp_path / "x"))
+
+    monkeypatch.setattr("omnifuse.cache_schema.verify_cache", full)
+    message = refused("cache", "verify", "--cache", tmp_path)
+    assert "No space left on device. Nothing already written is lost." in message
+
+
+def test_a_demo_never_replaces_anything_else(tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("precious")
+    assert "holds thesis.tex, which is no part of a demo" in refused("demo", "--out", tmp_path)
+    assert (tmp_path / "thesis.tex").exists()
