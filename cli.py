@@ -85,7 +85,7 @@ def main() -> None:
 
 @main.command()
 @click.option("--out", type=PATH, default=Path("demo"), show_default=True, help="Folder for everything that it makes.")
-@click.option("--stays", default=1200, show_default=True, help="ICU stays in the synthetic cohort.")
+@click.option("--stays", type=click.IntRange(min=100), default=1200, show_default=True, help="ICU stays.")
 @click.option("--seed", default=0, show_default=True, help="Decides cohort and training.")
 @reporting
 def demo(out: Path, stays: int, seed: int) -> Result:

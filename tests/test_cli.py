@@ -99,7 +99,7 @@ def test_methods_and_doctor_answer_machines() -> None:
     [
         (["train", "--task", "sepsis"], "has no task 'sepsis'; it has: mortality, phenotyping"),
         (["train", "--method", "magic"], "Unknown method 'magic'; known are: unimodal, concat, omnifuse"),
-        (["train", "--modalities", "ehr,ct"], "has no modality 'ct'; it has: cxr, ehr, rep"),
+        (["train", "--modalities", "ehr,ct"], "There is no modality 'ct'; there are: cxr, ehr, rep"),
         (["train", "--set", "fit.epoch=3"], "Unknown setting 'fit.epoch'"),
         (["train", "--set", "fit.epochs=many"], "fit.epochs = 'many'; expected int"),
         (["train", "--preset", "fast"], "has no preset 'fast'"),

@@ -4,7 +4,6 @@ from collections.abc import Callable
 
 import polars as pl
 import pytest
-
 from omnifuse.pipeline.ehr.cleaning import clean_values
 from omnifuse.pipeline.ehr.variables import items, variables
 from omnifuse.pipeline.source import Quarantine
@@ -25,7 +24,15 @@ EVENT_SCHEMA = {
 def event(itemid: int, value: str | None, **other: object) -> dict[str, object]:
     """Return one event of subject 0, stay 0, second 0 whose subject has text values, unless said otherwise."""
     row = items()["itemid"].index_of(itemid)
-    default = dict(subject=0, subject_id=7, stay=0, second=0, unit=None, valuenum=None, text_subject=True)
+    default = {
+        "subject": 0,
+        "subject_id": 7,
+        "stay": 0,
+        "second": 0,
+        "unit": None,
+        "valuenum": None,
+        "text_subject": True,
+    }
     return {**default, "item": row, "value": value, **other}
 
 
@@ -40,7 +47,7 @@ def cleaned() -> Callable[..., list[object]]:
         quarantine: Quarantine | None = None,
     ) -> list[object]:
         frame = pl.DataFrame(list(events), schema=EVENT_SCHEMA)
-        usable = clean_values(frame, profile, without, quarantine or Quarantine()).sort("order", maintain_order=True)
+        usable = clean_values(frame, frame, profile, without, quarantine or Quarantine()).sort("order", maintain_order=True)
         return [_shown(variables()[row["variable"]], row["number"]) for row in usable.iter_rows(named=True)]
 
     return clean

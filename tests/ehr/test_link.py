@@ -1,7 +1,6 @@
 """Which stay an event belongs to."""
 
 import polars as pl
-
 from omnifuse.pipeline.ehr.link import link_as_benchmark, link_by_stay_admission_or_time
 
 STAYS = pl.DataFrame(

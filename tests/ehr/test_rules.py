@@ -1,7 +1,6 @@
 """Every cleaning rule of both profiles on values made by hand."""
 
 import pytest
-
 from omnifuse.cache_schema import InputError
 from omnifuse.pipeline.ehr import EhrSettings
 from omnifuse.pipeline.source import Quarantine

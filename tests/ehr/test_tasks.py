@@ -3,7 +3,6 @@
 import numpy as np
 import polars as pl
 import pytest
-
 from omnifuse.pipeline.ehr.variables import RESOURCES
 from omnifuse.pipeline.tasks import Stays, mortality, phenotype_flags, phenotypes, phenotyping
 

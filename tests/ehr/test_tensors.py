@@ -3,7 +3,6 @@
 import numpy as np
 import polars as pl
 import pytest
-
 from omnifuse.pipeline.ehr import EhrSettings, EhrTensors, extract_tensors, spill
 from omnifuse.pipeline.ehr.times import seconds
 from omnifuse.pipeline.source import Quarantine
@@ -25,9 +24,14 @@ ORIGIN = np.datetime64("1970-01-01T00:00:00")
 def event(subject: int, stay: int | None, hour: float, itemid: int, value: str, **other: object) -> dict[str, object]:
     """Return one event of an admission that has a tenth of the stay's number."""
     time = str(ORIGIN + np.timedelta64(int(hour * HOUR), "s")).replace("T", " ")
-    row = dict(
-        subject_id=subject, hadm_id=stay and stay // 10, stay_id=stay, itemid=itemid, charttime=time, value=value
-    )
+    row = {
+        "subject_id": subject,
+        "hadm_id": stay and stay // 10,
+        "stay_id": stay,
+        "itemid": itemid,
+        "charttime": time,
+        "value": value,
+    }
     return {**row, "unit": None, "error": None, "valuenum": None, **other}
 
 

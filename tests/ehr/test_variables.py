@@ -1,5 +1,4 @@
 import numpy as np
-
 from omnifuse.pipeline.ehr.rules import CLEAN_RULES, TREATMENTS
 from omnifuse.pipeline.ehr.variables import columns, first_columns, items, variables
 

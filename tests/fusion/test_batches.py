@@ -11,7 +11,7 @@ from omnifuse.cache_schema import FeatureCache, InputError
 from omnifuse.fusion.batches import Cohort, Inputs, RowStore, load
 from omnifuse.fusion.config import make_config
 from omnifuse.fusion.encoders import EncoderConfig
-from omnifuse.fusion.model import Model
+from omnifuse.fusion.model import new_method
 from omnifuse.fusion.normalisation import Normaliser, prepare
 from omnifuse.fusion.training import FitConfig, Parts, fit
 
@@ -91,6 +91,8 @@ def test_training_needs_no_cache_after_loading(toy_cache: Callable[..., Path], t
     cohort = load(FeatureCache.open(path), "outcome")
     shutil.rmtree(path)
     prepared = prepare(cohort, EncoderConfig())
-    model = Model.new(make_config("concat"), cohort.task, Normaliser.fit(prepared, np.arange(40)), prepared, seed=0)
-    history = fit(model.method, model.inputs(cohort, prepared), Parts(ALL[:40], ALL[40:50]), FitConfig(epochs=1), 0)
+    normaliser = Normaliser.fit(prepared, np.arange(40))
+    inputs = normaliser.apply(cohort, prepared, torch.device("cpu"))
+    method = new_method(make_config("concat"), cohort.task, normaliser.input_specs(prepared), seed=0)
+    history = fit(method, inputs, Parts(ALL[:40], ALL[40:50]), FitConfig(epochs=1), 0)
     assert {row["part"] for row in history} == {"train", "validation"}

@@ -7,14 +7,25 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from omnifuse.cache_schema import InputError
 from omnifuse.fusion.batches import Batch, Cohort, Inputs
 from omnifuse.fusion.config import make_config
 from omnifuse.fusion.methods.base import Context, Method
 from omnifuse.fusion.methods.concat import Concat
 from omnifuse.fusion.metrics import auroc
-from omnifuse.fusion.model import Model
+from omnifuse.fusion.model import new_method
 from omnifuse.fusion.normalisation import Normaliser, prepare
-from omnifuse.fusion.training import FitConfig, History, Parts, cosine, fit, predict, prior_logits
+from omnifuse.fusion.training import (
+    FitConfig,
+    History,
+    Parts,
+    cosine,
+    final_loss,
+    fit,
+    fit_best,
+    predict,
+    prior_logits,
+)
 
 TRAIN, VALIDATION, TEST = torch.arange(30), torch.arange(30, 40), torch.arange(40, 60)
 QUICK = FitConfig(epochs=2, batch_size=8)
@@ -23,8 +34,9 @@ QUICK = FitConfig(epochs=2, batch_size=8)
 def ready(cohort: Cohort, method: str = "concat", **settings: Any) -> tuple[Method, Inputs]:
     config = make_config(method, **settings)
     prepared = prepare(cohort, config.encoder)
-    model = Model.new(config, cohort.task, Normaliser.fit(prepared, TRAIN.numpy()), prepared, seed=0)
-    return model.method, model.inputs(cohort, prepared)
+    normaliser = Normaliser.fit(prepared, TRAIN.numpy())
+    method = new_method(config, cohort.task, normaliser.input_specs(prepared), seed=0)
+    return method, normaliser.apply(cohort, prepared, torch.device("cpu"))
 
 
 def trained(
@@ -192,6 +204,20 @@ def test_modality_dropout_changes_training_only(toy_cohort: Callable[..., Cohort
     method.encoders.eval(), method.head.eval()
     method.training = True
     assert method.loss(batch)["total"] != method.loss(batch)["total"]
+
+
+def test_epochs_are_chosen_by_the_validation_part(toy_cohort: Callable[..., Cohort]) -> None:
+    _, inputs = ready(toy_cohort())
+
+    def new() -> Method:
+        return ready(toy_cohort())[0]
+
+    parts, config = Parts(TRAIN, VALIDATION), FitConfig(batch_size=8, try_epochs=(1, 3, 2))
+    alone = [fit(new(), inputs, parts, replace(config, epochs=epochs), 0) for epochs in config.try_epochs]
+    _, history = fit_best(new, inputs, parts, config, 0)
+    assert history == min(alone, key=final_loss)
+    with pytest.raises(InputError, match="needs a validation part"):
+        fit_best(new, inputs, Parts(TRAIN, TRAIN[:0]), config, 0)
 
 
 def test_the_learning_rate_ends_at_its_final_share() -> None:

@@ -151,6 +151,11 @@ def test_unreachable_torchvision_weights_are_said_at_once(tmp_path: Path, monkey
         image_recipe("resnet34")
 
 
+def test_recipe_names_the_weights_by_content_and_random_as_such(weights: Path) -> None:
+    assert image_recipe(str(weights))["weights"] == weights_digest(str(weights))
+    assert image_recipe("random")["name"] == "random"
+
+
 def test_recipe_needs_no_torch(weights: Path) -> None:
     code = (
         f"import sys; from omnifuse.pipeline.image.encoder import image_recipe as r; r({str(weights)!r}); r('random');"

@@ -11,7 +11,8 @@ import pytest
 Rows = list[dict[str, str]]
 
 III = {
-    "ICUSTAYS": "SUBJECT_ID,HADM_ID,ICUSTAY_ID,FIRST_CAREUNIT,LAST_CAREUNIT,FIRST_WARDID,LAST_WARDID,INTIME,OUTTIME,LOS",
+    "ICUSTAYS": "SUBJECT_ID,HADM_ID,ICUSTAY_ID,FIRST_CAREUNIT,LAST_CAREUNIT,FIRST_WARDID,LAST_WARDID,"
+    "INTIME,OUTTIME,LOS",
     "ADMISSIONS": "SUBJECT_ID,HADM_ID,ADMITTIME,DISCHTIME,DEATHTIME",
     "PATIENTS": "SUBJECT_ID,GENDER,DOB,DOD",
     "DIAGNOSES_ICD": "SUBJECT_ID,HADM_ID,SEQ_NUM,ICD9_CODE",
@@ -77,9 +78,9 @@ def mimic3(tmp_path: Path) -> RawFolder:
 
 def add_stay3(raw: RawFolder, subject: int, hadm: int, stay: int, **changed: str) -> None:
     """Add a 50-hour stay of a 60-year-old patient who survives, with one diagnosis."""
-    icu = dict(FIRST_CAREUNIT="MICU", LAST_CAREUNIT="MICU", FIRST_WARDID="7", LAST_WARDID="7")
-    icu |= dict(INTIME="2150-01-01 00:00:00", OUTTIME="2150-01-03 02:00:00", LOS="2.0833")
-    icu |= dict(ADMITTIME="2150-01-01 00:00:00", DISCHTIME="2150-01-05 12:00:00", DEATHTIME="")
+    icu = {"FIRST_CAREUNIT": "MICU", "LAST_CAREUNIT": "MICU", "FIRST_WARDID": "7", "LAST_WARDID": "7"}
+    icu |= {"INTIME": "2150-01-01 00:00:00", "OUTTIME": "2150-01-03 02:00:00", "LOS": "2.0833"}
+    icu |= {"ADMITTIME": "2150-01-01 00:00:00", "DISCHTIME": "2150-01-05 12:00:00", "DEATHTIME": ""}
     row = {
         **icu,
         "GENDER": "F",
@@ -89,7 +90,7 @@ def add_stay3(raw: RawFolder, subject: int, hadm: int, stay: int, **changed: str
         "SEQ_NUM": "1",
         **changed,
     }
-    ids = dict(SUBJECT_ID=subject, HADM_ID=hadm, ICUSTAY_ID=stay)
+    ids = {"SUBJECT_ID": subject, "HADM_ID": hadm, "ICUSTAY_ID": stay}
     for table in ("ICUSTAYS", "ADMISSIONS", "PATIENTS", "DIAGNOSES_ICD"):
         already = table == "PATIENTS" and any(p["SUBJECT_ID"] == str(subject) for p in raw.tables.get(table, []))
         same_admission = table in ("ADMISSIONS", "DIAGNOSES_ICD") and any(
@@ -116,14 +117,14 @@ def chart3(
 def mimic4(tmp_path: Path) -> RawFolder:
     """Return subject 10000032 with one 50-hour stay, one heart rate, a diagnosis in each ICD version, no images."""
     raw = RawFolder(tmp_path / "mimic4", dict(IV))
-    ids = dict(subject_id=10000032, hadm_id=20)
-    times = dict(intime="2180-01-01 00:00:00", outtime="2180-01-03 02:00:00", los="2.083333333")
+    ids = {"subject_id": 10000032, "hadm_id": 20}
+    times = {"intime": "2180-01-01 00:00:00", "outtime": "2180-01-03 02:00:00", "los": "2.083333333"}
     raw.add("icu/icustays", **ids, stay_id=200, first_careunit="MICU", last_careunit="MICU", **times)
     raw.add("hosp/admissions", **ids, admittime="2180-01-01 00:00:00", dischtime="2180-01-04 00:00:00", race="WHITE")
     raw.add("hosp/patients", subject_id=10000032, gender="M", anchor_age=60)
     raw.add("hosp/diagnoses_icd", **ids, seq_num=1, icd_code="I10", icd_version=10)
     raw.add("hosp/diagnoses_icd", **ids, seq_num=2, icd_code="5849", icd_version=9)
-    event = dict(itemid=220045, charttime="2180-01-01 01:00:00", value="80", valuenum="80", valueuom="bpm")
+    event = {"itemid": 220045, "charttime": "2180-01-01 01:00:00", "value": "80", "valuenum": "80", "valueuom": "bpm"}
     raw.add("icu/chartevents", **ids, stay_id=200, **event)
     return raw
 

@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-
 from omnifuse.cache_schema import InputError, MissingInputError
 from omnifuse.pipeline.source import Quarantine, Records
 from omnifuse.pipeline.sources.mimic import MimicDataSet
@@ -84,7 +83,7 @@ def test_the_benchmark_looks_a_code_up_without_its_version(mimic4) -> None:
 
 def test_the_port_to_mimic4_loses_the_unit(mimic4) -> None:
     """Height in inches stays in inches in the benchmark, FiO2 is always divided by 100."""
-    event = dict(subject_id=10000032, hadm_id=20, stay_id=200, charttime="2180-01-01 01:00:00")
+    event = {"subject_id": 10000032, "hadm_id": 20, "stay_id": 200, "charttime": "2180-01-01 01:00:00"}
     mimic4.add("icu/chartevents", **event, itemid=226707, value="70", valuenum="70", valueuom="Inch")
     mimic4.add("icu/chartevents", **event, itemid=223835, value="0.5", valuenum="0.5", valueuom="torr")
     raw = mimic4.write()

@@ -1,7 +1,6 @@
 """Chest X-rays and reports: which belong to a stay, and when."""
 
 import pytest
-
 from omnifuse.cache_schema import InputError, MissingInputError
 from omnifuse.pipeline.source import Quarantine, Records, UnreadableItem
 from omnifuse.pipeline.sources.mimic import MimicDataSet

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-
 from omnifuse.cache_schema import InputError, MissingInputError
 from omnifuse.pipeline.source import Quarantine
 from omnifuse.pipeline.sources.mimic_tables import Table, read_table, unique_rows

@@ -123,6 +123,7 @@ def test_recipe_names_files_by_content_and_random_as_such(minilm: Path) -> None:
     recipe = text_recipe(str(minilm))
     assert {"config.json", "model.safetensors", "vocab.txt"} <= recipe["files"].keys()
     assert text_recipe("random")["name"] == "random"
+    assert weights_digest(str(minilm)) != weights_digest("random")
 
 
 def test_recipe_needs_no_torch(minilm: Path) -> None:

@@ -1,0 +1,31 @@
+"""What the documents show works as written."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+def python_blocks(document: str) -> list[str]:
+    return re.findall(r"```python\n(.*?)```", (ROOT / document).read_text(encoding="utf-8"), re.DOTALL)
+
+
+@pytest.mark.parametrize("document", ["README.md", "docs/cache-format.md"])
+def test_every_example_runs_on_a_cache(synthetic_cache: Path, tmp_path: Path, document: str) -> None:
+    (tmp_path / "cache").symlink_to(synthetic_cache)
+    blocks = python_blocks(document)
+    assert blocks
+    for block in blocks:
+        subprocess.run([sys.executable, "-W", "error", "-c", block], cwd=tmp_path, check=True)
+
+
+@pytest.mark.parametrize("document", ["README.md", "docs/cache-format.md", "docs/method.md"])
+def test_links_inside_the_project_lead_somewhere(document: str) -> None:
+    text = (ROOT / document).read_text(encoding="utf-8")
+    targets = [target for target in re.findall(r"\]\(([^)#\s]+)", text) if "://" not in target]
+    folder = (ROOT / document).parent
+    assert [target for target in targets if not (folder / target).exists()] == []
