@@ -15,6 +15,7 @@ from ..cache_schema import FeatureCache, InputError, MissingInputError, Task, di
 from . import methods
 from .batches import Cohort, Inputs
 from .config import TrainConfig
+from .encoders import InputSpec
 from .methods.base import Method, ModelSpec
 from .normalisation import Normaliser, Prepared
 from .targets import Target
@@ -23,24 +24,21 @@ MODEL_FILE = "model.safetensors"
 NORMALISER_FILE = "normaliser.safetensors"
 
 
+def new_method(config: TrainConfig, task: Task, inputs: tuple[InputSpec, ...], seed: int) -> Method:
+    """Return an untrained method whose initial weights depend on the seed alone."""
+    target = Target(task.kind, 1 if task.kind == "binary" else len(task.labels))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        method = methods.get(config.method)(ModelSpec(inputs, target, config.encoder), config.options)
+    return method.to(config.device)
+
+
 @dataclass(frozen=True)
 class Model:
     """A method and the normaliser that makes its inputs."""
 
     method: Method
     normaliser: Normaliser
-
-    @classmethod
-    def new(
-        cls, config: TrainConfig, task: Task, normaliser: Normaliser, prepared: Mapping[str, Prepared], seed: int
-    ) -> Model:
-        """Return an untrained model whose initial weights depend on the seed alone."""
-        target = Target(task.kind, 1 if task.kind == "binary" else len(task.labels))
-        spec = ModelSpec(normaliser.input_specs(prepared), target, config.encoder)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            method = methods.get(config.method)(spec, config.options)
-        return cls(method.to(config.device), normaliser)
 
     def inputs(self, cohort: Cohort, prepared: Mapping[str, Prepared]) -> Inputs:
         """Return a cohort normalised for this model, on the model's device."""
@@ -66,12 +64,12 @@ class Model:
             if not (folder / name).is_file():
                 raise MissingInputError(f"{folder / name} is missing: the run is incomplete; train again.")
         normaliser = Normaliser.from_tensors(load_file(folder / NORMALISER_FILE), prepared)
-        model = cls.new(config, task, normaliser, prepared, seed=0)
+        method = new_method(config, task, normaliser.input_specs(prepared), seed=0)
         try:
-            model.method.load_state_dict(load_file(folder / MODEL_FILE, device=config.device), strict=True)
+            method.load_state_dict(load_file(folder / MODEL_FILE, device=config.device), strict=True)
         except RuntimeError as error:
             raise InputError(f"{folder / MODEL_FILE} does not fit the run's config.json: {error}") from error
-        return model
+        return cls(method, normaliser)
 
 
 def demands(cache: FeatureCache, cohort: Cohort) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from . import training
 from .batches import Cohort, load
 from .config import TrainConfig
 from .methods.base import Method
-from .model import Model, check_inputs, demands, task_view
+from .model import Model, check_inputs, demands, new_method, task_view
 from .normalisation import Normaliser, Prepared, prepare
 from .predictions import Predicted, frame, mean_prediction
 from .splits import Split, k_folds, split_frame, strata, supplied
@@ -113,19 +113,22 @@ def _train_fold(
 ) -> tuple[FoldResult, Method]:
     started, seed = time.perf_counter(), config.seed * 1000 + fold
     normaliser = Normaliser.fit(prepared, split.train)
-    model = Model.new(config, cohort.task, normaliser, prepared, seed)
-    inputs = model.inputs(cohort, prepared)
+    inputs = normaliser.apply(cohort, prepared, torch.device(config.device))
     train, validation, test = (torch.from_numpy(part).to(config.device) for part in split.parts)
-    parts = training.Parts(train, validation)
-    history = training.fit(model.method, inputs, parts, config.fit, seed, f"{config.method}, fold {fold}")
-    prediction = training.predict(model.method, inputs, test)
+
+    def new() -> Method:
+        return new_method(config, cohort.task, normaliser.input_specs(prepared), seed)
+
+    label = f"{config.method}, fold {fold}"
+    method, history = training.fit_best(new, inputs, training.Parts(train, validation), config.fit, seed, label)
+    prediction = training.predict(method, inputs, test)
     folder.mkdir(parents=True)
-    model.save(folder)
+    Model(method, normaliser).save(folder)
     pl.DataFrame(history).write_parquet(folder / "history.parquet")
     tested = split.test
     predicted = Predicted(cohort.sample_id[tested], cohort.y[tested], cohort.presence[tested], prediction, fold)
-    details = model.method.details()
-    return FoldResult(tested, predicted, details, time.perf_counter() - started), model.method
+    epochs = 1 + max(row["epoch"] for row in history)
+    return FoldResult(tested, predicted, epochs, method.details(), time.perf_counter() - started), method
 
 
 @dataclass(frozen=True)

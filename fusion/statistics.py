@@ -74,13 +74,11 @@ class Segments:
 def variable_statistics(
     values: FloatArray, observed: BoolArray, time: FloatArray, horizon: FloatArray, segments: Segments
 ) -> FloatArray:
-    """Return `STATISTICS` of one variable for n samples, [n, 17]; NaN where a statistic has nothing to stand on.
+    """Return `STATISTICS` of one variable for n samples, [n, 17]; NaN where one has nothing to stand on.
 
     ``values`` [R], ``observed`` [R] bool, ``time`` [R] hours, ``horizon`` [n] hours: length of the time looked at.
     The standard deviation is that of the population; the slope (per hour) is that of least squares.
     """
-    if not observed.any():
-        return np.full((len(segments.starts), len(STATISTICS)), np.nan)
     share = time / segments.spread(horizon)  # [R] in (0, 1]
     quarter = np.clip(np.ceil(share * 4), 1, 4)
     late = observed & (share > 0.5)
@@ -99,8 +97,7 @@ def variable_statistics(
     slope = np.divide(moment, leverage, out=unknown.copy(), where=leverage > 0)
     quarters = [segments.mean_where(values, observed & (quarter == part)) for part in (1, 2, 3, 4)]
     late_mean = segments.mean_where(values, late)
-    log_count = np.where(count > 0, np.log1p(count), np.nan)
-    head = [mean, low, high, first, last, sd, late_mean, log_count]
+    head = [mean, low, high, first, last, sd, late_mean, np.log1p(count)]
     return np.stack([*head, *quarters, slope, last - first, last_time, late_low, late_high], axis=1)
 
 

@@ -20,10 +20,11 @@ FEW = 100
 
 @dataclass(frozen=True)
 class FoldResult:
-    """One fold: its test predictions, positions of the tested samples [n], and what the method says of itself."""
+    """One fold: positions of the tested samples [n], their predictions, epochs, and what the method says of itself."""
 
     tested: npt.NDArray[np.int64]
     predicted: Predicted
+    epochs: int
     details: dict[str, Any]
     seconds: float
 
@@ -36,7 +37,7 @@ def summarise(cohort: Cohort, config: TrainConfig, folds: Sequence[FoldResult], 
     truth, chance = metrics.one_vs_rest(kind, y, probability)
     pooled = metrics.score(truth, chance)
     interval = metrics.bootstrap(truth, chance, cohort.subject_id[tested], config.seed)
-    rows = [_fold_row(number, fold, kind, config) for number, fold in enumerate(folds)]
+    rows = [_fold_row(number, fold, kind) for number, fold in enumerate(folds)]
     return {
         "task": cohort.task.name,
         "method": config.method,
@@ -59,7 +60,7 @@ def summarise(cohort: Cohort, config: TrainConfig, folds: Sequence[FoldResult], 
     }
 
 
-def _fold_row(number: int, fold: FoldResult, kind: str, config: TrainConfig) -> dict[str, Any]:
+def _fold_row(number: int, fold: FoldResult, kind: str) -> dict[str, Any]:
     y = fold.predicted.y
     scores = metrics.score(*metrics.one_vs_rest(kind, y, fold.predicted.probability))
     return {
@@ -68,7 +69,7 @@ def _fold_row(number: int, fold: FoldResult, kind: str, config: TrainConfig) -> 
         "positives": int(np.nansum(y)) if kind == "binary" else None,
         "auroc": scores.auroc,
         "auprc": scores.auprc,
-        "epochs": config.fit.epochs,
+        "epochs": fold.epochs,
         "seconds": round(fold.seconds, 2),
     }
 

@@ -78,7 +78,7 @@ def _item_table(planned: PlannedItems, encoded: Mapping[str, EncodedItem], quara
     outcome = {digest: (len(item.values), item.reason) for digest, item in encoded.items()}
     for path, item_id, digest in planned.items.select("path", "item_id", "digest").iter_rows():
         if reason := outcome[digest][1]:
-            quarantine.add("encode", Path(path).name, f"{planned.modality.name} {item_id}", "", reason)
+            quarantine.add("encode", planned.modality.name, f"{item_id} in {Path(path).name}", "", reason)
     counted = planned.items.with_columns(rows=pl.Series([outcome[d][0] for d in digests], dtype=pl.Int64))
     kept = counted.filter(pl.col("rows") > 0).with_columns(first_row=pl.col("rows").cum_sum() - pl.col("rows"))
     first = ["item_id", "sample", "first_row", "rows", "time", "digest"]

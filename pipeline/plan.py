@@ -163,7 +163,7 @@ def _plan_items(
     entries = [memo.content(Path(path), rule, read) for path in paths] if read else [memo.file(Path(p)) for p in paths]
     for path, item_id, entry in zip(paths, modality.items["item_id"], entries, strict=True):
         if entry.reason:
-            quarantine.add("plan", Path(path).name, f"{modality.name} {item_id}", "", entry.reason)
+            quarantine.add("plan", modality.name, f"{item_id} in {Path(path).name}", "", entry.reason)
     index = samples.select("sample_id", sample=pl.int_range(pl.len(), dtype=pl.Int64))
     items = (
         modality.items.with_columns(

@@ -1,7 +1,8 @@
 """ICU event tables -> one row per time bin, 76 columns of 17 variables."""
 
 from .rules import CLEAN_RULES, Profile
-from .tensors import EhrSettings, EhrTensors, extract_tensors
+from .settings import EhrSettings
+from .tensors import EhrTensors, extract_tensors
 from .variables import Variable, columns, variables
 
 __all__ = [

@@ -63,46 +63,71 @@ def largest_at_each_time(events: pl.DataFrame, owner: str) -> pl.DataFrame:
 
 def _key(events: pl.DataFrame, owner: str) -> Integers:
     """Return one integer per event that sorts by owner, second and variable."""
-    second: Integers = events["second"].to_numpy()
-    if not len(second):
-        return second
-    since = second - second.min()
-    owners = events[owner].to_numpy().astype(np.int64)
-    owners = owners - owners.min()
-    key: Integers = (owners * (since.max() + 1) + since) * len(variables()) + events["variable"].to_numpy()
+    second = events["second"].to_numpy()
+    key: Integers = _moment(events[owner], second, second) * len(variables()) + events["variable"].to_numpy()
     return key
+
+
+def _moment(owner: pl.Series, second: Integers, seconds: Integers) -> Integers:
+    """Return one integer per row that sorts by owner and second; ``seconds`` are those of all rows in question."""
+    first, last = (seconds.min(), seconds.max()) if len(seconds) else (0, 0)
+    since: Integers = np.clip(second, first - 1, last + 1) - (first - 1)
+    moment: Integers = owner.to_numpy().astype(np.int64) * (last - first + 3) + since
+    return moment
 
 
 def rows_by_subject(events: pl.DataFrame, stays: pl.DataFrame) -> pl.DataFrame:
     """Return stay, second, variable, number as the benchmark assigns them to stays.
 
-    Values are those of the subject at each time. A stay receives the times of its own events and every time between its
-    admission and discharge, also of events that belong to another stay.
+    Values are those of the subject at each time. A stay receives every time between its admission and discharge, also
+    of events that belong to another stay, and the times of its own events. Times before admission are left out: they
+    are in no bin.
     """
     cells = largest_at_each_time(events, "subject")
-    several = stays.filter(pl.len().over("subject") > 1)
-    if several.is_empty():
-        return cells
-    shared = pl.col("subject").is_in(several["subject"].unique().implode())
-    times = events.filter(shared).select("subject", "second", "stay").unique()
-    between = (
-        times.select("subject", "second").unique()
-        .join(several.select("subject", "stay", "intime", "outtime"), on="subject")
-        .filter(pl.col("second").is_between(pl.col("intime"), pl.col("outtime")))
-    )  # fmt: skip
-    owners = pl.concat([times, between.select(times.columns)]).unique()
-    spread = cells.filter(shared).drop("stay").join(owners, on=["subject", "second"])
-    return pl.concat([cells.filter(~shared), spread.select(cells.columns)]).sort("stay", "second")
+    second = cells["second"].to_numpy()
+    moments = _moment(cells["subject"], second, second)
+    start = np.searchsorted(moments, _moment(stays["subject"], stays["intime"].to_numpy(), second), "left")
+    stop = np.searchsorted(moments, _moment(stays["subject"], _ends(stays), second), "right")
+    length = np.maximum(stop - start, 0)
+    rows = np.repeat(start - offsets_of(length)[:-1], length) + np.arange(length.sum())
+    owner = stays["stay"].gather(np.repeat(np.arange(len(stays)), length))
+    between = cells.select(pl.all().gather(rows)).with_columns(stay=owner)
+    return pl.concat([between, _after_discharge(events, cells, stays).select(between.columns)])
+
+
+def _ends(stays: pl.DataFrame) -> Integers:
+    """Return the second of discharge ``[n]``; where it is unknown one that leaves nothing in between."""
+    ends: Integers = stays["outtime"].fill_null(stays["intime"] - 1).to_numpy()
+    return ends
+
+
+def _place(stays: pl.DataFrame) -> Integers:
+    """Return for each running number of a stay its row in ``stays``."""
+    numbers = stays["stay"].to_numpy()
+    place = np.zeros(numbers.max(initial=-1) + 1, dtype=np.int64)
+    place[numbers] = np.arange(len(stays))
+    return place
+
+
+def _after_discharge(events: pl.DataFrame, cells: pl.DataFrame, stays: pl.DataFrame) -> pl.DataFrame:
+    """Return the subject's cells at times of a stay's own events after its discharge, in order of time.
+
+    The length of a stay and its times need not agree.
+    """
+    end_of_own = _ends(stays)[_place(stays)[events["stay"].to_numpy()]]
+    late = events.filter(events["second"].to_numpy() > end_of_own)
+    times = late.select("subject", "second", "stay").unique()
+    return cells.drop("stay").join(times, on=["subject", "second"]).sort("second")
 
 
 def grid_of(cells: pl.DataFrame, stays: pl.DataFrame, bin_hours: float) -> Grid:
-    """Return the grid of ``stays`` (sorted by stay; stay, intime, los_hours) from cells in order of time.
+    """Return the grid of ``stays`` (stay, intime, los_hours) from cells in order of time.
 
     The last value in a bin wins.
     """
     los_hours = stays["los_hours"].fill_null(np.nan).to_numpy()
     bins = bin_count(los_hours, bin_hours)
-    place = np.searchsorted(stays["stay"].to_numpy(), cells["stay"].to_numpy())
+    place = _place(stays)[cells["stay"].to_numpy()]
     hours = (cells["second"].to_numpy() - stays["intime"].to_numpy()[place]) / 60 / 60
     used = inside(hours, los_hours[place]) & (bins[place] > 0)
     place, hours = place[used], hours[used]

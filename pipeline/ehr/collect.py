@@ -10,7 +10,9 @@ import polars as pl
 
 from ..source import Quarantine
 from .cleaning import STAGE
-from .link import link_as_benchmark, link_by_stay_admission_or_time
+from .link import TAKEN_FROM_ADMISSION, link_as_benchmark, link_by_stay_admission_or_time
+from .rules import EVENT_RULES
+from .settings import EhrSettings
 from .spill import EventStore
 from .times import seconds
 from .variables import items
@@ -22,8 +24,9 @@ MISSING_TEXTS = (
 """Texts that mean a missing value; ``None`` is not one of them: it is a category of eye opening."""
 
 LOOK_AHEAD = 32
+"""Of every so many values one is looked at first, to find the subjects with texts."""
 
-KEPT = ("subject", "subject_id", "stay", "second", "item", "value", "unit", "valuenum")
+KEPT = ("subject", "stay", "second", "item", "value", "unit", "valuenum")
 
 
 @dataclass
@@ -38,49 +41,51 @@ class Collected:
 def collect_as_benchmark(batches: Iterable[pl.DataFrame], stays: pl.DataFrame, into: Collected) -> None:
     """Collect as the benchmark does: every valid event of a subject decides whether its values are text or numbers."""
     wanted = _wanted(pl.col("benchmark"))
-    subjects = stays["subject_id"].unique().implode()
+    subjects, spans = stays["subject_id"].unique().implode(), _spans(stays)
     for batch in batches:
         linked, counts = link_as_benchmark(batch.filter(pl.col("subject_id").is_in(subjects)), stays)
         into.counts.update(counts)
         valid = linked.filter(~_missing())
         _mark_text_subjects(valid, into.text_subjects)
-        into.store.add(_timed(valid.join(wanted, on="itemid"), into.counts).select(KEPT))
+        timed = _timed(valid.join(wanted, on="itemid"), into.counts)
+        into.store.add(_near_stays(timed, spans).select(KEPT))
 
 
-def collect_clean(
-    batches: Iterable[pl.DataFrame], stays: pl.DataFrame, into: Collected, without: frozenset[str]
-) -> None:
-    """Collect for the clean profile; ``without`` names its rules that are switched off."""
-    wanted = _wanted(_clean_items(without))
-    subjects = stays["subject_id"].unique().implode()
+def collect_clean(batches: Iterable[pl.DataFrame], stays: pl.DataFrame, into: Collected, settings: EhrSettings) -> None:
+    """Collect for the clean profile."""
+    wanted = _wanted(_clean_items(settings))
+    subjects, spans = stays["subject_id"].unique().implode(), _spans(stays)
     error = pl.col("error").is_in(["1", "1.0", "true"]).fill_null(False)
     for batch in batches:
         mine = batch.filter(pl.col("subject_id").is_in(subjects)).join(wanted, on="itemid")
         into.counts["events"] += len(mine)
-        if "drop_charted_errors" not in without:
+        if settings.uses("drop_charted_errors"):
             into.counts["drop_charted_errors"] += mine.select(error.sum()).item()
             mine = mine.filter(~error)
         valued = mine.filter(~(_missing() & pl.col("valuenum").is_null()))
         linked, counts = link_by_stay_admission_or_time(
             _timed(valued, into.counts),
             stays,
-            by_stay="stay_without_admission" not in without,
-            by_time="time_within_stay" not in without,
+            by_stay=settings.uses("stay_without_admission"),
+            by_time=settings.uses("time_within_stay"),
         )
         into.counts.update({name: count for name, count in counts.items() if name != "events"})
-        into.store.add(linked.select(KEPT))
+        into.store.add(_near_stays(linked, spans).select(KEPT))
 
 
 def report_counts(counts: Counter[str], quarantine: Quarantine) -> None:
-    """Quarantine, as counts only, the events that were not used or were recovered."""
+    """Quarantine, as counts only, the events that a rule dropped or recovered."""
     for reason, count in sorted(counts.items()):
-        if count and reason != "events":
-            quarantine.add(STAGE, "events", "", "", reason, count)
+        if count and reason not in ("events", TAKEN_FROM_ADMISSION):
+            meaning = f"{reason}: {EVENT_RULES[reason].rstrip('.')}" if reason in EVENT_RULES else reason
+            quarantine.add(STAGE, "events", "", "", meaning, count)
 
 
-def _clean_items(without: frozenset[str]) -> pl.Expr:
-    used = pl.col("clean") if "new_items" not in without else pl.col("clean") & pl.col("benchmark")
-    return used | pl.col("benchmark") if "blood_only" in without else used
+def _clean_items(settings: EhrSettings) -> pl.Expr:
+    used = pl.col("clean")
+    if not settings.uses("new_items"):
+        used &= pl.col("benchmark")
+    return used if settings.uses("blood_only") else used | pl.col("benchmark")
 
 
 def _wanted(condition: pl.Expr) -> pl.DataFrame:
@@ -100,9 +105,21 @@ def _timed(events: pl.DataFrame, counts: Counter[str]) -> pl.DataFrame:
     return usable
 
 
+def _spans(stays: pl.DataFrame) -> pl.DataFrame:
+    """Return the first and last second of each subject's stays, in order of subject."""
+    end = pl.max_horizontal("outtime", pl.col("intime") + (pl.col("los_hours") * 3600).ceil().cast(pl.Int64))
+    return stays.group_by("subject").agg(first=pl.col("intime").min(), last=end.max()).sort("subject")
+
+
+def _near_stays(events: pl.DataFrame, spans: pl.DataFrame) -> pl.DataFrame:
+    """Keep the events between the first and the last stay of their subject: no stay has rows before or after."""
+    first, last = (spans[name].gather(events["subject"]) for name in ("first", "last"))
+    return events.filter((events["second"] >= first) & (events["second"] <= last))
+
+
 def _mark_text_subjects(events: pl.DataFrame, text_subjects: npt.NDArray[np.bool_]) -> None:
     """Mark the subjects that have a value which is not a number."""
     is_number = pl.col("value").str.strip_chars().cast(pl.Float64, strict=False).is_not_nan().fill_null(False)
-    for step in (LOOK_AHEAD, 1):  # most subjects show a text soon: a few rows spare the look at all
+    for step in (LOOK_AHEAD, 1):  # most subjects have texts: a few rows spare the rest
         undecided = events.filter(~pl.Series(text_subjects).gather(events["subject"])).gather_every(step)
         text_subjects[undecided.filter(~is_number)["subject"].unique().to_numpy()] = True

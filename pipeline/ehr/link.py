@@ -9,6 +9,9 @@ from collections import Counter
 
 import polars as pl
 
+TAKEN_FROM_ADMISSION = "stay id empty, taken from HADM_ID"
+"""Count of events that are linked as usual: laboratory tables have no stay id."""
+
 
 def link_as_benchmark(events: pl.DataFrame, stays: pl.DataFrame) -> tuple[pl.DataFrame, Counter[str]]:
     """Link events of the cohort's subjects through HADM_ID; a stay id may be empty but must not contradict.
@@ -24,7 +27,7 @@ def link_as_benchmark(events: pl.DataFrame, stays: pl.DataFrame) -> tuple[pl.Dat
         pl.len().alias("events"),
         empty.sum().alias("HADM_ID empty"),
         (~empty & ~inside).sum().alias("HADM_ID outside the cohort"),
-        (inside & pl.col("stay_id").is_null()).sum().alias("stay id empty, taken from HADM_ID"),
+        (inside & pl.col("stay_id").is_null()).sum().alias(TAKEN_FROM_ADMISSION),
         wrong.sum().alias("stay id contradicts HADM_ID"),
     ).row(0, named=True)
     return linked.filter(inside & ~wrong).drop("owner", "expected"), Counter(counts)

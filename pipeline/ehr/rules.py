@@ -14,7 +14,6 @@ from typing import Literal
 
 import polars as pl
 
-from ...cache_schema import InputError
 from .variables import Variable, items
 
 Profile = Literal["benchmark", "clean"]
@@ -240,12 +239,6 @@ CLEAN_RULES: dict[str, str] = {**_value_rules(), **EVENT_RULES}
 """Every rule of the clean profile that can be switched off, and what it does."""
 
 
-def check_rules(profile: str, without: frozenset[str]) -> None:
-    """Raise :class:`InputError` for an unknown profile, an unknown rule, or rules switched off in ``benchmark``."""
-    if profile not in ("benchmark", "clean"):
-        raise InputError(f"There is no EHR profile {profile!r}; choose 'clean' or 'benchmark'.")
-    if profile == "benchmark" and without:
-        raise InputError("The benchmark profile is fixed; rules can be switched off in the clean profile only.")
-    unknown = sorted(without - set(CLEAN_RULES))
-    if unknown:
-        raise InputError(f"There is no rule {unknown[0]!r} in the clean profile; its rules: {', '.join(CLEAN_RULES)}.")
+def described(rule: Rule) -> str:
+    """Return the name of a rule and what it does, for the quarantine."""
+    return f"{rule.__name__}: {(rule.__doc__ or '').splitlines()[0].rstrip('.')}"

@@ -5,7 +5,7 @@ import tempfile
 import weakref
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,20 +15,8 @@ from ..source import Quarantine
 from .bins import Floats, Grid, Integers, bin_ends, grid_of, largest_at_each_time, rows_by_subject, to_columns
 from .cleaning import clean_values
 from .collect import Collected, collect_as_benchmark, collect_clean, report_counts
-from .rules import Profile, check_rules
+from .settings import EhrSettings
 from .spill import EventStore
-
-
-@dataclass(frozen=True)
-class EhrSettings:
-    """How events become tensors: profile, hours per bin, and rules of the clean profile that are switched off."""
-
-    profile: Profile = "clean"
-    bin_hours: float = 2.0
-    without: frozenset[str] = field(default_factory=frozenset)
-
-    def __post_init__(self) -> None:
-        check_rules(self.profile, self.without)
 
 
 @dataclass(frozen=True)
@@ -103,17 +91,17 @@ def extract_tensors(
     tensors.counts.update(collected.counts)
     text_subjects = pl.Series(collected.text_subjects)
     for events in collected.store.groups():
-        of_group = numbered.filter(pl.col("subject").is_in(events["subject"].unique().implode())).sort("stay")
+        of_group = numbered.filter(pl.col("subject").is_in(events["subject"].unique().implode()))
         events = events.with_columns(text_subject=text_subjects.gather(events["subject"]))
-        usable = clean_values(events, settings.profile, settings.without, quarantine)
+        usable = clean_values(events, of_group, settings, quarantine)
         tensors.add(grid_of(_cells(usable, of_group, settings), of_group, settings.bin_hours))
     return tensors
 
 
 def _numbered(stays: pl.DataFrame) -> pl.DataFrame:
     """Add running numbers: ``stay`` by row, ``subject`` by subject id."""
-    subject = pl.col("subject_id").rank("dense").cast(pl.Int64) - 1
-    return stays.with_columns(subject=subject, stay=pl.int_range(pl.len(), dtype=pl.Int64))
+    subject = pl.col("subject_id").rank("dense").cast(pl.Int32) - 1
+    return stays.with_columns(subject=subject, stay=pl.int_range(pl.len(), dtype=pl.Int32))
 
 
 def _collect(batches: Iterable[pl.DataFrame], stays: pl.DataFrame, settings: EhrSettings, folder: Path) -> Collected:
@@ -122,12 +110,12 @@ def _collect(batches: Iterable[pl.DataFrame], stays: pl.DataFrame, settings: Ehr
     if settings.profile == "benchmark":
         collect_as_benchmark(batches, stays, collected)
     else:
-        collect_clean(batches, stays, collected, settings.without)
+        collect_clean(batches, stays, collected, settings)
     return collected
 
 
 def _cells(usable: pl.DataFrame, stays: pl.DataFrame, settings: EhrSettings) -> pl.DataFrame:
     """Return one value per stay, time and variable, in order of time."""
-    if settings.profile == "benchmark" or "own_stay_only" in settings.without:
-        return rows_by_subject(usable, stays)
-    return largest_at_each_time(usable, "stay")
+    if settings.uses("own_stay_only"):
+        return largest_at_each_time(usable, "stay")
+    return rows_by_subject(usable, stays)

@@ -12,10 +12,10 @@ def seconds(times: pl.Series) -> pl.Series:
     """
     if times.dtype.is_temporal():
         return times.cast(pl.Datetime("us")).dt.epoch("s")
-    moments = times.str.to_datetime(FORMATS[0], time_unit="us", strict=False)
+    moments = times.str.to_datetime(FORMATS[0], time_unit="us", strict=False, cache=False)
     for form in FORMATS[1:]:
         unread = moments.is_null() & times.is_not_null()
         if not unread.any():
             break
-        moments = moments.zip_with(~unread, times.str.to_datetime(form, time_unit="us", strict=False))
+        moments = moments.zip_with(~unread, times.str.to_datetime(form, time_unit="us", strict=False, cache=False))
     return moments.dt.epoch("s")

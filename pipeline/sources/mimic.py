@@ -22,6 +22,9 @@ VERSION = 1
 """To be raised whenever the same raw folder and settings would give another result."""
 
 MODALITIES = ("ehr", "cxr", "rep")
+SYNTHETIC_MARK = "synthetic/law.json"
+"""A folder with this file was written by `omnifuse synth`; caches and reports must say so."""
+
 COHORT_TABLES = ("icustays", "admissions", "patients", "diagnoses_icd")
 IDS = ("subject_id", "hadm_id", "stay_id", "itemid")
 
@@ -50,8 +53,6 @@ class MimicDataSet:
         Rules of the clean profile that are switched off (``omnifuse.pipeline.ehr.CLEAN_RULES``).
     """
 
-    name = "mimic"
-
     def __init__(
         self,
         raw: Path,
@@ -61,12 +62,11 @@ class MimicDataSet:
         limit: int | None = None,
         without: tuple[str, ...] = (),
     ) -> None:
-        if not bin_hours > 0:
-            raise InputError(f"Bins must be longer than 0 hours, got {bin_hours}.")
         unknown = sorted(set(modalities or ()) - set(MODALITIES))
         if unknown:
             raise InputError(f"MIMIC has no modality {unknown[0]!r}; it has {', '.join(MODALITIES)}.")
         self.raw = Path(raw)
+        self.name = "synthetic" if (self.raw / SYNTHETIC_MARK).is_file() else "mimic"
         self.limit = limit
         self.ehr = EhrSettings(cast("Profile", profile), bin_hours, frozenset(without))
         self._wanted = modalities
@@ -118,7 +118,7 @@ class MimicDataSet:
 
     def read_cohort(self, quarantine: Quarantine) -> Cohort:
         """Select the ICU stays."""
-        return read_cohort(self.folder, quarantine, self._without, self.limit)
+        return read_cohort(self.folder, self.ehr, quarantine, self.limit)
 
     def read_tensors(self, cohort: Cohort, quarantine: Quarantine) -> EhrTensors:
         """Read the events of a cohort once and bin them."""
@@ -128,7 +128,7 @@ class MimicDataSet:
 
     def tasks(self, cohort: Cohort, tensors: EhrTensors | None, quarantine: Quarantine) -> tuple[Task, ...]:
         """Label the cohort; ``tensors`` say which stays have events, None where they are not wanted."""
-        with_version = self._without is not None and "code_with_version" not in self._without
+        with_version = self.ehr.uses("code_with_version")
         flags, diagnosed = read_phenotypes(self.folder, cohort.stays, quarantine, with_version=with_version)
         stays = Stays(
             los_hours=cohort.stays["los_hours"].fill_null(np.nan).to_numpy(),
@@ -141,10 +141,6 @@ class MimicDataSet:
         return mortality(stays, self.modalities), phenotyping(stays, self.modalities)
 
     @property
-    def _without(self) -> frozenset[str] | None:
-        return None if self.ehr.profile == "benchmark" else self.ehr.without
-
-    @property
     def _value_columns(self) -> list[str]:
         """What of an event the profile looks at beside its value; the benchmark's port to MIMIC-IV loses the unit."""
         if self.ehr.profile == "clean":
@@ -153,12 +149,11 @@ class MimicDataSet:
 
     def _event_tables(self) -> list[Table]:
         """Return the event tables; OUTPUTEVENTS holds no variable but can make a benchmark subject's values text."""
-        names = ["chartevents", "labevents"]
+        needed = {"chartevents": IDS, "labevents": tuple(name for name in IDS if name != "stay_id")}
         if self.ehr.profile == "benchmark" and self.folder.find_table("outputevents"):
-            names.append("outputevents")
-        tables = [self.folder.table(name) for name in names]
-        for table in tables:
-            ids = [name for name in IDS if name != "stay_id" or "lab" not in table.path.name.lower()]
+            needed["outputevents"] = IDS
+        tables = [self.folder.table(name) for name in needed]
+        for table, ids in zip(tables, needed.values(), strict=True):
             table.require([*ids, "charttime", "value", "valueuom"])
         return tables
 

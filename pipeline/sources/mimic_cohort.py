@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from ..ehr import EhrSettings
 from ..ehr.times import seconds
 from ..source import Quarantine
 from ..tasks import phenotype_flags
@@ -47,13 +48,8 @@ class Cohort:
         return tuple((step.name, step.stays) for step in self.steps)
 
 
-def read_cohort(
-    folder: MimicFolder, quarantine: Quarantine, without: frozenset[str] | None = None, limit: int | None = None
-) -> Cohort:
-    """Select the cohort: stays in one unit, alone in their admission, of adults; of these the first ``limit``.
-
-    ``without`` names the rules of the clean profile that are switched off; None is the benchmark profile.
-    """
+def read_cohort(folder: MimicFolder, settings: EhrSettings, quarantine: Quarantine, limit: int | None = None) -> Cohort:
+    """Select the cohort: stays in one unit, alone in their admission, of adults; of these the first ``limit``."""
     stays = _read_stays(folder, quarantine)
     steps = [_step("ICU stays in the tables", stays)]
     stays = stays.filter(_in_one_unit(folder.version))
@@ -65,9 +61,7 @@ def read_cohort(
     stays = stays.with_columns(_age(folder.version)).filter(pl.col("age") >= ADULT)
     steps.append(_step("adults", stays))
     stays = stays.with_columns(_died(), pl.col("los") * 24)
-    if without is not None:
-        stays = _mended(stays, without)
-    stays = stays.sort("stay_id")
+    stays = _mended(stays, settings).sort("stay_id")
     if limit is not None:
         stays = stays.head(limit)
         steps.append(_step(f"the first {limit}", stays))
@@ -160,11 +154,11 @@ def _died() -> pl.Expr:
     return pl.any_horizontal(death.fill_null(False) for death in within).alias("died")
 
 
-def _mended(stays: pl.DataFrame, without: frozenset[str]) -> pl.DataFrame:
+def _mended(stays: pl.DataFrame, settings: EhrSettings) -> pl.DataFrame:
     """Apply the rules of the clean profile that act on stays."""
-    if "implausible_age" not in without:
+    if settings.uses("implausible_age"):
         stays = stays.with_columns(pl.col("age").clip(upper_bound=OLDEST))
-    if "length_from_times" not in without:
+    if settings.uses("length_from_times"):
         hours = (pl.col("outtime") - pl.col("intime")) / 3600
         stays = stays.with_columns(pl.coalesce("los", pl.when(hours >= 0).then(hours)))
     return stays

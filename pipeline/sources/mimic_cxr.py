@@ -30,24 +30,24 @@ def require_mimic_cxr(folder: MimicFolder, modalities: Sequence[str]) -> None:
 
 
 def image_items(folder: MimicFolder, stays: pl.DataFrame, quarantine: Quarantine) -> ItemModality:
-    """List the images taken within each stay, with view position and study; missing files are quarantined."""
+    """List the images taken within each stay, with view position and study; whether or not a file is there."""
     table = _table(folder)
     images = _in_stays(_metadata(table, quarantine), stays, table, quarantine)
     name = pl.concat_str(_study_path(table.path.parent), pl.lit("/"), "dicom_id", pl.lit(".jpg"))
     items = images.with_columns(path=name, item_id="dicom_id")
     items = items.select("sample_id", "item_id", "path", "time", "view_position", "study_id")
-    return ItemModality("cxr", "image", "one chest X-ray", _existing(items, "cxr", quarantine), {})
+    return ItemModality("cxr", "image", "one chest X-ray", items.sort("sample_id", "time", "item_id"), {})
 
 
 def report_items(folder: MimicFolder, stays: pl.DataFrame, quarantine: Quarantine) -> ItemModality:
-    """List the reports of the studies within each stay; a report has the time of its study."""
+    """List the reports of the studies within each stay, whether or not a file is there, with the time of the study."""
     assert folder.reports is not None
     table = _table(folder)
     studies = _metadata(table, quarantine).unique(["subject_id", "study_id"], keep="first", maintain_order=True)
     path = pl.concat_str(_study_path(folder.reports), pl.lit(".txt"))
     items = _in_stays(studies, stays, table, quarantine)
     items = items.with_columns(path=path, item_id=pl.concat_str(pl.lit("s"), "study_id"))
-    items = _existing(items.select("sample_id", "item_id", "path", "time", "study_id"), "rep", quarantine)
+    items = items.select("sample_id", "item_id", "path", "time", "study_id").sort("sample_id", "time", "item_id")
     return ItemModality("rep", "text", "one token of a report", items, REPORT_RECIPE, read_findings)
 
 
@@ -103,11 +103,3 @@ def _study_path(root: Path) -> pl.Expr:
     return pl.concat_str(
         pl.lit(f"{root}/files/p"), subject.str.slice(0, 2), pl.lit("/p"), subject, pl.lit("/s"), "study_id"
     )
-
-
-def _existing(items: pl.DataFrame, source: str, quarantine: Quarantine) -> pl.DataFrame:
-    """Keep the items whose file exists; the others are quarantined."""
-    exists = pl.Series([Path(path).is_file() for path in items["path"]], dtype=pl.Boolean)
-    for row in items.filter(~exists).iter_rows(named=True):
-        quarantine.add(STAGE, source, row["item_id"], row["path"], "file does not exist")
-    return items.filter(exists).sort("sample_id", "time", "item_id")

@@ -45,8 +45,9 @@ class Table:
         """Raise :class:`MissingInputError` unless the table has all these columns."""
         missing = [name for name in names if name not in self.columns]
         if missing:
+            found = ", ".join(dict.fromkeys(self.columns.values()))
             raise MissingInputError(
-                f"{self.path} has no column {', '.join(missing)}; it has {', '.join(self.columns.values())}. "
+                f"{self.path} has no column {', '.join(missing)}; it has {found}. "
                 "Check that this is the original MIMIC table."
             )
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import polars as pl
 import pytest
+from omnifuse.pipeline.ehr import EhrSettings
 from omnifuse.pipeline.ehr.cleaning import clean_values
 from omnifuse.pipeline.ehr.variables import items, variables
 from omnifuse.pipeline.source import Quarantine
@@ -47,7 +48,9 @@ def cleaned() -> Callable[..., list[object]]:
         quarantine: Quarantine | None = None,
     ) -> list[object]:
         frame = pl.DataFrame(list(events), schema=EVENT_SCHEMA)
-        usable = clean_values(frame, frame, profile, without, quarantine or Quarantine()).sort("order", maintain_order=True)
+        usable = clean_values(frame, frame, EhrSettings(profile, without=without), quarantine or Quarantine()).sort(
+            "order", maintain_order=True
+        )
         return [_shown(variables()[row["variable"]], row["number"]) for row in usable.iter_rows(named=True)]
 
     return clean

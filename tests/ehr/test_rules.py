@@ -155,13 +155,13 @@ def test_what_a_rule_did_is_counted_by_its_name(cleaned, make_event) -> None:
     quarantine = Quarantine()
     events = [make_event(FAHRENHEIT, "98.6"), make_event(FAHRENHEIT, "1000"), make_event(HEART, "fast")]
     cleaned(*events, profile="clean", quarantine=quarantine)
-    counts = {(source, reason): n for _, source, reason, n in quarantine.counts().rows()}
+    counts = {(source, reason.split(":")[0]): n for _, source, reason, n in quarantine.counts().rows()}
     assert counts == {
         ("Temperature", "fahrenheit"): 2,
         ("Temperature", "remove_outliers"): 1,
         ("Heart Rate", "number"): 1,
     }
-    left_out = quarantine.frame().filter(quarantine.frame()["reason"] == "number").row(0, named=True)
+    left_out = quarantine.frame().filter(quarantine.frame()["source"] == "Heart Rate").row(0, named=True)
     assert left_out["value"] == "fast"
     assert left_out["where"] == "subject 7, item 211, 1970-01-01 00:00:00"
 

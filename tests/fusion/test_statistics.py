@@ -18,7 +18,7 @@ def plain_statistics(x: np.ndarray, seen: np.ndarray, t: np.ndarray, horizon: fl
     nothing = float("nan")
     x, t = x[seen], t[seen]
     if not len(x):
-        return [nothing] * len(STATISTICS)
+        return [0.0 if name == "log_count" else nothing for name in STATISTICS]
     late = t > horizon / 2
     quarters = [x[(t > horizon * k / 4) & (t <= horizon * (k + 1) / 4)] for k in range(4)]
     lead = t - t.mean()
@@ -69,7 +69,8 @@ def test_an_absent_sample_has_no_statistics_and_no_flags() -> None:
 
 def test_a_variable_never_measured_is_unknown_and_flagged_so() -> None:
     summary = series_summary(series([[np.nan, 0], [80, 0]], [2]), 48)  # 80 is a normal value put in, not a measurement
-    assert np.isnan(summary.quantities).all()
+    known = dict(zip(STATISTICS, ~np.isnan(summary.quantities[0]), strict=True))
+    assert [name for name in STATISTICS if known[name]] == ["log_count"]
     assert summary.shares.tolist() == [[0]]
 
 

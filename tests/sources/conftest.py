@@ -70,7 +70,7 @@ def _quoted(value: str) -> str:
 @pytest.fixture
 def mimic3(tmp_path: Path) -> RawFolder:
     """Return subject 1 with one 50-hour stay and one heart rate at hour 1."""
-    raw = RawFolder(tmp_path / "mimic3", III)
+    raw = RawFolder(tmp_path / "mimic3", dict(III))
     add_stay3(raw, subject=1, hadm=10, stay=100)
     chart3(raw, 1, 10, 100, "2150-01-01 01:00:00", 211, "80")
     return raw

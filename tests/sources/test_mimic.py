@@ -288,6 +288,24 @@ def test_the_folder_may_lie_deeper(mimic4) -> None:
     assert MimicDataSet(mimic4.write().parent).folder.version == 4
 
 
+def test_mimic4_version_1_has_patients_and_admissions_in_core(mimic4) -> None:
+    for name in ("patients", "admissions"):
+        mimic4.headers[f"core/{name}"] = mimic4.headers.pop(f"hosp/{name}").replace("race", "ethnicity")
+        mimic4.tables[f"core/{name}"] = mimic4.tables.pop(f"hosp/{name}")
+    assert read(mimic4.write()).samples["sample_id"].to_list() == [200]
+
+
+def test_stays_that_share_an_instant(mimic3, stay3, charted3) -> None:
+    """Two stays of one patient at the same instant share values in the benchmark, not in the clean profile."""
+    later = {"INTIME": "2150-01-02 00:00:00", "OUTTIME": "2150-01-03 02:00:00", "LOS": "1.0833"}
+    stay3(mimic3, subject=1, hadm=11, stay=110, **later)
+    charted3(mimic3, 1, 10, 100, "2150-01-02 01:00:00", 646, "97")
+    raw = mimic3.write()
+    assert set(rows_of(read(raw, profile="benchmark"))) == {100, 110}
+    assert set(rows_of(read(raw))) == {100}
+    assert set(rows_of(read(raw, without=("own_stay_only",)))) == {100, 110}
+
+
 def test_wrong_options_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"no modality 'mri'; it has ehr, cxr, rep"):
         MimicDataSet(tmp_path, ("mri",))
