@@ -104,7 +104,9 @@ def load(
 def _known(cache: FeatureCache, modalities: Sequence[str] | None) -> tuple[str, ...]:
     names = tuple(cache.modalities if modalities is None else modalities)
     unknown = [name for name in names if name not in cache.modalities]
-    if unknown or len(set(names)) < len(names) or not names:
+    if unknown:
+        raise InputError(f"There is no modality {unknown[0]!r}; there are: {', '.join(cache.modalities)}.")
+    if len(set(names)) < len(names) or not names:
         raise InputError(
             f"Modalities {', '.join(names) or '(none)'}: name each once, out of {', '.join(cache.modalities)}."
         )

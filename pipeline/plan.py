@@ -9,7 +9,7 @@ from typing import Any
 
 import polars as pl
 
-from ..cache_schema import CacheError, Recipe, damaged_files, difference, digest, read_manifest
+from ..cache_schema import CacheError, CacheNotFoundError, Recipe, damaged_files, difference, digest, read_manifest
 from .blocks import BlockStore
 from .image.encoder import image_recipe
 from .image.encoder import weights_digest as image_weights_digest
@@ -114,6 +114,8 @@ def reasons_to_run(cache: Path, cohort: dict[str, Any], encoders: Encoders, memo
     try:
         keys = read_manifest(cache).keys
         damaged = damaged_files(cache)
+    except CacheNotFoundError:
+        return [f"there is no complete cache at {cache} yet"]
     except CacheError as error:
         return [str(error)]
     old = {"cohort": keys["cohort"], "encoders": keys["encoders"]}

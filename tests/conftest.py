@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line does
+
 
 @pytest.fixture(scope="session")
 def shared_data() -> Callable[[str], Path]:

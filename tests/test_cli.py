@@ -60,7 +60,7 @@ def test_a_finished_extraction_says_that_nothing_is_to_be_done(synthetic_raw: Pa
 def test_a_dry_run_names_the_reasons_and_the_work(synthetic_raw: Path, tmp_path: Path) -> None:
     arguments = ["extract", "--dataset", "synthetic", "--raw", synthetic_raw, "--cache", tmp_path / "cache"]
     arguments += ["--text-encoder", "random", "--image-encoder", "random", "--dry-run"]
-    assert "There is no cache at" in call(*arguments).stdout
+    assert "there is no complete cache at" in call(*arguments).stdout
     content = json.loads(call(*arguments, "--json").stdout)
     assert content["pending"]["ehr"] > 0 and not content["done"]
     assert list(tmp_path.iterdir()) == []
