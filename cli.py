@@ -95,7 +95,10 @@ def main() -> None:
 @click.option("--seed", default=0, show_default=True, help="Decides cohort and training.")
 @reporting
 def demo(out: Path, stays: int, seed: int) -> Result:
-    """Run everything once on a synthetic cohort: raw files, cache, three models, a report."""
+    """Try it all on a synthetic cohort.
+
+    Writes raw files, extracts a cache, trains three models and writes a report.
+    """
     from dataclasses import asdict
 
     from .fusion.config import make_config
@@ -131,7 +134,10 @@ def demo(out: Path, stays: int, seed: int) -> Result:
 @click.option("--image-encoder", default="resnet34", show_default=True, metavar="ID|FILE|random")
 @reporting
 def doctor(text_encoder: str, image_encoder: str) -> Result:
-    """Check packages, device, encoder weights and data folders; each problem comes with its mend."""
+    """Check packages, weights, data.
+
+    Each problem comes with its mend; exit code 1 if there is any.
+    """
     from .pipeline.doctor import checks_text, examine
     from .pipeline.plan import Encoders
 
@@ -158,7 +164,10 @@ def doctor(text_encoder: str, image_encoder: str) -> Result:
 def synth(
     out: Path, stays: int, seed: int, layout: Any, events_per_stay: int, images: int | None, without: tuple[str, ...]
 ) -> Result:
-    """Write a MIMIC-shaped raw folder with planted structure."""
+    """Write a synthetic raw folder.
+
+    It is shaped like MIMIC and planted with missing, imbalanced and void modalities.
+    """
     from .pipeline.synthetic import Law, SynthSettings, write_cohort
 
     missing, imbalance, void = (problem not in without for problem in PROBLEMS)
@@ -194,7 +203,10 @@ def extract(
     image_encoder: str,
     **how: Any,
 ) -> Result:
-    """Turn raw records into a feature cache. Killed at any time, the same command goes on."""
+    """Turn raw records into a cache.
+
+    Killed at any time, the same command goes on from there.
+    """
     from .pipeline.plan import Encoders
     from .pipeline.sources import SourceOptions, open_dataset, raw_folder
     from .pipeline.stages import extract
@@ -221,7 +233,10 @@ def extract(
 def train(
     cache: Path, run: Path | None, method: str, preset: str, overrides: tuple[str, ...], **settings: Any
 ) -> Result:
-    """Train and test a method on a cache by cross-validation, and write its report."""
+    """Train and test a method.
+
+    By cross-validation over patients, or on the cache's own split; writes a run folder with a report.
+    """
     from .fusion.config import make_config
     from .fusion.describe import run_text
     from .fusion.report import write_report
@@ -241,7 +256,10 @@ def train(
 @click.option("--out", type=PATH, default=Path("predictions.parquet"), show_default=True)
 @reporting
 def predict(run: Path, cache: Path, drop: tuple[str, ...] | None, out: Path) -> Result:
-    """Predict every sample of a cache with the models of a run; for research, not for clinical decisions."""
+    """Predict a cache with a run.
+
+    Every sample is predicted by the mean of the run's models. For research, not for clinical decisions.
+    """
     from .fusion.run import load_run
 
     predictions = load_run(run).predict(cache, drop or ())
@@ -255,7 +273,7 @@ def predict(run: Path, cache: Path, drop: tuple[str, ...] | None, out: Path) -> 
 @main.command()
 @reporting
 def methods() -> Result:
-    """List every method: name, family, options, source."""
+    """List the methods."""
     from .fusion.describe import describe_methods, methods_text
 
     described = describe_methods()
@@ -266,7 +284,7 @@ def methods() -> Result:
 @click.argument("run", type=PATH)
 @reporting
 def report(run: Path) -> Result:
-    """Write the HTML report of a finished RUN."""
+    """Write a run's HTML report."""
     from .fusion.report import write_report
 
     path = write_report(run)
@@ -316,7 +334,7 @@ def demo_text(runs: dict[str, Any], best: Any, report: Path) -> str:
 
 @main.group()
 def cache() -> None:
-    """Look at a feature cache."""
+    """Inspect or verify a cache."""
 
 
 @cache.command()

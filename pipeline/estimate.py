@@ -11,7 +11,7 @@ BYTES_OF_A_SAMPLE = 40 * 76 * 4
 """EHR rows of one stay before compression: about 40 two-hour bins of 76 columns."""
 
 SECONDS_PER_ITEM = {"text": 1 / 10, "image": 1 / 25, "table": 1 / 2000}
-"""Measured on two CPU cores with bert-base and ResNet34 in float32; a GPU is far faster."""
+"""Of two CPU cores with bert-base and ResNet34 in float32."""
 
 SECONDS_OF_A_SMALL_TEXT = 1 / 100
 """The encoder named ``random`` has two layers instead of twelve."""

@@ -1,4 +1,8 @@
-"""The first stage: which samples and items there are, and what of them must be done. Reads no event, needs no torch."""
+"""The first stage: which samples and items there are, and what of them must be done.
+
+If nothing has changed, that is found without reading tables. Otherwise the cohort is read, with as much of the event
+tables as its labels need, and every item is digested.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

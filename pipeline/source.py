@@ -113,7 +113,7 @@ class ItemModality:
 
 @dataclass(frozen=True)
 class Records:
-    """Everything that a data set holds, apart from the events and contents, which are read lazily.
+    """Everything that a data set holds, apart from the rows of its tables and the contents of its items.
 
     ``samples`` is sorted by its unique ``sample_id`` and has ``subject_id`` and descriptive columns.
     """
@@ -139,5 +139,5 @@ class DataSet(Protocol):
         ...
 
     def read(self, quarantine: Quarantine) -> Records:
-        """Read cohort, labels and lists of items; memory stays bounded however many events there are."""
+        """Read cohort, labels and lists of items, files that are missing included; in bounded memory."""
         ...
