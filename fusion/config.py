@@ -28,8 +28,9 @@ class TrainConfig:
     """Modalities in model order; all of the cache by default."""
     folds: int = 5
     """Folds of the cross-validation over subjects."""
-    validation: float = 0.1
-    """Share of the training subjects set aside for the inner validation part, 0 for none."""
+    validation: float | None = None
+    """Share of the training subjects set aside for the inner validation part; by default 0.1 where something is chosen
+    by it (``fit.try_epochs``, or by the method), else 0: what nothing is chosen by is better used for training."""
     split: str | None = "supplied"
     """Use the cache's split of this name instead of folds; ``supplied``: the only one, if there is one; None: folds."""
     seed: int = 0

@@ -49,8 +49,8 @@ class OmniFuse(Method):
     family = "imputation and weighted heads"
     source = "Wu et al. 2025, equations 1-18"
     presets: ClassVar[Mapping[str, tuple[str, ...]]] = {
-        "default": ("fit.epochs=24",),  # more parts to train: still gains from 16 to 24 on inner validation parts
-        "as-published": ("fit.epochs=24", "options.alpha=0.1", "options.score=sum"),
+        "default": (),
+        "as-published": ("options.alpha=0.1", "options.score=sum"),
     }
 
     @dataclass(frozen=True)

@@ -16,7 +16,7 @@ import polars as pl
 import torch
 
 from ..cache_schema import FeatureCache, InputError, MissingInputError
-from . import training
+from . import methods, training
 from .batches import Cohort, load
 from .config import TrainConfig
 from .methods.base import Method
@@ -25,6 +25,9 @@ from .normalisation import Normaliser, Prepared, prepare
 from .predictions import Predicted, frame, mean_prediction
 from .splits import Split, k_folds, split_frame, strata, supplied
 from .summary import FoldResult, summarise
+
+VALIDATION = 0.1
+"""Share of the training subjects that validate where something is chosen by them."""
 
 TOOLS = ("omnifuse", "torch", "numpy", "polars", "scikit-learn", "zarr")
 
@@ -49,8 +52,9 @@ def train(cache_path: str | Path, config: TrainConfig, run_dir: str | Path) -> d
         raise InputError(f"{run_dir} already exists. Name another run folder or remove it.")
     cache = FeatureCache.open(cache_path)
     cohort = load(cache, _task_name(cache, config), config.modalities)
-    config = replace(config, task=cohort.task.name, modalities=cohort.modalities)
-    splits, notes = _splits(cache, cohort, config)
+    share = _validation_share(config)
+    config = replace(config, task=cohort.task.name, modalities=cohort.modalities, validation=share)
+    splits, notes = _splits(cache, cohort, config, share)
     partial = run_dir.with_name(run_dir.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
@@ -76,18 +80,25 @@ def _task_name(cache: FeatureCache, config: TrainConfig) -> str:
     return config.task or cache.tasks[0]
 
 
-def _splits(cache: FeatureCache, cohort: Cohort, config: TrainConfig) -> tuple[list[Split], list[str]]:
+def _validation_share(config: TrainConfig) -> float:
+    """Return the share of the training subjects to set aside: the given one, or as little as the choices need."""
+    if config.validation is not None:
+        return config.validation
+    return VALIDATION if config.fit.try_epochs or methods.get(config.method).chooses else 0.0
+
+
+def _splits(cache: FeatureCache, cohort: Cohort, config: TrainConfig, share: float) -> tuple[list[Split], list[str]]:
     """Return the folds, or the cache's own split as the only fold with a note that says so."""
     labels = strata(cohort.y, cohort.task.kind)
     known = cache.splits
     name = next(iter(known), None) if config.split == "supplied" and len(known) == 1 else config.split
     if name is None or (name == "supplied" and not known):
-        return k_folds(cohort.subject_id, labels, config.folds, config.validation, config.seed), []
+        return k_folds(cohort.subject_id, labels, config.folds, share, config.seed), []
     if name not in known:
         raise InputError(
             f"split = {name!r}; {cache.path} has the splits: {', '.join(known) or '(none)'}; `none` makes folds."
         )
-    split = supplied(known[name], cohort, labels, config.validation, config.seed)
+    split = supplied(known[name], cohort, labels, share, config.seed)
     return [split], [f"Trained and tested on the supplied split {name!r} instead of folds."]
 
 

@@ -24,8 +24,8 @@ EVALUATION_BATCH = 1024
 class FitConfig:
     """How every method is optimised; a training always runs to its last epoch, there is no early stopping."""
 
-    epochs: int = 16
-    """Passes over the training part; the default was chosen on inner validation parts of PhysioNet 2012 set-a."""
+    epochs: int = 24
+    """Passes over the training part."""
     try_epochs: tuple[int, ...] = ()
     """Numbers of epochs to try instead, each a training of its own; the inner validation part chooses one per fold."""
     batch_size: int = 128

@@ -70,6 +70,8 @@ class Method(nn.Module):
     family: ClassVar[str]
     source: ClassVar[str]
     presets: ClassVar[Mapping[str, tuple[str, ...]]] = {"default": ()}
+    chooses: ClassVar[bool] = False
+    """Whether the method chooses anything by the inner validation part, which it then needs."""
 
     @dataclass(frozen=True)
     class Options:

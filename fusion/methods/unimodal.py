@@ -23,6 +23,7 @@ class Unimodal(Method):
     name = "unimodal"
     family = "single modality"
     source = "logits g_m(v_m) of one modality alone; Eq. 9 of the OmniFuse paper without weights"
+    chooses = True
 
     chosen: Tensor
     validation_loss: Tensor

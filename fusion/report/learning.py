@@ -20,15 +20,23 @@ TERMS = {
 """Loss terms of the methods that OmniFuse ships: title and meaning; others keep their own name."""
 
 
+WITH_VALIDATION = (
+    "Neither part holds a sample that the fold was tested on. Validation can lie below training, because only training "
+    "hides inputs on purpose."
+)
+WITHOUT_VALIDATION = (
+    "Nothing was chosen by a validation part, so all patients outside the test fold were trained on; set "
+    "validation=0.1 to see how the loss does on patients who are set aside."
+)
+
+
 def learning_section(run: Run) -> Section | None:
     """Return the chapter on training; None for a method that leaves no history."""
     if run.history is None:
         return None
     terms = sorted(run.history["term"].unique(), key=lambda term: ([*TERMS, term].index(term), term))
-    intro = (
-        "Thick: mean over folds, as far as every fold went. Thin: each fold. Neither part holds a sample that the fold "
-        "was tested on. Validation can lie below training, because only training hides inputs on purpose."
-    )
+    intro = "Thick: mean over folds, as far as every fold went. Thin: each fold. "
+    intro += WITH_VALIDATION if "validation" in run.history["part"] else WITHOUT_VALIDATION
     figures = tuple(_term(run.history.filter(term=term), term) for term in terms)
     return Section("training", "How training went", (Text(intro), Figures(figures)))
 

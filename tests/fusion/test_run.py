@@ -219,3 +219,21 @@ def test_an_interrupted_training_leaves_no_run(
     assert not (tmp_path / "run").exists()
     train(cache, quick(), tmp_path / "run")
     assert (tmp_path / "run" / "metrics.json").is_file() and not (tmp_path / "run.partial").exists()
+
+
+@pytest.mark.parametrize(
+    ("method", "overrides", "expected"),
+    [
+        ("concat", (), False),
+        ("unimodal", (), True),
+        ("concat", ("fit.try_epochs=1,2",), True),
+        ("concat", ("validation=0.2",), True),
+    ],
+)
+def test_subjects_validate_only_where_something_is_chosen_by_them(
+    method: str, overrides: tuple[str, ...], expected: bool, toy_cache: ToyCache, tmp_path: Path
+) -> None:
+    config = make_config(method, overrides=["fit.epochs=1", "folds=3", *overrides])
+    train(toy_cache(tmp_path / "cache"), config, tmp_path / "run")
+    parts = pl.read_parquet(tmp_path / "run" / "splits.parquet")["part"].unique().to_list()
+    assert ("validation" in parts) == expected
