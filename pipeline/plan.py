@@ -44,9 +44,7 @@ class Encoders:
         }[content]
         recipe = describe(name)
         if name == RANDOM:  # weights without a file: building them takes seconds, so their digest is remembered
-            versions = ", ".join(
-                f"{package} {version(package)}" for package in ("torch", "torchvision", "transformers")
-            )
+            versions = ", ".join(f"{package} {version(package)}" for package in DECIDE_RANDOM_WEIGHTS)
             recipe["weights_sha256"] = memo.value(f"random {content} encoder", versions, lambda: weigh(name))
         return recipe
 

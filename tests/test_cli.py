@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
@@ -167,3 +168,16 @@ def test_a_demo_never_replaces_anything_else(tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("precious")
     assert "holds thesis.tex, which is no part of a demo" in refused("demo", "--out", tmp_path)
     assert (tmp_path / "thesis.tex").exists()
+
+
+def test_the_two_lines_of_the_readme_work_as_written(
+    shared_data: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/mimic").symlink_to(shared_data("mimic-iii-demo"))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("OMNIFUSE_DATA", raising=False)
+    assert call("extract", "--dataset", "mimic").exit_code == 0
+    result = call("train", "--cache", "./cache")
+    assert "too few to conclude anything" in result.stdout
+    assert (tmp_path / "runs/omnifuse/report.html").exists()
