@@ -13,7 +13,16 @@ from typing import Any
 
 import polars as pl
 
-from ..cache_schema import CacheError, CacheNotFoundError, Recipe, damaged_files, difference, digest, read_manifest
+from ..cache_schema import (
+    CacheError,
+    CacheNotFoundError,
+    InputError,
+    Recipe,
+    damaged_files,
+    difference,
+    digest,
+    read_manifest,
+)
 from .blocks import BlockStore
 from .image.encoder import image_recipe
 from .image.encoder import weights_digest as image_weights_digest
@@ -112,7 +121,13 @@ def _by_folder(digests: Mapping[str, str]) -> dict[str, str]:
 
 
 def reasons_to_run(cache: Path, cohort: dict[str, Any], encoders: Encoders, memo: DigestMemo) -> list[str]:
-    """Return in readable lines why the cache at ``cache`` is not what would be made now; nothing if it is."""
+    """Return in readable lines why the cache at ``cache`` is not what would be made now; nothing if it is.
+
+    Raises
+    ------
+    InputError
+        If the cache holds another data set, which must not be replaced by mistake.
+    """
     try:
         keys = read_manifest(cache).keys
         damaged = damaged_files(cache)
@@ -120,6 +135,10 @@ def reasons_to_run(cache: Path, cohort: dict[str, Any], encoders: Encoders, memo
         return [f"there is no complete cache at {cache} yet"]
     except CacheError as error:
         return [str(error)]
+    if (held := keys["cohort"]["dataset"]) != cohort["dataset"]:
+        raise InputError(
+            f"{cache} holds the data set {held}, not {cohort['dataset']}. Name another place with --cache."
+        )
     old = {"cohort": keys["cohort"], "encoders": keys["encoders"]}
     new = {"cohort": cohort, "encoders": {content: encoders.recipe(content, memo) for content in keys["encoders"]}}
     reasons = difference(old, new) + [f"{finding.file} {finding.problem}" for finding in damaged]

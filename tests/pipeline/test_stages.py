@@ -155,6 +155,13 @@ def test_a_foreign_folder_is_not_overwritten(tmp_path: Path) -> None:
         extract(ToyDataSet(raw), raw, raw, RANDOM)
 
 
+def test_a_cache_of_another_data_set_is_not_replaced(toy: Path) -> None:
+    dataset = ToyDataSet(toy / "raw", name="other")
+    with pytest.raises(InputError, match=r"holds the data set toy, not other\. Name another place with --cache"):
+        extract(dataset, toy / "raw", toy / "cache", RANDOM)
+    assert verify_cache(toy / "cache").passed
+
+
 def test_stages_are_timed_and_their_memory_measured(finished: Path) -> None:
     import json
 
