@@ -70,8 +70,8 @@ class DigestMemo:
 
     def unchanged(self) -> bool:
         """Return whether every file of the last plan is as it was, missing files still missing."""
-        files = {name: entry for (name, _), entry in self._known.items() if entry.modified >= 0 or entry.reason}
-        states = {name: (entry.size, entry.modified) for name, entry in files.items()}
+        files = ((name, entry) for (name, _), entry in self._known.items() if _is_file(entry))
+        states = {name: (entry.size, entry.modified) for name, entry in files}
         return bool(states) and all(_state(self._root / name) == state for name, state in states.items())
 
     def _name(self, path: Path) -> str:
@@ -87,11 +87,12 @@ class DigestMemo:
         """One digest of all contents that the last saved plan used."""
         return _fingerprint(self._known)
 
-    def save(self) -> None:
-        """Write down what this plan used, and nothing else."""
+    def save(self, *, forget: bool = True) -> None:
+        """Write down what this plan used; ``forget`` what it did not, unless it ended before asking for everything."""
+        entries = self._used if forget else self._known | self._used
         rows = [
             (name, rule, entry.size, entry.modified, entry.digest, entry.length, entry.reason)
-            for (name, rule), entry in self._used.items()
+            for (name, rule), entry in entries.items()
         ]
         self._path.parent.mkdir(parents=True, exist_ok=True)
         partial = self._path.with_name(self._path.name + ".partial")
@@ -100,7 +101,13 @@ class DigestMemo:
 
 
 def _fingerprint(entries: Mapping[tuple[str, str], Entry]) -> str:
-    return digest(sorted([rule, entry.digest, entry.reason] for (_, rule), entry in entries.items()))
+    files = ((rule, entry) for (_, rule), entry in entries.items() if _is_file(entry))
+    return digest(sorted([rule, entry.digest, entry.reason] for rule, entry in files))
+
+
+def _is_file(entry: Entry) -> bool:
+    """Tell what was read from a file, or should have been, from values that were computed."""
+    return entry.modified >= 0 or bool(entry.reason)
 
 
 def _state(path: Path) -> tuple[int, int]:

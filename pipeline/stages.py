@@ -124,6 +124,7 @@ class _Run:
         """Plan, encode, commit."""
         reasons, plan = self._plan()
         if plan is None:
+            self.memo.save(forget=False)
             return self._outcome(reasons, (), done=False)
         for reason in reasons:
             logger.info("to do because: %s", reason)

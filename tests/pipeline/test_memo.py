@@ -80,3 +80,13 @@ def test_an_expensive_value_is_computed_once_for_each_version(tmp_path: Path) ->
         memo.save()
         memo = DigestMemo(tmp_path / "digests.parquet", tmp_path)
     assert calls == ["1", "2"]
+
+
+def test_a_plan_that_ends_early_forgets_nothing(tmp_path: Path, file: Path) -> None:
+    memo = saved(tmp_path, file)
+    before = memo.saved_fingerprint
+    memo.value("random weights", "2", lambda: "digest")
+    memo.save(forget=False)
+    again = DigestMemo(tmp_path / "digests.parquet", tmp_path)
+    assert again.unchanged() and again.saved_fingerprint == before
+    assert again.value("random weights", "2", lambda: "computed again") == "digest"
