@@ -12,7 +12,7 @@ import polars as pl
 import zarr
 
 from .elements import Column, ModalityKind, ModalitySpec, Task
-from .errors import CacheChangedError, CorruptCacheError, InputError
+from .errors import CacheChangedError, CorruptCacheError, InputError, UnknownVersionError
 from .layout import (
     ATTRIBUTE,
     ELEMENT_VERSION,
@@ -30,7 +30,7 @@ from .manifest import Manifest, check_version, read_manifest
 from .ragged import RaggedArray
 from .selection import input_rows
 from .table import VALID_SUFFIX, column_frame
-from .verify import Verification, size_problem, verify_cache
+from .verify import MEND, Verification, size_problem, verify_cache
 
 if TYPE_CHECKING:
     from .torch_dataset import TaskDataset
@@ -242,7 +242,10 @@ class FeatureCache:
         if element == "cache":
             check_version(attributes["schema_version"], self.path)
         elif attributes["element_version"] != ELEMENT_VERSION:
-            check_version(attributes["element_version"], self.path / path)
+            raise UnknownVersionError(
+                f"{self.path / path} is a {element} of version {attributes['element_version']!r}; this OmniFuse reads "
+                f"version {ELEMENT_VERSION}. Update OmniFuse, or extract the cache again."
+            )
         return attributes
 
     def _children(self, path: str) -> tuple[str, ...]:
@@ -256,9 +259,6 @@ class FeatureCache:
     def _refuse_change(self) -> None:
         if not (self.path / MANIFEST_FILE).is_file() or _manifest_digest(self.path) != self.digest:
             raise CacheChangedError(f"The cache {self.path} was changed after it was opened. Open it again.")
-
-
-MEND = "Run the same `omnifuse extract` again to lay it out anew."
 
 
 def _manifest_digest(path: Path) -> str:

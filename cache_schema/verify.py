@@ -7,6 +7,9 @@ from .layout import EXTRACTION_FILE, MANIFEST_FILE
 from .manifest import StoredFile, read_manifest
 from .recipe import digest_file
 
+MEND = "To lay the cache out anew, remove its manifest.json and run the same `omnifuse extract` again."
+"""A later extraction looks at sizes only; without the manifest it trusts nothing that is there."""
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -88,4 +91,4 @@ def verification_text(result: Verification) -> str:
         return f"Every byte is as it was written: {scope}."
     lines = [f"{len(result.findings)} of {scope} are damaged:"]
     lines += [f"  {finding.file} {finding.problem}" for finding in result.findings]
-    return "\n".join([*lines, "Run the same `omnifuse extract` again to lay them out anew."])
+    return "\n".join([*lines, MEND])

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from omnifuse.cache_schema import FeatureCache, InputError, verify_cache
+from omnifuse.cache_schema import FeatureCache, InputError, verification_text, verify_cache
 from omnifuse.pipeline.plan import Encoders
 from omnifuse.pipeline.stages import Extraction, extract
 
@@ -146,6 +146,18 @@ def test_a_damaged_cache_is_laid_out_again(toy: Path) -> None:
     (toy / "cache/modalities/note/values/c/0/0").unlink()
     outcome = run(toy)
     assert outcome.reasons == ("modalities/note/values/c/0/0 is missing",)
+    assert verify_cache(toy / "cache").passed
+
+
+def test_the_advice_of_verify_mends_a_flipped_bit(toy: Path) -> None:
+    chunk = toy / "cache/modalities/note/values/c/0/0"
+    content = bytearray(chunk.read_bytes())
+    content[100] ^= 1
+    chunk.write_bytes(content)
+    result = verify_cache(toy / "cache")
+    assert not result.passed and "remove its manifest.json" in verification_text(result)
+    (toy / "cache/manifest.json").unlink()
+    assert run(toy).pending == {"rate": 0, "note": 0, "picture": 0}
     assert verify_cache(toy / "cache").passed
 
 
