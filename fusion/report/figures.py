@@ -23,7 +23,7 @@ ROW_HEIGHT = 26.0
 def roc_figure(folds: Sequence[Curve], pooled: Curve, area: float | None) -> Figure:
     """Draw ROC curves: each fold thin, all folds pooled thick."""
 
-    def paint(axes: Axes) -> None:
+    def _paint(axes: Axes) -> None:
         axes.plot([0, 1], [0, 1], color=PALETTE["muted"], linewidth=1, linestyle=(0, (4, 4)), label="guessing")
         for curve in folds:
             axes.plot(*curve, color=PALETTE["blue"], **THIN)
@@ -31,13 +31,13 @@ def roc_figure(folds: Sequence[Curve], pooled: Curve, area: float | None) -> Fig
         _unit_square(axes, "false positive rate", "true positive rate")
         axes.legend(loc="lower right")
 
-    return draw(paint, "ROC curve", "Thick: all folds pooled. Thin: each fold. Dashed: guessing.", height=300)
+    return draw(_paint, "ROC curve", "Thick: all folds pooled. Thin: each fold. Dashed: guessing.", height=300)
 
 
 def precision_recall_figure(folds: Sequence[Curve], pooled: Curve, area: float | None, prevalence: float) -> Figure:
     """Draw precision over recall: each fold thin, all folds pooled thick, prevalence dashed."""
 
-    def paint(axes: Axes) -> None:
+    def _paint(axes: Axes) -> None:
         axes.axhline(prevalence, color=PALETTE["muted"], linewidth=1, linestyle=(0, (4, 4)), label="guessing")
         for curve in folds:
             axes.step(*curve, where="post", color=PALETTE["blue"], **THIN)
@@ -46,14 +46,14 @@ def precision_recall_figure(folds: Sequence[Curve], pooled: Curve, area: float |
         axes.legend(loc="upper right")
 
     caption = f"Dashed: guessing, which reaches the share of positives, {number(prevalence)}."
-    return draw(paint, "Precision and recall", caption, height=300)
+    return draw(_paint, "Precision and recall", caption, height=300)
 
 
 def reliability_figure(curve: Reliability) -> Figure:
     """Draw observed rates over predicted probabilities with 95 % intervals."""
     top = float(min(1.0, 1.05 * max(curve.high.max(), curve.predicted.max())))
 
-    def paint(axes: Axes) -> None:
+    def _paint(axes: Axes) -> None:
         axes.plot([0, top], [0, top], color=PALETTE["muted"], linewidth=1, linestyle=(0, (4, 4)))
         axes.vlines(curve.predicted, curve.low, curve.high, color=PALETTE["blue"], alpha=0.5)
         axes.plot(curve.predicted, curve.observed, color=PALETTE["blue"], marker="o", markersize=5, linewidth=1)
@@ -62,14 +62,14 @@ def reliability_figure(curve: Reliability) -> Figure:
     caption = (
         "Samples in groups of equal size by predicted probability, with 95 % intervals. Dashed: perfect calibration."
     )
-    return draw(paint, "Reliability", caption, height=300)
+    return draw(_paint, "Reliability", caption, height=300)
 
 
 def loss_figure(term: str, caption: str, means: Mapping[str, Curve], folds: Mapping[str, Sequence[Curve]]) -> Figure:
     """Draw one loss term over epochs; ``means`` and ``folds`` are keyed by part (train, validation)."""
     colours = {"train": PALETTE["blue"], "validation": PALETTE["orange"]}
 
-    def paint(axes: Axes) -> None:
+    def _paint(axes: Axes) -> None:
         for part, curves in folds.items():
             for curve in curves:
                 axes.plot(*curve, color=colours.get(part, PALETTE["green"]), **THIN)
@@ -80,13 +80,13 @@ def loss_figure(term: str, caption: str, means: Mapping[str, Curve], folds: Mapp
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.legend(loc="best")
 
-    return draw(paint, term, caption, height=220)
+    return draw(_paint, term, caption, height=220)
 
 
 def weights_figure(weights: Mapping[str, tuple[Floats, Floats]]) -> Figure:
     """Draw the distribution of each modality's weight; values are (negative samples [n], positive samples [n])."""
 
-    def paint(axes: Axes) -> None:
+    def _paint(axes: Axes) -> None:
         for side, (outcome, colour) in enumerate((("negative", PALETTE["blue"]), ("positive", PALETTE["orange"]))):
             at = np.arange(len(weights)) + (-0.16, 0.16)[side]
             low, first, median, third, high = np.array([_five_numbers(pair[side]) for pair in weights.values()]).T
@@ -98,14 +98,14 @@ def weights_figure(weights: Mapping[str, tuple[Floats, Floats]]) -> Figure:
         axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2)
 
     caption = "Dot: median; thick line: middle half; thin line: 5 % to 95 %; over samples that have the modality."
-    return draw(paint, "Weight by outcome", caption, height=100 + 1.4 * ROW_HEIGHT * len(weights))
+    return draw(_paint, "Weight by outcome", caption, height=100 + 1.4 * ROW_HEIGHT * len(weights))
 
 
 def own_figure(scores: Mapping[str, tuple[float, float]]) -> Figure:
     """Draw per modality the AUROC of its own and of the fused probability on the samples that have it."""
     own, fused = np.array(list(scores.values())).T  # [M], [M]
 
-    def paint(axes: Axes) -> None:
+    def _paint(axes: Axes) -> None:
         at = np.arange(len(scores))
         axes.hlines(at, np.minimum(own, fused), np.maximum(own, fused), color=PALETTE["muted"], linewidth=1)
         axes.plot(own, at, "o", color=PALETTE["orange"], label="on its own", markersize=8)
@@ -116,7 +116,7 @@ def own_figure(scores: Mapping[str, tuple[float, float]]) -> Figure:
         axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2)
 
     caption = "Both on the same samples: those that have the modality. Dashed: guessing."
-    return draw(paint, "Alone and fused", caption, height=100 + ROW_HEIGHT * len(scores))
+    return draw(_paint, "Alone and fused", caption, height=100 + ROW_HEIGHT * len(scores))
 
 
 def heat_figure(
@@ -130,7 +130,7 @@ def heat_figure(
     reach = float(np.nanmax(np.abs(values)))
     low, high = (-reach, reach) if signed else (float(np.nanmin(values)), float(np.nanmax(values)))
 
-    def paint(axes: Axes) -> None:
+    def _paint(axes: Axes) -> None:
         edges = np.arange(len(epochs) + 1) - 0.5
         colours = colormaps["PuOr_r" if signed else "Blues"].resampled(11)
         mesh = axes.pcolormesh(
@@ -154,7 +154,7 @@ def heat_figure(
         axes.set_xlabel("after epoch")
         axes.figure.colorbar(mesh, ax=axes, location="top", aspect=30, pad=0.03, shrink=0.8)
 
-    return draw(paint, title, caption, height=120 + ROW_HEIGHT * len(rows))
+    return draw(_paint, title, caption, height=120 + ROW_HEIGHT * len(rows))
 
 
 def _five_numbers(values: Floats) -> Floats:
