@@ -1,13 +1,13 @@
 """Applies the rules of a profile to events and counts what each rule did."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
-import numpy as np
-import numpy.typing as npt
 import polars as pl
 
 from ..source import Quarantine
-from .rules import TREATMENTS, TieOrder, Treatment, described, number
+from .rules import TREATMENTS, Rule, TieOrder, Treatment, described, number
 from .settings import EhrSettings
 from .variables import Variable, items, variables
 
@@ -15,7 +15,7 @@ STAGE = "ehr"
 SHOWN = 20
 """Values shown one by one for one rule, variable and group of events; the others are counted."""
 
-Floats = npt.NDArray[np.float64]
+KEPT = ("subject", "stay", "second", "variable")
 
 
 def clean_values(
@@ -27,16 +27,14 @@ def clean_values(
     subject and subject_id. Of a categorical variable ``number`` is the index of the category. Of several events at one
     time the one with the largest ``order`` is kept (by :mod:`.bins`).
     """
-    variable = items()["variable"].gather(events["item"]).to_numpy()
-    numbers, orders = np.full(len(events), np.nan), np.full(len(events), np.nan)
-    rows = np.argsort(variable, kind="stable")
-    bounds = np.searchsorted(variable[rows], np.arange(len(variables()) + 1))
-    for index, kind in enumerate(variables()):
-        mine = rows[bounds[index] : bounds[index + 1]]
-        record = _Record(kind, stays, quarantine)
-        numbers[mine], orders[mine] = _clean_variable(events[mine], treatment_of(kind, settings), record)
-    found = events.select("subject", "stay", "second").with_columns(variable=variable, number=numbers, order=orders)
-    return found.filter(pl.col("number").is_not_nan())
+    variable = items()["variable"].gather(events["item"]).alias("variable")
+    parts = events.with_columns(variable).partition_by("variable", as_dict=True)
+    cleaned = [
+        _clean_variable(part, treatment_of(kind, settings), _Record(kind, stays, quarantine))
+        for (number,), part in sorted(parts.items())
+        for kind in [variables()[number]]
+    ]
+    return pl.concat(cleaned) if cleaned else events.clear().select(KEPT, number=None, order=None)
 
 
 def treatment_of(variable: Variable, settings: EhrSettings) -> Treatment:
@@ -63,8 +61,6 @@ class _Record:
 
     def left_out(self, events: pl.DataFrame, reason: str) -> None:
         """Quarantine the values of some events, the first ones each with its place."""
-        if events.is_empty():
-            return
         shown = events.head(SHOWN).join(self.stays.select("subject", "subject_id").unique(), on="subject")
         for row in shown.with_columns(time=pl.from_epoch("second")).sort("subject_id", "second").iter_rows(named=True):
             where = f"subject {row['subject_id']}, item {items()['itemid'][row['item']]}, {row['time']}"
@@ -78,21 +74,38 @@ class _Record:
             self.quarantine.add(STAGE, self.variable.name, "values changed", "", reason, count)
 
 
-def _clean_variable(events: pl.DataFrame, treatment: Treatment, record: _Record) -> tuple[Floats, Floats]:
-    """Return number and order of the events of one variable ``[n]``, NaN where a value is not usable."""
-    read, *corrections = treatment.rules
-    variable = record.variable
-    numbers = events.select(read(pl.lit(None), variable).alias("number")).to_series()
-    unread = numbers.is_null()
-    for rule in corrections:
-        before = numbers
-        numbers = events.select(rule(pl.lit(before), variable).alias("number")).to_series()
-        lost = before.is_not_null() & numbers.is_null()
-        record.left_out(events.filter(lost), described(rule))
-        record.changed(int((before.ne_missing(numbers) & ~lost).sum()), described(rule))
-    record.left_out(events.filter(unread & numbers.is_null()), described(read))
-    order = _order(events, numbers, variable, treatment.ties)
-    return numbers.fill_null(np.nan).to_numpy(), order.fill_null(np.nan).to_numpy()
+def _clean_variable(events: pl.DataFrame, treatment: Treatment, record: _Record) -> pl.DataFrame:
+    """Return the usable events of one variable."""
+    numbers = _numbers_after_each_rule(events, treatment.rules, record.variable)
+    first, last = numbers.columns[0], numbers.columns[-1]
+    lost = {first: pl.col(first).is_null() & pl.col(last).is_null()}
+    changed = {}
+    for before, after in pairwise(numbers.columns):
+        lost[after] = pl.col(before).is_not_null() & pl.col(after).is_null()
+        changed[after] = pl.col(before).ne_missing(pl.col(after)) & ~lost[after]
+    for rule, count in _counts(numbers, lost).items():
+        if count:
+            record.left_out(events.filter(numbers.select(lost[rule]).to_series()), rule)
+    for rule, count in _counts(numbers, changed).items():
+        record.changed(count, rule)
+    order = _order(events, numbers[last], record.variable, treatment.ties)
+    return events.select(KEPT).with_columns(number=numbers[last], order=order).drop_nulls("number")
+
+
+def _numbers_after_each_rule(events: pl.DataFrame, rules: Sequence[Rule], variable: Variable) -> pl.DataFrame:
+    """Return the numbers ``[n]`` that each rule left, one column for each, with the rule's description as its name."""
+    names = [described(rule) for rule in rules]
+    numbers = events.lazy().with_columns(rules[0](pl.lit(None), variable).alias(names[0]))
+    for (before, after), rule in zip(pairwise(names), rules[1:], strict=True):
+        numbers = numbers.with_columns(rule(pl.col(before), variable).alias(after))
+    return numbers.select(names).collect()
+
+
+def _counts(numbers: pl.DataFrame, conditions: dict[str, pl.Expr]) -> dict[str, int]:
+    """Return for how many rows each condition holds."""
+    if not conditions:
+        return {}
+    return numbers.select(condition.sum().alias(name) for name, condition in conditions.items()).row(0, named=True)
 
 
 def _order(events: pl.DataFrame, numbers: pl.Series, variable: Variable, ties: TieOrder) -> pl.Series:

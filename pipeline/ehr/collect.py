@@ -43,12 +43,11 @@ def collect_as_benchmark(batches: Iterable[pl.DataFrame], stays: pl.DataFrame, i
     wanted = _wanted(pl.col("benchmark"))
     subjects, spans = stays["subject_id"].unique().implode(), _spans(stays)
     for batch in batches:
-        linked, counts = link_as_benchmark(batch.filter(pl.col("subject_id").is_in(subjects)), stays)
+        events, counts = link_as_benchmark(batch.filter(pl.col("subject_id").is_in(subjects)), stays)
         into.counts.update(counts)
-        valid = linked.filter(~_missing())
-        _mark_text_subjects(valid, into.text_subjects)
-        timed = _timed(valid.join(wanted, on="itemid"), into.counts)
-        into.store.add(_near_stays(timed, spans).select(KEPT))
+        _mark_text_subjects(events, into.text_subjects)
+        measured = events.join(wanted, on="itemid").filter(~_missing()).with_columns(_valuenum())
+        into.store.add(_near_stays(_timed(measured, into.counts), spans).select(KEPT))
 
 
 def collect_clean(batches: Iterable[pl.DataFrame], stays: pl.DataFrame, into: Collected, settings: EhrSettings) -> None:
@@ -57,7 +56,7 @@ def collect_clean(batches: Iterable[pl.DataFrame], stays: pl.DataFrame, into: Co
     subjects, spans = stays["subject_id"].unique().implode(), _spans(stays)
     error = pl.col("error").is_in(["1", "1.0", "true"]).fill_null(False)
     for batch in batches:
-        mine = batch.filter(pl.col("subject_id").is_in(subjects)).join(wanted, on="itemid")
+        mine = batch.join(wanted, on="itemid").filter(pl.col("subject_id").is_in(subjects)).with_columns(_valuenum())
         into.counts["events"] += len(mine)
         if settings.uses("drop_charted_errors"):
             into.counts["drop_charted_errors"] += mine.select(error.sum()).item()
@@ -93,6 +92,10 @@ def _wanted(condition: pl.Expr) -> pl.DataFrame:
     return items().with_columns(item=pl.int_range(pl.len(), dtype=pl.UInt16)).filter(condition).select("itemid", "item")
 
 
+def _valuenum() -> pl.Expr:
+    return pl.col("valuenum").cast(pl.Float64, strict=False)
+
+
 def _missing() -> pl.Expr:
     return pl.col("value").is_null() | pl.col("value").is_in(MISSING_TEXTS)
 
@@ -119,7 +122,9 @@ def _near_stays(events: pl.DataFrame, spans: pl.DataFrame) -> pl.DataFrame:
 
 def _mark_text_subjects(events: pl.DataFrame, text_subjects: npt.NDArray[np.bool_]) -> None:
     """Mark the subjects that have a value which is not a number."""
-    is_number = pl.col("value").str.strip_chars().cast(pl.Float64, strict=False).is_not_nan().fill_null(False)
+    number = pl.col("value").str.strip_chars().cast(pl.Float64, strict=False)
+    is_text = ~(_missing() | number.is_not_nan().fill_null(False))
+    values = events.select("subject", "value")
     for step in (LOOK_AHEAD, 1):  # most subjects have texts: a few rows spare the rest
-        undecided = events.filter(~pl.Series(text_subjects).gather(events["subject"])).gather_every(step)
-        text_subjects[undecided.filter(~is_number)["subject"].unique().to_numpy()] = True
+        values = values.filter(~pl.Series(text_subjects).gather(values["subject"]))
+        text_subjects[values.gather_every(step).filter(is_text)["subject"].unique().to_numpy()] = True

@@ -223,8 +223,10 @@ EVENT_RULES: dict[str, str] = {
     "own_stay_only": "An event counts for its own stay, not for every stay that shares its time.",
     "order_ties_by_number": "Of several values at one time the largest number or score is kept, not the largest text.",
     "implausible_age": "The age of patients over 89 is 90, not 300.",
+    "known_time_of_death": "A patient who died in hospital at an unknown time is not in the decompensation cohort.",
     "length_from_times": "An empty length of stay is taken from the times of the stay.",
     "code_with_version": "A diagnosis code is looked up in the ICD version that it is written in.",
+    "all_icd10_codes": "Conditions have all their ICD-10 codes, not only those of the port to MIMIC-IV.",
 }
 """Rules of the clean profile that act on whole events, stays or codes."""
 

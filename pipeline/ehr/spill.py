@@ -1,19 +1,22 @@
-"""Events on disk in buckets of subjects, so that memory does not grow with the number of events."""
+"""Events in buckets of subjects, on disk where there are many, so that memory does not grow with their number."""
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Sequence
 from pathlib import Path
 
 import polars as pl
 
-ROWS_HELD = 1_000_000
+ROWS_HELD = 2_000_000
 """Events that wait in memory before they are written."""
 
 ROWS_TOGETHER = 500_000
-"""Neighbouring buckets are read together up to about this many events."""
+"""Neighbouring buckets are taken together up to about this many events."""
 
 SUBJECTS_PER_BUCKET = 64
 MOST_BUCKETS = 512
+
+Piece = pl.DataFrame | Path
+"""Events of one bucket, in memory or on disk."""
 
 
 class EventStore:
@@ -24,7 +27,7 @@ class EventStore:
         self._per_bucket = max(SUBJECTS_PER_BUCKET, -(-subjects // MOST_BUCKETS))
         self._held: list[pl.DataFrame] = []
         self._rows_held = 0
-        self._files: dict[int, list[Path]] = defaultdict(list)
+        self._pieces: dict[int, list[Piece]] = defaultdict(list)
         self._rows: dict[int, int] = defaultdict(int)
         folder.mkdir(parents=True)
 
@@ -33,31 +36,42 @@ class EventStore:
         self._held.append(events)
         self._rows_held += len(events)
         if self._rows_held >= ROWS_HELD:
-            self._flush()
+            for number, part in self._partition():
+                file = self._folder / f"{number:04d}-{len(self._pieces[number]):04d}.arrow"
+                part.write_ipc(file, compression="lz4")
+                self._pieces[number].append(file)
 
-    def groups(self) -> Iterator[pl.DataFrame]:
-        """Yield all events, each subject's in one frame; the files are removed as they are read."""
-        self._flush()
-        buckets = sorted(self._files)
-        while buckets:
-            taken, rows = 0, 0
-            while taken < len(buckets) and (taken == 0 or rows + self._rows[buckets[taken]] <= ROWS_TOGETHER):
-                rows += self._rows[buckets[taken]]
-                taken += 1
-            files = [file for bucket in buckets[:taken] for file in self._files[bucket]]
-            yield pl.concat([pl.read_ipc(file) for file in files])
-            for file in files:
-                file.unlink()
-            buckets = buckets[taken:]
+    def groups(self) -> list[list[Piece]]:
+        """Return all events in groups of buckets, each subject's in one of them, for :func:`read_group`."""
+        for number, part in self._partition():
+            self._pieces[number].append(part)
+        groups: list[list[Piece]] = []
+        room = 0
+        for number in sorted(self._pieces):
+            if self._rows[number] > room:
+                groups.append([])
+                room = ROWS_TOGETHER
+            groups[-1] += self._pieces[number]
+            room -= self._rows[number]
+        self._pieces.clear()
+        return groups
 
-    def _flush(self) -> None:
+    def _partition(self) -> list[tuple[int, pl.DataFrame]]:
+        """Return the events that wait, by bucket."""
         if not self._rows_held:
-            return
-        bucket = pl.col("subject") // self._per_bucket
-        held = pl.concat(self._held).with_columns(bucket=bucket)
+            return []
+        bucket = (pl.col("subject") // self._per_bucket).alias("bucket")
+        parts = pl.concat(self._held).with_columns(bucket).partition_by("bucket", as_dict=True, include_key=False)
         self._held, self._rows_held = [], 0
-        for (number,), part in held.partition_by("bucket", as_dict=True, include_key=False).items():
-            file = self._folder / f"{number:04d}-{len(self._files[number]):04d}.arrow"
-            part.write_ipc(file, compression="lz4")
-            self._files[number].append(file)
+        for (number,), part in parts.items():
             self._rows[number] += len(part)
+        return [(number, part) for (number,), part in parts.items()]
+
+
+def read_group(pieces: Sequence[Piece]) -> pl.DataFrame:
+    """Return the events of a group; its files are removed."""
+    events = pl.concat([piece if isinstance(piece, pl.DataFrame) else pl.read_ipc(piece) for piece in pieces])
+    for piece in pieces:
+        if isinstance(piece, Path):
+            piece.unlink()
+    return events

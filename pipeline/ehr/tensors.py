@@ -4,7 +4,8 @@ import shutil
 import tempfile
 import weakref
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +17,10 @@ from .bins import Floats, Grid, Integers, bin_ends, grid_of, largest_at_each_tim
 from .cleaning import clean_values
 from .collect import Collected, collect_as_benchmark, collect_clean, report_counts
 from .settings import EhrSettings
-from .spill import EventStore
+from .spill import EventStore, Piece, read_group
+
+THREADS = 2
+"""Groups of subjects that are worked on at once; each takes memory."""
 
 
 @dataclass(frozen=True)
@@ -90,11 +94,19 @@ def extract_tensors(
     report_counts(collected.counts, quarantine)
     tensors.counts.update(collected.counts)
     text_subjects = pl.Series(collected.text_subjects)
-    for events in collected.store.groups():
+
+    def grid(pieces: Sequence[Piece]) -> tuple[Grid, Quarantine]:
+        events = read_group(pieces)
         of_group = numbered.filter(pl.col("subject").is_in(events["subject"].unique().implode()))
         events = events.with_columns(text_subject=text_subjects.gather(events["subject"]))
-        usable = clean_values(events, of_group, settings, quarantine)
-        tensors.add(grid_of(_cells(usable, of_group, settings), of_group, settings.bin_hours))
+        left_out = Quarantine()
+        usable = clean_values(events, of_group, settings, left_out)
+        return grid_of(_cells(usable, of_group, settings), of_group, settings.bin_hours), left_out
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        for made, left_out in pool.map(grid, collected.store.groups()):
+            tensors.add(made)
+            quarantine.extend(left_out.to_json())
     return tensors
 
 
