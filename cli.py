@@ -187,7 +187,21 @@ def synth(
 @click.option("--text-encoder", default="bert-base-uncased", show_default=True, metavar="ID|DIR|random")
 @click.option("--image-encoder", default="resnet34", show_default=True, metavar="ID|FILE|random")
 @click.option("--limit", type=int, help="Only the first samples, in order of their id.")
+@click.option(
+    "--without-rule",
+    "without",
+    multiple=True,
+    metavar="NAME",
+    help="Switch a rule of the clean profile off; may be repeated.",
+)
+@click.option(
+    "--splits",
+    multiple=True,
+    type=PATH,
+    help="CSV table of subject_id and split (train, val, test) to train and test on; may be repeated.",
+)
 @click.option("--workers", type=click.IntRange(min=0), default=1, show_default=True, help="Image decoding processes.")
+@click.option("--reuse", type=PATH, metavar="CACHE", help="Take items over that an older cache has encoded already.")
 @click.option("--drop-items", is_flag=True, help="Delete the encoded parts after the commit.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done, write nothing.")
 @reporting
@@ -199,6 +213,8 @@ def extract(
     profile: str,
     bin_hours: float,
     limit: int | None,
+    without: tuple[str, ...],
+    splits: tuple[Path, ...],
     text_encoder: str,
     image_encoder: str,
     **how: Any,
@@ -213,7 +229,8 @@ def extract(
     from .pipeline.summary import extraction_content, extraction_text
 
     folder = raw_folder(dataset, raw)
-    source = open_dataset(dataset, folder, SourceOptions(modalities, profile, bin_hours, limit))
+    options = SourceOptions(modalities, profile, bin_hours, limit, without, splits)
+    source = open_dataset(dataset, folder, options)
     extraction = extract(source, folder, cache, Encoders(text_encoder, image_encoder), **how)
     return Result(extraction_content(extraction), extraction_text(extraction))
 

@@ -59,7 +59,7 @@ class Task:
         Which rows of a modality are inputs: ``{"cxr": {"rows": "last", "where": {"view_position": ["AP", "PA"]}}}``
         keeps the last item whose attribute has one of the values.
     counts
-        Name and number of samples left after every filter, in order.
+        Name and number of samples left after every filter, in order; of a long task the last is its predictions.
     sample, time
         Long tasks only (several predictions a sample): index of the sample ``[K]`` and hours since t0 ``[K]``.
     """
@@ -86,3 +86,8 @@ class Task:
             )
         if (self.sample is None) != (self.time is None):
             raise InputError(f"Long task {self.name!r} needs both `sample` and `time`.")
+
+    @property
+    def long(self) -> bool:
+        """Whether there are several predictions a sample."""
+        return self.sample is not None

@@ -22,6 +22,7 @@ def describe_cache(cache: FeatureCache) -> dict[str, Any]:
         "modalities": {name: _describe_modality(cache, name) for name in cache.modalities},
         "tasks": {name: _describe_task(cache.task(name)) for name in cache.tasks},
         "splits": {name: dict(parts["part"].value_counts().iter_rows()) for name, parts in cache.splits.items()},
+        "counts": cache.counts.to_dicts(),
         "quarantine": cache.quarantine_counts.to_dicts(),
     }
 
@@ -42,12 +43,13 @@ def _describe_modality(cache: FeatureCache, name: str) -> dict[str, Any]:
 
 
 def _describe_task(task: Task) -> dict[str, Any]:
-    known = ~np.isnan(task.y)
+    known = ~np.isnan(task.y).all(axis=1)
     return {
         "kind": task.kind,
         "labels": list(task.labels),
         "window_hours": task.window_hours,
-        "samples": int(known.any(axis=1).sum()),
+        "samples": int(known.sum()) if task.sample is None else len(np.unique(task.sample[known])),
+        "predictions": int(known.sum()) if task.long else None,
         "positives": None if task.kind == "multiclass" else np.nansum(task.y, axis=0).astype(int).tolist(),
         "counts": [list(count) for count in task.counts],
     }
@@ -69,6 +71,9 @@ def cache_text(info: dict[str, Any]) -> str:
     for name, task in info["tasks"].items():
         lines += ["", f"task {name} ({_task_words(task)})"]
         lines += [f"  {count:>9,}  {step}" for step, count in task["counts"]]
+    if info["splits"]:
+        lines += ["", *(f"split {name}: {_part_words(parts)}" for name, parts in info["splits"].items())]
+    lines += _published_lines([entry for entry in info["counts"] if entry["published"] is not None])
     if info["quarantine"]:
         total = sum(entry["count"] for entry in info["quarantine"])
         lines += ["", f"quarantine: {total:,} rows or items left out or corrected"]
@@ -76,7 +81,28 @@ def cache_text(info: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def _published_lines(counts: list[dict[str, Any]]) -> list[str]:
+    """Return a table of the counts that were published for the same data, if there are any, and where."""
+    if not counts:
+        return []
+    rows = [(f"{entry['scope']}, {entry['step']}, {entry['unit']}", entry) for entry in counts]
+    width = max(len(name) for name, _ in rows) + 2
+    return [
+        "",
+        f"{'counts':{width + 2}}{'here':>13}{'published':>13}",
+        *(f"  {name:{width}}{entry['count']:>13,}{entry['published']:>13,}" for name, entry in rows),
+        *(f"  published: {source}" for source in dict.fromkeys(entry["source"] for entry in counts)),
+    ]
+
+
+def _part_words(parts: dict[str, int]) -> str:
+    return ", ".join(f"{number:,} {part}" for part, number in sorted(parts.items(), key=lambda entry: -entry[1]))
+
+
 def _task_words(task: dict[str, Any]) -> str:
-    window = "whole stay" if task["window_hours"] is None else f"first {task['window_hours']:g} h"
     labels = f"{len(task['labels'])} labels" if task["kind"] != "binary" else f"{task['positives'][0]:,} positive"
-    return f"{task['kind']}, {window}, {task['samples']:,} samples, {labels}"
+    samples = f"{task['samples']:,} samples, {labels}"
+    if task["predictions"] is not None:
+        return f"{task['kind']}, rows up to each time, {task['predictions']:,} predictions of {samples}"
+    window = "whole stay" if task["window_hours"] is None else f"first {task['window_hours']:g} h"
+    return f"{task['kind']}, {window}, {samples}"

@@ -25,6 +25,7 @@ TASKS = "tasks"
 SPLITS = "splits"
 QUARANTINE = "quarantine"
 QUARANTINE_COUNTS = "quarantine_counts"
+COUNTS = "counts"
 
 MANIFEST_FILE = "manifest.json"
 EXTRACTION_FILE = "extraction.json"

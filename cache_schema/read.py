@@ -15,6 +15,7 @@ from .elements import Column, ModalityKind, ModalitySpec, Task
 from .errors import CacheChangedError, CorruptCacheError, InputError, UnknownVersionError
 from .layout import (
     ATTRIBUTE,
+    COUNTS,
     ELEMENT_VERSION,
     MANIFEST_FILE,
     MODALITIES,
@@ -138,6 +139,11 @@ class FeatureCache:
         """How many rows and items were left out for each reason; complete where ``quarantine`` is cut."""
         return self._table(QUARANTINE_COUNTS)
 
+    @property
+    def counts(self) -> pl.DataFrame:
+        """What every step left: scope, step, unit, count, published, source; no columns where there are no counts."""
+        return self._table(COUNTS) if COUNTS in self.manifest.nodes else pl.DataFrame()
+
     def modality_spec(self, name: str) -> ModalitySpec:
         """Return the description of a modality without reading its rows."""
         self._require(name, self.modalities, "modality")
@@ -165,11 +171,20 @@ class FeatureCache:
         CorruptCacheError
             If stored bytes are missing or damaged.
         """
-        spec = self.modality_spec(name)
-        path = modality_path(name)
-        items = self._table(f"{path}/items") if f"{path}/items" in self.manifest.nodes else None
-        values, time = self._array(f"{path}/values"), self._array(f"{path}/time")
+        spec, items = self.modality_spec(name), self.items(name)
+        values, time = self.rows(name), self._array(f"{modality_path(name)}/time")
         return Modality(values=values, offsets=self.offsets(name), time=time, spec=spec, items=items)
+
+    def items(self, name: str) -> pl.DataFrame | None:
+        """Return what was encoded for a modality (see :class:`Modality`) without reading its rows."""
+        self._require(name, self.modalities, "modality")
+        path = f"{modality_path(name)}/items"
+        return self._table(path) if path in self.manifest.nodes else None
+
+    def rows(self, name: str, first: int = 0, end: int | None = None) -> npt.NDArray[Any]:
+        """Return the rows ``[first:end, D]`` of a modality; raises :class:`CorruptCacheError` as :meth:`modality`."""
+        self._require(name, self.modalities, "modality")
+        return self._array(f"{modality_path(name)}/values", slice(first, end))
 
     def task(self, name: str) -> Task:
         """Read a task's labels; an unknown name raises :class:`InputError` that lists the known ones."""
@@ -205,8 +220,8 @@ class FeatureCache:
         """Compare every stored byte with the manifest."""
         return verify_cache(self.path)
 
-    def _array(self, path: str) -> npt.NDArray[Any]:
-        """Read one array whole. Missing chunks, wrong sizes and failed checksums raise."""
+    def _array(self, path: str, rows: slice = slice(None)) -> npt.NDArray[Any]:
+        """Read rows of one array. Missing chunks, wrong sizes and failed checksums raise."""
         node = self.manifest.nodes.get(path)
         if node is None:
             raise CorruptCacheError(f"The manifest of {self.path} does not list the array {path}.")
@@ -216,7 +231,7 @@ class FeatureCache:
                 self._refuse_change()
                 raise CorruptCacheError(f"{file} {problem}. {MEND}")
         try:
-            values = np.asarray(self._root[path][...])
+            values = np.asarray(self._root[path][rows])
         except (ValueError, RuntimeError, OSError) as error:
             self._refuse_change()
             raise CorruptCacheError(f"{self.path / path} cannot be read: {error}. {MEND}") from error

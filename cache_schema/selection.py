@@ -16,7 +16,18 @@ if TYPE_CHECKING:
 
 
 def input_rows(modality: "Modality", task: Task) -> "Modality":
-    """Return a modality reduced to the rows that the task may see; samples left without rows are missing."""
+    """Return a modality reduced to the rows that the task may see; samples left without rows are missing.
+
+    Raises
+    ------
+    InputError
+        For a long task, whose inputs are other ones at every prediction time.
+    """
+    if task.long:
+        raise InputError(
+            f"Task {task.name!r} predicts at several times a sample, each from the rows up to that time. Read its "
+            "`sample` and `time`, and of each modality the rows with a time up to that."
+        )
     keep = in_window(modality.time, task.window_hours)
     rule = task.select.get(modality.name)
     if rule and modality.items is not None:

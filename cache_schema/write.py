@@ -15,6 +15,7 @@ from .elements import ModalitySpec, Task
 from .errors import InputError
 from .layout import (
     ATTRIBUTE,
+    COUNTS,
     ELEMENT_VERSION,
     MANIFEST_FILE,
     METADATA_FILE,
@@ -157,6 +158,11 @@ class StagedCache:
         """Add the rows and items that were left out, and how many there were for each reason."""
         write_table(self.root, QUARANTINE, rows)
         write_table(self.root, QUARANTINE_COUNTS, counts)
+        return self
+
+    def add_counts(self, counts: pl.DataFrame) -> Self:
+        """Add what every step left, beside what was published: scope, step, unit, count, published, source."""
+        write_table(self.root, COUNTS, counts)
         return self
 
     def commit(self, keys: dict[str, Any]) -> Commit:

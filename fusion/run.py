@@ -75,9 +75,13 @@ def train(cache_path: str | Path, config: TrainConfig, run_dir: str | Path) -> d
 
 
 def _task_name(cache: FeatureCache, config: TrainConfig) -> str:
-    if config.task is None and not cache.tasks:
-        raise InputError(f"{cache.path} has no task to train on; labels are needed.")
-    return config.task or cache.tasks[0]
+    """Return the task that was asked for, or the first that has one prediction a sample."""
+    if config.task is not None:
+        return config.task
+    trainable = (name for name in cache.tasks if not cache.task(name).long)
+    if name := next(trainable, None):
+        return name
+    raise InputError(f"{cache.path} has no task to train on; labels with one prediction a sample are needed.")
 
 
 def _validation_share(config: TrainConfig) -> float:

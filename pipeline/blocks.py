@@ -21,7 +21,8 @@ COMPLETE_FILE = "complete.json"
 class StoredRows:
     """Rows of all samples of a cohort, in blocks that are memory maps.
 
-    ``lengths`` ``[N]``; ``block`` ``[N]`` and ``start`` ``[N]`` say where the rows of a sample begin.
+    ``lengths`` ``[N]``; ``block`` ``[N]`` and ``start`` ``[N]`` say where the rows of a sample begin; ``first_hours``
+    ``[N]`` is the time of its first observation, NaN without any.
     """
 
     values: list[npt.NDArray[np.float32]]
@@ -29,6 +30,7 @@ class StoredRows:
     lengths: npt.NDArray[np.int64]
     block: npt.NDArray[np.int64]
     start: npt.NDArray[np.int64]
+    first_hours: npt.NDArray[np.float64]
 
 
 class BlockStore:
@@ -59,6 +61,7 @@ class BlockStore:
         content = json.loads((self.folder / COMPLETE_FILE).read_text())
         quarantine.extend(content["quarantine"])
         lengths, block_of, start_of = (np.zeros(samples, dtype=np.int64) for _ in range(3))
+        first_hours = np.full(samples, np.nan)
         values, times = [], []
         for number in range(content["blocks"]):
             tensors = read_tensors(self._path(number))[1]
@@ -66,9 +69,10 @@ class BlockStore:
             lengths[index] = tensors["lengths"]
             block_of[index] = number
             start_of[index] = np.cumsum(tensors["lengths"]) - tensors["lengths"]
+            first_hours[index] = tensors["first_hours"]
             values.append(tensors["values"])
             times.append(tensors["time"])
-        return StoredRows(values, times, lengths, block_of, start_of)
+        return StoredRows(values, times, lengths, block_of, start_of, first_hours)
 
     def _path(self, number: int) -> Path:
         return self.folder / f"block-{number:05d}.safetensors"
@@ -76,9 +80,11 @@ class BlockStore:
 
 def _tensors(block: Block, sample_ids: npt.NDArray[Any]) -> dict[str, npt.NDArray[Any]]:
     """Return a block as arrays to store, its samples as indices into the sorted ids of the cohort."""
+    unknown = np.full(len(block.lengths), np.nan)
     return {
         "sample": np.searchsorted(sample_ids, block.sample_ids).astype(np.int64),
         "lengths": block.lengths.astype(np.int64),
         "values": block.values.astype(np.float32),
         "time": block.time.astype(np.float32),
+        "first_hours": unknown if block.first_hours is None else block.first_hours.astype(np.float64),
     }

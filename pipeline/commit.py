@@ -28,24 +28,30 @@ def commit(plan: Plan, cache: Path) -> Commit:
     staged.add_samples(samples)
     quarantine = Quarantine()
     quarantine.extend(plan.quarantine.to_json())
-    for table in plan.tables:
-        _add_table(staged, table, samples.height, quarantine)
+    first_hours = {table.modality.name: _add_table(staged, table, samples.height, quarantine) for table in plan.tables}
     for items in plan.items:
         _add_items(staged, items, samples.height, quarantine)
-    for task in plan.records.tasks:
+    tasks = plan.records.tasks(first_hours)
+    for task in tasks:
         staged.add_task(task)
     for name, parts in plan.records.splits.items():
         staged.add_split(name, parts)
     staged.add_quarantine(quarantine.frame(), quarantine.counts())
+    if plan.records.counts:
+        staged.add_counts(plan.records.counts(tasks, quarantine.counts()))
     return staged.commit(plan.keys)
 
 
-def _add_table(staged: StagedCache, planned: PlannedTable, samples: int, quarantine: Quarantine) -> None:
+def _add_table(
+    staged: StagedCache, planned: PlannedTable, samples: int, quarantine: Quarantine
+) -> npt.NDArray[np.float64]:
+    """Add a modality and return the hours of each sample's first observation ``[N]``."""
     modality = planned.modality
     rows = planned.store.load(samples, quarantine)
     spec = ModalitySpec(modality.name, modality.kind, modality.row_meaning, modality.recipe, modality.columns)
     time = np.concatenate([*_in_order(rows, rows.times), np.empty(0, np.float32)])
     staged.add_modality(spec, rows.lengths, len(modality.columns), _in_order(rows, rows.values), time)
+    return rows.first_hours
 
 
 def _in_order(rows: StoredRows, blocks: list[npt.NDArray[np.float32]]) -> Iterator[npt.NDArray[np.float32]]:

@@ -18,7 +18,7 @@ def encode_items(planned: PlannedItems, encoders: Encoders, workers: int) -> Non
     ``workers`` processes decode images beside the encoder, 0 decodes in this process. Killed at any time, only the part
     in work is lost.
     """
-    parts = [part for part in planned.store.assign(planned.digests) if not planned.store.has(part)]
+    parts = planned.store.unfinished(planned.digests)
     if not parts:
         return
     path_of = dict(planned.unique.iter_rows())

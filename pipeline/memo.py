@@ -55,7 +55,7 @@ class DigestMemo:
         A file that is missing, or that ``read`` finds unreadable, has no digest but a reason.
         """
         name = self._name(path)
-        known = self._known.get((name, rule))
+        known = self._used.get((name, rule)) or self._known.get((name, rule))
         size, modified = _state(path)
         if known is None or (known.size, known.modified) != (size, modified):
             known = _read(path, size, modified, read)

@@ -34,36 +34,39 @@ class PartStore:
         self.folder = folder / digest(recipe)[:16]
         self._recipe = recipe
 
-    def assign(self, items: Sequence[str]) -> list[tuple[str, ...]]:
-        """Return the parts that these items need beyond those that exist, each as a tuple of item digests.
+    def missing(self, items: Sequence[str]) -> list[str]:
+        """Return the items that are in no part, in their order."""
+        available = {item for path in self._files() for item in json.loads(read_metadata(path)["items"])}
+        return [item for item in items if item not in available]
 
-        The answer is written down and given again for the same list, however far an interrupted run came: which items
-        share a batch, and so every bit of the result, does not depend on when a run was killed.
+    def unfinished(self, items: Sequence[str]) -> list[tuple[str, ...]]:
+        """Return the parts to be made before every one of these items is in one, each as a tuple of item digests.
+
+        The first answer is written down, and later ones for the same list keep to it, however far an interrupted run
+        came: which items share a batch, and so every bit of the result, does not depend on when a run was killed. Only
+        items whose part was lost since then come in new ones.
         """
+        missing = self.missing(items)
+        assigned = self._assign(items, missing)
+        at_first, needed = {item for part in assigned for item in part}, set(missing)
+        lost = _cut([item for item in missing if item not in at_first])
+        return [part for part in assigned if not needed.isdisjoint(part)] + lost
+
+    def _assign(self, items: Sequence[str], missing: Sequence[str]) -> list[tuple[str, ...]]:
         journal = self.folder / f"{digest(list(items))[:16]}.plan.json"
         if journal.exists():
             return [tuple(part) for part in json.loads(journal.read_text())]
-        parts = self.missing(items)
-        self.folder.mkdir(parents=True, exist_ok=True)
-        write_durably(self.folder / "recipe.json", json.dumps(self._recipe, indent=1, sort_keys=True).encode())
+        parts = _cut(missing)
+        self._make_folder()
         write_durably(journal, json.dumps(parts).encode())
         return parts
-
-    def missing(self, items: Sequence[str]) -> list[tuple[str, ...]]:
-        """Return the items that are in no part, in their order, cut into parts."""
-        available = {item for path in self._files() for item in json.loads(read_metadata(path)["items"])}
-        left = [item for item in items if item not in available]
-        return [tuple(left[start : start + PART_ITEMS]) for start in range(0, len(left), PART_ITEMS)]
-
-    def has(self, part: Sequence[str]) -> bool:
-        """Return whether a part is complete."""
-        return self._path(part).exists()
 
     def write(self, part: Sequence[str], rows: Sequence[Rows], failed: Mapping[str, str]) -> None:
         """Write the part of the given items: rows ``[n, D]`` of each (none where it ``failed``, with the reason)."""
         values = np.concatenate(rows)  # [R, D]
         offsets = offsets_of(np.array([len(matrix) for matrix in rows]))
         metadata = {"items": json.dumps(part), "failed": json.dumps(failed, sort_keys=True)}
+        self._make_folder()
         write_tensors(self._path(part), {"values": values, "offsets": offsets}, metadata)
 
     def load(self, items: Iterable[str]) -> dict[str, EncodedItem]:
@@ -83,11 +86,20 @@ class PartStore:
             raise CorruptCacheError(f"{len(absent)} items have no part in {self.folder}, the first {min(absent)}.")
         return found
 
+    def _make_folder(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if not (recipe := self.folder / "recipe.json").exists():
+            write_durably(recipe, json.dumps(self._recipe, indent=1, sort_keys=True).encode())
+
     def _files(self) -> list[Path]:
         return sorted(self.folder.glob("*.safetensors"))
 
     def _path(self, part: Sequence[str]) -> Path:
         return self.folder / f"{digest(list(part))[:32]}.safetensors"
+
+
+def _cut(items: Sequence[str]) -> list[tuple[str, ...]]:
+    return [tuple(items[start : start + PART_ITEMS]) for start in range(0, len(items), PART_ITEMS)]
 
 
 def _read_part(path: Path) -> dict[str, EncodedItem]:

@@ -1,10 +1,10 @@
 """The first stage: which samples and items there are, and what of them must be done.
 
-If nothing has changed, that is found without reading tables. Otherwise the cohort is read, with as much of the event
-tables as its labels need, and every item is digested.
+If nothing has changed, that is found without reading tables. Otherwise the cohort is read, not the events, and every
+item is digested. Labels are made at the commit: whether a stay has events is known when those have been read.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from importlib.metadata import version
@@ -105,8 +105,13 @@ def parts_folder(cache: Path) -> Path:
 
 def cohort_key(dataset: DataSet, memo: DigestMemo, raw: Path) -> dict[str, Any]:
     """Return what decides cohort and labels: data set, settings, and the digest of every input table."""
-    inputs = {path.relative_to(raw).as_posix(): memo.file(path).digest for path in dataset.inputs()}
-    return {"dataset": dataset.name, "settings": dataset.settings(), "inputs": _by_folder(inputs)}
+    inputs = _digests(dataset.inputs(), memo, raw)
+    return {"dataset": dataset.name, "settings": dataset.settings(), "inputs": inputs}
+
+
+def _digests(paths: Iterable[Path], memo: DigestMemo, raw: Path) -> dict[str, str]:
+    """Return the digest of every file by its path below ``raw``."""
+    return _by_folder({path.relative_to(raw).as_posix(): memo.file(path).digest for path in paths})
 
 
 def _by_folder(digests: Mapping[str, str]) -> dict[str, str]:
@@ -147,12 +152,17 @@ def reasons_to_run(cache: Path, cohort: dict[str, Any], encoders: Encoders, memo
     return reasons
 
 
-def make_plan(dataset: DataSet, cache: Path, cohort: dict[str, Any], encoders: Encoders, memo: DigestMemo) -> Plan:
+def make_plan(
+    dataset: DataSet, raw: Path, cache: Path, cohort: dict[str, Any], encoders: Encoders, memo: DigestMemo
+) -> Plan:
     """Read the cohort and list what must be encoded or computed for it."""
     quarantine = Quarantine()
     records = dataset.read(quarantine)
     folder = parts_folder(cache)
-    tables = tuple(_plan_table(modality, records.samples, cohort, folder) for modality in records.tables)
+    ids = _digest_ids(records.samples["sample_id"])
+    tables = tuple(
+        _plan_table(modality, _digests(modality.inputs, memo, raw), ids, folder) for modality in records.tables
+    )
     recipes = {content: encoders.recipe(content, memo) for content in sorted({item.content for item in records.items})}
     items = tuple(
         _plan_items(modality, records.samples, recipes[modality.content], folder, memo, quarantine)
@@ -162,8 +172,9 @@ def make_plan(dataset: DataSet, cache: Path, cohort: dict[str, Any], encoders: E
     return Plan(dataset.name, records, tables, items, keys, quarantine)
 
 
-def _plan_table(modality: TableModality, samples: pl.DataFrame, cohort: dict[str, Any], folder: Path) -> PlannedTable:
-    key = {"recipe": modality.recipe, "inputs": cohort["inputs"], "samples": _digest_ids(samples["sample_id"])}
+def _plan_table(modality: TableModality, inputs: dict[str, str], samples: str, folder: Path) -> PlannedTable:
+    """Plan a table modality; its key holds what decides its own rows, so that nothing else computes them anew."""
+    key = {"recipe": modality.recipe, "inputs": inputs, "samples": samples}
     return PlannedTable(modality, BlockStore(folder, modality.name, key))
 
 

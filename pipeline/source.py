@@ -1,7 +1,7 @@
 """What a data set must offer to be extracted: samples, labels, tables of timed values, and items to encode."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -73,18 +73,23 @@ class Block:
 
     Blocks come in any order, each sample in at most one; a sample in none has no rows.
     ``sample_ids`` ``[n]``, ``lengths`` ``[n]`` int64, ``values`` ``[sum(lengths), D]`` float32, ``time``
-    ``[sum(lengths)]`` float32 hours since t0.
+    ``[sum(lengths)]`` float32 hours since t0; ``first_hours`` ``[n]`` float64 hours since t0 of the first observation,
+    None where no task asks for it.
     """
 
     sample_ids: npt.NDArray[Any]
     lengths: npt.NDArray[np.int64]
     values: npt.NDArray[np.float32]
     time: npt.NDArray[np.float32]
+    first_hours: npt.NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True)
 class TableModality:
-    """A modality computed from tables, always whole: it is keyed by its settings and the files in ``inputs``."""
+    """A modality computed from tables, always whole: keyed by its ``recipe``, the samples and the files in ``inputs``.
+
+    ``inputs`` must name every file that decides its rows, and only those: no change elsewhere computes it anew.
+    """
 
     name: str
     kind: ModalityKind
@@ -100,6 +105,7 @@ class ItemModality:
     """A modality whose items (images, texts) go through a frozen encoder, each distinct content once.
 
     ``items`` has the columns sample_id, item_id, path, time (float32 hours since t0, null without) and any attributes.
+    One whose ``sample_id`` is null is not encoded, but a change of its file makes the next extraction read it again.
     ``read_text`` gives the text to encode and raises :class:`UnreadableItem`.
     """
 
@@ -111,18 +117,25 @@ class ItemModality:
     read_text: Callable[[Path], str] | None = None
 
 
+FirstHours = Mapping[str, npt.NDArray[np.float64]]
+"""By name of a table modality: hours since t0 of each sample's first observation ``[N]``, NaN without any."""
+
+
 @dataclass(frozen=True)
 class Records:
     """Everything that a data set holds, apart from the rows of its tables and the contents of its items.
 
-    ``samples`` is sorted by its unique ``sample_id`` and has ``subject_id`` and descriptive columns.
+    ``samples`` is sorted by its unique ``sample_id`` and has ``subject_id`` and descriptive columns. ``tasks`` labels
+    them when the tables have been read, ``counts`` then says what every step left, from the tasks and the counts of the
+    quarantine: scope, step, unit, count, published and source (both null where nothing was published).
     """
 
     samples: pl.DataFrame
-    tasks: tuple[Task, ...]
+    tasks: Callable[[FirstHours], tuple[Task, ...]]
     tables: tuple[TableModality, ...] = ()
     items: tuple[ItemModality, ...] = ()
     splits: dict[str, pl.DataFrame] = field(default_factory=dict)
+    counts: Callable[[Sequence[Task], pl.DataFrame], pl.DataFrame] | None = None
 
 
 class DataSet(Protocol):
@@ -139,5 +152,5 @@ class DataSet(Protocol):
         ...
 
     def read(self, quarantine: Quarantine) -> Records:
-        """Read cohort, labels and lists of items, files that are missing included; in bounded memory."""
+        """Read cohort and lists of items, files that are missing included; seconds, in bounded memory."""
         ...

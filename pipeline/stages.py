@@ -8,7 +8,7 @@ import resource
 import shutil
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -23,6 +23,7 @@ from .encode import encode_items
 from .estimate import Estimate, Pending, estimate
 from .memo import DigestMemo
 from .plan import Encoders, Plan, PlannedTable, cohort_key, make_plan, parts_folder, reasons_to_run
+from .reuse import find_reusable, open_older, reuse_items
 from .source import DataSet
 
 logger = logging.getLogger(__name__)
@@ -59,6 +60,8 @@ class Extraction:
     """Why there was something to do."""
     pending: dict[str, int]
     """Samples or items of each modality that had to be computed or encoded."""
+    reused: dict[str, int]
+    """Items of each modality that were taken from another cache instead."""
     estimated: Estimate
     """What the pending work takes, known before it starts."""
     free_bytes: int
@@ -78,6 +81,7 @@ def extract(
     workers: int = 0,
     dry_run: bool = False,
     drop_items: bool = False,
+    reuse: Path | None = None,
 ) -> Extraction:
     """Make or complete the cache of a data set.
 
@@ -91,34 +95,40 @@ def extract(
         Stop after the plan: nothing is written.
     drop_items
         Delete the parts after the commit; a later extraction with more samples then encodes everything again.
+    reuse
+        An older cache whose items are taken over where their recipe is the same.
 
     Raises
     ------
     InputError
-        If the raw folder cannot be used; nothing that was already written is lost.
+        If the raw folder or the cache to reuse cannot be used; nothing that was already written is lost.
     CacheLockedError
         If another extraction is writing this cache.
     """
     refuse_foreign_folder(cache)
     if dry_run:
-        return _Run(dataset, raw, cache, encoders).look()
+        return _Run(dataset, raw, cache, encoders, reuse).look()
     with cache_lock(cache):
-        return _Run(dataset, raw, cache, encoders).extract(workers, drop_items)
+        return _Run(dataset, raw, cache, encoders, reuse).extract(workers, drop_items)
 
 
 class _Run:
     """One call of :func:`extract`."""
 
-    def __init__(self, dataset: DataSet, raw: Path, cache: Path, encoders: Encoders) -> None:
+    def __init__(self, dataset: DataSet, raw: Path, cache: Path, encoders: Encoders, reuse: Path | None) -> None:
         self.dataset, self.raw, self.cache, self.encoders = dataset, raw, cache, encoders
         self.folder = parts_folder(cache)
+        self.older = open_older(reuse) if reuse else None
+        self.reused: dict[str, int] = {}
         self.report = StageReport()
         self.memo = DigestMemo(self.folder / "digests.parquet", raw)
 
     def look(self) -> Extraction:
         """Plan and say what would be done."""
         reasons, plan = self._plan()
-        return self._outcome(reasons, _pending(plan) if plan else (), done=False)
+        if plan and self.older:
+            self.reused = {items.modality.name: find_reusable(items, self.older).height for items in plan.items}
+        return self._outcome(reasons, _pending(plan, self.reused) if plan else (), done=False)
 
     def extract(self, workers: int, drop_items: bool) -> Extraction:
         """Plan, encode, commit."""
@@ -129,7 +139,10 @@ class _Run:
         for reason in reasons:
             logger.info("to do because: %s", reason)
         self.memo.save()
-        pending = _pending(plan)
+        if self.older:
+            with self.report.stage("reuse"):
+                self.reused = {items.modality.name: reuse_items(items, self.older) for items in plan.items}
+        pending = _pending(plan, {})
         for table in plan.tables:
             if not table.store.complete:
                 with self.report.stage(f"encode {table.modality.name}"):
@@ -157,7 +170,7 @@ class _Run:
             reasons = reasons_to_run(self.cache, cohort, self.encoders, self.memo)
             if not reasons:
                 return [], None
-            return reasons, make_plan(self.dataset, self.cache, cohort, self.encoders, self.memo)
+            return reasons, make_plan(self.dataset, self.raw, self.cache, cohort, self.encoders, self.memo)
 
     def _outcome(self, reasons: list[str], pending: Iterable[Pending], *, done: bool) -> Extraction:
         existing = next(folder for folder in self.cache.absolute().parents if folder.exists())
@@ -167,6 +180,7 @@ class _Run:
             done=done,
             reasons=tuple(reasons),
             pending={work.modality: work.number for work in pending},
+            reused=self.reused,
             estimated=estimate(pending, self.encoders),
             free_bytes=shutil.disk_usage(existing).free,
             report=self.report,
@@ -177,6 +191,7 @@ class _Run:
             **asdict(self.report),
             "dataset": self.dataset.name,
             "encoded": {work.modality: work.number for work in pending},
+            "reused": self.reused,
             "machine": {
                 "platform": platform.platform(),
                 "python": platform.python_version(),
@@ -186,13 +201,14 @@ class _Run:
         write_durably(self.cache / EXTRACTION_FILE, (json.dumps(content, indent=1) + "\n").encode())
 
 
-def _pending(plan: Plan) -> tuple[Pending, ...]:
-    """Return how many samples (of tables) or distinct items have to be done."""
+def _pending(plan: Plan, reusable: Mapping[str, int]) -> tuple[Pending, ...]:
+    """Return how many samples (of tables) or distinct items have to be done; ``reusable`` are not written yet."""
     samples = plan.records.samples.height
     tables = (Pending(table.modality.name, "table", 0 if table.store.complete else samples) for table in plan.tables)
+    missing = ((items.modality, len(items.store.missing(items.digests))) for items in plan.items)
     items = (
-        Pending(items.modality.name, items.modality.content, sum(map(len, items.store.missing(items.digests))))
-        for items in plan.items
+        Pending(modality.name, modality.content, number - reusable.get(modality.name, 0))
+        for modality, number in missing
     )
     return (*tables, *items)
 

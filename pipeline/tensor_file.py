@@ -12,11 +12,11 @@ from safetensors.numpy import save
 
 from ..cache_schema import CorruptCacheError, write_durably
 
-DTYPES = {"F16": np.float16, "F32": np.float32, "I64": np.int64}
+DTYPES = {"F16": np.float16, "F32": np.float32, "F64": np.float64, "I64": np.int64}
 
 
 def write_tensors(path: Path, tensors: Mapping[str, npt.NDArray[Any]], metadata: Mapping[str, str]) -> None:
-    """Write float16, float32 or int64 arrays with string metadata and a checksum over all of them."""
+    """Write float or int64 arrays with string metadata and a checksum over all of them."""
     content = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
     write_durably(path, save(content, {**metadata, "sha256": _checksum(content)}))
 

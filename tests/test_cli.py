@@ -41,6 +41,7 @@ def test_cache_info_for_people_and_machines(synthetic_cache: Path) -> None:
     info = json.loads(call("cache", "info", "--cache", synthetic_cache, "--json").stdout)
     assert set(info["modalities"]) == {"cxr", "ehr", "rep"}
     assert info["tasks"]["mortality"]["samples"] == 60
+    assert info["tasks"]["decompensation"]["predictions"] > 60
 
 
 def test_verify_passes_and_fails_with_exit_code_1(synthetic_cache: Path, tmp_path: Path) -> None:
@@ -71,6 +72,7 @@ def test_train_writes_a_run_with_metrics_and_report(synthetic_cache: Path, tmp_p
     arguments = ["train", "--cache", synthetic_cache, "--method", "concat", "--folds", 2, "--set", "fit.epochs=1"]
     result = call(*arguments, "--run", tmp_path / "run", "--json")
     metrics = json.loads(result.stdout)
+    assert metrics["task"] == "mortality"
     assert {"run", "task", "method", "seconds", "folds", "auroc", "auprc"} <= metrics.keys()
     assert {"mean", "sd", "ci", "pooled"} == metrics["auroc"].keys()
     assert any("too few to conclude anything" in note for note in metrics["notes"])
@@ -98,7 +100,11 @@ def test_methods_and_doctor_answer_machines() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["train", "--task", "sepsis"], "has no task 'sepsis'; it has: mortality, phenotyping"),
+        (
+            ["train", "--task", "sepsis"],
+            "has no task 'sepsis'; it has: decompensation, length_of_stay, mortality, phenotyping",
+        ),
+        (["train", "--task", "decompensation"], "has several predictions a sample; training on such tasks is not"),
         (["train", "--method", "magic"], "Unknown method 'magic'; known are: unimodal, concat, omnifuse"),
         (["train", "--modalities", "ehr,ct"], "There is no modality 'ct'; there are: cxr, ehr, rep"),
         (["train", "--set", "fit.epoch=3"], "Unknown setting 'fit.epoch'"),
@@ -130,6 +136,13 @@ def test_extract_says_where_raw_files_are_looked_for(tmp_path: Path, monkeypatch
     message = refused("extract", "--dataset", "mimic")
     assert "There is no folder data/mimic" in message and "omnifuse demo" in message
     assert "Unknown data set 'eicu'; known: mimic" in refused("extract", "--dataset", "eicu", "--raw", tmp_path)
+
+
+def test_a_wrong_rule_lists_the_known_ones(synthetic_raw: Path, tmp_path: Path) -> None:
+    arguments = ["extract", "--raw", synthetic_raw, "--cache", tmp_path / "cache", "--without-rule", "rounding"]
+    message = refused(*arguments, "--dataset", "synthetic")
+    assert "There is no rule 'rounding' in the clean profile; its rules: " in message and ", inches, " in message
+    assert "physionet2012 has no rule 'rounding'" in refused(*arguments, "--dataset", "physionet2012")
 
 
 def test_an_encoder_without_weights_is_named_with_the_mend(synthetic_raw: Path, tmp_path: Path) -> None:

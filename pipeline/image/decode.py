@@ -1,21 +1,18 @@
 """Image files to grey pixels, in this process or in several."""
 
-import os
 import struct
-import threading
 import zlib
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from itertools import islice
-from multiprocessing import get_context, parent_process
-from multiprocessing.connection import wait
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
+from ...processes import worker_pool
 from ..source import UnreadableItem
 
 Pixels = npt.NDArray[np.uint8]
@@ -23,6 +20,12 @@ Pixels = npt.NDArray[np.uint8]
 SIZE = 224
 SHORT_SIDE = 256
 """Shorter side before the central square of SIZE is cut out, the usual evaluation transform of ImageNet models."""
+
+DICOM_GREY = "modality LUT or rescale, first VOI LUT or else first window, else stretched; MONOCHROME1 inverted"
+"""How grey levels come from a DICOM file; part of the recipe, to be changed when that changes."""
+
+DICOM_MARK = b"DICM"
+DICOM_PREAMBLE_BYTES = 128
 
 WAITING_PER_WORKER = 16
 """Images asked for ahead of the one that is due: enough to keep workers busy, about 0.8 MB of results for each."""
@@ -32,17 +35,43 @@ def decode_image(path: Path) -> Pixels:
     """Return an image as grey levels ``[224, 224]``.
 
     Colours are weighted as by ITU-R 601-2. Pixels of more than 8 bits are stretched from their least to their greatest
-    value, because radiographs seldom use the full range of 16 bits. The central square, 224/256 of the shorter side, is
-    scaled with a bilinear filter: the same as scaling the shorter side to 256 and cutting out the centre, in one step.
+    value, because radiographs seldom use the full range of 16 bits; DICOM files say themselves how they are shown. The
+    central square, 224/256 of the shorter side, is scaled with a bilinear filter: the same as scaling the shorter side
+    to 256 and cutting out the centre, in one step.
 
     Raises
     ------
     UnreadableItem
         If the file is missing, is no image or is damaged.
     """
+    grey = _read_dicom(path) if _is_dicom(path) else _read_image(path)
+    side = min(grey.size) * SIZE / SHORT_SIDE
+    left, top = ((length - side) / 2 for length in grey.size)
+    box = (left, top, left + side, top + side)
+    return np.asarray(grey.resize((SIZE, SIZE), Image.Resampling.BILINEAR, box), np.uint8)
+
+
+def _is_dicom(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(DICOM_PREAMBLE_BYTES + len(DICOM_MARK)).endswith(DICOM_MARK)
+    except FileNotFoundError as error:
+        raise UnreadableItem("the file is missing") from error
+    except OSError as error:
+        raise UnreadableItem(f"cannot be read: {error.strerror}") from error
+
+
+def _read_dicom(path: Path) -> Image.Image:
+    from .dicom import read_grey  # half a second that other images need not wait for
+
+    return read_grey(path)
+
+
+def _read_image(path: Path) -> Image.Image:
+    """Return the image of any other format in mode L (grey, 8 bits)."""
     try:
         with Image.open(path) as image:
-            grey = _grey(image)
+            return _grey(image)
     except FileNotFoundError as error:
         raise UnreadableItem("the file is missing") from error
     except UnidentifiedImageError as error:
@@ -51,10 +80,6 @@ def decode_image(path: Path) -> Pixels:
         raise UnreadableItem("damaged or truncated image") from error
     except Image.DecompressionBombError as error:
         raise UnreadableItem("more pixels than any radiograph has") from error
-    side = min(grey.size) * SIZE / SHORT_SIDE
-    left, top = ((length - side) / 2 for length in grey.size)
-    box = (left, top, left + side, top + side)
-    return np.asarray(grey.resize((SIZE, SIZE), Image.Resampling.BILINEAR, box), np.uint8)
 
 
 def _grey(image: Image.Image) -> Image.Image:
@@ -76,11 +101,8 @@ def decode_all(paths: Iterable[Path], workers: int) -> Iterator[Pixels | Unreada
     if workers == 0:
         yield from map(_decode_or_reason, paths)
         return
-    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_end_with_parent)
-    try:
+    with worker_pool(workers) as pool:
         yield from _in_order(pool, iter(paths), workers * WAITING_PER_WORKER)
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 def _in_order(pool: ProcessPoolExecutor, paths: Iterator[Path], ahead: int) -> Iterator[Pixels | UnreadableItem]:
@@ -98,15 +120,3 @@ def _decode_or_reason(path: Path) -> Pixels | UnreadableItem:
         return decode_image(path)
     except UnreadableItem as reason:
         return reason
-
-
-def _end_with_parent() -> None:
-    """Watch the parent from a thread, and end when it does: a killed parent cannot stop its workers itself."""
-    parent = parent_process()
-    assert parent is not None
-
-    def watch() -> None:
-        wait([parent.sentinel])
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()

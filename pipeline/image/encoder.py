@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...cache_schema import digest_file
-from .decode import SHORT_SIDE, SIZE
+from .decode import DICOM_GREY, SHORT_SIDE, SIZE
 from .weights import weights_file
 
 RANDOM = "random"
@@ -38,6 +38,7 @@ def image_recipe(encoder: str) -> dict[str, Any]:
         "version": VERSION,
         "architecture": "resnet34",
         "image": f"grey, shorter side {SHORT_SIDE}, central {SIZE} x {SIZE}, three equal channels, ImageNet scaling",
+        "dicom": DICOM_GREY,
         "output": "after average pooling",
         "dtype": "float16",
         "precision": "bfloat16 where the processor multiplies it, else float32",

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ...cache_schema import InputError, MissingInputError
 from ..source import DataSet
+from .splits import SplitDataSet
 
 DATASETS = {
     "mimic": "MIMIC-III or MIMIC-IV, with MIMIC-CXR images and reports where the folder holds them",
@@ -19,12 +20,15 @@ class SourceOptions:
     """What of a data set is extracted, and how.
 
     ``modalities`` None: all that the folder holds. ``limit``: only the first samples, in order of their id.
+    ``without``: rules of the clean profile that are switched off. ``splits``: lists of subjects and their part.
     """
 
     modalities: tuple[str, ...] | None = None
     profile: str = "clean"
     bin_hours: float = 2.0
     limit: int | None = None
+    without: tuple[str, ...] = ()
+    splits: tuple[Path, ...] = ()
 
     def __post_init__(self) -> None:
         if self.bin_hours <= 0 or 24 % self.bin_hours:
@@ -54,12 +58,19 @@ def raw_folder(dataset: str, raw: Path | None) -> Path:
 
 def open_dataset(dataset: str, raw: Path, options: SourceOptions) -> DataSet:
     """Return the data set of a name; an unknown name raises :class:`InputError` that lists the known ones."""
+    opened = _open(dataset, raw, options)
+    return SplitDataSet(opened, options.splits) if options.splits else opened
+
+
+def _open(dataset: str, raw: Path, options: SourceOptions) -> DataSet:
     if dataset in ("mimic", "synthetic"):
         from .mimic import MimicDataSet
 
-        return MimicDataSet(raw, options.modalities, options.profile, options.bin_hours, options.limit)
+        return MimicDataSet(raw, options.modalities, options.profile, options.bin_hours, options.limit, options.without)
     if dataset == "physionet2012":
         from .physionet2012 import Physionet2012DataSet
 
+        if options.without:
+            raise InputError(f"physionet2012 has no rule {options.without[0]!r}; only MIMIC's can be switched off.")
         return Physionet2012DataSet(raw, options.modalities, options.bin_hours, options.limit)
     raise InputError(f"Unknown data set {dataset!r}; known: {', '.join(DATASETS)}.")

@@ -1,7 +1,8 @@
 """MIMIC-III and MIMIC-IV with MIMIC-CXR: one sample is one ICU stay, t0 its admission to the unit."""
 
 from collections.abc import Iterator, Sequence
-from functools import cached_property
+from dataclasses import replace
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -11,14 +12,16 @@ from tqdm import tqdm
 
 from ...cache_schema import InputError, Task
 from ..ehr import EhrSettings, EhrTensors, Profile, columns, extract_tensors
-from ..source import Block, ItemModality, Quarantine, Records, TableModality
+from ..long_tasks import decompensation, length_of_stay
+from ..source import Block, FirstHours, Quarantine, Records, TableModality
 from ..tasks import Stays, mortality, phenotyping
 from .mimic_cohort import Cohort, read_cohort, read_phenotypes
-from .mimic_cxr import image_items, report_items, require_mimic_cxr
+from .mimic_counts import count_steps
+from .mimic_cxr import require_mimic_cxr, study_items
 from .mimic_folder import MimicFolder
 from .mimic_tables import Table
 
-VERSION = 1
+VERSION = 2
 """To be raised whenever the same raw folder and settings would give another result."""
 
 MODALITIES = ("ehr", "cxr", "rep")
@@ -32,10 +35,10 @@ IDS = ("subject_id", "hadm_id", "stay_id", "itemid")
 class MimicDataSet:
     """MIMIC tables, chest X-rays and reports below one raw folder.
 
-    The benchmark's tasks need stays with at least one event of the 17 variables, so :meth:`read` already makes the pass
-    over the event tables where ``ehr`` is wanted: events go to disk in buckets, then one bucket after the other into
-    grids of bins, which stay in a temporary folder (``TMPDIR``) of a few hundred megabytes for the full database. The
-    ``blocks`` of the modality only carry forward and write columns. Memory is bounded by the size of a bucket.
+    :meth:`read` reads the cohort; the one pass over the event tables is made by the ``blocks`` of the modality ``ehr``:
+    events go to disk in buckets, then one bucket after the other into grids of bins, which stay in a temporary folder
+    (``TMPDIR``) of a few hundred megabytes for the full database. Memory is bounded by the size of a bucket. The
+    benchmark's tasks need stays with an event of the 17 variables, so stays are labelled when that pass has been made.
 
     Parameters
     ----------
@@ -90,7 +93,7 @@ class MimicDataSet:
         dictionary = self.folder.find_table("d_icd_diagnoses")
         tables += [dictionary] if dictionary else []
         tables += [table.path for table in self._event_tables()] if "ehr" in self.modalities else []
-        images = self.folder.metadata if {"cxr", "rep"} & set(self.modalities) else None
+        images = self.folder.studies if {"cxr", "rep"} & set(self.modalities) else None
         return tables + ([images] if images else [])
 
     def settings(self) -> dict[str, Any]:
@@ -105,16 +108,15 @@ class MimicDataSet:
         }
 
     def read(self, quarantine: Quarantine) -> Records:
-        """Read cohort, labels and lists of items, and bin the events."""
+        """Read cohort, diagnoses and lists of items."""
         cohort = self.read_cohort(quarantine)
-        tensors = self.read_tensors(cohort, quarantine) if "ehr" in self.modalities else None
-        tables = (self._table_modality(cohort, tensors),) if tensors else ()
-        items: list[ItemModality] = []
-        if "cxr" in self.modalities:
-            items.append(image_items(self.folder, cohort.stays, quarantine))
-        if "rep" in self.modalities:
-            items.append(report_items(self.folder, cohort.stays, quarantine))
-        return Records(_samples(cohort), self.tasks(cohort, tensors, quarantine), tables, tuple(items))
+        stays = self.read_stays(cohort, quarantine)
+        tables = (self._table_modality(cohort),) if "ehr" in self.modalities else ()
+        items = study_items(self.folder, self.modalities, cohort.stays, quarantine)
+        return Records(
+            _samples(cohort), partial(self.tasks, stays), tables, items,
+            counts=partial(count_steps, cohort.steps, self.ehr, self.limit),
+        )  # fmt: skip
 
     def read_cohort(self, quarantine: Quarantine) -> Cohort:
         """Select the ICU stays."""
@@ -126,19 +128,24 @@ class MimicDataSet:
         batches = (batch for table in self._event_tables() for batch in _events(table, texts, quarantine))
         return extract_tensors(batches, cohort.stays, self.ehr, quarantine)
 
-    def tasks(self, cohort: Cohort, tensors: EhrTensors | None, quarantine: Quarantine) -> tuple[Task, ...]:
-        """Label the cohort; ``tensors`` say which stays have events, None where they are not wanted."""
-        with_version = self.ehr.uses("code_with_version")
-        flags, diagnosed = read_phenotypes(self.folder, cohort.stays, quarantine, with_version=with_version)
-        stays = Stays(
-            los_hours=cohort.stays["los_hours"].fill_null(np.nan).to_numpy(),
-            died=cohort.stays["died"].to_numpy(),
-            diagnosed=diagnosed,
-            phenotypes=flags,
-            first_hours=tensors.first_hours if tensors else None,
-            counts=cohort.counts,
+    def read_stays(self, cohort: Cohort, quarantine: Quarantine) -> Stays:
+        """Read what labels depend on, apart from the events."""
+        flags, diagnosed = read_phenotypes(self.folder, cohort.stays, self.ehr, quarantine)
+        los_hours, death_hours = (
+            cohort.stays[name].fill_null(np.nan).to_numpy() for name in ("los_hours", "death_hours")
         )
-        return mortality(stays, self.modalities), phenotyping(stays, self.modalities)
+        return Stays(los_hours, cohort.stays["died"].to_numpy(), death_hours, diagnosed, flags, cohort.counts)
+
+    def tasks(self, stays: Stays, first_hours: FirstHours) -> tuple[Task, ...]:
+        """Label the cohort; ``first_hours`` says which stays have events, if those are wanted."""
+        stays = replace(stays, first_hours=first_hours.get("ehr"))
+        step, known_times_only = self.ehr.bin_hours, self.ehr.uses("known_time_of_death")
+        return (
+            mortality(stays, self.modalities),
+            phenotyping(stays, self.modalities),
+            decompensation(stays, self.modalities, step, known_times_only=known_times_only),
+            length_of_stay(stays, self.modalities, step),
+        )
 
     @property
     def _value_columns(self) -> list[str]:
@@ -157,18 +164,19 @@ class MimicDataSet:
             table.require([*ids, "charttime", "value", "valueuom"])
         return tables
 
-    def _table_modality(self, cohort: Cohort, tensors: EhrTensors) -> TableModality:
+    def _table_modality(self, cohort: Cohort) -> TableModality:
         sample_ids = cohort.stays["stay_id"].to_numpy()
 
-        def blocks(_: Quarantine) -> Iterator[Block]:
+        def blocks(quarantine: Quarantine) -> Iterator[Block]:
+            tensors = self.read_tensors(cohort, quarantine)
             for block in tensors.blocks():
                 values, time = block.values.astype(np.float32), block.time.astype(np.float32)
-                yield Block(sample_ids[block.stays], block.lengths, values, time)
+                yield Block(sample_ids[block.stays], block.lengths, values, time, tensors.first_hours[block.stays])
 
         recipe = {name: value for name, value in self.settings().items() if name not in ("modalities", "limit")}
         return TableModality(
             "ehr", "timeseries", columns(), f"{self.ehr.bin_hours:g} hours of the stay", recipe,
-            tuple(table.path for table in self._event_tables()), blocks,
+            (self.folder.table("icustays").path, *(table.path for table in self._event_tables())), blocks,
         )  # fmt: skip
 
 
@@ -178,8 +186,7 @@ def _events(table: Table, texts: Sequence[str], quarantine: Quarantine) -> Itera
     with tqdm(desc=table.path.name, unit=" rows", unit_scale=True, disable=None) as progress:
         for batch in table.batches(IDS, texts, quarantine):
             progress.update(len(batch))
-            number = pl.col("valuenum").cast(pl.Float64, strict=False)
-            yield batch.with_columns(absent).with_columns(number).rename({"valueuom": "unit"})
+            yield batch.with_columns(absent).rename({"valueuom": "unit"})
 
 
 def _samples(cohort: Cohort) -> pl.DataFrame:

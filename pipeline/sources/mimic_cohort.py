@@ -7,14 +7,16 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from ...cache_schema import InputError
 from ..ehr import EhrSettings
 from ..ehr.times import seconds
+from ..phenotypes import phenotype_flags
 from ..source import Quarantine
-from ..tasks import phenotype_flags
 from .mimic_folder import MimicFolder
 from .mimic_tables import Table, read_table, unique_rows
 
 STAGE = "tables"
+TABLES_STEP = "ICU stays in the tables"
 YEAR_SECONDS = 365 * 24 * 3600
 """The benchmark's year has 365 days."""
 ADULT = 18
@@ -36,7 +38,8 @@ class Step:
 class Cohort:
     """ICU stays in order of ``stay_id``, and how many were left after each filter.
 
-    Columns: stay_id, subject_id, hadm_id, intime and outtime (seconds), los_hours, age, sex, first_careunit, died.
+    Columns: stay_id, subject_id, hadm_id, intime and outtime (seconds), los_hours, age, sex, first_careunit, died
+    (in hospital), death_hours (from intime to the time of death; null where that is unknown).
     """
 
     stays: pl.DataFrame
@@ -49,9 +52,15 @@ class Cohort:
 
 
 def read_cohort(folder: MimicFolder, settings: EhrSettings, quarantine: Quarantine, limit: int | None = None) -> Cohort:
-    """Select the cohort: stays in one unit, alone in their admission, of adults; of these the first ``limit``."""
+    """Select the cohort: stays in one unit, alone in their admission, of adults; of these the first ``limit``.
+
+    Raises
+    ------
+    InputError
+        If no stay is left.
+    """
     stays = _read_stays(folder, quarantine)
-    steps = [_step("ICU stays in the tables", stays)]
+    steps = [_step(TABLES_STEP, stays)]
     stays = stays.filter(_in_one_unit(folder.version))
     steps.append(_step("no transfer between units", stays))
     stays = stays.join(_read_admissions(folder, quarantine), on=["subject_id", "hadm_id"])
@@ -60,23 +69,28 @@ def read_cohort(folder: MimicFolder, settings: EhrSettings, quarantine: Quaranti
     steps.append(_step("one stay in the admission", stays))
     stays = stays.with_columns(_age(folder.version)).filter(pl.col("age") >= ADULT)
     steps.append(_step("adults", stays))
-    stays = stays.with_columns(_died(), pl.col("los") * 24)
+    if stays.is_empty():
+        left = ", ".join(f"{step.stays} {step.name}" for step in steps)
+        raise InputError(f"No ICU stay of {folder.raw} is left for the cohort: {left}. Are the tables complete?")
+    death_hours = (pl.col("deathtime") - pl.col("intime")) / 3600
+    stays = stays.with_columns(_died(), pl.col("los") * 24, death_hours=death_hours)
     stays = _mended(stays, settings).sort("stay_id")
     if limit is not None:
         stays = stays.head(limit)
         steps.append(_step(f"the first {limit}", stays))
-    columns = ["stay_id", "subject_id", "hadm_id", "intime", "outtime", "age", "sex", "first_careunit", "died"]
-    return Cohort(stays.select(*columns, los_hours="los"), tuple(steps))
+    times = ["intime", "outtime", pl.col("los").alias("los_hours")]
+    columns = ["stay_id", "subject_id", "hadm_id", *times, "age", "sex", "first_careunit", "died", "death_hours"]
+    return Cohort(stays.select(columns), tuple(steps))
 
 
 def read_phenotypes(
-    folder: MimicFolder, stays: pl.DataFrame, quarantine: Quarantine, *, with_version: bool
+    folder: MimicFolder, stays: pl.DataFrame, settings: EhrSettings, quarantine: Quarantine
 ) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
     """Return the 25 phenotypes ``[N, 25]`` of the stays' admissions and which have any diagnosis ``[N]``.
 
     Codes that the dictionary of codes does not know do not count; without a dictionary every code counts.
-    ``with_version`` looks a code up in its own ICD version, otherwise in both.
     """
+    with_version = settings.uses("code_with_version")
     code = "icd9_code" if folder.version == 3 else "icd_code"
     version = [] if folder.version == 3 else ["icd_version"]
     table = folder.table("diagnoses_icd")
@@ -84,10 +98,23 @@ def read_phenotypes(
     numbers = ["subject_id", "hadm_id", *version]
     admissions = stays["hadm_id"].implode()
     rows = [batch.filter(pl.col("hadm_id").is_in(admissions)) for batch in table.batches(numbers, [code], quarantine)]
-    codes = pl.concat(rows).rename({code: "code"}).drop_nulls("code").with_columns(pl.col("code").str.strip_chars())
+    empty = pl.DataFrame(schema={**dict.fromkeys(numbers, pl.Int64), code: pl.String})
+    codes = (
+        pl.concat([empty, *rows])
+        .rename({code: "code"})
+        .drop_nulls("code")
+        .with_columns(pl.col("code").str.strip_chars())
+    )
     codes = codes.with_columns(icd_version=pl.col("icd_version") if version else pl.lit(9, pl.Int64))
-    codes = _in_dictionary(codes, folder, code, version if with_version else [], quarantine)
-    return phenotype_flags(codes, stays.select("subject_id", "hadm_id"), with_version=with_version)
+    known = _in_dictionary(codes, folder, code, version if with_version else [], quarantine)
+    if unknown := len(codes) - len(known):
+        quarantine.add(STAGE, table.path.name, "", "", "code is not in d_icd_diagnoses", unknown)
+    return phenotype_flags(
+        known,
+        stays.select("subject_id", "hadm_id"),
+        with_version=with_version,
+        all_icd10=settings.uses("all_icd10_codes"),
+    )
 
 
 def _in_dictionary(
@@ -132,6 +159,9 @@ def _read_patients(folder: MimicFolder, quarantine: Quarantine) -> pl.DataFrame:
     frame = read_table(table, ["subject_id"], ["gender", age, "dod"], quarantine, ["subject_id"])
     frame = unique_rows(frame, ["subject_id"], table, quarantine)
     frame = _times(frame, ["dod", "dob"] if age == "dob" else ["dod"], table, quarantine)
+    if age == "anchor_age":
+        plausible = (frame[age].str.strip_chars().cast(pl.Float64, strict=False) >= 0).fill_null(False)
+        _quarantine_values(frame, age, ~plausible, "no plausible age in years", table, quarantine)
     return frame.drop("row").rename({"gender": "sex"})
 
 

@@ -1,18 +1,30 @@
-"""Chest X-rays and radiology reports of MIMIC-CXR, placed in ICU stays by subject and study time."""
+"""Chest X-rays and radiology reports of MIMIC-CXR, placed in ICU stays by subject and study time.
+
+An image has the study time of its row in the table, or of its DICOM header where there is no table of times. A report
+has the time of the last image of its study, because it can describe all of them.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 import polars as pl
+from tqdm import tqdm
 
 from ...cache_schema import InputError, MissingInputError
 from ..source import ItemModality, Quarantine, UnreadableItem
 from ..text.sections import findings
-from .mimic_folder import METADATA, MimicFolder
+from .mimic_folder import METADATA, RECORDS, MimicFolder
 from .mimic_tables import Table, read_table, unique_rows
 
 STAGE = "items"
-REPORT_RECIPE = {"sections": "findings", "version": 1}
+REPORT_RECIPE = {"sections": "findings", "version": 2}
+
+IDS = ["subject_id", "study_id"]
+HEADER = {"viewposition": "ViewPosition", "studydate": "StudyDate", "studytime": "StudyTime"}
+"""Columns of MIMIC-CXR-JPG's table by the names of the DICOM elements that they come from."""
+
+NAME = r"^[0-9A-Za-z][0-9A-Za-z_-]*$"
+"""What a ``dicom_id`` may look like: it becomes part of a path."""
 
 
 def require_mimic_cxr(folder: MimicFolder, modalities: Sequence[str]) -> None:
@@ -23,32 +35,32 @@ def require_mimic_cxr(folder: MimicFolder, modalities: Sequence[str]) -> None:
             f"{wanted} cannot be joined to MIMIC-III: its identifiers were made different from those of MIMIC-CXR on "
             "purpose. Use MIMIC-IV (hosp/ and icu/), which shares subject_id with MIMIC-CXR, or --modalities ehr."
         )
-    if wanted and folder.metadata is None:
-        raise MissingInputError(f"{folder.raw} has no {METADATA}.csv(.gz), which {wanted} need. Add MIMIC-CXR-JPG.")
+    if wanted and folder.studies is None:
+        raise MissingInputError(
+            f"{folder.raw} has no {METADATA}.csv(.gz), which {wanted} need for the times of studies. Add the one of "
+            f"MIMIC-CXR-JPG, or {RECORDS}.csv(.gz) of MIMIC-CXR with its DICOM files below files/."
+        )
+    if "cxr" in modalities and not folder.images:
+        raise MissingInputError(
+            f"{folder.raw} has no images files/p10/p10000032/s50414267/….jpg or .dcm. Add MIMIC-CXR-JPG or MIMIC-CXR."
+        )
     if "rep" in modalities and folder.reports is None:
-        raise MissingInputError(f"{folder.raw} has no reports files/p10/p10000032/s50414267.txt. Add MIMIC-CXR.")
+        mend = f"Unpack {folder.reports_archive} there." if folder.reports_archive else "Add MIMIC-CXR."
+        raise MissingInputError(f"{folder.raw} has no reports files/p10/p10000032/s50414267.txt. {mend}")
 
 
-def image_items(folder: MimicFolder, stays: pl.DataFrame, quarantine: Quarantine) -> ItemModality:
-    """List the images taken within each stay, with view position and study; whether or not a file is there."""
-    table = _table(folder)
-    images = _in_stays(_metadata(table, quarantine), stays, table, quarantine)
-    name = pl.concat_str(_study_path(table.path.parent), pl.lit("/"), "dicom_id", pl.lit(".jpg"))
-    items = images.with_columns(path=name, item_id="dicom_id")
-    items = items.select("sample_id", "item_id", "path", "time", "view_position", "study_id")
-    return ItemModality("cxr", "image", "one chest X-ray", items.sort("sample_id", "time", "item_id"), {})
+def study_items(
+    folder: MimicFolder, modalities: Sequence[str], stays: pl.DataFrame, quarantine: Quarantine
+) -> tuple[ItemModality, ...]:
+    """List the images (``cxr``) and reports (``rep``) of the stays, whether or not a file is there.
 
-
-def report_items(folder: MimicFolder, stays: pl.DataFrame, quarantine: Quarantine) -> ItemModality:
-    """List the reports of the studies within each stay, whether or not a file is there, with the time of the study."""
-    assert folder.reports is not None
-    table = _table(folder)
-    studies = _metadata(table, quarantine).unique(["subject_id", "study_id"], keep="first", maintain_order=True)
-    path = pl.concat_str(_study_path(folder.reports), pl.lit(".txt"))
-    items = _in_stays(studies, stays, table, quarantine)
-    items = items.with_columns(path=path, item_id=pl.concat_str(pl.lit("s"), "study_id"))
-    items = items.select("sample_id", "item_id", "path", "time", "study_id").sort("sample_id", "time", "item_id")
-    return ItemModality("rep", "text", "one token of a report", items, REPORT_RECIPE, read_findings)
+    ``stays`` has stay_id, subject_id, and intime and outtime in seconds; both ends belong to a stay.
+    """
+    makers = {name: make for name, make in (("cxr", _images), ("rep", _reports)) if name in modalities}
+    if not makers:
+        return ()
+    studies = _read_studies(folder, stays, quarantine)
+    return tuple(make(folder, studies, stays, quarantine) for make in makers.values())
 
 
 def read_findings(path: Path) -> str:
@@ -62,44 +74,109 @@ def read_findings(path: Path) -> str:
     return text
 
 
-def _table(folder: MimicFolder) -> Table:
-    assert folder.metadata is not None
-    table = Table.open(folder.metadata)
-    table.require(["dicom_id", "subject_id", "study_id", "viewposition", "studydate", "studytime"])
-    return table
+def _images(folder: MimicFolder, studies: pl.DataFrame, stays: pl.DataFrame, quarantine: Quarantine) -> ItemModality:
+    """List the images taken within each stay, with view position and study.
+
+    Those whose time is unknown, because their DICOM file is missing or damaged, are listed without a stay: they are not
+    encoded, but that they have come or were mended is noticed.
+    """
+    images = _in_stays(studies.drop_nulls("second"), stays, "cxr", quarantine)
+    unknown = studies.filter(pl.col("second").is_null())
+    items = pl.concat([images, unknown], how="diagonal")
+    items = items.with_columns(_image_paths(folder, items), item_id="dicom_id", view_position="viewposition")
+    items = items.select("sample_id", "item_id", "path", "time", "view_position", "study_id")
+    return ItemModality("cxr", "image", "one chest X-ray", items.sort("sample_id", "time", "item_id"), {})
 
 
-def _metadata(table: Table, quarantine: Quarantine) -> pl.DataFrame:
-    """Return one row per image: row, subject_id, study_id, dicom_id, view_position, second."""
-    needed = ["subject_id", "study_id"]
-    texts = ["dicom_id", "viewposition", "studydate", "studytime"]
-    frame = unique_rows(read_table(table, needed, texts, quarantine, needed), ["dicom_id"], table, quarantine)
-    clock = pl.col("studytime").str.extract(r"^\s*(\d{1,6})(?:\.\d*)?\s*$").str.zfill(6)
+def _reports(folder: MimicFolder, studies: pl.DataFrame, stays: pl.DataFrame, quarantine: Quarantine) -> ItemModality:
+    """List the reports of the studies within each stay, at the time of the last image of the study."""
+    assert folder.reports is not None
+    last = studies.drop_nulls("second").group_by(IDS, maintain_order=True).agg(pl.max("second"))
+    items = _in_stays(last, stays, "rep", quarantine)
+    items = items.with_columns(path=_study_path(folder.reports, ".txt"), item_id=pl.concat_str(pl.lit("s"), "study_id"))
+    items = items.select("sample_id", "item_id", "path", "time", "study_id").sort("sample_id", "time", "item_id")
+    return ItemModality("rep", "text", "one token of a report", items, REPORT_RECIPE, read_findings)
+
+
+def _read_studies(folder: MimicFolder, stays: pl.DataFrame, quarantine: Quarantine) -> pl.DataFrame:
+    """Return one row for each image of the cohort's subjects: subject_id, study_id, dicom_id, viewposition, second.
+
+    ``second`` (of study, since 1970) is null where it is to be had from a DICOM file that cannot be read.
+    """
+    assert folder.studies is not None
+    table = Table.open(folder.studies)
+    texts = ["dicom_id", *(HEADER if folder.metadata else ())]
+    table.require([*IDS, *texts])
+    images = unique_rows(read_table(table, IDS, texts, quarantine, IDS), ["dicom_id"], table, quarantine)
+    named = images.filter(pl.col("dicom_id").str.contains(NAME).fill_null(value=False))
+    for row in images.join(named, on="row", how="anti").iter_rows(named=True):
+        quarantine.add(STAGE, table.path.name, f"row {row['row']}", "", "dicom_id cannot be the name of a file")
+    images = named.join(stays.select("subject_id").unique(), on="subject_id", how="semi", maintain_order="left")
+    if strangers := named.height - images.height:
+        quarantine.add(STAGE, table.path.name, "", "", "subject is not in the cohort", strangers)
+    if folder.metadata is None:
+        return _with_headers(images, folder, table, quarantine)
+    clock = pl.col("studytime").str.extract(r"^\s*(\d{1,6})(?:\.\d*)?\s*$").str.zfill(6)  # 930 is 00:09:30
+    return _with_second(images, clock, table, quarantine)
+
+
+def _with_headers(images: pl.DataFrame, folder: MimicFolder, table: Table, quarantine: Quarantine) -> pl.DataFrame:
+    """Add what MIMIC-CXR-JPG has in its table from the DICOM headers."""
+    from ..image.dicom import read_header
+
+    assert folder.dicom is not None
+    paths = images.select(_study_path(folder.dicom, "/") + pl.col("dicom_id") + ".dcm").to_series()
+    headers: list[list[str] | None] = []
+    for path, row in tqdm(zip(paths, images["row"], strict=True), "DICOM headers", len(paths), disable=None):
+        try:
+            headers.append(read_header(Path(path), list(HEADER.values())))
+        except UnreadableItem as reason:
+            headers.append(None)
+            quarantine.add(STAGE, table.path.name, f"row {row}", "", f"no study time: {reason}")
+    known = pl.Series([header is not None for header in headers], dtype=pl.Boolean)
+    values = pl.DataFrame(
+        [header for header in headers if header], schema=dict.fromkeys(HEADER, pl.String), orient="row"
+    )
+    clock = pl.col("studytime").str.extract(r"^(\d{2}(?:\d{2}){0,2})(?:\.\d*)?$").str.pad_end(6, "0")  # 0930 is 09:30
+    read = _with_second(images.filter(known).hstack(values), clock, table, quarantine)
+    return pl.concat([read, images.filter(~known)], how="diagonal")
+
+
+def _with_second(images: pl.DataFrame, clock: pl.Expr, table: Table, quarantine: Quarantine) -> pl.DataFrame:
+    """Add the second of the study, from its date and a clock of six digits; rows without one are left out."""
     moment = (pl.col("studydate").str.strip_chars() + clock).str.to_datetime("%Y%m%d%H%M%S", strict=False)
-    frame = frame.with_columns(second=moment.dt.epoch("s"), view_position=pl.col("viewposition").fill_null(""))
-    for row in frame.filter(pl.col("second").is_null()).iter_rows(named=True):
+    images = images.with_columns(moment.dt.epoch("s").alias("second"), pl.col("viewposition").fill_null(""))
+    for row in images.filter(pl.col("second").is_null()).iter_rows(named=True):
         value = f"{row['studydate']} {row['studytime']}"
         quarantine.add(STAGE, table.path.name, f"row {row['row']}", value, "StudyDate and StudyTime are no time")
-    return frame.drop_nulls("second").drop("viewposition", "studydate", "studytime")
+    return images.drop_nulls("second").drop("studydate", "studytime")
 
 
-def _in_stays(studies: pl.DataFrame, stays: pl.DataFrame, table: Table, quarantine: Quarantine) -> pl.DataFrame:
-    """Give every row the stay of its subject that it lies in (both ends included); the others are counted."""
-    of_cohort = studies.join(
+def _in_stays(studies: pl.DataFrame, stays: pl.DataFrame, name: str, quarantine: Quarantine) -> pl.DataFrame:
+    """Give every row the stays of its subject that it lies in (both ends included); the others are counted."""
+    numbered = studies.with_row_index("number")
+    within = numbered.join(
         stays.select("subject_id", "intime", "outtime", sample_id="stay_id"), on="subject_id", maintain_order="left"
-    )
-    within = of_cohort.filter(pl.col("second").is_between(pl.col("intime"), pl.col("outtime")))
-    strangers = len(studies) - of_cohort["row"].n_unique()
-    outside = of_cohort["row"].n_unique() - within["row"].n_unique()
-    for count, reason in ((strangers, "subject is not in the cohort"), (outside, "study lies outside the ICU stays")):
-        if count:
-            quarantine.add(STAGE, table.path.name, "", "", reason, count)
+    ).filter(pl.col("second").is_between(pl.col("intime"), pl.col("outtime")))
+    if outside := studies.height - within["number"].n_unique():
+        quarantine.add(STAGE, name, "", "", "study lies outside the ICU stays", outside)
     return within.with_columns(time=((pl.col("second") - pl.col("intime")) / 3600).cast(pl.Float32))
 
 
-def _study_path(root: Path) -> pl.Expr:
-    """Return the path of a study without ending, as both parts of MIMIC-CXR lay it out."""
-    subject = pl.col("subject_id").cast(pl.String)
-    return pl.concat_str(
-        pl.lit(f"{root}/files/p"), subject.str.slice(0, 2), pl.lit("/p"), subject, pl.lit("/s"), "study_id"
+def _image_paths(folder: MimicFolder, images: pl.DataFrame) -> pl.Series:
+    """Return where each image lies: of several places the first that exists, .jpg before .dcm."""
+    places = images.select(
+        (_study_path(tree, "/") + pl.col("dicom_id") + suffix).alias(str(number))
+        for number, (tree, suffix) in enumerate(folder.images)
     )
+    if places.width == 1:
+        return places.to_series().alias("path")
+    found = (next((path for path in paths if Path(path).exists()), paths[0]) for paths in places.iter_rows())
+    return pl.Series("path", found, dtype=pl.String)
+
+
+def _study_path(root: Path, end: str) -> pl.Expr:
+    """Return the path of a study with some ending, as both parts of MIMIC-CXR lay it out."""
+    subject, study = (pl.col(name).cast(pl.String) for name in IDS)
+    start = pl.lit(f"{root}/files/p")
+    return pl.concat_str(start, subject.str.slice(0, 2), pl.lit("/p"), subject, pl.lit("/s"), study, pl.lit(end))

@@ -12,6 +12,11 @@ from ...cache_schema import InputError, MissingInputError
 from .mimic_tables import DEPTH, SUFFIXES, Table
 
 METADATA = "mimic-cxr-2.0.0-metadata"
+"""Table at the root of MIMIC-CXR-JPG: every image with its study, time and view."""
+RECORDS = "cxr-record-list"
+"""Table at the root of MIMIC-CXR: every image with its study; times and views are in the DICOM headers."""
+REPORTS_ARCHIVE = "mimic-cxr-reports.zip"
+IMAGE_SUFFIXES = (".jpg", ".dcm")
 PATIENT_FOLDERS_TRIED = 200
 
 
@@ -23,9 +28,15 @@ class MimicFolder:
     version: int
     folders: tuple[Path, ...]
     metadata: Path | None
-    """``mimic-cxr-2.0.0-metadata.csv`` at the root of MIMIC-CXR-JPG."""
+    """``mimic-cxr-2.0.0-metadata.csv`` of MIMIC-CXR-JPG."""
+    records: Path | None
+    """``cxr-record-list.csv`` of MIMIC-CXR."""
+    images: tuple[tuple[Path, str], ...]
+    """Folders that hold ``files/p10/p10000032/s50414267/<dicom_id>`` with a suffix, ``.jpg`` before ``.dcm``."""
     reports: Path | None
     """Folder that holds ``files/p10/p10000032/s50414267.txt``."""
+    reports_archive: Path | None
+    """``mimic-cxr-reports.zip``, which has to be unpacked."""
 
     @classmethod
     def find(cls, raw: Path) -> "MimicFolder":
@@ -46,18 +57,34 @@ class MimicFolder:
             )
         stays = Table.open(anchors[0])
         version = 3 if "icustay_id" in stays.columns else 4
-        metadata = next((path for folder in folders if (path := table_in(folder, METADATA))), None)
-        reports = next((folder for folder in folders if _has_reports(folder)), None)
-        return cls(raw, version, _table_folders(anchors[0].parent), metadata, reports)
+        metadata, records = (
+            next((path for folder in folders if (path := table_in(folder, name))), None) for name in (METADATA, RECORDS)
+        )
+        trees = [folder for folder in folders if (folder / "files").is_dir()]
+        images = tuple((tree, end) for end in IMAGE_SUFFIXES for tree in trees if _holds(tree, f"s*/*{end}"))
+        reports = next((tree for tree in trees if _holds(tree, "s*.txt")), None)
+        archive = next((path for folder in folders if (path := folder / REPORTS_ARCHIVE).is_file()), None)
+        tables = _table_folders(anchors[0].parent)
+        return cls(raw, version, tables, metadata, records, images, reports, archive)
 
     @cached_property
     def modalities(self) -> tuple[str, ...]:
         """What the folder can give: ``ehr``, and ``cxr`` and ``rep`` where MIMIC-CXR lies beside MIMIC-IV."""
         found = ["ehr"]
-        if self.version == 4 and self.metadata:
-            found += ["cxr"] if (self.metadata.parent / "files").is_dir() else []
+        if self.version == 4 and self.studies:
+            found += ["cxr"] if self.images else []
             found += ["rep"] if self.reports else []
         return tuple(found)
+
+    @property
+    def studies(self) -> Path | None:
+        """The table that lists the images: with times, or else without where DICOM headers have them."""
+        return self.metadata or (self.records if self.dicom else None)
+
+    @property
+    def dicom(self) -> Path | None:
+        """The folder of the DICOM images."""
+        return next((tree for tree, suffix in self.images if suffix == ".dcm"), None)
 
     def find_table(self, name: str) -> Path | None:
         """Return the file of a table, or None."""
@@ -76,9 +103,16 @@ class MimicFolder:
 
 
 def table_in(folder: Path, name: str) -> Path | None:
-    """Return the file of a table in one folder, whatever its case and format."""
-    files = {entry.name.lower(): entry for entry in folder.iterdir()}
-    return next((files[name + suffix] for suffix in SUFFIXES if name + suffix in files), None)
+    """Return the file of a table in one folder, whatever its case and format.
+
+    Raises :class:`InputError` where there are several: one of them may be an unfinished copy.
+    """
+    names = {name + suffix for suffix in SUFFIXES}
+    found = sorted(entry for entry in folder.iterdir() if entry.name.lower() in names)
+    if len(found) > 1:
+        listed = ", ".join(entry.name for entry in found)
+        raise InputError(f"{folder} holds {name} several times: {listed}. Move all but one of them away.")
+    return found[0] if found else None
 
 
 def _folders(root: Path, depth: int) -> Iterator[Path]:
@@ -100,7 +134,7 @@ def _table_folders(anchor: Path) -> tuple[Path, ...]:
     return (anchor, *(folder for folder in beside if folder.is_dir()))
 
 
-def _has_reports(folder: Path) -> bool:
-    """Whether ``files/p*/p*/s*.txt`` exists, judged by the first patients."""
-    patients = (folder / "files").glob("p*/p*") if (folder / "files").is_dir() else iter(())
-    return any(next(patient.glob("s*.txt"), None) for patient in islice(patients, PATIENT_FOLDERS_TRIED))
+def _holds(tree: Path, pattern: str) -> bool:
+    """Whether ``files/p*/p*/<pattern>`` exists, judged by the first patients."""
+    patients = (tree / "files").glob("p*/p*")
+    return any(next(patient.glob(pattern), None) for patient in islice(patients, PATIENT_FOLDERS_TRIED))

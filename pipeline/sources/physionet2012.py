@@ -104,7 +104,8 @@ class Physionet2012DataSet:
             set=pl.Series([set_name(path) for path in self.files.values()]),
         ).select("sample_id", "subject_id", pl.exclude("sample_id", "subject_id"))  # fmt: skip
         tables = tuple(self._table(name, described) for name in self.modalities)
-        return Records(samples, self._tasks(samples, quarantine), tables)
+        tasks = self._tasks(samples, quarantine)
+        return Records(samples, lambda _: tasks, tables)
 
     def _rows(self, title: str, quarantine: Quarantine) -> Iterator[tuple[list[int], pl.DataFrame]]:
         with tqdm(total=len(self.files), desc=title, unit=" records", disable=None) as progress:

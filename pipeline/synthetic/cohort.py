@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ...cache_schema.errors import InputError
 from .law import MODALITIES, UNIFORMS, BoolArray, Draw, IntArray, Law, sample
-from .people import describe_stays, describe_studies
+from .people import describe_stays
 
 Layout = Literal["mimic4", "mimic3"]
 DROPPED = {
@@ -19,6 +19,8 @@ DROPPED = {
 """Kinds of stays that the cohort rules must drop (`short` from the 48 h task only); one of each per 100 stays."""
 LATERAL_SHARE = 0.08
 """Lateral views per frontal image."""
+FURTHER_SHARE = 0.1
+"""Images of further studies per planted image, where the number of images is limited."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,8 @@ class SynthSettings:
     events_per_stay: int = 300
     """Mean rows of CHARTEVENTS per stay."""
     images: int | None = None
-    """At most this many JPEG files; which stays keep theirs is then drawn at random, and the law says how many."""
+    """At most this many JPEG files; which stays keep their planted image is then drawn at random, and the law says how
+    many do."""
     law: Law = field(default_factory=Law)
 
     def __post_init__(self) -> None:
@@ -50,7 +53,7 @@ class Cohort:
     """All stays of the raw tables, dropped ones included, sorted by subject and time of admission."""
 
     stays: pl.DataFrame
-    """One row per ICU stay: ids, times, the patient, and which studies were made."""
+    """One row per ICU stay: ids, times, the patient, and whether events were charted."""
     draw: Draw
     """The law's draw of every row of `stays`."""
     law: Law
@@ -62,37 +65,26 @@ def plan_cohort(settings: SynthSettings, rng: np.random.Generator) -> Cohort:
     kinds = np.array(["cohort"] * settings.stays + list(DROPPED[settings.layout]) * max(1, round(settings.stays / 100)))
     law = settings.law if settings.layout == "mimic4" else settings.law.with_kept(cxr=0.0, rep=0.0)
     draw = sample(law, rng.random((len(kinds), UNIFORMS)))
-    limit, lateral = rng.spawn(2)  # own streams: a limit on the images changes nothing else
-    law, draw = _limit_images(law, draw, settings.images, limit)
+    # An own stream: a limit on the images changes nothing else.
+    law, draw = _limit_images(law, draw, settings.images, rng.spawn(1)[0])
     died = draw.label & np.isin(kinds, ["cohort", "short"])
     stays = describe_stays(settings.layout, kinds, died, _patients(kinds, died, rng), rng)
-    studies = describe_studies(draw.available, _laterals(draw, settings.images, lateral), rng)
-    stays = pl.concat([stays, studies], how="horizontal").with_row_index("row").sort("subject_id", "intime")
+    stays = stays.with_columns(has_events=draw.available[:, MODALITIES.index("ehr")])
+    stays = stays.with_row_index("row").sort("subject_id", "intime")
     return Cohort(stays.drop("row"), draw.rows(stays["row"].to_numpy().astype(np.int64)), law)
 
 
 def _limit_images(law: Law, draw: Draw, images: int | None, rng: np.random.Generator) -> tuple[Law, Draw]:
-    """Keep the image of a uniformly drawn part of the stays, so that the limit is one more missing at random."""
+    """Keep the planted image of a uniformly drawn part of the stays: the limit is one more missing at random."""
     column = MODALITIES.index("cxr")
     having = np.flatnonzero(draw.available[:, column])
-    room = len(having) if images is None else int(images / (1 + LATERAL_SHARE))
+    room = len(having) if images is None else int(images / (1 + LATERAL_SHARE) / (1 + FURTHER_SHARE))
     if room >= len(having):
         return law, draw
     available = draw.available.copy()
     available[:, column] = False
     available[rng.choice(having, room, replace=False), column] = True
     return law.with_kept(cxr=room / len(having)), replace(draw, available=available)
-
-
-def _laterals(draw: Draw, images: int | None, rng: np.random.Generator) -> BoolArray:
-    """Choose the stays that have a lateral view besides their frontal image."""
-    frontal = np.flatnonzero(draw.available[:, MODALITIES.index("cxr")])
-    number = int(LATERAL_SHARE * len(frontal))
-    if images is not None:
-        number = min(number, images - len(frontal))
-    chosen = np.zeros(len(draw.label), dtype=np.bool_)
-    chosen[rng.choice(frontal, number, replace=False)] = True
-    return chosen
 
 
 def _patients(kinds: NDArray[np.str_], died: BoolArray, rng: np.random.Generator) -> IntArray:

@@ -2,7 +2,8 @@
 
 The shared number of the statistic moves the level of heart rate, respiratory rate and oxygen saturation; the own
 number makes blood pressure and temperature rise or fall over the first 48 hours. Everything else – the person's own
-baseline, measurement noise, when and how often something is measured – is independent of the label.
+baseline, measurement noise, when and how often something is measured – is independent of the label. Which items are
+charted how often is decided in `charting`.
 """
 
 from collections.abc import Iterator
@@ -10,10 +11,11 @@ from collections.abc import Iterator
 import numpy as np
 import polars as pl
 
+from .charting import Charting, OtherItem, plan_charting
 from .cohort import Cohort
 from .law import MODALITIES, FloatArray, IntArray
 from .people import HOUR
-from .variables import LAB_RATE, TEXTS, VARIABLES, Item, Variable, read_items
+from .variables import TEXTS, VARIABLES, Item, Variable
 
 ROWS_AT_ONCE = 400_000
 """Chart rows made in one block; bounds memory whatever the size of the cohort."""
@@ -26,20 +28,13 @@ UNUSABLE = 1e-4
 
 def chart_events(cohort: Cohort, layout: str, per_stay: int, rng: np.random.Generator) -> Iterator[pl.DataFrame]:
     """Yield CHARTEVENTS in blocks of stays, about `per_stay` rows per stay; see `_events` for the columns."""
-    items = [item for item in read_items(layout) if item.table == "chart"]
-    per_round = sum(item.share * VARIABLES[item.variable].rate for item in items)
-    rounds = max(2, round(per_stay / per_round))
-    for block in _blocks(cohort, ROWS_AT_ONCE // per_stay):
-        frame = _events(cohort, block, items, rounds, rng)
+    for frame in _events(cohort, plan_charting(layout, "chart", per_stay), per_stay, rng):
         yield _spoil(frame, rng)
 
 
 def lab_events(cohort: Cohort, layout: str, per_stay: int, rng: np.random.Generator) -> Iterator[pl.DataFrame]:
-    """Yield LABEVENTS in blocks of stays, a tenth of the chart rows; some have no admission, some a masked value."""
-    items = [item for item in read_items(layout) if item.table == "lab"]
-    rounds = max(2, round(per_stay / 10 / (LAB_RATE * sum(item.share for item in items))))
-    for block in _blocks(cohort, ROWS_AT_ONCE // per_stay):
-        frame = _events(cohort, block, items, rounds, rng, rate=LAB_RATE)
+    """Yield LABEVENTS in blocks of stays; some have no admission, some a masked value."""
+    for frame in _events(cohort, plan_charting(layout, "lab", per_stay), per_stay, rng):
         outpatient, masked = (pl.Series(rng.random(len(frame)) < share) for share in (0.05, 0.01))
         yield frame.with_columns(
             hadm_id=pl.when(~outpatient).then("hadm_id"),
@@ -49,57 +44,68 @@ def lab_events(cohort: Cohort, layout: str, per_stay: int, rng: np.random.Genera
 
 
 def output_events(cohort: Cohort, layout: str, per_stay: int, rng: np.random.Generator) -> Iterator[pl.DataFrame]:
-    """Yield OUTPUTEVENTS in blocks of stays, a twentieth of the chart rows."""
-    items = [item for item in read_items(layout) if item.table == "output"]
-    for block in _blocks(cohort, ROWS_AT_ONCE // per_stay):
-        yield _events(cohort, block, items, max(2, round(per_stay / 20)), rng)
+    """Yield OUTPUTEVENTS in blocks of stays."""
+    return _events(cohort, plan_charting(layout, "output", per_stay), per_stay, rng)
 
 
-def _blocks(cohort: Cohort, size: int) -> Iterator[IntArray]:
-    """Row numbers of stays that have events, some at a time."""
-    rows = np.flatnonzero(cohort.stays["has_events"].to_numpy())
-    size = max(1, size)
-    for start in range(0, len(rows), size):
-        yield rows[start : start + size]
-
-
-def _events(
-    cohort: Cohort,
-    block: IntArray,
-    items: list[Item],
-    rounds: int,
-    rng: np.random.Generator,
-    rate: float | None = None,
-) -> pl.DataFrame:
-    """Return the events of some stays, sorted by stay and time.
+def _events(cohort: Cohort, charting: Charting, per_stay: int, rng: np.random.Generator) -> Iterator[pl.DataFrame]:
+    """Yield the events of some stays at a time, sorted by stay and time; `per_stay` decides how many stays.
 
     Columns: subject_id, hadm_id, stay_id, charttime and storetime (seconds since 1970), itemid, value (text),
     valuenum (text of a number), valueuom.
     """
+    rows = np.flatnonzero(cohort.stays["has_events"].to_numpy())
+    size = max(1, ROWS_AT_ONCE // per_stay)
+    for start in range(0, len(rows), size):
+        yield _events_of(cohort, rows[start : start + size], charting, rng)
+
+
+def _events_of(cohort: Cohort, block: IntArray, charting: Charting, rng: np.random.Generator) -> pl.DataFrame:
+    """Return the events of the stays in some rows of the cohort."""
     stays = cohort.stays[block]
     length = (stays["outtime"] - stays["intime"]).to_numpy()
-    after = _round_times(length, rounds, rng)  # [stays, rounds]
+    after = _round_times(length, charting.rounds, rng)  # [stays, rounds]
     statistic = cohort.draw.statistic[block, MODALITIES.index("ehr")]
-    device = rng.random(after.shape)  # one choice per round, so that e.g. the three arterial pressures go together
-    persons: dict[str, FloatArray] = {}
-    parts = []
-    for name in dict.fromkeys(item.variable for item in items):
-        variable = VARIABLES[name]
-        person = persons.setdefault(variable.trait or name, rng.standard_normal(len(block)))
-        stay, turn = _when_measured(variable.rate if rate is None else rate, after.shape, rng)
-        seconds = after[stay, turn]
-        value = _values(variable, person[stay], statistic[stay], seconds, rng)
-        ways = [item for item in items if item.variable == name]
-        way = np.searchsorted(np.cumsum([item.share for item in ways[:-1]]), device[stay, turn])
-        for number, item in enumerate(ways):
-            chosen = way == number
-            parts.append(_rows(item, stay[chosen], seconds[chosen], value[chosen]))
-    frame = pl.concat(parts).sort("stay", "seconds", "itemid")
+    parts = [*_rows_of_variables(charting, after, statistic, rng), *_rows_of_others(charting, after, rng)]
+    frame = pl.concat(parts).sort("stay", "seconds", "itemid", maintain_order=True)
     ids = stays.select("subject_id", "hadm_id", "stay_id", "intime")[frame["stay"]]
     charted = -(-(ids["intime"] + frame["seconds"]) // 60) * 60  # the next whole minute
     delay = pl.Series(rng.integers(0, LONGEST_DELAY // 60, len(frame)) * 60)
     shown = frame.drop("stay", "seconds").get_columns()
     return ids.drop("intime").with_columns(*shown, charttime=charted, storetime=charted + delay)
+
+
+def _rows_of_variables(
+    charting: Charting, after: IntArray, statistic: FloatArray, rng: np.random.Generator
+) -> Iterator[pl.DataFrame]:
+    """Yield the rows of each item, for rounds at seconds `after` [stays, rounds] and planted statistics [stays, 2]."""
+    device = rng.random(after.shape)  # one choice per round, so that e.g. the three arterial pressures go together
+    persons: dict[str, FloatArray] = {}
+    for name, rate in charting.rates.items():
+        variable = VARIABLES[name]
+        person = persons.setdefault(variable.trait or name, rng.standard_normal(len(after)))
+        stay, turn = _when_measured(rate, after.shape, rng)
+        seconds = after[stay, turn]
+        value = _values(variable, person[stay], statistic[stay], seconds, rng)
+        ways = [item for item in charting.items if item.variable == name]
+        way = np.searchsorted(np.cumsum([item.share for item in ways[:-1]]), device[stay, turn])
+        for number, item in enumerate(ways):
+            chosen = way == number
+            shown = value[chosen] * item.scale + item.offset
+            texts = TEXTS.get(name, {}).get(item.layout)
+            yield _rows(item, stay[chosen], seconds[chosen], *_shown(shown, item.decimals, texts))
+
+
+def _rows_of_others(charting: Charting, after: IntArray, rng: np.random.Generator) -> Iterator[pl.DataFrame]:
+    """Yield the rows of each other item; nothing tells its values, and of its texts the first are the most frequent."""
+    for item in charting.others if charting.frequency else ():
+        stay, turn = _when_measured(charting.frequency * item.rate, after.shape, rng)
+        if item.texts:
+            which = (rng.random(len(stay)) ** 2 * len(item.texts)).astype(np.uint32)
+            value, number = pl.Series(item.texts)[which], pl.repeat(None, len(stay), dtype=pl.String, eager=True)
+        else:
+            value, number = _shown(np.abs(item.mean + item.noise * rng.standard_normal(len(stay))), item.decimals, None)
+        yield _rows(item, stay, after[stay, turn], value, number)
 
 
 def _round_times(length: IntArray, rounds: int, rng: np.random.Generator) -> IntArray:
@@ -133,17 +139,23 @@ def _values(
     return np.clip(value, variable.low, variable.high)
 
 
-def _rows(item: Item, stay: IntArray, seconds: IntArray, value: FloatArray) -> pl.DataFrame:
-    """Return the rows of one item with the values as text, as the raw tables have them."""
-    texts = TEXTS.get(item.variable, {}).get(item.layout)
-    shown = pl.Series(value * item.scale + item.offset).round(item.decimals)
-    number = (shown if item.decimals else shown.cast(pl.Int64)).cast(pl.String)
+def _shown(value: FloatArray, decimals: int, texts: tuple[str, ...] | None) -> tuple[pl.Series, pl.Series]:
+    """Return values as texts, as the raw tables have them: of the value, or its category, and of the number."""
+    rounded = pl.Series(value).round(decimals)
+    number = (rounded if decimals else rounded.cast(pl.Int64)).cast(pl.String)
+    return (number if texts is None else pl.Series(texts)[(rounded - 1).cast(pl.UInt32)]), number
+
+
+def _rows(
+    item: Item | OtherItem, stay: IntArray, seconds: IntArray, value: pl.Series, number: pl.Series
+) -> pl.DataFrame:
+    """Return the rows of one item."""
     return pl.DataFrame(
         {
             "stay": stay,
             "seconds": seconds,
             "itemid": pl.repeat(item.itemid, len(stay), dtype=pl.Int32, eager=True),
-            "value": number if texts is None else pl.Series(texts)[(shown - 1).cast(pl.UInt32)],
+            "value": value,
             "valuenum": number,
             "valueuom": pl.repeat(item.unit or None, len(stay), dtype=pl.String, eager=True),
         }

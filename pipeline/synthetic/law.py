@@ -16,6 +16,8 @@ a second cue of the same modality if it is signed ("hard": the statistic alone s
 
 so ``mu_m`` is missing completely at random, ``a_m, gamma_m`` missing not at random, and ``kept_m`` what a limit on
 the number of images left.
+
+Of several images or reports of a stay the last of the first 48 hours is the one meant here; see `radiology`.
 """
 
 from dataclasses import asdict, dataclass, replace

@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from .law import MODALITIES, BoolArray, IntArray
+from .law import BoolArray, IntArray
 
 HOUR, DAY = 3600, 86400
 SHIFTED_DATES_BEGIN = 4_417_977_600
@@ -99,26 +99,3 @@ def _times(
     left = outtime + np.where(died, rng.integers(0, 6 * HOUR, n), rng.integers(12 * HOUR, 10 * DAY, n))
     left[first] = left[second]
     return {"intime": intime, "outtime": outtime, "admittime": admitted[admission], "dischtime": left[admission]}
-
-
-def describe_studies(available: BoolArray, lateral: BoolArray, rng: np.random.Generator) -> pl.DataFrame:
-    """Return one row per stay: what study was made within its first 47 hours.
-
-    Parameters
-    ----------
-    available: whether `MODALITIES` are there, [n, 3].
-    lateral: whether there is a lateral view besides the frontal image, [n].
-    """
-    n = len(available)
-    frontal, report = available[:, MODALITIES.index("cxr")], available[:, MODALITIES.index("rep")]
-    return pl.DataFrame(
-        {
-            "has_image": frontal,
-            "has_lateral": lateral,
-            "has_report": report,
-            "has_events": available[:, MODALITIES.index("ehr")],
-            "study_id": 50_000_000 + rng.choice(10_000_000, n, replace=False),
-            "study_after": rng.integers(HOUR, 47 * HOUR, n),
-            "view": pl.Series(["AP", "PA"])[(rng.random(n) < 0.25).astype(np.int64)],
-        }
-    )

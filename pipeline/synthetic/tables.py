@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 from scipy.special import expit, logit
 
+from .charting import read_other_items
 from .cohort import Cohort, Layout
 from .law import FloatArray
 from .layouts import write_table
@@ -105,13 +106,19 @@ def _diagnosis_titles(codes: pl.DataFrame, layout: Layout) -> pl.DataFrame:
 
 
 def _item_labels(layout: Layout) -> pl.DataFrame:
-    items = pl.DataFrame(read_items(layout)).unique("itemid").sort("itemid")
-    return items.with_columns(
-        abbreviation="label",
-        linksto=pl.col("table") + "events",
-        unitname=pl.col("unit").replace("", None),
-        fluid=pl.lit("Blood"),
-        dbsource=pl.lit("carevue"),
-        param_type=pl.lit("Numeric"),
-        category=pl.col("category").replace("", None),
+    described = ("itemid", "table", "label", "unit", "category")
+    items = [pl.DataFrame(rows).select(described) for rows in (read_items(layout), read_other_items(layout))]
+    return (
+        pl.concat(items)
+        .unique("itemid")
+        .sort("itemid")
+        .with_columns(
+            abbreviation="label",
+            linksto=pl.col("table") + "events",
+            unitname=pl.col("unit").replace("", None),
+            fluid=pl.lit("Blood"),
+            dbsource=pl.lit("carevue"),
+            param_type=pl.lit("Numeric"),
+            category=pl.col("category").replace("", None),
+        )
     )

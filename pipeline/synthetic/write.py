@@ -17,6 +17,7 @@ from .cohort import Cohort, SynthSettings, plan_cohort
 from .events import chart_events, lab_events, output_events
 from .law import MODALITIES
 from .layouts import write_table
+from .radiology import plan_studies
 from .studies import write_studies
 from .tables import write_small_tables
 
@@ -58,7 +59,7 @@ def _write(raw: Path, settings: SynthSettings) -> None:
     write_table(raw, layout, "labevents", lab_events(cohort, layout, per_stay, lab))
     write_table(raw, layout, "outputevents", output_events(cohort, layout, per_stay, output))
     if layout == "mimic4":
-        write_studies(raw, cohort, radiology)
+        write_studies(raw, plan_studies(cohort, settings.images, radiology), radiology)
     _write_truth(raw, cohort)
     described = {"omnifuse": version("omnifuse"), "settings": {**asdict(settings), "law": cohort.law.to_dict()}}
     (raw / LAW_FILE).write_text(json.dumps(described, indent=2) + "\n", encoding="utf-8")

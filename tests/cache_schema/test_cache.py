@@ -17,7 +17,10 @@ from omnifuse.cache_schema import (
     FeatureCache,
     InputError,
     StagedCache,
+    Task,
     UnknownVersionError,
+    cache_text,
+    describe_cache,
 )
 from omnifuse.cache_schema.table import column_frame, write_table
 
@@ -90,6 +93,55 @@ def test_to_torch_gives_labelled_samples_and_collates(cache_path: Path) -> None:
     assert batch["rep"].shape == (2, 2, 4)
     assert batch["rep_mask"].tolist() == [[True, True], [False, False]]
     assert batch["y"].tolist() == [[0.0], [1.0]]
+
+
+def test_a_long_task_is_described_and_its_inputs_are_refused(
+    tmp_path: Path, staged: Callable[..., StagedCache]
+) -> None:
+    """Its inputs are other ones at every prediction time: whoever took the task's window would see the future."""
+    sample, time = np.array([0, 0, 2]), np.array([5, 6, 5], dtype=np.float32)
+    y = np.array([[0], [1], [0]], dtype=np.float32)
+    task = Task("near", "binary", ("died",), y, counts=(("predictions", 3),), sample=sample, time=time)
+    staged(tmp_path / "cache").add_task(task).commit({})
+    cache = FeatureCache.open(tmp_path / "cache")
+    read = cache.task("near")
+    assert read.long and not cache.task("mortality").long
+    np.testing.assert_array_equal(read.sample, sample)
+    np.testing.assert_array_equal(read.time, time)
+    text = cache_text(describe_cache(cache))
+    assert "task near (binary, rows up to each time, 3 predictions of 2 samples, 1 positive)" in text
+    for use in (cache.task_inputs, cache.to_torch):
+        with pytest.raises(InputError, match=r"'near' predicts at several times a sample.*`sample` and `time`"):
+            use("near")
+
+
+def test_counts_stand_beside_the_published_ones(tmp_path: Path, staged: Callable[..., StagedCache]) -> None:
+    counts = pl.DataFrame(
+        {
+            "scope": ["cohort", "cohort"],
+            "step": ["adults", "adults"],
+            "unit": ["stays", "subjects"],
+            "count": [42276, 5],
+            "published": [42276, None],
+            "source": ["someone", None],
+        }
+    )
+    staged(tmp_path / "cache").add_counts(counts).commit({})
+    cache = FeatureCache.open(tmp_path / "cache")
+    assert cache.counts.equals(counts)
+    lines = cache_text(describe_cache(cache)).splitlines()
+    source = lines.index("  published: someone")
+    assert lines[source - 2].split() == ["counts", "here", "published"]
+    assert lines[source - 1].split() == ["cohort,", "adults,", "stays", "42,276", "42,276"]
+
+
+def test_supplied_splits_are_described(cache_path: Path) -> None:
+    assert "split published: 2 train, 1 test" in cache_text(describe_cache(FeatureCache.open(cache_path)))
+
+
+def test_a_cache_without_counts_has_none(cache_path: Path) -> None:
+    cache = FeatureCache.open(cache_path)
+    assert cache.counts.is_empty() and describe_cache(cache)["counts"] == []
 
 
 @pytest.mark.parametrize("name", ["modality", "task"])

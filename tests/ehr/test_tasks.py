@@ -3,32 +3,25 @@
 import numpy as np
 import polars as pl
 import pytest
-from omnifuse.pipeline.ehr.variables import RESOURCES
-from omnifuse.pipeline.tasks import Stays, mortality, phenotype_flags, phenotypes, phenotyping
+from omnifuse.pipeline.phenotypes import phenotype_flags, phenotypes
+from omnifuse.pipeline.tasks import Stays, mortality, phenotyping
 
 STAYS = pl.DataFrame({"subject_id": [1, 2, 3], "hadm_id": [10, 20, 30]})
 
 
-def flags(*codes: tuple[int, int, str, int], with_version: bool = True) -> tuple[list[set[str]], list[bool]]:
+def flags(
+    *codes: tuple[int, int, str, int], with_version: bool = True, all_icd10: bool = True
+) -> tuple[list[set[str]], list[bool]]:
     """Return the names of the conditions of each stay and whether it has any diagnosis."""
     schema = {"subject_id": pl.Int64, "hadm_id": pl.Int64, "code": pl.String, "icd_version": pl.Int64}
-    matrix, diagnosed = phenotype_flags(
-        pl.DataFrame(list(codes), schema, orient="row"), STAYS, with_version=with_version
-    )
+    frame = pl.DataFrame(list(codes), schema, orient="row")
+    matrix, diagnosed = phenotype_flags(frame, STAYS, with_version=with_version, all_icd10=all_icd10)
     return [{phenotypes()[i] for i in np.flatnonzero(row)} for row in matrix], diagnosed.tolist()
 
 
 def test_there_are_25_conditions_in_alphabetical_order() -> None:
     assert len(phenotypes()) == 25
     assert list(phenotypes()) == sorted(phenotypes())
-
-
-def test_the_code_lists_have_767_icd9_and_570_icd10_codes_each_in_one_condition() -> None:
-    codes = pl.read_csv(RESOURCES / "phenotype_codes.csv", schema_overrides={"code": pl.String})
-    assert codes["icd_version"].value_counts().sort("icd_version").rows() == [(9, 767), (10, 570)]
-    assert codes.select("icd_version", "code").is_unique().all()
-    groups = pl.read_csv(RESOURCES / "phenotypes.csv")["ccs"]
-    assert set(codes["ccs"]) == set(groups)
 
 
 def test_codes_become_conditions_of_their_own_admission() -> None:
@@ -55,6 +48,7 @@ def stays() -> Stays:
     return Stays(
         los_hours=np.array([50.0, 48 - 5e-7, 47.9, np.nan, 100.0]),
         died=np.array([True, False, True, False, False]),
+        death_hours=np.full(5, np.nan),
         diagnosed=np.array([True, True, True, True, False]),
         phenotypes=np.eye(5, 25, dtype=bool),
         first_hours=np.array([49.0, 48.0, 0.0, 0.0, 0.0]),

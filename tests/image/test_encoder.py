@@ -9,8 +9,10 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
+from omnifuse.cache_schema import difference
 from omnifuse.pipeline import frozen
 from omnifuse.pipeline.frozen import seed_weights
+from omnifuse.pipeline.image.decode import DICOM_GREY
 from omnifuse.pipeline.image.encoder import (
     DEVIATION,
     MEAN,
@@ -154,6 +156,12 @@ def test_unreachable_torchvision_weights_are_said_at_once(tmp_path: Path, monkey
 def test_recipe_names_the_weights_by_content_and_random_as_such(weights: Path) -> None:
     assert image_recipe(str(weights))["weights"] == weights_digest(str(weights))
     assert image_recipe("random")["name"] == "random"
+
+
+def test_recipe_says_how_dicom_files_become_grey(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = image_recipe("random")
+    monkeypatch.setattr("omnifuse.pipeline.image.encoder.DICOM_GREY", "another rule")
+    assert difference(before, image_recipe("random")) == [f"dicom: {DICOM_GREY[:57]}... -> another rule"]
 
 
 def test_recipe_needs_no_torch(weights: Path) -> None:

@@ -38,6 +38,18 @@ def test_an_unchanged_file_is_answered_from_memory(tmp_path: Path, file: Path) -
     assert memo.unchanged()
 
 
+def test_a_file_that_is_asked_for_twice_is_read_once(tmp_path: Path, file: Path) -> None:
+    memo = DigestMemo(tmp_path / "memo", tmp_path)
+    reads = []
+
+    def read(path: Path) -> tuple[str, int]:
+        reads.append(path)
+        return "digest", 1
+
+    assert memo.content(file, "rule", read) == memo.content(file, "rule", read)
+    assert reads == [file]
+
+
 def test_a_changed_file_is_read_again(tmp_path: Path, file: Path) -> None:
     memo = saved(tmp_path, file)
     file.write_text("a,b\n1,3\n")

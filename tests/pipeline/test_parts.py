@@ -17,8 +17,7 @@ def rows_of(item: str) -> np.ndarray:
 
 def encode(store: PartStore, parts: list[tuple[str, ...]]) -> None:
     for part in parts:
-        if not store.has(part):
-            store.write(part, [rows_of(item) for item in part], {})
+        store.write(part, [rows_of(item) for item in part], {})
 
 
 def items(number: int) -> list[str]:
@@ -27,7 +26,7 @@ def items(number: int) -> list[str]:
 
 def test_what_was_written_is_loaded(tmp_path: Path) -> None:
     store = PartStore(tmp_path, RECIPE)
-    encode(store, store.assign(items(200)))
+    encode(store, store.unfinished(items(200)))
     loaded = store.load(["i7", "i199", "i0"])
     assert set(loaded) == {"i7", "i199", "i0"}
     for item, encoded in loaded.items():
@@ -35,36 +34,54 @@ def test_what_was_written_is_loaded(tmp_path: Path) -> None:
 
 
 def test_parts_have_a_limited_size_and_cover_the_list_in_order(tmp_path: Path) -> None:
-    parts = PartStore(tmp_path, RECIPE).assign(items(300))
+    parts = PartStore(tmp_path, RECIPE).unfinished(items(300))
     assert [len(part) for part in parts] == [PART_ITEMS, PART_ITEMS, 300 - 2 * PART_ITEMS]
     assert [item for part in parts for item in part] == items(300)
 
 
 def test_an_interrupted_run_keeps_its_parts(tmp_path: Path) -> None:
-    undisturbed = PartStore(tmp_path / "a", RECIPE).assign(items(300))
+    undisturbed = PartStore(tmp_path / "a", RECIPE).unfinished(items(300))
     store = PartStore(tmp_path / "b", RECIPE)
-    encode(store, store.assign(items(300))[1:2])  # killed after the second part
-    again = PartStore(tmp_path / "b", RECIPE).assign(items(300))
-    assert again == undisturbed
-    assert [store.has(part) for part in again] == [False, True, False]
+    encode(store, store.unfinished(items(300))[1:2])  # killed after the second part
+    assert PartStore(tmp_path / "b", RECIPE).unfinished(items(300)) == [undisturbed[0], undisturbed[2]]
+
+
+def test_a_part_whose_items_came_otherwise_is_finished(tmp_path: Path) -> None:
+    store = PartStore(tmp_path, RECIPE)
+    first, second, third = store.unfinished(items(300))
+    encode(store, [first[:64], first[64:] + second[:1]])
+    assert store.unfinished(items(300)) == [second, third]
+    encode(store, [second, third])
+    assert store.unfinished(items(300)) == []
+    assert store.load(items(300)).keys() == set(items(300))
+
+
+def test_items_whose_part_was_lost_later_are_encoded_again(tmp_path: Path) -> None:
+    store = PartStore(tmp_path, RECIPE)
+    encode(store, store.unfinished(items(200)))
+    encode(store, store.unfinished(items(210)))
+    for path in store.folder.glob("*.safetensors"):
+        path.unlink()
+    encode(store, store.unfinished(items(210)))
+    assert store.load(items(210)).keys() == set(items(210))
 
 
 def test_new_items_do_not_touch_old_parts(tmp_path: Path) -> None:
     store = PartStore(tmp_path, RECIPE)
-    encode(store, store.assign(items(200)))
-    more = store.assign(items(210))
+    encode(store, store.unfinished(items(200)))
+    more = store.unfinished(items(210))
     assert [item for part in more for item in part] == items(210)[200:]
 
 
 def test_another_recipe_shares_nothing(tmp_path: Path) -> None:
     store = PartStore(tmp_path, RECIPE)
-    encode(store, store.assign(items(3)))
-    assert PartStore(tmp_path, {**RECIPE, "version": 2}).missing(items(3)) == [("i0", "i1", "i2")]
+    encode(store, store.unfinished(items(3)))
+    assert PartStore(tmp_path, {**RECIPE, "version": 2}).missing(items(3)) == items(3)
 
 
 def test_failed_items_have_a_reason_and_no_rows(tmp_path: Path) -> None:
     store = PartStore(tmp_path, RECIPE)
-    (part,) = store.assign(["i1", "i2"])
+    (part,) = store.unfinished(["i1", "i2"])
     store.write(part, [rows_of("i1"), np.empty((0, 4), np.float16)], {"i2": "truncated image"})
     loaded = store.load(part)
     assert loaded["i2"].reason == "truncated image" and loaded["i2"].values.shape == (0, 4)
@@ -73,7 +90,7 @@ def test_failed_items_have_a_reason_and_no_rows(tmp_path: Path) -> None:
 
 def test_a_damaged_part_is_removed_and_made_again(tmp_path: Path) -> None:
     store = PartStore(tmp_path, RECIPE)
-    parts = store.assign(items(10))
+    parts = store.unfinished(items(10))
     encode(store, parts)
     (path,) = store.folder.glob("*.safetensors")
     content = bytearray(path.read_bytes())
@@ -81,11 +98,11 @@ def test_a_damaged_part_is_removed_and_made_again(tmp_path: Path) -> None:
     path.write_bytes(content)
     with pytest.raises(CorruptCacheError, match=r"was damaged and has been removed. Run the same command again"):
         store.load(items(10))
-    assert not store.has(parts[0])
+    assert store.unfinished(items(10)) == parts
 
 
 def test_a_missing_item_is_named(tmp_path: Path) -> None:
     store = PartStore(tmp_path, RECIPE)
-    encode(store, store.assign(items(2)))
+    encode(store, store.unfinished(items(2)))
     with pytest.raises(CorruptCacheError, match="1 items have no part"):
         store.load(["i9"])

@@ -44,6 +44,7 @@ class ToyDataSet:
     name: str = "toy"
     version: int = 1
     modalities: tuple[str, ...] = ("rate", "note", "picture")
+    recipe_version: int = 1
     reads: int = 0
 
     def inputs(self) -> list[Path]:
@@ -64,7 +65,9 @@ class ToyDataSet:
             self._items("note", "text", [1, 2, 3, 4], "txt", read_note),
             self._items("picture", "image", [1, 2, 3, 4], "png", None),
         ]
-        return Records(samples, (task,), tables, tuple(item for item in items if item.name in self.modalities))
+        return Records(
+            samples, lambda _: (task,), tables, tuple(item for item in items if item.name in self.modalities)
+        )
 
     def _rates(self) -> TableModality:
         def blocks(quarantine: Quarantine) -> Iterator[Block]:
@@ -92,4 +95,4 @@ class ToyDataSet:
                 "time": pl.Series([1.0, 2.0, None, 4.0], dtype=pl.Float32),
             }
         )
-        return ItemModality(name, content, "row", items, {"version": 1}, read_text)
+        return ItemModality(name, content, "row", items, {"version": self.recipe_version}, read_text)

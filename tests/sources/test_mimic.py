@@ -9,6 +9,8 @@ from omnifuse.cache_schema import InputError, MissingInputError
 from omnifuse.pipeline.source import Quarantine, Records
 from omnifuse.pipeline.sources.mimic import MimicDataSet
 
+from .label import tasks_of
+
 HEART = 50
 
 
@@ -65,7 +67,8 @@ def test_mimic4(mimic4, suffix) -> None:
         "los_hours": pytest.approx(50),
     }
     assert rows_of(records)[200][:, HEART].tolist() == [80] * 25
-    conditions = dict(zip(records.tasks[1].labels, records.tasks[1].y[0], strict=True))
+    phenotyping = tasks_of(records)[1]
+    conditions = dict(zip(phenotyping.labels, phenotyping.y[0], strict=True))
     assert {name for name, flag in conditions.items() if flag} == {
         "Essential hypertension",
         "Acute and unspecified renal failure",
@@ -77,8 +80,8 @@ def test_the_benchmark_looks_a_code_up_without_its_version(mimic4) -> None:
     for row in mimic4.tables["hosp/diagnoses_icd"]:
         row |= {"icd_code": "E8771", "icd_version": "9"}
     raw = mimic4.write()
-    assert np.nansum(read(raw).tasks[1].y) == 0
-    assert np.nansum(read(raw, profile="benchmark").tasks[1].y) == 1
+    assert np.nansum(tasks_of(read(raw))[1].y) == 0
+    assert np.nansum(tasks_of(read(raw, profile="benchmark"))[1].y) == 1
 
 
 def test_the_port_to_mimic4_loses_the_unit(mimic4) -> None:
@@ -126,7 +129,7 @@ def test_one_stay_in_the_admission_is_counted_after_transfers_were_dropped(mimic
     stay3(mimic3, subject=3, hadm=30, stay=301)
     records = read(mimic3.write())
     assert records.samples["sample_id"].to_list() == [100, 200]
-    assert records.tasks[0].counts[:4] == (
+    assert tasks_of(records)[0].counts[:4] == (
         ("ICU stays in the tables", 5),
         ("no transfer between units", 4),
         ("one stay in the admission", 2),
@@ -149,7 +152,7 @@ DEATHS = [
 def test_mortality_label(mimic3, stay3, charted3, name, changed, died) -> None:
     stay3(mimic3, subject=2, hadm=20, stay=200, **changed)
     charted3(mimic3, 2, 20, 200, "2150-01-01 01:00:00", 211, "80")
-    assert read(mimic3.write()).tasks[0].y[1, 0] == died
+    assert tasks_of(read(mimic3.write()))[0].y[1, 0] == died
 
 
 TASKS = [
@@ -170,7 +173,7 @@ TASKS = [
 def test_task_cohorts(mimic3, stay3, charted3, name, changed, time, mortality, phenotyping, profile) -> None:
     stay3(mimic3, subject=2, hadm=20, stay=200, **changed)
     charted3(mimic3, 2, 20, 200, time, 211, "80")
-    tasks = read(mimic3.write(), profile=profile).tasks
+    tasks = tasks_of(read(mimic3.write(), profile=profile))[:2]
     inside = [not np.isnan(task.y[1]).any() for task in tasks]
     assert inside == [mortality, phenotyping]
     assert [task.counts[-1][1] for task in tasks] == [1 + mortality, 1 + phenotyping]
@@ -181,9 +184,10 @@ def test_tasks_without_the_ehr_do_not_ask_for_events(mimic4, with_images) -> Non
     with_images(mimic4)
     records = read(mimic4.write(), modalities=("cxr",))
     assert records.tables == ()
-    assert records.tasks[0].y[0, 0] == 0
-    assert records.tasks[0].window_hours == 48
-    assert records.tasks[0].select == {"cxr": {"rows": "last", "where": {"view_position": ["AP", "PA"]}}}
+    task = tasks_of(records)[0]
+    assert task.y[0, 0] == 0
+    assert task.window_hours == 48
+    assert task.select == {"cxr": {"rows": "last", "where": {"view_position": ["AP", "PA"]}}}
 
 
 def test_an_empty_length_of_stay(mimic3, stay3, charted3) -> None:
@@ -196,16 +200,16 @@ def test_an_empty_length_of_stay(mimic3, stay3, charted3) -> None:
     benchmark, clean = read(raw, profile="benchmark"), read(raw)
     assert benchmark.samples["los_hours"][1:].to_list() == [None, None]
     assert clean.samples["los_hours"][1:].to_list() == [50, None]
-    assert np.isnan(benchmark.tasks[1].y[:, 0]).tolist() == [False, True, True]
-    assert np.isnan(clean.tasks[1].y[:, 0]).tolist() == [False, False, True]
+    assert np.isnan(tasks_of(benchmark)[1].y[:, 0]).tolist() == [False, True, True]
+    assert np.isnan(tasks_of(clean)[1].y[:, 0]).tolist() == [False, False, True]
     assert set(rows_of(clean)) == {100, 200}
 
 
 def test_codes_that_the_dictionary_does_not_know_do_not_count(mimic3, stay3) -> None:
     raw = mimic3.write()
-    assert np.nansum(read(raw).tasks[1].y) == 1
+    assert np.nansum(tasks_of(read(raw))[1].y) == 1
     (raw / "D_ICD_DIAGNOSES.csv").write_text("ICD9_CODE,SHORT_TITLE\n4019,x\n")
-    assert read(raw).tasks[1].counts[4] == ("a diagnosis", 0)
+    assert tasks_of(read(raw))[1].counts[4] == ("a diagnosis", 0)
 
 
 def test_wrong_values_of_the_cohort_tables_are_quarantined(mimic3, stay3) -> None:
@@ -226,7 +230,7 @@ def test_the_first_stays_only(mimic3, stay3) -> None:
     stay3(mimic3, subject=2, hadm=20, stay=99)
     records = read(mimic3.write(), limit=1)
     assert records.samples["sample_id"].to_list() == [99]
-    assert records.tasks[0].counts[4] == ("the first 1", 1)
+    assert tasks_of(records)[0].counts[4] == ("the first 1", 1)
 
 
 def test_inputs_and_settings(mimic3) -> None:

@@ -1,9 +1,22 @@
 """Chest X-rays and reports: which belong to a stay, and when."""
 
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
 import pytest
-from omnifuse.cache_schema import InputError, MissingInputError
+from omnifuse.cache_schema import InputError, MissingInputError, Modality, ModalitySpec, Task, offsets_of
+from omnifuse.cache_schema.selection import input_rows
 from omnifuse.pipeline.source import Quarantine, Records, UnreadableItem
 from omnifuse.pipeline.sources.mimic import MimicDataSet
+from omnifuse.pipeline.tasks import SELECTION
+
+from .conftest import RawFolder
+
+METADATA = "mimic-cxr-jpg/mimic-cxr-2.0.0-metadata"
+RECORDS = "mimic-cxr/cxr-record-list"
+SUBJECT = "files/p10/p10000032"
 
 
 @pytest.fixture
@@ -59,8 +72,9 @@ def test_what_is_left_out_is_quarantined(records) -> None:
     reasons = {(source, reason): n for stage, source, reason, n in records[1].counts().rows() if stage == "items"}
     table = "mimic-cxr-2.0.0-metadata.csv"
     assert reasons == {
-        (table, "StudyDate and StudyTime are no time"): 2,
-        (table, "study lies outside the ICU stays"): 4,
+        (table, "StudyDate and StudyTime are no time"): 1,
+        ("cxr", "study lies outside the ICU stays"): 2,  # a and d
+        ("rep", "study lies outside the ICU stays"): 1,  # s53; the last image of s51 was taken in the stay
     }
 
 
@@ -84,6 +98,162 @@ def test_mimic3_cannot_be_joined(mimic3, modality) -> None:
 
 
 @pytest.mark.parametrize("modality", ["cxr", "rep"])
-def test_missing_images_and_reports_are_named(mimic4, modality) -> None:
+def test_a_missing_table_of_studies_is_named(mimic4, modality) -> None:
     with pytest.raises(MissingInputError, match=rf"no mimic-cxr-2.0.0-metadata.*{modality}"):
         MimicDataSet(mimic4.write(), (modality,)).inputs()
+
+
+def test_missing_images_are_named(mimic4, with_images) -> None:
+    with_images(mimic4)
+    shutil.rmtree(mimic4.path / "mimic-cxr-jpg/files")
+    assert MimicDataSet(mimic4.write()).modalities == ("ehr", "rep")
+    with pytest.raises(MissingInputError, match="no images files/p10/"):
+        MimicDataSet(mimic4.path, ("cxr",)).inputs()
+
+
+def test_reports_have_to_be_unpacked(mimic4, with_images) -> None:
+    with_images(mimic4)
+    shutil.rmtree(mimic4.path / "mimic-cxr/files")
+    (mimic4.path / "mimic-cxr/mimic-cxr-reports.zip").write_bytes(b"")
+    assert MimicDataSet(mimic4.write()).modalities == ("ehr", "cxr")
+    with pytest.raises(MissingInputError, match=r"no reports .*Unpack .*mimic-cxr/mimic-cxr-reports\.zip there"):
+        MimicDataSet(mimic4.path, ("rep",)).inputs()
+
+
+def test_a_report_has_the_time_of_the_last_image_of_its_study(mimic4, with_images) -> None:
+    with_images(mimic4)
+    for dicom, date, time in (("g", "21800101", "93000"), ("h", "21800103", "020001")):
+        row = {"dicom_id": dicom, "subject_id": "10000032", "study_id": "52", "ViewPosition": "AP"}
+        mimic4.add(METADATA, **row, StudyDate=date, StudyTime=time)
+    both = MimicDataSet(mimic4.write(), ("cxr", "rep")).read(Quarantine()).items
+    images, reports = (dict(items.items.select("item_id", "time").rows()) for items in both)
+    assert images == {"b": 1.0, "g": 9.5, "e": 24.0, "c": 50.0}
+    assert reports == {"s51": 1.0, "s54": 24.0}, "the last image of s52 was taken after the stay"
+
+
+@pytest.mark.parametrize("name", ["../../../../secret", "/etc/passwd", "a/b", "..", ""])
+def test_a_dicom_id_never_leads_out_of_the_folder(mimic4, with_images, name) -> None:
+    with_images(mimic4)
+    mimic4.tables[METADATA][1]["dicom_id"] = name
+    quarantine = Quarantine()
+    images = MimicDataSet(mimic4.write(), ("cxr",)).read(quarantine).items[0]
+    assert images.items["item_id"].to_list() == ["e", "c"]
+    assert {reason for _, _, reason, _ in quarantine.counts().rows()} >= {"dicom_id cannot be the name of a file"}
+
+
+def chosen(records: Records, window_hours: float | None) -> list[str]:
+    """Return the images that a task with this window sees, by the rule of all tasks."""
+    items = records.items[0].items.with_row_index("first_row").with_columns(sample=0, rows=1)
+    height = items.height
+    values, time = np.arange(height, dtype=np.float32)[:, None], items["time"].to_numpy()
+    spec = ModalitySpec("cxr", "embedding", "one chest X-ray", {})
+    images = Modality(values=values, offsets=offsets_of(np.array([height])), time=time, spec=spec, items=items)
+    task = Task("any", "binary", ("y",), np.zeros((1, 1), np.float32), window_hours, {"cxr": SELECTION["cxr"]}, ())
+    return [items["item_id"][int(row)] for row in input_rows(images, task).values[:, 0]]
+
+
+@pytest.mark.parametrize(
+    ("images", "window", "expected"),
+    [
+        ([("a", "AP", "20000"), ("b", "PA", "10000")], 48, ["a"]),
+        ([("a", "PA", "10000"), ("b", "AP", "10000")], 48, ["b"]),  # at one time: the last by name, whatever the order
+        ([("b", "AP", "10000"), ("a", "PA", "10000")], 48, ["b"]),
+        ([("a", "AP", "10000"), ("b", "LATERAL", "20000"), ("c", "LL", "30000")], 48, ["a"]),
+        ([("a", "AP", "10000"), ("b", "", "20000")], 48, ["a"]),  # the view is not known
+        ([("a", "", "10000"), ("b", "LATERAL", "20000")], 48, []),
+        ([("a", "AP", "0"), ("b", "AP", "10000")], 0.5, ["a"]),  # exactly at the beginning
+        ([("a", "AP", "10000"), ("b", "AP", "10001")], 1, ["a"]),  # exactly at the end of the window
+        ([], None, []),
+    ],
+)
+def test_tasks_see_the_last_frontal_image_of_their_window(mimic4, with_images, images, window, expected) -> None:
+    with_images(mimic4)
+    mimic4.tables[METADATA].clear()
+    for dicom, view, time in images:
+        row = {"dicom_id": dicom, "subject_id": "10000032", "study_id": "51", "ViewPosition": view}
+        mimic4.add(METADATA, **row, StudyDate="21800101", StudyTime=time)
+    records = MimicDataSet(mimic4.write(), ("cxr",)).read(Quarantine())
+    assert records.items[0].items.height == len(images), "all images of the stay are in the cache"
+    assert chosen(records, window) == expected
+
+
+@pytest.mark.parametrize(("time", "inside"), [("235959", False), ("0", True), ("20000", True), ("20001", False)])
+def test_both_ends_belong_to_the_stay(mimic4, with_images, time, inside) -> None:
+    with_images(mimic4)
+    date = {"235959": "21791231", "0": "21800101"}.get(time, "21800103")
+    mimic4.tables[METADATA] = [{**mimic4.tables[METADATA][4], "StudyDate": date, "StudyTime": time}]
+    assert MimicDataSet(mimic4.write(), ("cxr",)).read(Quarantine()).items[0].items.height == inside
+
+
+def test_a_dicom_file_stands_in_where_there_is_no_jpg(mimic4, with_images) -> None:
+    with_images(mimic4)
+    for study, dicom in (("s51", "b"), ("s54", "e")):  # b is there as .jpg too
+        folder = mimic4.path / "mimic-cxr" / SUBJECT / study
+        folder.mkdir(parents=True)
+        (folder / f"{dicom}.dcm").write_bytes(b"not decoded here")
+    images = MimicDataSet(mimic4.write(), ("cxr",)).read(Quarantine()).items[0].items
+    paths = {item: Path(path).relative_to(mimic4.path) for path, item in images.select("path", "item_id").rows()}
+    assert paths == {
+        "b": Path("mimic-cxr-jpg", SUBJECT, "s51/b.jpg"),
+        "e": Path("mimic-cxr", SUBJECT, "s54/e.dcm"),
+        "c": Path("mimic-cxr-jpg", SUBJECT, "s52/c.jpg"),
+    }
+
+
+@pytest.fixture
+def dicom_only(mimic4, with_images, write_dicom) -> Callable[..., RawFolder]:
+    """MIMIC-CXR as its DICOM release: the same images, times and views in the headers; e is missing, f damaged."""
+    with_images(mimic4)
+    shutil.rmtree(mimic4.path / "mimic-cxr-jpg")
+    del mimic4.headers[METADATA]
+    mimic4.headers[RECORDS] = "subject_id,study_id,dicom_id,path"
+    for row in mimic4.tables.pop(METADATA):
+        study, dicom = row["study_id"], row["dicom_id"]
+        path = f"{SUBJECT}/s{study}/{dicom}.dcm"
+        mimic4.add(RECORDS, subject_id=row["subject_id"], study_id=study, dicom_id=dicom, path=path)
+        if dicom != "e":
+            time = {"10000": "01", "020000.0": "0200", "000000": ""}.get(row["StudyTime"], row["StudyTime"])
+            header = {"StudyDate": row["StudyDate"].replace("-", ""), "StudyTime": time}
+            pixels = np.zeros((2, 2), np.uint8)
+            write_dicom(mimic4.path / "mimic-cxr" / path, pixels, **header, ViewPosition=row["ViewPosition"])
+    return mimic4
+
+
+def test_the_dicom_release_alone_has_times_and_views_in_its_headers(dicom_only) -> None:
+    dataset = MimicDataSet(dicom_only.write())
+    assert dataset.modalities == ("ehr", "cxr", "rep")
+    quarantine = Quarantine()
+    images, reports = dataset.read(quarantine).items
+    rows = images.items.select("sample_id", "item_id", "time", "view_position").rows()
+    assert rows == [(None, "e", None, None), (200, "b", 1.0, "LATERAL"), (200, "c", 50.0, "PA")]
+    assert reports.items.select("sample_id", "item_id", "time").rows() == [(200, "s51", 1.0), (200, "s52", 50.0)]
+    reasons = {reason: n for stage, source, reason, n in quarantine.counts().rows() if source.startswith("cxr-record")}
+    assert reasons == {"no study time: the file is missing": 1, "StudyDate and StudyTime are no time": 1}
+
+
+def test_an_image_that_comes_later_is_noticed(dicom_only, write_dicom) -> None:
+    images = MimicDataSet(dicom_only.write(), ("cxr",)).read(Quarantine()).items[0].items
+    (late,) = images.filter(images["sample_id"].is_null())["path"]
+    assert not Path(late).exists() and Path(late).name == "e.dcm"
+    write_dicom(Path(late), np.zeros((2, 2), np.uint8), StudyDate="21800102", StudyTime="000000", ViewPosition="AP")
+    images = MimicDataSet(dicom_only.path, ("cxr",)).read(Quarantine()).items[0].items
+    assert images["item_id"].to_list() == ["b", "e", "c"]
+
+
+def test_only_headers_of_the_cohort_are_read(dicom_only, monkeypatch) -> None:
+    dicom_only.add(RECORDS, subject_id="10000033", study_id="60", dicom_id="z", path="files/z.dcm")
+    read = []
+    monkeypatch.setattr(
+        "omnifuse.pipeline.image.dicom.read_header",
+        lambda path, names: read.append(path.name) or ["AP", "21800101", "010000"],
+    )
+    MimicDataSet(dicom_only.write(), ("cxr", "rep")).read(Quarantine())
+    assert sorted(read) == ["a.dcm", "b.dcm", "c.dcm", "d.dcm", "e.dcm", "f.dcm"]
+
+
+def test_a_list_of_images_without_the_images_has_no_times(dicom_only) -> None:
+    for path in dicom_only.path.rglob("*.dcm"):
+        path.unlink()
+    assert MimicDataSet(dicom_only.write()).modalities == ("ehr",)
+    with pytest.raises(MissingInputError, match="which rep need for the times of studies"):
+        MimicDataSet(dicom_only.path, ("rep",)).inputs()

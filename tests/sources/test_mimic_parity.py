@@ -1,13 +1,17 @@
 """The benchmark profile against tensors that the published benchmark itself made, and the MIMIC-III demo."""
 
 import tarfile
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
 import pytest
+from omnifuse.cache_schema import Task
 from omnifuse.pipeline.ehr import columns
 from omnifuse.pipeline.source import Quarantine
 from omnifuse.pipeline.sources.mimic import MimicDataSet
+
+from .label import tasks_of
 
 Tensors = dict[int, np.ndarray]
 
@@ -31,7 +35,7 @@ def tensors_and_labels(raw: Path, bin_hours: float, task: int) -> tuple[Tensors,
     quarantine = Quarantine()
     cohort = dataset.read_cohort(quarantine)
     tensors = dataset.read_tensors(cohort, quarantine)
-    labels = dataset.tasks(cohort, tensors, quarantine)[task]
+    labels = dataset.tasks(dataset.read_stays(cohort, quarantine), {"ehr": tensors.first_hours})[task]
     ids = cohort.stays["stay_id"].to_list()
     rows: Tensors = {}
     for block in tensors.blocks():
@@ -83,7 +87,7 @@ def test_demo(shared_data, profile: str) -> None:
     dataset = MimicDataSet(shared_data("mimic-iii-demo"), None, profile)
     assert dataset.modalities == ("ehr",)
     records = dataset.read(Quarantine())
-    mortality, phenotyping = records.tasks
+    mortality, phenotyping, *_ = tasks_of(records)
     assert [count for _, count in mortality.counts] == [136, 126, 115, 114, 114, 57, 57]
     assert phenotyping.counts[-1][1] == 113
     assert np.nansum(mortality.y) == 17
@@ -96,3 +100,28 @@ def test_demo(shared_data, profile: str) -> None:
         assert np.nanmax(values[:, 3]) <= 1  # a fraction of oxygen
         assert np.nanmin(values[:, 56]) >= 26  # degrees Celsius
         assert np.nanmax(values[:, 56]) <= 45
+
+
+def listing(task: Task, ids: np.ndarray) -> tuple[int, float, str]:
+    """Return the number of predictions, the sum of labels and a digest of the sorted lines ``stay,hour,label``."""
+    assert task.sample is not None and task.time is not None
+    rows = sorted(zip(ids[task.sample].tolist(), task.time.tolist(), task.y[:, 0].tolist(), strict=True))
+    lines = "\n".join(f"{stay},{hour:g},{label:g}" for stay, hour, label in rows)
+    return len(rows), float(task.y.sum()), sha256(lines.encode()).hexdigest()[:16]
+
+
+LISTFILES = {
+    "golden": ((12682, 25, "9d1a3719b928b1e0"), (12682, 23029, "4ef2655c74ec1fea")),
+    "demo": ((10863, 456, "568de62057d9cd64"), (10941, 43262, "68384e122e88b382")),
+}
+"""What ``create_decompensation`` and ``create_length_of_stay`` of the published benchmark (commit ea0314c) list for the
+two folders, stays by ICUSTAY_ID and the remaining hours as the bucket of ``get_bin_custom``."""
+
+
+@pytest.mark.parametrize("name", ["golden", "demo"])
+def test_hourly_predictions_are_those_of_the_benchmark(shared_data, request, name: str) -> None:
+    folder = request.getfixturevalue("raw") if name == "golden" else shared_data("mimic-iii-demo")
+    records = MimicDataSet(folder, ("ehr",), "benchmark", 1.0).read(Quarantine())
+    ids = records.samples["sample_id"].to_numpy()
+    tasks = {task.name: listing(task, ids) for task in tasks_of(records) if task.long}
+    assert (tasks["decompensation"], tasks["length_of_stay"]) == LISTFILES[name]

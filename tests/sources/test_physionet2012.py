@@ -129,7 +129,7 @@ def test_a_record_without_series_stays_without_rows(raw: Path) -> None:
 
 
 def test_the_task_is_death_in_hospital(raw: Path) -> None:
-    (task,) = read(Physionet2012DataSet(raw))[0].tasks
+    (task,) = read(Physionet2012DataSet(raw))[0].tasks({})
     assert (task.name, task.kind, task.window_hours) == ("mortality", "binary", 48)
     np.testing.assert_array_equal(task.y, [[1], [0]])
     assert task.counts == (("records", 2), ("an outcome", 2))
@@ -138,13 +138,13 @@ def test_the_task_is_death_in_hospital(raw: Path) -> None:
 def test_records_of_a_set_without_outcomes_have_no_label(raw: Path) -> None:
     record(raw, 9, "00:30,HR,80\n", folder="set-b")
     records, quarantine = read(Physionet2012DataSet(raw))
-    np.testing.assert_array_equal(records.tasks[0].y, [[1], [0], [np.nan]])
+    np.testing.assert_array_equal(records.tasks({})[0].y, [[1], [0], [np.nan]])
     assert ("set-b record 9",) in quarantine.frame().select("where").rows()
 
 
 def test_without_any_outcomes_there_is_no_task(raw: Path) -> None:
     (raw / "Outcomes-a.txt").unlink()
-    assert read(Physionet2012DataSet(raw))[0].tasks == ()
+    assert read(Physionet2012DataSet(raw))[0].tasks({}) == ()
 
 
 def test_the_sets_may_lie_one_folder_deeper(tmp_path: Path) -> None:
@@ -200,7 +200,7 @@ def test_set_a_is_read_whole(shared_data: Callable[[str], Path], tmp_path: Path)
         archive.extractall(tmp_path, filter="data")
     shutil.copy(source / "Outcomes-a.txt", tmp_path)
     records, quarantine = read(Physionet2012DataSet(tmp_path))
-    y = records.tasks[0].y
+    y = records.tasks({})[0].y
     assert (len(y), int(y.sum())) == (4000, 554)
     silent = quarantine.frame().filter(pl.col("reason").str.starts_with("no time series"))
     assert silent["where"].to_list() == ["140501"]  # 140936 and 141264 are counted with it

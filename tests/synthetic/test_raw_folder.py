@@ -10,10 +10,13 @@ import numpy as np
 import polars as pl
 import pytest
 from omnifuse.cache_schema.errors import InputError
+from omnifuse.pipeline.ehr.variables import items as variable_items
 from omnifuse.pipeline.synthetic import SynthSettings, write_cohort
+from omnifuse.pipeline.synthetic.best_possible import weighted_auroc
+from omnifuse.pipeline.synthetic.charting import plan_charting, read_other_items
 from omnifuse.pipeline.synthetic.images import LUNGS
 from omnifuse.pipeline.synthetic.reports import NEGATION, WORSE, write_reports
-from omnifuse.pipeline.synthetic.variables import read_items
+from omnifuse.pipeline.synthetic.variables import VARIABLES, read_items
 from PIL import Image
 
 FOLDERS = {
@@ -38,14 +41,41 @@ def header(path: Path) -> str:
 
 
 def studies(raw: Path) -> pl.DataFrame:
-    """Metadata rows with the stay in which they were made."""
+    """Metadata rows with each stay of the patient, and the hours from its begin to the study."""
     metadata = pl.read_csv(
         raw / "mimic-cxr-jpg" / "mimic-cxr-2.0.0-metadata.csv.gz", schema_overrides={"StudyTime": pl.String}
     )
     made = (pl.col("StudyDate").cast(pl.String) + pl.col("StudyTime").str.slice(0, 6)).str.to_datetime("%Y%m%d%H%M%S")
-    stays = table(raw, "icustays").select("subject_id", "stay_id", "intime")
-    joined = metadata.with_columns(made=made).join(stays, on="subject_id")
-    return joined.filter(pl.col("made").is_between("intime", pl.col("intime") + pl.duration(hours=48)))
+    stays = table(raw, "icustays").select("subject_id", "stay_id", "intime", "outtime")
+    joined = metadata.join(stays, on="subject_id").with_columns(made=made)
+    return joined.with_columns(hours=(pl.col("made") - pl.col("intime")).dt.total_seconds() / 3600)
+
+
+def last_of_window(made: pl.DataFrame) -> pl.DataFrame:
+    """Of each stay what was made last in its first 48 hours."""
+    return made.filter(pl.col("hours").is_between(0, 48)).sort("hours").unique("stay_id", keep="last")
+
+
+def reports(raw: Path) -> pl.DataFrame:
+    """Studies that have a report, with how many telling words of each kind it has."""
+    texts = {int(path.stem[1:]): findings(path) for path in (raw / "mimic-cxr").rglob("s*.txt")}
+    counted = pl.DataFrame(
+        [(study, *(count(text, words) for words in WORSE)) for study, text in texts.items()],
+        ["study_id", "air", "fluid"],
+        orient="row",
+    )
+    return studies(raw).unique(["study_id", "stay_id"]).join(counted, on="study_id")
+
+
+def images(raw: Path) -> pl.DataFrame:
+    """Frontal images that have a file, with what is measured in it."""
+    files = {path.stem: np.asarray(Image.open(path), float) for path in (raw / "mimic-cxr-jpg").rglob("*.jpg")}
+    measured = pl.DataFrame(
+        [(dicom, *measure(image)) for dicom, image in files.items()],
+        ["dicom_id", "area", "pattern", "sign"],
+        orient="row",
+    )
+    return studies(raw).filter(pl.col("ViewPosition") != "LATERAL").join(measured, on="dicom_id")
 
 
 def findings(path: Path) -> str:
@@ -94,14 +124,51 @@ def test_chart_rows_are_about_as_many_as_asked_for(mimic3):
 
 
 @pytest.mark.parametrize("layout", ["mimic4", "mimic3"])
-def test_every_item_is_charted_and_in_its_dictionary(layout, request):
+def test_every_item_is_in_its_dictionary_and_the_others_are_charted_where_there_is_room(layout, request):
     raw = request.getfixturevalue(layout)
     dictionary = pl.concat([table(raw, name).select("itemid", "label") for name in ("d_items", "d_labitems")])
-    items = read_items(layout)
-    assert set(dictionary.iter_rows()) == {(item.itemid, item.label) for item in items}
+    items, others = read_items(layout), read_other_items(layout)
+    assert sorted(dictionary.iter_rows()) == sorted({(item.itemid, item.label) for item in (*items, *others)})
     for kind in ("chart", "lab", "output"):
         charted = set(table(raw, f"{kind}events")["itemid"])
-        assert charted == {item.itemid for item in items if item.table == kind}
+        expected = {item.itemid for item in items if item.table == kind}
+        if layout == "mimic3":  # 600 chart rows per stay
+            expected |= {item.itemid for item in others if item.table == kind}
+        assert charted == expected
+
+
+def test_the_variables_have_as_many_rows_at_600_events_as_at_300(mimic3):
+    known = set(variable_items()["itemid"])
+    stays = len(table(mimic3, "icustays"))
+    for name, few in (("chart", 300), ("lab", 30)):
+        items = [item for item in read_items("mimic3") if item.table == name]
+        rates = {item.itemid: item.share * (0.5 if name == "lab" else VARIABLES[item.variable].rate) for item in items}
+        share = sum(rate for itemid, rate in rates.items() if itemid in known) / sum(rates.values())
+        of_variables = table(mimic3, f"{name}events")["itemid"].is_in(known).sum()
+        assert of_variables / stays == pytest.approx(share * few, rel=0.05)
+
+
+@pytest.mark.parametrize(("table_name", "rows", "share"), [("chart", 7500, 0.179), ("lab", 750, 0.067)])
+@pytest.mark.parametrize("layout", ["mimic4", "mimic3"])
+def test_many_events_have_the_real_share_of_the_variables(layout, table_name, rows, share):
+    charting = plan_charting(layout, table_name, 7500)
+    known = set(variable_items()["itemid"])
+    rates = {item.itemid: item.share * charting.rates[item.variable] for item in charting.items}
+    of_variables = charting.rounds * sum(rate for itemid, rate in rates.items() if itemid in known)
+    of_items = charting.rounds * sum(rates.values())
+    of_others = charting.rounds * charting.frequency * sum(item.rate for item in charting.others)
+    assert charting.frequency <= 1
+    assert of_items + of_others == pytest.approx(rows, rel=0.02)
+    assert of_variables / (of_items + of_others) == pytest.approx(share, rel=0.02)
+
+
+def test_other_items_belong_to_no_variable():
+    known = set(variable_items()["itemid"])
+    for layout in ("mimic4", "mimic3"):
+        others = read_other_items(layout)
+        assert not known & {item.itemid for item in others}
+        assert len({item.itemid for item in others}) == len(others) == 100
+        assert any(item.texts for item in others)
 
 
 def test_usual_cohort_rules_give_the_label_back(mimic4, truth):
@@ -147,36 +214,43 @@ def test_vitals_show_the_statistic_of_the_ehr(mimic4, truth):
     assert correlation(seen, "drift", "ehr_own") > 0.93  # one of five variables that drift
 
 
-def test_words_show_the_statistic_of_the_reports(mimic4, truth):
-    made = studies(mimic4).unique("study_id")
-    texts = {int(path.stem[1:]): findings(path) for path in (mimic4 / "mimic-cxr").rglob("s*.txt")}
-    counted = pl.DataFrame(
-        [(study, *(count(text, words) for words in WORSE)) for study, text in texts.items()],
-        ["study_id", "air", "fluid"],
-        orient="row",
-    )
-    seen = counted.join(made, on="study_id").join(truth, on="stay_id")
-    assert seen["stay_id"].to_list() == seen.filter("rep_available")["stay_id"].to_list()
+def test_words_of_the_last_report_in_the_window_show_the_statistic(mimic4, truth):
+    seen = last_of_window(reports(mimic4)).join(truth, on="stay_id")
+    assert seen["rep_available"].all()
     assert len(seen) == truth["rep_available"].sum()
     assert correlation(seen, "air", "rep_shared") > 0.95
     assert correlation(seen, "fluid", "rep_own") > 0.95
 
 
-def test_images_show_the_statistic_and_the_sign(mimic4, truth):
-    frontal = studies(mimic4).filter(pl.col("ViewPosition") != "LATERAL")
-    images = {
-        path.stem: np.asarray(Image.open(path), dtype=float) for path in (mimic4 / "mimic-cxr-jpg").rglob("*.jpg")
-    }
-    measured = pl.DataFrame(
-        [(dicom, *measure(image)) for dicom, image in images.items()],
-        ["dicom_id", "area", "pattern", "sign"],
-        orient="row",
-    )
-    seen = measured.join(frontal, on="dicom_id").join(truth, on="stay_id")
+def test_the_last_image_in_the_window_shows_the_statistic_and_the_sign(mimic4, truth):
+    seen = last_of_window(images(mimic4)).join(truth, on="stay_id")
+    assert seen["cxr_available"].all()
     assert len(seen) == truth["cxr_available"].sum()
     assert correlation(seen, "area", "cxr_shared") > 0.95
     assert correlation(seen, "pattern", "cxr_own") > 0.95
     assert seen["sign"].to_list() == seen["cxr_sign"].to_list()
+
+
+def test_stays_have_up_to_five_studies_in_before_and_after_the_window(mimic4):
+    made = studies(mimic4).unique(["study_id", "stay_id"]).filter(pl.col("hours").is_between(-100, 700))
+    per_stay = set(made.group_by("stay_id").len()["len"])
+    assert per_stay == {1, 2, 3, 4, 5}
+    assert made["stay_id"].n_unique() < len(table(mimic4, "icustays"))
+    length = (pl.col("outtime") - pl.col("intime")).dt.total_seconds() / 3600
+    for period in (pl.col("hours") < 0, pl.col("hours").is_between(48, length), pl.col("hours") > length):
+        assert made.filter(period)["stay_id"].n_unique() > 10
+
+
+def test_earlier_reports_tell_nothing_and_later_ones_the_outcome(mimic4, truth):
+    told = reports(mimic4)
+    last = last_of_window(told).select("study_id")
+    earlier = told.filter(pl.col("hours").is_between(0, 48)).join(last, on="study_id", how="anti")
+    earlier = earlier.join(truth, on="stay_id")
+    later = told.filter(pl.col("hours") > 48, pl.col("made") <= pl.col("outtime")).join(truth, on="stay_id")
+    assert min(len(earlier), len(later)) > 50
+    assert abs(correlation(earlier, "air", "rep_shared")) < 0.3
+    score, y = (later["air"] + later["fluid"]).to_numpy(), later["y"].to_numpy()
+    assert weighted_auroc(score, y, ~y) > 0.9  # seen in the mortality task it would be better than the best possible
 
 
 def measure(image: np.ndarray) -> tuple[float, float, float]:
@@ -187,9 +261,10 @@ def measure(image: np.ndarray) -> tuple[float, float, float]:
     return (smooth[LUNGS] > 125).mean(), sum(waves), 1.0 if image[10:46, 10:46].mean() > 200 else -1.0
 
 
-def test_number_of_images_keeps_the_limit(mimic4):
-    images = list((mimic4 / "mimic-cxr-jpg").rglob("*.jpg"))
-    assert 90 < len(images) <= 110
+def test_number_of_images_keeps_the_limit_and_most_are_the_planted_ones(mimic4, truth):
+    files = list((mimic4 / "mimic-cxr-jpg").rglob("*.jpg"))
+    assert 90 < len(files) <= 110
+    assert truth["cxr_available"].sum() > 0.75 * len(files)
     law = json.loads((mimic4 / "synthetic" / "law.json").read_text())["settings"]["law"]
     assert law["cxr"]["kept"] < 1
 

@@ -9,51 +9,107 @@ from omnifuse.pipeline.text.sections import findings
 HEAD = "          FINAL REPORT\n EXAMINATION:  CHEST (PA AND LAT)\n\n INDICATION:  ___F with cough\n\n"
 
 
-def test_findings_end_at_the_next_section() -> None:
-    report = HEAD + " FINDINGS: \n \n The heart is\n normal.  Lungs are clear.\n \n IMPRESSION: \n \n No pneumonia.\n"
-    assert findings(report) == "The heart is normal. Lungs are clear."
+VARIANTS = {
+    "findings end at the next section": (
+        " FINDINGS: \n \n The heart is\n normal.  Lungs are clear.\n \n IMPRESSION: \n \n No pneumonia.\n",
+        "The heart is normal. Lungs are clear.",
+    ),
+    "without findings the impression is taken": (
+        " COMPARISON:  None.\n\n IMPRESSION:  No acute process.\n",
+        "No acute process.",
+    ),
+    "empty findings count as none": (" FINDINGS: \n\n IMPRESSION:  Stable.\n", "Stable."),
+    "findings after the impression": (" IMPRESSION:  Stable.\n\n FINDINGS:  Clear.\n", "Clear."),
+    "comparison after the findings": (
+        " FINDINGS:  Clear.\n\n COMPARISON:  ___.\n\n IMPRESSION:  Normal.\n",
+        "Clear.",
+    ),
+    "recommendations and notifications end the impression": (
+        " IMPRESSION:  Nodule.\n\n RECOMMENDATION(S):  CT.\n\n NOTIFICATION:  Dr. ___ by phone at 8:20.\n",
+        "Nodule.",
+    ),
+    "several findings are joined in order": (
+        " FINDINGS:  First.\n\n IMPRESSION:  None.\n ______\n ADDENDUM:  Reread.\n\n FINDINGS:  Second.\n",
+        "First. Second.",
+    ),
+    "an addendum above the report": (
+        " ADDENDUM  Discussed with Dr. ___.\n______________________________\n FINAL REPORT\n FINDINGS:  Clear.\n",
+        "Clear.",
+    ),
+    "a preliminary reading above the final one": (
+        " WET READ: ___ 8:20 PM\n  Effusion?\n______________\n FINAL REPORT\n IMPRESSION:  No effusion.",
+        "No effusion.",
+    ),
+    "a preliminary reading alone": (" WET READ: ___ 8:20 PM\n No pneumothorax.\n", "___ 8:20 PM No pneumothorax."),
+    "headings inside the findings belong to the text": (
+        " FINDINGS:\n LUNGS: Clear.\n CHEST WALL: Normal.\n RECOMMENDATION: CT.\n",
+        "LUNGS: Clear. CHEST WALL: Normal.",
+    ),
+    "findings under the name of the views": (
+        " CHEST, TWO VIEWS:  The heart is large.\n\n IMPRESSION:  Cardiomegaly.\n",
+        "The heart is large.",
+    ),
+    "the name of the views above the other sections": (
+        " PORTABLE CHEST RADIOGRAPH, ___:\n\n COMPARISON:  ___.\n\n IMPRESSION:  Normal.\n",
+        "Normal.",
+    ),
+    "paragraphs after the last header": (
+        " COMPARISON:  Radiograph of ___.\n\n The tube ends above the carina.\n\n No effusion.\n",
+        "The tube ends above the carina. No effusion.",
+    ),
+    "a sentence with a colon is no header": (
+        " FINDINGS:  Two devices.\n Comparison with the earlier study shows this: no change.\n",
+        "Two devices. Comparison with the earlier study shows this: no change.",
+    ),
+    "a sentence with the word is no header": (
+        " FINDINGS:  Clear.\n Findings were discussed with Dr. ___.\n These findings\n are new.\n",
+        "Clear. Findings were discussed with Dr. ___. These findings are new.",
+    ),
+    "lines of numbers": (
+        " FINDINGS:  Nodules, in mm:\n  1.  4 x 5\n  2.  10 x 12   RUL\n\n IMPRESSION:\n 1. Nodules.\n",
+        "Nodules, in mm: 1. 4 x 5 2. 10 x 12 RUL",
+    ),
+    "removed names stay": (" FINDINGS:  ___ tube.\n\n ___\n", "___ tube. ___"),
+}
 
 
-def test_without_findings_the_impression_is_taken() -> None:
-    assert findings(HEAD + " COMPARISON:  None.\n\n IMPRESSION:  No acute process.\n") == "No acute process."
+@pytest.mark.parametrize(("body", "expected"), VARIANTS.values(), ids=VARIANTS)
+def test_what_is_encoded_of_a_report(body: str, expected: str) -> None:
+    assert findings(HEAD + body) == expected
 
 
-def test_empty_findings_count_as_none() -> None:
-    assert findings(HEAD + " FINDINGS: \n\n IMPRESSION:  Stable.\n") == "Stable."
-
-
-@pytest.mark.parametrize("header", ["FINDINGS AND IMPRESSION:", "FINDINGS/IMPRESSION:", "Findings:", "FINDINGS"])
+@pytest.mark.parametrize(
+    "header",
+    [
+        "FINDINGS:",
+        "FINDINGS :",
+        "Findings:",
+        "findings:",
+        "FINDINGS\n",
+        "Findings\n",
+        "FINDINGS",  # and the sentence in the same line
+        "FINDINGS AND IMPRESSION:",
+        "Findings and impression:",
+        "FINDINGS/IMPRESSION:",
+        "FINDING:",
+        "FINIDNGS:",  # misspellings that occur
+        "FINDNGS:",
+    ],
+)
 def test_spellings_of_the_header(header: str) -> None:
-    assert findings(f"{HEAD} {header}\n\n Clear lungs.\n") == "Clear lungs."
+    for gap in (" ", "\n\n "):
+        text = f"{HEAD} {header}{gap}Clear lungs.\n\n COMPARISION:  ___.\n"
+        if header != "FINDINGS" or gap == " ":
+            assert findings(text) == "Clear lungs."
 
 
-def test_findings_of_an_addendum_are_joined_in_order() -> None:
-    report = HEAD + " FINDINGS:  First.\n\n IMPRESSION:  None.\n ______\n ADDENDUM:  Reread.\n\n FINDINGS:  Second.\n"
-    assert findings(report) == "First. Second."
+@pytest.mark.parametrize("header", ["IMPRESSION:", "Impression:", "IMPRESSON:", "CONCLUSION:", "IMPRESSION"])
+def test_spellings_of_the_impression(header: str) -> None:
+    assert findings(f"{HEAD} {header} No pneumonia.\n") == "No pneumonia."
 
 
-def test_headings_inside_the_findings_belong_to_the_text() -> None:
-    report = HEAD + " FINDINGS:\n LUNGS: Clear.\n HEART: Normal.\n RECOMMENDATION: CT.\n"
-    assert findings(report) == "LUNGS: Clear. HEART: Normal."
-
-
-def test_a_report_without_sections_gives_the_paragraphs_after_the_last_header() -> None:
-    report = HEAD + " COMPARISON:  Radiograph of ___.\n\n The tube ends above the carina.\n\n No effusion.\n"
-    assert findings(report) == "The tube ends above the carina. No effusion."
-
-
-def test_the_name_of_the_view_opens_the_text() -> None:
-    report = HEAD + " PORTABLE CHEST:  The heart is large.\n"
-    assert findings(report) == "PORTABLE CHEST: The heart is large."
-
-
-def test_a_sentence_with_a_colon_is_no_header() -> None:
-    report = HEAD + " FINDINGS:  Two devices.\n Comparison with the earlier study shows this: no change.\n"
-    assert findings(report).endswith("shows this: no change.")
-
-
-def test_a_lone_paragraph_under_a_header_is_better_than_nothing() -> None:
-    assert findings(" WET READ: ___ 8:20 PM\n No pneumothorax.\n") == "___ 8:20 PM No pneumothorax."
+def test_a_report_without_any_header_is_taken_whole() -> None:
+    assert findings("The heart is large.\n\nNo effusion.\n") == "The heart is large. No effusion."
 
 
 @pytest.mark.parametrize("report", ["", " \n \n", "   FINAL REPORT\n", " FINDINGS:\n\n IMPRESSION:\n", "_________\n"])

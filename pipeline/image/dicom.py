@@ -1,0 +1,168 @@
+"""DICOM files to grey levels, and single elements of their headers without the pixels.
+
+A grey level is what the header says a viewer should show: stored value, through modality LUT or rescale, through the
+first VOI LUT or else the first window, to 0 (black) to 255 (white).
+"""
+
+import logging
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+from pydicom import Dataset, dcmread
+from pydicom.errors import InvalidDicomError
+from pydicom.multival import MultiValue
+from pydicom.pixels import get_decoder, pixel_array
+from pydicom.uid import UID
+
+from ..source import UnreadableItem
+
+Levels = npt.NDArray[np.float64]
+
+MONOCHROME = ("MONOCHROME1", "MONOCHROME2")
+MAX_BITS = 16
+COLOUR_BITS = 8
+MAX_PIXELS = 2 * (Image.MAX_IMAGE_PIXELS or 0)
+"""Where Pillow refuses other images."""
+
+logging.getLogger("pydicom").setLevel(logging.CRITICAL)  # its warnings quote header values, which may name a patient
+
+
+def read_header(path: Path, names: Sequence[str]) -> list[str]:
+    """Return the named elements of a file's header as text, empty where absent, without reading its pixels.
+
+    Raises
+    ------
+    UnreadableItem
+        If the file is missing or is no whole DICOM file.
+    """
+    dataset = _read(path, stop_before_pixels=True, specific_tags=list(names))
+    return [str(dataset.get(name) or "").strip() for name in names]
+
+
+def read_grey(path: Path) -> Image.Image:
+    """Return the image of a DICOM file in mode L (grey, 8 bits).
+
+    Without VOI LUT and window, 8 bits are taken as they are and more are stretched from the least to the greatest
+    value, as in other formats. Colours are weighted as by ITU-R 601-2.
+
+    Raises
+    ------
+    UnreadableItem
+        If the file is missing, damaged, of a kind that no radiograph is, or compressed in a way that needs a package
+        which is not installed.
+    """
+    dataset = _read(path)
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            return _grey(dataset)
+    except UnreadableItem:
+        raise
+    except Exception as error:  # what a damaged header or stream makes the decoders raise has no common class
+        raise UnreadableItem("damaged or truncated DICOM image") from error
+
+
+def _read(path: Path, **how: Any) -> Dataset:
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            return dcmread(path, **how)
+    except FileNotFoundError as error:
+        raise UnreadableItem("the file is missing") from error
+    except InvalidDicomError as error:
+        raise UnreadableItem("not a DICOM file") from error
+    except Exception as error:  # as above
+        raise UnreadableItem("damaged or truncated DICOM file") from error
+
+
+def _grey(dataset: Dataset) -> Image.Image:
+    pixels = _stored_values(dataset)  # [rows, columns], or [rows, columns, 3] in colour
+    if pixels.ndim == 3:
+        return Image.fromarray(pixels).convert("L")
+    low, high = int(pixels.min()), int(pixels.max())
+    grey = _grey_of_each(dataset, low, high)[pixels.astype(np.int32) - low]
+    return Image.fromarray(255 - grey if dataset.PhotometricInterpretation == "MONOCHROME1" else grey)
+
+
+def _stored_values(dataset: Dataset) -> npt.NDArray[Any]:
+    """Return the pixels as they are stored, decompressed."""
+    if "Rows" not in dataset or "PixelData" not in dataset:
+        raise UnreadableItem("a DICOM file without an image")
+    if dataset.Rows * dataset.Columns > MAX_PIXELS:
+        raise UnreadableItem("more pixels than any radiograph has")
+    if (frames := int(dataset.get("NumberOfFrames") or 1)) > 1:
+        raise UnreadableItem(f"{frames} frames in one DICOM file, where one image is expected")
+    kind, bits = dataset.PhotometricInterpretation, dataset.BitsAllocated
+    readable = bits <= MAX_BITS if kind in MONOCHROME else bits == COLOUR_BITS and dataset.SamplesPerPixel == 3
+    if not readable:
+        raise UnreadableItem(f"a DICOM image that is neither grey of at most {MAX_BITS} bits nor RGB of {COLOUR_BITS}")
+    try:
+        pixels: npt.NDArray[Any] = pixel_array(dataset)
+        return pixels
+    except RuntimeError as error:  # no decoder that is installed could do it
+        raise UnreadableItem(_why_compressed(dataset.file_meta.TransferSyntaxUID)) from error
+
+
+def _why_compressed(syntax: UID) -> str:
+    """Return why pixels of a transfer syntax could not be decompressed, and which packages would do it."""
+    decoder = get_decoder(syntax)
+    needed = [entry.partition("requires ")[2] for entry in decoder.missing_dependencies if "pylibjpeg" in entry]
+    damaged = "damaged, or " if decoder.is_available else ""
+    mend = f"install {needed[0]}, then extract to another --cache with --reuse of this one" if needed else "unreadable"
+    return f"{damaged}compressed as {syntax.name}: {mend}"
+
+
+def _grey_of_each(dataset: Dataset, low: int, high: int) -> npt.NDArray[np.uint8]:
+    """Return the grey level of every stored value from ``low`` to ``high``, before any inversion."""
+    values = np.arange(low, high + 1, dtype=np.float64)
+    plain = dataset.BitsStored <= 8 and dataset.PixelRepresentation == 0
+    if sequence := dataset.get("ModalityLUTSequence"):
+        values, _ = _look_up(values, sequence[0], dataset)
+        plain = False
+    elif dataset.get("RescaleSlope") is not None:
+        slope, intercept = float(dataset.RescaleSlope), float(dataset.get("RescaleIntercept") or 0)
+        values = values * slope + intercept
+        plain &= (slope, intercept) == (1, 0)
+    if sequence := dataset.get("VOILUTSequence"):
+        levels, bits = _look_up(values, sequence[0], dataset)
+        share = levels / (2**bits - 1)
+    elif dataset.get("WindowCenter") is not None and dataset.get("WindowWidth") is not None:
+        share = _window(values, dataset)
+    else:
+        first, last = (0, 2**dataset.BitsStored - 1) if plain else (values.min(), values.max())
+        share = (values - first) / max(last - first, 1e-12)
+    grey: npt.NDArray[np.uint8] = np.rint(share * 255).astype(np.uint8)
+    return grey
+
+
+def _look_up(values: Levels, table: Dataset, dataset: Dataset) -> tuple[Levels, int]:
+    """Return the entries of a look-up table for the values, and how many bits an entry has (DICOM PS3.3 C.11.1)."""
+    number, first, bits = table.LUTDescriptor
+    number = number or 1 << 16
+    data = table.LUTData
+    if isinstance(data, bytes):
+        packed = "u1" if len(data) < 2 * number else "<u2" if dataset.original_encoding[1] else ">u2"
+        data = np.frombuffer(data, packed)
+    entries = np.asarray(data, np.float64)[:number]
+    places = np.clip(np.rint(values) - first, 0, len(entries) - 1).astype(np.int64)
+    return entries[places], bits
+
+
+def _window(values: Levels, dataset: Dataset) -> Levels:
+    """Return values as shares (0 to 1) of the first window (DICOM PS3.3 C.11.2.1.2 and C.11.2.1.3)."""
+    centre, width = (_first(dataset[name].value) for name in ("WindowCenter", "WindowWidth"))
+    function = dataset.get("VOILUTFunction") or "LINEAR"
+    if not width >= (1 if function == "LINEAR" else 1e-12):
+        raise UnreadableItem(f"a window of width {width:g}, which DICOM does not allow")
+    if function == "SIGMOID":
+        return 1 / (1 + np.exp(-4 * (values - centre) / width))
+    if function == "LINEAR":
+        centre, width = centre - 0.5, max(width - 1, 1e-12)
+    return np.clip((values - centre) / width + 0.5, 0, 1)
+
+
+def _first(value: Any) -> float:
+    return float(value[0] if isinstance(value, MultiValue) else value)

@@ -1,0 +1,73 @@
+"""Published splits: lists of subjects become parts of samples, or an error that names the row."""
+
+from pathlib import Path
+
+import polars as pl
+import pytest
+from omnifuse.cache_schema import InputError, MissingInputError
+from omnifuse.pipeline.sources import SourceOptions, open_dataset
+from omnifuse.pipeline.sources.splits import read_split, split_name
+
+SAMPLES = pl.DataFrame({"sample_id": [1, 2, 3, 4, 5], "subject_id": [10, 10, 20, 30, 40]})
+
+
+@pytest.fixture
+def listed(tmp_path: Path):
+    def write(*rows: str, header: str = "subject_id,split") -> Path:
+        path = tmp_path / "split.csv"
+        path.write_text("\n".join([header, *rows]) + "\n")
+        return path
+
+    return write
+
+
+def test_all_samples_of_a_subject_are_in_its_part_and_unlisted_subjects_are_trained_on(listed) -> None:
+    parts = read_split(listed("20,val", "10,test", "30, train", "20,validation", "99,test"), SAMPLES)
+    assert parts.rows() == [(1, "test"), (2, "test"), (3, "validation"), (4, "train"), (5, "train")]
+
+
+def test_subjects_may_be_named_by_text(listed) -> None:
+    samples = pl.DataFrame({"sample_id": ["a", "b"], "subject_id": ["p1", "p2"]})
+    assert read_split(listed("p2,test"), samples)["part"].to_list() == ["train", "test"]
+
+
+@pytest.mark.parametrize(
+    ("rows", "header", "message"),
+    [
+        (["10,train", "20,dev"], "subject_id,split", r"split.csv, row 3: unknown part 'dev'; known are train, val"),
+        (["10,train", "10,test"], "subject_id,split", "puts subject 10 into train and test"),
+        (
+            ["77,train", "78,test"],
+            "subject_id,split",
+            "lists 2 subjects, none of which is in the cohort .subjects 10, 10, 20",
+        ),
+        (["10,train"], "subject,split", "no column subject_id; it has subject, split"),
+        (["20,0"], "10,1", "no column subject_id, split; it has 10, 1.*header subject_id,split"),
+        (["10"], "subject_id,split", "row 2: unknown part ''"),
+    ],
+    ids=["part", "twice", "other data set", "header", "the benchmark's own form", "empty"],
+)
+def test_a_wrong_list_is_named(listed, rows: list[str], header: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        read_split(listed(*rows, header=header), SAMPLES)
+
+
+def test_files_give_names(tmp_path: Path) -> None:
+    assert split_name(Path("a/split mimic3.v1.csv")) == "split_mimic3_v1"
+    paths = (tmp_path / "one/split.csv", tmp_path / "two/split.csv")
+    with pytest.raises(InputError, match="give a split of one name; rename one"):
+        open_dataset("mimic", tmp_path, SourceOptions(splits=paths))
+
+
+def test_a_missing_file_is_named(mimic3, tmp_path: Path) -> None:
+    dataset = open_dataset("mimic", mimic3.write(), SourceOptions(splits=(tmp_path / "no.csv",)))
+    with pytest.raises(MissingInputError, match=r"no file .*no\.csv"):
+        dataset.settings()
+
+
+def test_the_published_list_of_mimic3(shared_data) -> None:
+    """23,556 train, 5,172 validation and 5,070 test subjects."""
+    path = shared_data("mimic-splits") / "split_mimic3.csv"
+    subjects = pl.read_csv(path).select("subject_id", sample_id="subject_id")
+    parts = read_split(path, subjects)["part"].value_counts()
+    assert dict(parts.iter_rows()) == {"train": 23_556, "validation": 5_172, "test": 5_070}
