@@ -6,7 +6,7 @@ from pathlib import Path
 
 import polars as pl
 
-ROWS_HELD = 2_000_000
+ROWS_HELD = 1_500_000
 """Events that wait in memory before they are written."""
 
 ROWS_TOGETHER = 500_000
@@ -25,47 +25,42 @@ class EventStore:
     def __init__(self, folder: Path, subjects: int) -> None:
         self._folder = folder
         self._per_bucket = max(SUBJECTS_PER_BUCKET, -(-subjects // MOST_BUCKETS))
-        self._held: list[pl.DataFrame] = []
+        self._held: dict[int, list[pl.DataFrame]] = defaultdict(list)
         self._rows_held = 0
-        self._pieces: dict[int, list[Piece]] = defaultdict(list)
+        self._files: dict[int, list[Path]] = defaultdict(list)
         self._rows: dict[int, int] = defaultdict(int)
         folder.mkdir(parents=True)
 
     def add(self, events: pl.DataFrame) -> None:
         """Take events; they are written when enough have come together."""
-        self._held.append(events)
+        bucket = (pl.col("subject") // self._per_bucket).alias("bucket")
+        parts = events.with_columns(bucket).partition_by("bucket", as_dict=True, include_key=False)
+        for (number,), part in parts.items():
+            self._held[number].append(part)
+            self._rows[number] += len(part)
         self._rows_held += len(events)
         if self._rows_held >= ROWS_HELD:
-            for number, part in self._partition():
-                file = self._folder / f"{number:04d}-{len(self._pieces[number]):04d}.arrow"
-                part.write_ipc(file, compression="lz4")
-                self._pieces[number].append(file)
+            self._write()
+
+    def _write(self) -> None:
+        for number, parts in self._held.items():
+            file = self._folder / f"{number:04d}-{len(self._files[number]):04d}.arrow"
+            pl.concat(parts).write_ipc(file, compression="lz4")
+            self._files[number].append(file)
+        self._held.clear()
+        self._rows_held = 0
 
     def groups(self) -> list[list[Piece]]:
         """Return all events in groups of buckets, each subject's in one of them, for :func:`read_group`."""
-        for number, part in self._partition():
-            self._pieces[number].append(part)
         groups: list[list[Piece]] = []
         room = 0
-        for number in sorted(self._pieces):
+        for number in sorted(self._rows):
             if self._rows[number] > room:
                 groups.append([])
                 room = ROWS_TOGETHER
-            groups[-1] += self._pieces[number]
+            groups[-1] += [*self._files[number], *self._held.pop(number, ())]
             room -= self._rows[number]
-        self._pieces.clear()
         return groups
-
-    def _partition(self) -> list[tuple[int, pl.DataFrame]]:
-        """Return the events that wait, by bucket."""
-        if not self._rows_held:
-            return []
-        bucket = (pl.col("subject") // self._per_bucket).alias("bucket")
-        parts = pl.concat(self._held).with_columns(bucket).partition_by("bucket", as_dict=True, include_key=False)
-        self._held, self._rows_held = [], 0
-        for (number,), part in parts.items():
-            self._rows[number] += len(part)
-        return [(number, part) for (number,), part in parts.items()]
 
 
 def read_group(pieces: Sequence[Piece]) -> pl.DataFrame:
