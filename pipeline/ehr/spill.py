@@ -6,7 +6,7 @@ from pathlib import Path
 
 import polars as pl
 
-ROWS_HELD = 1_500_000
+ROWS_HELD = 600_000
 """Events that wait in memory before they are written."""
 
 ROWS_TOGETHER = 500_000
