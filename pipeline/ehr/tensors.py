@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -83,7 +84,7 @@ def extract_tensors(
     ----------
     batches
         Events: subject_id, hadm_id, stay_id, itemid (Int64), charttime (text or time), value, unit, error (text),
-        valuenum (Float64). They are read once, one batch after the other.
+        valuenum (text or Float64). They are read once, one batch after the other.
     stays
         The cohort: subject_id, hadm_id, stay_id, intime and outtime (seconds), los_hours. A stay's number in the result
         is its row here.
@@ -93,21 +94,24 @@ def extract_tensors(
     collected = _collect(batches, numbered, settings, tensors.folder / "events")
     report_counts(collected.counts, quarantine)
     tensors.counts.update(collected.counts)
-    text_subjects = pl.Series(collected.text_subjects)
-
-    def grid(pieces: Sequence[Piece]) -> tuple[Grid, Quarantine]:
-        events = read_group(pieces)
-        of_group = numbered.filter(pl.col("subject").is_in(events["subject"].unique().implode()))
-        events = events.with_columns(text_subject=text_subjects.gather(events["subject"]))
-        left_out = Quarantine()
-        usable = clean_values(events, of_group, settings, left_out)
-        return grid_of(_cells(usable, of_group, settings), of_group, settings.bin_hours), left_out
-
+    make_grid = partial(_make_grid, numbered, pl.Series(collected.text_subjects), settings)
     with ThreadPoolExecutor(THREADS) as pool:
-        for made, left_out in pool.map(grid, collected.store.groups()):
-            tensors.add(made)
+        for grid, left_out in pool.map(make_grid, collected.store.groups()):
+            tensors.add(grid)
             quarantine.extend(left_out.to_json())
     return tensors
+
+
+def _make_grid(
+    stays: pl.DataFrame, text_subjects: pl.Series, settings: EhrSettings, pieces: Sequence[Piece]
+) -> tuple[Grid, Quarantine]:
+    """Return the grid of a group of subjects, and the values that were left out."""
+    events = read_group(pieces)
+    of_group = stays.filter(pl.col("subject").is_in(events["subject"].unique().implode()))
+    events = events.with_columns(text_subject=text_subjects.gather(events["subject"]))
+    left_out = Quarantine()
+    usable = clean_values(events, of_group, settings, left_out)
+    return grid_of(_cells(usable, of_group, settings), of_group, settings.bin_hours), left_out
 
 
 def _numbered(stays: pl.DataFrame) -> pl.DataFrame:
