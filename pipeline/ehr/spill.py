@@ -6,8 +6,11 @@ from pathlib import Path
 
 import polars as pl
 
-ROWS_HELD = 600_000
+ROWS_HELD = 750_000
 """Events that wait in memory before they are written."""
+
+ROWS_SORTED = 125_000
+"""Events that are sorted into their buckets at once."""
 
 ROWS_TOGETHER = 500_000
 """Neighbouring buckets are taken together up to about this many events."""
@@ -25,22 +28,32 @@ class EventStore:
     def __init__(self, folder: Path, subjects: int) -> None:
         self._folder = folder
         self._per_bucket = max(SUBJECTS_PER_BUCKET, -(-subjects // MOST_BUCKETS))
+        self._fresh: list[pl.DataFrame] = []
         self._held: dict[int, list[pl.DataFrame]] = defaultdict(list)
-        self._rows_held = 0
         self._files: dict[int, list[Path]] = defaultdict(list)
         self._rows: dict[int, int] = defaultdict(int)
+        self._rows_held = 0
         folder.mkdir(parents=True)
 
     def add(self, events: pl.DataFrame) -> None:
         """Take events; they are written when enough have come together."""
-        bucket = (pl.col("subject") // self._per_bucket).alias("bucket")
-        parts = events.with_columns(bucket).partition_by("bucket", as_dict=True, include_key=False)
-        for (number,), part in parts.items():
-            self._held[number].append(part)
-            self._rows[number] += len(part)
-        self._rows_held += len(events)
+        self._fresh.append(events)
+        if sum(map(len, self._fresh)) >= ROWS_SORTED:
+            self._sort()
         if self._rows_held >= ROWS_HELD:
             self._write()
+
+    def _sort(self) -> None:
+        """Move the fresh events into their buckets."""
+        if not self._fresh:
+            return
+        bucket = (pl.col("subject") // self._per_bucket).alias("bucket")
+        events = pl.concat(self._fresh).with_columns(bucket)
+        for (number,), part in events.partition_by("bucket", as_dict=True, include_key=False).items():
+            self._held[number].append(part)
+            self._rows[number] += len(part)
+        self._fresh = []
+        self._rows_held += len(events)
 
     def _write(self) -> None:
         for number, parts in self._held.items():
@@ -52,6 +65,7 @@ class EventStore:
 
     def groups(self) -> list[list[Piece]]:
         """Return all events in groups of buckets, each subject's in one of them, for :func:`read_group`."""
+        self._sort()
         groups: list[list[Piece]] = []
         room = 0
         for number in sorted(self._rows):

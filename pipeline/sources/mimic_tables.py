@@ -19,7 +19,7 @@ from ..source import Quarantine
 SUFFIXES = (".csv", ".csv.gz", ".parquet")
 DEPTH = 3
 """Levels below the raw folder that are searched."""
-ROWS_AT_ONCE = 125_000
+ROWS_AT_ONCE = 150_000
 TAIL_BYTES = 1 << 16
 SHOWN = 1000
 """Unusable rows quarantined one by one, for each batch and column; the others are counted."""
