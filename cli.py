@@ -246,9 +246,20 @@ def extract(
 @click.option("--device", default="cpu", show_default=True, help="A torch device, such as cuda.")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Any setting; may be repeated.")
 @click.option("--run", type=PATH, help="New folder for the run.  [default: runs/[TASK-]METHOD]")
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    help="Folds trained at once, in a process each; results stay the same.  [default: one for each core]",
+)
 @reporting
 def train(
-    cache: Path, run: Path | None, method: str, preset: str, overrides: tuple[str, ...], **settings: Any
+    cache: Path,
+    run: Path | None,
+    workers: int | None,
+    method: str,
+    preset: str,
+    overrides: tuple[str, ...],
+    **settings: Any,
 ) -> Result:
     """Train and test a method.
 
@@ -256,12 +267,13 @@ def train(
     """
     from .fusion.config import make_config
     from .fusion.describe import run_text
+    from .fusion.folds import default_workers
     from .fusion.report import write_report
     from .fusion.run import train
 
     config = make_config(method, preset, overrides, **settings)
     folder = run or free_folder(Path("runs") / "-".join(name for name in (config.task, method) if name))
-    metrics = train(cache, config, folder)
+    metrics = train(cache, config, folder, workers or default_workers(config.device))
     report = write_report(folder)
     return Result({**metrics, "run": str(folder)}, f"{run_text(metrics)}\nRun: {folder}\nReport: {report}")
 

@@ -216,5 +216,8 @@ class Inputs:
 
     def without(self, names: Sequence[str]) -> Inputs:
         """Return the same cohort as if nobody had the named modalities."""
-        hidden = torch.tensor([name in names for name in self.modalities], device=self.presence.device)
-        return replace(self, presence=self.presence & ~hidden)
+        return self.hiding(torch.tensor([name in names for name in self.modalities]))
+
+    def hiding(self, hidden: Tensor) -> Inputs:
+        """Return the same cohort as if nobody had what is ``hidden``, bool [N, M] or [M]."""
+        return replace(self, presence=self.presence & ~hidden.to(self.presence.device))

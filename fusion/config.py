@@ -10,6 +10,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 from ..cache_schema import InputError
 from . import methods
 from .encoders import EncoderConfig
+from .missingness import MissingConfig
 from .training import FitConfig
 
 ARGUMENTS = ("method", "preset")
@@ -37,12 +38,16 @@ class TrainConfig:
     """Seed of folds, initial weights, order of samples and dropout."""
     device: str = "cpu"
     """Torch device."""
+    threads: int = 1
+    """Threads of torch for each fold; they decide the last digits of a result."""
     preset: str = "default"
     """Preset of the method that the settings start from."""
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
     """Encoders of the modalities."""
     fit: FitConfig = field(default_factory=FitConfig)
     """Optimisation."""
+    missing: MissingConfig = field(default_factory=MissingConfig)
+    """Modalities hidden on purpose."""
     options: Any = None
     """Options of the method, an instance of its ``Options``; its defaults if None."""
 

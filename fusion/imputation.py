@@ -5,10 +5,14 @@ are present and hidden have a truth to be imputed towards; what is really absent
 """
 
 from itertools import pairwise
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
+Patterns = Literal["uniform", "proper", "independent"]
+Goal = Literal["hidden", "complement", "all"]
+WayBack = Literal["own", "shared", "none"]
 HIDDEN_SIZES = (256, 128, 64)  # of MMIN, for an input of 384
 _MMIN_INPUT = 384
 
@@ -65,12 +69,14 @@ class CycleImputation(nn.Module):
     modalities : M
     width : length of one embedding, D
     blocks : residual autoencoders per cascade, K
+    backward : ``own`` weights for the way back, those of the way there (``shared``), or no way back (``none``)
     """
 
-    def __init__(self, modalities: int, width: int, blocks: int = 5) -> None:
+    def __init__(self, modalities: int, width: int, blocks: int = 5, backward: WayBack = "own") -> None:
         super().__init__()
         self.towards_missing = CascadeResidualAutoencoder(modalities * width, blocks)
-        self.towards_available = CascadeResidualAutoencoder(modalities * width, blocks)
+        self.towards_available = CascadeResidualAutoencoder(modalities * width, blocks) if backward == "own" else None
+        self.returns = backward != "none"
         self.latent_size = self.towards_missing.latent_size
 
     def forward(self, embeddings: Tensor, missing: Tensor, used: Tensor) -> tuple[Tensor, Tensor]:
@@ -90,12 +96,18 @@ class CycleImputation(nn.Module):
         imputed, latents = self.towards_missing(fill(embeddings, missing, used).flatten(1))  # [B, M * D]
         return imputed.view_as(embeddings), latents
 
+    def impute_each(self, embeddings: Tensor, missing: Tensor, present: Tensor) -> Tensor:
+        """Impute every modality from all others of ``present`` [B, M]: float [B, M, D]."""
+        alone = torch.eye(present.shape[1], dtype=torch.bool, device=present.device)
+        return torch.cat([self(embeddings, missing, present & ~one)[0][:, one] for one in alone], dim=1)
+
     def reconstruct(self, imputed: Tensor, missing: Tensor, used: Tensor) -> Tensor:
         """Impute the shown slots back from the imputed others alone (equation 6): float [B, M, D].
 
         The shown slots of ``imputed`` are not read: they still contain the answer, since the cascade is residual.
         """
-        reconstructed: Tensor = self.towards_available(fill(imputed, missing, ~used).flatten(1))[0]
+        cascade = self.towards_available or self.towards_missing
+        reconstructed: Tensor = cascade(fill(imputed, missing, ~used).flatten(1))[0]
         return reconstructed.view_as(imputed)
 
 
@@ -109,20 +121,37 @@ def squared_error(estimate: Tensor, truth: Tensor, slots: Tensor) -> Tensor:
 
     Parameters
     ----------
-    estimate, truth : float [B, M, D]; no gradient reaches ``truth``
+    estimate, truth : float [B, M, D]
     slots : bool [B, M], the slots that count
 
     Returns
     -------
     float scalar; exactly 0 with a gradient of 0 where no slot counts
     """
-    difference = torch.where(slots.unsqueeze(-1), estimate - truth.detach(), 0.0)
+    difference = torch.where(slots.unsqueeze(-1), estimate - truth, 0.0)
     return difference.square().sum() / (slots.sum() * estimate.shape[-1]).clamp(min=1)
 
 
-def forward_loss(imputed: Tensor, truth: Tensor, present: Tensor, used: Tensor) -> Tensor:
-    """Equation 7: error at the slots that exist and were hidden. Shapes as in :func:`squared_error`."""
-    return squared_error(imputed, truth, present & ~used)
+def forward_loss(
+    imputed: Tensor, truth: Tensor, missing: Tensor, present: Tensor, used: Tensor, goal: Goal = "hidden"
+) -> Tensor:
+    """Equation 7: error of the forward cascade at the slots that exist.
+
+    Only slots that are ``present`` can have a truth: what a sample really lacks is never regressed on.
+
+    Parameters
+    ----------
+    imputed, truth : float [B, M, D]
+    missing : float [M, D]
+    present, used : bool [B, M]
+    goal : ``hidden`` counts the hidden slots. The others count all slots of samples in which something is hidden:
+        ``complement`` asks the shown ones to become ``missing`` (MMIN), ``all`` to stay as they are.
+    """
+    hidden = present & ~used
+    if goal == "hidden":
+        return squared_error(imputed, truth, hidden)
+    aim = truth if goal == "all" else torch.where(used.unsqueeze(-1), missing, truth)
+    return squared_error(imputed, aim, present & hidden.any(-1, keepdim=True))
 
 
 def backward_loss(reconstructed: Tensor, truth: Tensor, used: Tensor) -> Tensor:
@@ -130,29 +159,60 @@ def backward_loss(reconstructed: Tensor, truth: Tensor, used: Tensor) -> Tensor:
     return squared_error(reconstructed, truth, used & ~used.all(-1, keepdim=True))
 
 
-def sample_patterns(present: Tensor, generator: torch.Generator, full_probability: float = 0.5) -> Tensor:
-    """Draw for every sample which of its modalities are shown.
+def explained_variance(imputed: Tensor, truth: Tensor, slots: Tensor) -> Tensor:
+    """Share of each modality's variance over samples that its imputation explains: float [M] in [0, 1].
 
-    With ``full_probability`` all that are present, else a subset drawn uniformly from the non-empty ones (the full set
-    is one of them). A sample with one modality, or none, is left alone.
+    Parameters
+    ----------
+    imputed, truth : float [N, M, D]
+    slots : bool [N, M], the slots that count; a modality without any gets 0
+    """
+    counted = slots.unsqueeze(-1)
+    mean = torch.where(counted, truth, 0.0).sum(0) / counted.sum(0).clamp(min=1)  # [M, D]
+    error, spread = (
+        torch.where(counted, difference, 0.0).square().sum((0, 2)) for difference in (imputed - truth, truth - mean)
+    )
+    return (1 - error / spread).nan_to_num(0.0).clamp(0.0, 1.0)
+
+
+def sample_patterns(
+    present: Tensor, generator: torch.Generator, full_probability: float = 0.5, patterns: Patterns = "uniform"
+) -> Tensor:
+    """Draw for every sample which of its modalities are shown. A sample with one modality, or none, is left alone.
 
     Parameters
     ----------
     present : bool [B, M], M at most 52
     generator : source of all randomness
+    full_probability : probability of all that are present
+    patterns : what is shown otherwise. ``uniform``: any non-empty subset, the full set being one of them; ``proper``:
+        any non-empty subset but the full set; ``independent``: every modality is hidden or not on its own, all with
+        the same probability, and one is kept if none would be left.
 
     Returns
     -------
     bool [B, M], a subset of ``present``
     """
+    if patterns == "independent":
+        return _independent_patterns(present, generator, full_probability)
     draw = torch.rand(2, len(present), generator=generator, device=generator.device, dtype=torch.float64)
     keep_all, uniform = draw.to(present.device)
-    subsets = 2 ** present.sum(-1) - 1  # non-empty ones
+    number = present.sum(-1)
+    subsets = 2**number - 1  # non-empty ones
+    if patterns == "proper":
+        subsets = torch.where(number > 1, subsets - 1, subsets)
     chosen = (uniform * subsets).long() + 1  # its bits tell which of the present modalities are shown
     rank = (present.long().cumsum(-1) - 1).clamp(min=0)
     shown: Tensor = (chosen.unsqueeze(-1) >> rank) % 2 == 1
     shown |= (keep_all < full_probability).unsqueeze(-1)
     return shown & present
+
+
+def _independent_patterns(present: Tensor, generator: torch.Generator, full_probability: float) -> Tensor:
+    draw = torch.rand(present.shape, generator=generator, device=generator.device, dtype=torch.float64)
+    draw = torch.where(present, draw.to(present.device), float("inf"))
+    keep = full_probability ** (1 / present.sum(-1, keepdim=True).clamp(min=1))
+    return ((draw < keep) | (draw == draw.amin(-1, keepdim=True))) & present
 
 
 def _perceptron(sizes: tuple[int, ...], activation: type[nn.Module]) -> nn.Sequential:

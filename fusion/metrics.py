@@ -1,4 +1,4 @@
-"""How good predictions are: AUROC, AUPRC, log loss, Brier score, and a patient-level bootstrap."""
+"""How good predictions are: AUROC, AUPRC, log loss, Brier score, calibration, and a patient-level bootstrap."""
 
 from __future__ import annotations
 
@@ -7,9 +7,17 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy.optimize import brentq
+from scipy.special import expit, logit
+from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 FloatArray = npt.NDArray[np.floating[Any]]
+
+MEASURES = ("auroc", "auprc", "log_loss", "brier")
+
+NEAREST = 1e-7
+"""Probabilities are kept this far away from 0 and 1 where their logarithm is taken."""
 
 DRAWS = 1000
 CELLS = 1 << 22
@@ -75,8 +83,8 @@ def score(y: FloatArray, probability: FloatArray) -> Scores:
 
 
 def log_loss(kind: str, y: FloatArray, probability: FloatArray) -> float:
-    """Mean cross-entropy over known labels (nats), probabilities kept 1e-7 away from 0 and 1."""
-    truth, chance = one_vs_rest(kind, y, np.clip(probability.astype(np.float64), 1e-7, 1 - 1e-7))
+    """Mean cross-entropy over known labels (nats)."""
+    truth, chance = one_vs_rest(kind, y, np.clip(probability.astype(np.float64), NEAREST, 1 - NEAREST))
     if kind == "multiclass":
         return float(np.nanmean(-np.log(chance[truth == 1])))
     return float(-np.nanmean(truth * np.log(chance) + (1 - truth) * np.log1p(-chance)))
@@ -87,6 +95,51 @@ def brier(kind: str, y: FloatArray, probability: FloatArray) -> float:
     truth, chance = one_vs_rest(kind, y, probability)
     squares = (chance - truth) ** 2
     return float(np.nanmean(squares.sum(axis=1) if kind == "multiclass" else squares))
+
+
+def measures(kind: str, y: FloatArray, probability: FloatArray) -> dict[str, float | None]:
+    """Return all of `MEASURES` for labels y [N, C] and probabilities [N, K]."""
+    scores = score(*one_vs_rest(kind, y, probability))
+    losses = (log_loss(kind, y, probability), brier(kind, y, probability))
+    return dict(zip(MEASURES, (scores.auroc, scores.auprc, *losses), strict=True))
+
+
+def calibration(y: FloatArray, probability: FloatArray) -> dict[str, Any]:
+    """Return how far probabilities [N] agree with binary labels y [N] (NaN: unknown).
+
+    ``slope`` of the logistic regression of y on the logit of the probability (below 1: too extreme), ``intercept`` of
+    that with slope 1 (below 0: too high on average), and ``observed_expected``, the share of positives over the mean
+    probability, with the 95 % Wilson interval of the share. Slope and intercept are None where one class occurs alone,
+    and the slope where the probability separates the classes; the ratio is None without labels. (Van Calster et al.,
+    BMC Medicine 17:230, 2019.)
+    """
+    known = ~np.isnan(y)
+    y, probability = y[known], np.clip(probability[known].astype(np.float64), NEAREST, 1 - NEAREST)
+    if not len(y):
+        return {"slope": None, "intercept": None, "observed_expected": None, "observed_expected_ci": None}
+    x, expected = logit(probability), float(probability.mean())
+    return {
+        "slope": _slope(y, x) if _both(y) else None,
+        "intercept": float(brentq(lambda shift: np.mean(expit(x + shift) - y), -50, 50)) if _both(y) else None,
+        "observed_expected": float(y.mean()) / expected,
+        "observed_expected_ci": [bound / expected for bound in wilson(float(y.mean()), len(y))],
+    }
+
+
+def wilson(share: float, count: int) -> tuple[float, float]:
+    """Return the 95 % Wilson score interval of a share among ``count``."""
+    z = 1.96
+    centre, reach = share + z**2 / (2 * count), z * np.sqrt(share * (1 - share) / count + z**2 / (4 * count**2))
+    return float((centre - reach) / (1 + z**2 / count)), float((centre + reach) / (1 + z**2 / count))
+
+
+def _slope(y: FloatArray, x: FloatArray) -> float | None:
+    positive, negative = x[y == 1], x[y == 0]
+    if positive.min() >= negative.max() or negative.min() >= positive.max():
+        return None  # it has no finite maximum of the likelihood
+    centred = (x - x.mean())[:, None]
+    fitted = LogisticRegression(C=np.inf, solver="newton-cholesky", tol=1e-8).fit(centred, y)
+    return float(fitted.coef_[0, 0])
 
 
 def weighted_areas(y: FloatArray, score: FloatArray, weights: FloatArray) -> tuple[FloatArray, FloatArray]:

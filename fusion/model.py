@@ -17,7 +17,8 @@ from .batches import Cohort, Inputs
 from .config import TrainConfig
 from .encoders import InputSpec
 from .methods.base import Method, ModelSpec
-from .normalisation import Normaliser, Prepared
+from .normalisation import Normaliser
+from .preparation import Prepared
 from .targets import Target
 
 MODEL_FILE = "model.safetensors"

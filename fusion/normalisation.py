@@ -13,9 +13,10 @@ from scipy.special import ndtri
 from torch import Tensor
 
 from ..cache_schema import InputError
-from .batches import Cohort, Inputs, ModalityInputs, RowStore, Source
-from .encoders import EncoderConfig, InputSpec
-from .statistics import Segments, Summary, series_steps, series_summary
+from .batches import Cohort, Inputs, ModalityInputs, RowStore
+from .encoders import InputSpec
+from .preparation import Prepared
+from .statistics import Summary
 
 QUANTILES = 200
 CLIP = 3.5
@@ -24,62 +25,10 @@ CLIP = 3.5
 ROW_LIMIT = 10.0
 """Standardised bins are cut here, so that one impossible value does not outweigh everything else."""
 
-CHUNK_ROWS = 1 << 13
+CHUNK_ROWS = 1 << 8
+"""Rows whose moments are taken at once: few enough to stay in the processor's cache, several times faster than many."""
 
 FloatArray = npt.NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """What can be computed of one modality before any fold is known: vectors, rows, or both.
-
-    ``rows`` [R, d] raw; of these the columns marked in ``standardised`` [d] bool are shifted and scaled.
-    """
-
-    source: Source
-    summary: Summary | None
-    rows: npt.NDArray[Any] | None
-    standardised: npt.NDArray[np.bool_] | None
-
-
-def prepare(cohort: Cohort, config: EncoderConfig) -> dict[str, Prepared]:
-    """Return the vectors and rows that the configured encoders need, per modality; done once for all folds."""
-    window = cohort.task.window_hours
-    return {name: _prepare(name, source, config, window) for name, source in cohort.sources.items()}
-
-
-def _prepare(name: str, source: Source, config: EncoderConfig, window_hours: float | None) -> Prepared:
-    if source.kind == "features":
-        return Prepared(source, _single_rows(name, source), None, None)
-    if source.kind == "embedding" and config.embedding == "mean":
-        return Prepared(source, _row_means(source), None, None)
-    if source.kind == "embedding":
-        return Prepared(source, None, source.rows.values, np.ones(source.rows.dim, dtype=bool))
-    summary = None if config.timeseries == "recurrent" else series_summary(source, window_hours)
-    if config.timeseries == "statistics":
-        return Prepared(source, summary, None, None)
-    steps = series_steps(source)
-    values = [column.role == "value" for column in source.columns]
-    return Prepared(source, summary, steps, np.array(values + [False] * (steps.shape[1] - len(values))))
-
-
-def _single_rows(name: str, source: Source) -> Summary:
-    rows = source.rows
-    if rows.lengths.max(initial=0) > 1:
-        raise InputError(f"Modality {name!r} holds features but a sample has {rows.lengths.max()} rows; expected one.")
-    vectors = np.full((len(rows), rows.dim), np.nan, dtype=np.float32)
-    vectors[rows.present] = rows.values
-    is_share = np.array([column.role != "value" for column in source.columns] or [False] * rows.dim)
-    return Summary(vectors[:, ~is_share], np.nan_to_num(vectors[:, is_share]), flag_unknown=True)
-
-
-def _row_means(source: Source) -> Summary:
-    rows, present = source.rows, source.rows.present
-    segments = Segments(rows.offsets[:-1][present], rows.lengths[present])
-    means = np.full((len(rows), rows.dim), np.nan, dtype=np.float32)
-    total = np.add.reduceat(rows.values, segments.starts, axis=0, dtype=np.float32)
-    means[present] = total / segments.lengths[:, None]
-    return Summary(means, np.zeros((len(rows), 0), dtype=np.float32))
 
 
 @dataclass(frozen=True)
@@ -128,6 +77,23 @@ def normal_scores(values: npt.NDArray[Any], quantiles: npt.NDArray[np.float64]) 
     return scores
 
 
+def moments(rows: npt.NDArray[Any], chosen: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.float64], ...]:
+    """Return count, sum and sum of squares of the known cells of each column [d] over the chosen rows [n]."""
+    count, total, squares = (torch.zeros(rows.shape[1], dtype=torch.float64) for _ in range(3))
+    for first in range(0, len(chosen), CHUNK_ROWS):
+        values = torch.from_numpy(rows[chosen[first : first + CHUNK_ROWS]]).double()
+        each = values.new_ones(len(values))
+        count += len(values)
+        sums = each @ values
+        if sums.isnan().any():  # looking at every cell would take as long as all the rest
+            unknown = values.isnan()
+            count -= unknown.sum(0)
+            sums = each @ values.masked_fill_(unknown, 0.0)
+        total += sums
+        squares += each @ values.square_()
+    return count.numpy(), total.numpy(), squares.numpy()
+
+
 @dataclass(frozen=True)
 class RowNormaliser:
     """Affine map of each column, ``scale * x + shift``, both [d]: zero mean, unit deviation on training rows."""
@@ -136,17 +102,14 @@ class RowNormaliser:
     shift: FloatArray
 
     @classmethod
-    def fit(cls, prepared: Prepared, samples: npt.NDArray[np.int64]) -> RowNormaliser:
+    def fit(cls, name: str, prepared: Prepared, samples: npt.NDArray[np.int64]) -> RowNormaliser:
         """Take mean and deviation of the known cells of the given samples' rows; other columns stay as they are."""
         rows, standardised = prepared.rows, prepared.standardised
         assert rows is not None and standardised is not None
-        chosen = np.flatnonzero(prepared.source.rows_of(samples))
-        count, total, squares = (np.zeros(rows.shape[1]) for _ in range(3))
-        for first in range(0, len(chosen), CHUNK_ROWS):
-            chunk = rows[chosen[first : first + CHUNK_ROWS]].astype(np.float64)
-            count += (~np.isnan(chunk)).sum(axis=0)
-            total += np.nansum(chunk, axis=0)
-            squares += np.nansum(np.square(chunk, out=chunk), axis=0)
+        count, total, squares = moments(rows, np.flatnonzero(prepared.source.rows_of(samples)))
+        if not np.isfinite(squares).all():
+            column = int(np.flatnonzero(~np.isfinite(squares))[0])
+            raise InputError(f"Column {column} of {name!r} holds an infinite value. Extract the modality again.")
         mean = total / np.maximum(count, 1)
         deviation = np.sqrt(np.maximum(squares / np.maximum(count, 1) - mean**2, 0))
         scale = np.divide(1, deviation, out=np.ones_like(mean), where=deviation > 1e-6 * (1 + np.abs(mean)))
@@ -179,7 +142,7 @@ class Normaliser:
         """Fit on the training samples (positions in the cohort) and on nothing else."""
         return cls(
             {name: SummaryNormaliser.fit(p.summary, samples) for name, p in prepared.items() if p.summary is not None},
-            {name: RowNormaliser.fit(p, samples) for name, p in prepared.items() if p.rows is not None},
+            {name: RowNormaliser.fit(name, p, samples) for name, p in prepared.items() if p.rows is not None},
         )
 
     def apply(self, cohort: Cohort, prepared: Mapping[str, Prepared], device: torch.device) -> Inputs:

@@ -6,39 +6,28 @@ docs/method.md goes through every equation and every decision that the paper lea
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from copy import deepcopy
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, ClassVar, Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..cache_schema import InputError
 from .batches import Batch
-from .dwfuse import DynamicWeightedFuse
-from .encoders import mlp
-from .imputation import CycleImputation, backward_loss, fill, forward_loss, sample_patterns
-from .laziness import Distances, activation_loss, combination_table, every_combination
-from .methods.base import Context, Method, ModelSpec, Prediction
+from .encoders import Encoded
+from .imputation import CycleImputation, Goal, WayBack, backward_loss, explained_variance, fill, forward_loss
+from .laziness import Activation, Distances, Score, combination_called
+from .methods.base import Context, ModelSpec
+from .methods.dwfuse import Completed, DWFuse, Heads
 from .targets import mean_known
 
-
-@dataclass(frozen=True)
-class Heads:
-    """What the heads say about B samples, each shown some of its modalities.
-
-    ``logits`` [B, M, output_size] of the modalities' heads, ``joint`` [B, output_size] of the joint head; ``weighing``
-    [B, M] bool, the modalities that take part in the fused prediction; ``imputed`` [B, M, D] from the forward cascade.
-    """
-
-    logits: Tensor
-    joint: Tensor
-    weighing: Tensor
-    imputed: Tensor
+WITHOUT_IMPUTATION = ("options.imputation=none", "options.lambda3=0", "options.full_probability=1")
+CONCATENATION = ("options.modality_heads=false", "options.lambda2=1")
 
 
-class OmniFuse(Method):
+class OmniFuse(DWFuse):
     """Impute what is missing, weigh modalities per sample, and train more on the combination that predicts worst.
 
     Every sample is shown a random part of its modalities in training (all of them half of the time): without that,
@@ -51,153 +40,209 @@ class OmniFuse(Method):
     presets: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "default": (),
         "as-published": ("options.alpha=0.1", "options.score=sum"),
+        "table4-a": (*WITHOUT_IMPUTATION, *CONCATENATION),
+        "table4-b": WITHOUT_IMPUTATION,
+        "table4-c": ("options.imputation=none",),
+        "table4-d": ("options.imputation=forward",),
+        "table4-e": ("options.lambda3=0",),
+        "table4-f": (),
     }
 
     @dataclass(frozen=True)
-    class Options:
+    class Options(DWFuse.Options):
         """Options of OmniFuse; where the paper states a value, it is the default unless said otherwise."""
 
+        full_probability: float = 0.5
+        """Probability that a training sample is shown all that it has; otherwise a part of it."""
+        imputation: Literal["cycle", "forward", "none"] = "cycle"
+        """Both cascades, the forward one alone, or none: then the joint head sees the embeddings side by side."""
         blocks: int = 5
         """Residual autoencoders per cascade, K."""
-        beta: float = 0.5
-        """How strongly confident modalities weigh down the others."""
-        alpha: float = 1.0
-        """Weight of the joint head, in the loss and in the prediction; 0.1 in the paper."""
-        score: Literal["mean", "sum"] = "mean"
-        """Weighted mean of the heads' log-probabilities, or the paper's sum, whose risks are not comparable between
-        samples with different modalities."""
+        share_cascades: bool = False
+        """One set of weights for the way there and the way back."""
+        imputation_target: Goal = "hidden"
+        """What the forward cascade is trained towards: the hidden embeddings; those, and the missing embedding in the
+        slots that are shown (MMIN); or all embeddings, the shown ones included."""
+        truth: Literal["detached", "teacher", "attached"] = "detached"
+        """Who says what an embedding is: the encoders themselves without gradient and dropout; a frozen copy of them,
+        taken after a third of the epochs without hiding or imputation (MMIN); or the encoders with gradient."""
+        weighing: Literal["all", "available", "discounted"] = "all"
+        """Which modalities weigh beside imputation: imputed ones like real ones, not at all, or as far as imputation
+        explains the variance of their embeddings."""
         lambda1: float = 1.0
         """Weight of backward imputation."""
         lambda2: float = 10.0
         """Weight of the heads' losses."""
         lambda3: float = 0.5
         """Weight of laziness activation; 0 only watches."""
-        full_probability: float = 0.5
-        """Probability that a training sample is shown all that it has; otherwise a random non-empty part."""
-        laziness: Literal["absolute", "excess"] = "absolute"
+        laziness: Score = "absolute"
         """Lazy is the combination of largest loss, or that which most exceeds the loss of a part of itself."""
+        mining: Literal["train", "validation"] = "train"
+        """Samples on which laziness is measured."""
+        activation: Literal["select", "force"] = "select"
+        """Attend to samples that happen to be shown the lazy combination, or show it once more to all that have it."""
+        always_lazy: str | None = None
+        """Control: a combination such as cxr+rep to attend to from the second epoch on, whatever is mined."""
 
         def __post_init__(self) -> None:
+            super().__post_init__()
             if self.blocks < 1:
                 raise InputError(f"blocks must be at least 1; got {self.blocks}")
-            if not 0 <= self.full_probability <= 1:
-                raise InputError(f"full_probability must lie between 0 and 1; got {self.full_probability}")
-            for name in ("alpha", "beta", "lambda1", "lambda2", "lambda3"):
-                if not getattr(self, name) >= 0:
-                    raise InputError(f"{name} must not be negative; got {getattr(self, name)}")
 
     options: Options
+    imputation: CycleImputation | None
+    reliability: Tensor
 
     def __init__(self, spec: ModelSpec, options: Options | None = None) -> None:
         super().__init__(spec, options)
-        encoder, count = spec.encoder, len(spec.inputs)
-        self.imputation = CycleImputation(count, encoder.dimension, self.options.blocks)
-        head = partial(mlp, hidden=encoder.hidden, output=spec.target.output_size, dropout=encoder.dropout)
-        self.heads = nn.ModuleList(head(encoder.dimension) for _ in range(count))
-        self.joint = head(self.imputation.latent_size)
-        self.fuse = DynamicWeightedFuse(
-            spec.target, self.options.beta, self.options.alpha, normalised=self.options.score == "mean"
-        )
-        self.generator = torch.Generator()
-        self.combinations = combination_table(count)
-        self.lazy: Tensor | None = None
-        self.trace: list[dict[str, Any]] = []
+        always = self.options.always_lazy
+        self.always = None if always is None else combination_called(always, spec.modalities, self.combinations)
+        self.activation = self._new_activation()
+        self.pretraining = False
+        wants_teacher = self.imputation is not None and self.options.truth == "teacher"
+        self.teacher = deepcopy(self.encoders).requires_grad_(False) if wants_teacher else None
+        self.discounts = self.imputation is not None and self.options.weighing == "discounted"
+        if self.discounts:  # [M], measured after each epoch
+            self.register_buffer("reliability", torch.ones(len(spec.inputs)))
+
+    def build(self) -> int:
+        """Build the cascades; return the width of the joint head's input, the latents of the forward cascade."""
+        options, self.imputation = self.options, None
+        if options.imputation == "none":
+            return super().build()
+        backward: WayBack = "shared" if options.share_cascades else "own"
+        if options.imputation == "forward":
+            backward = "none"
+        count, width = len(self.spec.inputs), self.spec.encoder.dimension
+        self.imputation = CycleImputation(count, width, options.blocks, backward)
+        return self.imputation.latent_size
+
+    def _new_activation(self) -> Activation:
+        return Activation(self.combinations, self.spec.modalities, self.options.laziness, self.always)
 
     def on_fit_start(self, context: Context) -> None:
-        """Forget an earlier fit and keep the generator that draws what is shown."""
-        self.generator, self.lazy, self.trace = context.generator, None, []
+        """Forget an earlier fit."""
+        super().on_fit_start(context)
+        self.activation = self._new_activation()
+        if self.options.mining == "validation" and next(iter(context.validation()), None) is None:
+            raise InputError("options.mining=validation needs a validation part; set validation to 0.1, for example.")
 
-    def run(self, embeddings: Tensor, missing: Tensor, used: Tensor) -> Heads:
-        """Apply the heads to samples that are shown the modalities ``used`` (equations 2, 4, 5, 9 and 11).
+    def on_epoch_start(self, context: Context) -> None:
+        """End the teacher's own training when its time has come."""
+        first = max(1, context.epochs // 3)
+        self.pretraining = self.teacher is not None and context.epoch < first
+        if self.teacher is not None and context.epoch == first:
+            self.teacher.load_state_dict(self.encoders.state_dict())
 
-        Parameters
-        ----------
-        embeddings : float [B, M, D]; slots that are not shown are not read
-        missing : float [M, D]
-        used : bool [B, M]
-        """
+    def complete(self, embeddings: Tensor, missing: Tensor, used: Tensor) -> Completed:
+        """Impute what is not shown (equations 2, 4 and 5); the joint head gets the latents."""
+        if self.imputation is None:
+            return super().complete(embeddings, missing, used)
         imputed, latents = self.imputation(embeddings, missing, used)
-        completed = fill(embeddings, imputed, used)  # [B, M, D]
-        logits = [head(completed[:, m]) for m, head in enumerate(self.heads)]
-        return Heads(torch.stack(logits, dim=1), self.joint(latents), torch.ones_like(used), imputed)
+        return Completed(fill(embeddings, imputed, used), latents, imputed)
 
-    def score(self, heads: Heads) -> Tensor:
-        """Fused score of every candidate value, [B, K, C]."""
-        joint, _ = self.target.log_probabilities(heads.joint)
-        return self.fuse.score(*self.target.log_probabilities(heads.logits), joint, heads.weighing)
+    def trust(self, used: Tensor) -> Tensor:
+        """How much each modality takes part, [B, M]."""
+        shown = super().trust(used)
+        if self.discounts:
+            return torch.maximum(shown, self.reliability)
+        counts_all = self.imputation is not None and self.options.weighing == "all"
+        return torch.ones_like(shown) if counts_all else shown
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
-        """Return equation 18 as ``total``, and its terms; ``ce`` is the cross-entropy of the fused prediction.
+        """Return equation 18 as ``total``, and its terms; ``ce`` is the cross-entropy of the prediction.
 
-        In evaluation mode nothing is hidden, so that the total is that of the heads alone.
+        In evaluation mode nothing is hidden, so that the total is that of the heads alone; so it is while the teacher
+        is trained.
         """
-        options, encoded, used = self.options, self.encode(batch), batch.presence
-        if self.training:
-            used = sample_patterns(used, self.generator, options.full_probability)
+        options, encoded = self.options, self.encode(batch)
+        used = batch.presence if self.pretraining else self.shown(batch.presence)
         heads = self.run(encoded.embeddings, encoded.missing, used)
-        fused = self.target.cross_entropy(self.target.logits(self.score(heads)), batch.y)  # [B]
-        tables, known = self.target.log_probabilities(heads.logits), self.target.known(batch.y)
-        terms = {
-            "enc": self.fuse.encoder_loss(*tables, batch.y, heads.weighing),
-            "joint": self.target.loss(heads.joint, batch.y),
-            "ce": mean_known(fused, known),
-        }
+        losses = self.target.cross_entropy(self.logits(heads), batch.y)  # [B]
+        terms = self.head_losses(heads, batch.y)
         total = options.lambda2 * (terms["enc"] + options.alpha * terms["joint"])
-        if self.training:
-            terms["forward"], terms["backward"] = self._imputation_losses(batch, encoded.missing, used, heads.imputed)
-            terms["tla"] = activation_loss(fused, used, self.lazy, known)
-            total = total + terms["forward"] + options.lambda1 * terms["backward"] + options.lambda3 * terms["tla"]
+        terms["ce"] = mean_known(losses, self.target.known(batch.y))
+        if self.training and not self.pretraining:
+            extra = self._imputation_losses(batch, encoded, used, heads)
+            extra["tla"] = self._activation_loss(batch, encoded, used, losses)
+            weights = {"forward": 1.0, "backward": options.lambda1, "tla": options.lambda3}
+            for name, term in extra.items():
+                total = total + weights[name] * term
+            terms |= extra
         return {"total": total, **terms}
 
-    def _imputation_losses(self, batch: Batch, missing: Tensor, used: Tensor, imputed: Tensor) -> tuple[Tensor, Tensor]:
-        """Equations 6 to 8. Truths come from the encoders without dropout and carry no gradient.
+    def _imputation_losses(self, batch: Batch, encoded: Encoded, used: Tensor, heads: Heads) -> dict[str, Tensor]:
+        """Equations 6 to 8, as far as the model imputes."""
+        if self.imputation is None or heads.imputed is None:
+            return {}
+        present, imputed = batch.presence, heads.imputed
+        truth = encoded if self.options.truth == "attached" else self._truth(batch)
+        goal = self.options.imputation_target
+        losses = {"forward": forward_loss(imputed, truth.embeddings, truth.missing, present, used, goal)}
+        if self.imputation.returns:
+            reconstructed = self.imputation.reconstruct(imputed, encoded.missing, used)
+            losses["backward"] = backward_loss(reconstructed, truth.embeddings, used)
+        return losses
+
+    def _truth(self, batch: Batch) -> Encoded:
+        """Embeddings to impute towards, without dropout and gradient.
 
         Otherwise the encoders learn to make embeddings easy to impute by making them all alike.
         """
-        self.encoders.eval()
+        encoders = self.teacher or self.encoders
+        encoders.eval()
         with torch.no_grad():
-            truth = self.encode(batch).embeddings
-        self.encoders.train()
-        reconstructed = self.imputation.reconstruct(imputed, missing, used)
-        return forward_loss(imputed, truth, batch.presence, used), backward_loss(reconstructed, truth, used)
+            truth: Encoded = encoders(batch)
+        encoders.train()
+        return truth
 
-    def predict(self, batch: Batch) -> Prediction:
-        """Return the fused probabilities; the label frequencies for a sample that has no modality."""
-        encoded = self.encode(batch)
-        heads = self.run(encoded.embeddings, encoded.missing, batch.presence)
-        score, has_any = self.score(heads), batch.presence.any(1, keepdim=True)
-        logits = torch.where(has_any, self.target.logits(score), self.prior)
-        probability, imputed = self.target.probabilities(logits), ~batch.presence
-        if self.target.kind != "binary":
-            return Prediction(probability, imputed=imputed)
-        _, l1p = self.target.log_probabilities(heads.logits)
-        weight = self.fuse.predicted_weights(l1p, score, heads.weighing).squeeze(-1)  # [B, M]
-        return Prediction(probability, self.target.probabilities(heads.logits).squeeze(-1), weight, imputed)
-
-    def predict_combinations(self, batch: Batch) -> Tensor:
-        """Logits [C, B, output_size] under every row of ``combinations``, each sample encoded once."""
-        encoded = self.encode(batch)
-
-        def predict(embeddings: Tensor, used: Tensor) -> Tensor:
-            return self.target.logits(self.score(self.run(embeddings, encoded.missing, used)))
-
-        table = self.combinations.to(batch.presence.device)
-        return every_combination(predict, encoded.embeddings, batch.presence, table)
+    def _activation_loss(self, batch: Batch, encoded: Encoded, used: Tensor, losses: Tensor) -> Tensor:
+        """Equations 16 and 17: ``losses`` [B] of the samples that are shown the lazy combination."""
+        lazy = self.activation.lazy(used.device)
+        if self.options.activation == "force" and lazy is not None:
+            used = batch.presence & lazy
+            heads = self.run(encoded.embeddings, encoded.missing, used)
+            losses = self.target.cross_entropy(self.logits(heads), batch.y)
+        return self.activation.loss(losses, used, self.target.known(batch.y))
 
     def on_epoch_end(self, context: Context) -> None:
         """Find the combination that training pays more attention to in the next epoch (equation 15)."""
-        distances = Distances(self.combinations)
-        for batch in context.training():
-            losses = self.target.cross_entropy(self.predict_combinations(batch), batch.y)  # [C, B]
-            distances.add(losses, batch.presence, self.target.known(batch.y))
-        laziest = distances.laziest(self.options.laziness)
-        self.lazy = None if laziest is None else self.combinations[laziest].to(self.prior.device)
-        self.trace += distances.table_rows(self.spec.modalities, context.epoch, laziest)
+        train, validation = self._distances(context.training()), self._distances(context.validation())
+        mined = train if self.options.mining == "train" else validation
+        self.activation.record(context.epoch, mined, validation if validation.rows.any() else None)
+        if self.discounts:
+            self.reliability.copy_(self._explained_variance(context.training()))
+
+    def _distances(self, batches: Iterable[Batch]) -> Distances:
+        distances = Distances(self.combinations, len(self.heads))
+        for batch in batches:
+            logits, log_weights = self.under_combinations(
+                self.encode(batch),
+                lambda heads: (self.logits(heads), self.fuse.log_weights(heads.l1p, heads.trust)),
+            )
+            weights, known = self.target.gather(log_weights.exp(), batch.y.unsqueeze(1))  # [C, B, H, K]
+            losses = self.target.cross_entropy(logits, batch.y)  # [C, B]
+            distances.add(losses, batch.presence, self.target.known(batch.y), mean_known(weights, known))
+        return distances
+
+    def _explained_variance(self, batches: Iterable[Batch]) -> Tensor:
+        """How well every modality is imputed from all others of a sample, [M]."""
+        assert self.imputation is not None
+        parts = []
+        for batch in batches:
+            encoded, present = self.encode(batch), batch.presence
+            imputed = self.imputation.impute_each(encoded.embeddings, encoded.missing, present)
+            parts.append((imputed, encoded.embeddings, present & (present.sum(1, keepdim=True) > 1)))
+        return explained_variance(*(torch.cat(pieces) for pieces in zip(*parts, strict=True)))
 
     def tables(self) -> dict[str, list[dict[str, Any]]]:
         """Return the trace of laziness: a row per epoch and combination."""
-        return {"laziness": self.trace}
+        return {"laziness": self.activation.trace}
 
     def details(self) -> dict[str, Any]:
-        """Return in how many epochs each combination was the lazy one."""
-        return {"lazy_epochs": dict(Counter(row["combination"] for row in self.trace if row["chosen"]))}
+        """Return in how many epochs each combination was the lazy one, and how far imputed modalities are trusted."""
+        trace = self.activation.trace
+        details: dict[str, Any] = {"lazy_epochs": dict(Counter(row["combination"] for row in trace if row["chosen"]))}
+        if self.discounts:
+            details["reliability"] = dict(zip(self.spec.modalities, self.reliability.tolist(), strict=True))
+        return details

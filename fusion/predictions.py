@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import polars as pl
+import torch
+from torch import Tensor
 
 from ..cache_schema import Task
-from .methods.base import Prediction
+from .methods.base import Prediction, combine
 
 
 @dataclass(frozen=True)
@@ -35,9 +37,13 @@ class Predicted:
 
 
 def frame(predicted: Predicted, task: Task, modalities: Sequence[str]) -> pl.DataFrame:
-    """Lay predictions out as columns: sample_id, fold, labels and probabilities, then ``<modality>.<what>``.
+    """Lay predictions out as columns: sample_id, fold, labels and probabilities, then what explains them.
 
-    Binary tasks have ``y`` and ``p``, others ``p_<label or class>`` with ``y`` (class index) or ``y_<label>``.
+    Binary tasks have ``y`` and ``p``, others ``p_<label or class>`` with ``y`` (class index) or ``y_<label>``. Of each
+    modality there are ``<modality>.present`` and ``<modality>.imputed``. For binary tasks a method can add
+    ``<modality>.p`` and ``<modality>.weight``, ``p.<readout>`` (such as ``p.joint``, the joint head), and
+    ``p[<combination>]`` (such as ``p[cxr+ehr]``): the probability from these modalities alone, null where some of them
+    are missing.
     """
     columns: dict[str, Any] = {"sample_id": predicted.sample_id}
     columns["fold"] = pl.Series([predicted.fold] * len(predicted.sample_id), dtype=pl.Int32)
@@ -47,6 +53,11 @@ def frame(predicted: Predicted, task: Task, modalities: Sequence[str]) -> pl.Dat
     columns |= {f"p{suffix}": predicted.probability[:, i] for i, suffix in enumerate(suffixes)}
     for m, name in enumerate(modalities):
         columns |= {f"{name}.{what}": values for what, values in _explanation(predicted, m, task.kind).items()}
+    prediction = predicted.prediction
+    columns |= {f"p.{name}": values.numpy() for name, values in prediction.readouts.items()}
+    columns |= {
+        f"p[{name}]": pl.Series(values.numpy(), nan_to_null=True) for name, values in prediction.combinations.items()
+    }
     return pl.DataFrame(columns)
 
 
@@ -68,13 +79,8 @@ def _explanation(predicted: Predicted, m: int, kind: str) -> dict[str, npt.NDArr
 
 def mean_prediction(predictions: Sequence[Prediction]) -> Prediction:
     """Return the mean over several models of every probability and weight; what was imputed is the same in all."""
-    return Prediction(
-        probability=_mean([p.probability for p in predictions]),
-        modality_probability=_mean([p.modality_probability for p in predictions]),
-        weight=_mean([p.weight for p in predictions]),
-        imputed=predictions[0].imputed,
-    )
+    return combine(predictions, _mean)
 
 
-def _mean(tensors: Sequence[Any]) -> Any:
-    return None if tensors[0] is None else sum(tensors) / len(tensors)
+def _mean(tensors: Sequence[Tensor]) -> Tensor:
+    return tensors[0] if tensors[0].dtype == torch.bool else torch.stack(list(tensors)).mean(0)

@@ -19,12 +19,14 @@ from ..cache_schema import FeatureCache, InputError, MissingInputError
 from . import methods, training
 from .batches import Cohort, load
 from .config import TrainConfig
-from .methods.base import Method
-from .model import Model, check_inputs, demands, new_method, task_view
-from .normalisation import Normaliser, Prepared, prepare
+from .folds import FoldResult, train_folds, train_folds_in_processes
+from .missingness import draw_hidden, hide
+from .model import Model, check_inputs, demands, task_view
 from .predictions import Predicted, frame, mean_prediction
+from .preparation import prepare
+from .shared import SharedCohort
 from .splits import Split, k_folds, split_frame, strata, supplied
-from .summary import FoldResult, summarise
+from .summary import summarise
 
 VALIDATION = 0.1
 """Share of the training subjects that validate where something is chosen by them."""
@@ -32,11 +34,12 @@ VALIDATION = 0.1
 TOOLS = ("omnifuse", "torch", "numpy", "polars", "scikit-learn", "zarr")
 
 
-def train(cache_path: str | Path, config: TrainConfig, run_dir: str | Path) -> dict[str, Any]:
+def train(cache_path: str | Path, config: TrainConfig, run_dir: str | Path, workers: int = 1) -> dict[str, Any]:
     """Train and test a method by cross-validation, or on the cache's own split, and write a run folder.
 
-    The folder appears under its name when everything in it is complete; a failed or interrupted training leaves at
-    most ``<run_dir>.partial``. Each test part is predicted once, by the model of its fold, after training has ended.
+    Up to ``workers`` folds are trained at once; their number changes the time and nothing else. The folder appears
+    under its name when everything in it is complete; a failed or interrupted training leaves at most
+    ``<run_dir>.partial``. Each test part is predicted by the model of its fold alone, after training has ended.
 
     Returns
     -------
@@ -54,17 +57,30 @@ def train(cache_path: str | Path, config: TrainConfig, run_dir: str | Path) -> d
     cohort = load(cache, _task_name(cache, config), config.modalities)
     share = _validation_share(config)
     config = replace(config, task=cohort.task.name, modalities=cohort.modalities, validation=share)
+    hidden = draw_hidden(config.missing, cohort.presence, cohort.modalities)
+    if config.missing.protocol == "train-and-test":
+        cohort = hide(cohort, hidden)
     splits, notes = _splits(cache, cohort, config, share)
+    workers = min(workers, len(splits))
     partial = run_dir.with_name(run_dir.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
+    (partial / "folds").mkdir(parents=True)
     _write_json(partial / "config.json", {**config.to_dict(), "model": demands(cache, cohort)})
-    _write_json(partial / "environment.json", environment(config.device))
+    _write_json(partial / "environment.json", environment(config, workers))
     split_frame(splits, cohort.sample_id).write_parquet(partial / "splits.parquet")
-    folds = _train_folds(cohort, splits, config, partial)
+    if workers == 1:
+        folds = train_folds(cohort, splits, config, partial / "folds")
+    else:
+        shared = SharedCohort.write(cohort, partial / "rows.safetensors")
+        cohort = shared.open()  # so that this process no longer holds rows of its own
+        try:
+            folds = train_folds_in_processes(shared, splits, config, partial / "folds", workers)
+        finally:
+            shared.file.unlink()
+    _write_tables(folds, partial)
     summary = {
         "run": run_dir.name,
-        **summarise(cohort, config, folds, notes),
+        **summarise(cohort, config, folds, hidden, notes),
         "cache": {"path": str(cache.path), "digest": cache.digest, "dataset": cache.dataset},
         "recipes": {name: cache.modality_spec(name).recipe for name in cohort.modalities},
         "seconds": round(time.perf_counter() - started, 2),
@@ -106,44 +122,15 @@ def _splits(cache: FeatureCache, cohort: Cohort, config: TrainConfig, share: flo
     return [split], [f"Trained and tested on the supplied split {name!r} instead of folds."]
 
 
-def _train_folds(cohort: Cohort, splits: Sequence[Split], config: TrainConfig, folder: Path) -> list[FoldResult]:
-    """Train every fold, write its files and the tables over all folds."""
-    prepared = prepare(cohort, config.encoder)
-    results: list[FoldResult] = []
+def _write_tables(results: Sequence[FoldResult], folder: Path) -> None:
+    """Write predictions.parquet and the tables of the method, each over all folds."""
     tables: dict[str, list[dict[str, Any]]] = {}
-    for fold, split in enumerate(splits):
-        result, method = _train_fold(cohort, prepared, split, fold, config, folder / "folds" / str(fold))
-        results.append(result)
-        for name, rows in method.tables().items():
+    for fold, result in enumerate(results):
+        for name, rows in result.tables.items():
             tables.setdefault(name, []).extend({"fold": fold, **row} for row in rows)
     for name, rows in tables.items():
         pl.DataFrame(rows, infer_schema_length=None).write_parquet(folder / f"{name}.parquet")
-    frames = [frame(result.predicted, cohort.task, cohort.modalities) for result in results]
-    pl.concat(frames).sort("sample_id").write_parquet(folder / "predictions.parquet")
-    return results
-
-
-def _train_fold(
-    cohort: Cohort, prepared: Mapping[str, Prepared], split: Split, fold: int, config: TrainConfig, folder: Path
-) -> tuple[FoldResult, Method]:
-    started, seed = time.perf_counter(), config.seed * 1000 + fold
-    normaliser = Normaliser.fit(prepared, split.train)
-    inputs = normaliser.apply(cohort, prepared, torch.device(config.device))
-    train, validation, test = (torch.from_numpy(part).to(config.device) for part in split.parts)
-
-    def new() -> Method:
-        return new_method(config, cohort.task, normaliser.input_specs(prepared), seed)
-
-    label = f"{config.method}, fold {fold}"
-    method, history = training.fit_best(new, inputs, training.Parts(train, validation), config.fit, seed, label)
-    prediction = training.predict(method, inputs, test)
-    folder.mkdir(parents=True)
-    Model(method, normaliser).save(folder)
-    pl.DataFrame(history).write_parquet(folder / "history.parquet")
-    tested = split.test
-    predicted = Predicted(cohort.sample_id[tested], cohort.y[tested], cohort.presence[tested], prediction, fold)
-    epochs = 1 + max(row["epoch"] for row in history)
-    return FoldResult(tested, predicted, epochs, method.details(), time.perf_counter() - started), method
+    pl.concat(result.rows for result in results).sort("sample_id").write_parquet(folder / "predictions.parquet")
 
 
 @dataclass(frozen=True)
@@ -212,13 +199,14 @@ def _check_drop(drop: Sequence[str], names: Sequence[str]) -> None:
         raise InputError(f"Cannot drop {', '.join(drop)}: the run uses {', '.join(names)}; name some of them, not all.")
 
 
-def environment(device: str) -> dict[str, Any]:
-    """Return versions, platform, device and threads: what else decides the digits of a result."""
+def environment(config: TrainConfig, workers: int) -> dict[str, Any]:
+    """Return versions, platform, device and threads, which decide the digits of a result, and the number of workers."""
     return {
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "device": device,
-        "threads": torch.get_num_threads(),
+        "device": config.device,
+        "threads": config.threads,
+        "workers": workers,
         "versions": {tool: version(tool) for tool in TOOLS},
     }
 

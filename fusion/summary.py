@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -12,32 +12,41 @@ import numpy.typing as npt
 from . import metrics
 from .batches import Cohort
 from .config import TrainConfig
-from .predictions import Predicted
+from .folds import FoldResult
+from .missingness import MissingConfig
+
+FloatArray = npt.NDArray[np.floating[Any]]
 
 FEW = 100
 """Fewer test positives or negatives than this tell too little to conclude anything."""
 
 
-@dataclass(frozen=True)
-class FoldResult:
-    """One fold: positions of the tested samples [n], their predictions, epochs, and what the method says of itself."""
-
-    tested: npt.NDArray[np.int64]
-    predicted: Predicted
-    epochs: int
-    details: dict[str, Any]
-    seconds: float
+RATIO_RANGE = (0.8, 1.25)
+"""Fewer or more positives than this many times the expected ones are worth a warning, unless chance explains them."""
 
 
-def summarise(cohort: Cohort, config: TrainConfig, folds: Sequence[FoldResult], notes: Sequence[str]) -> dict[str, Any]:
-    """Return everything of metrics.json that follows from cohort, settings and predictions."""
+def summarise(
+    cohort: Cohort,
+    config: TrainConfig,
+    folds: Sequence[FoldResult],
+    hidden: npt.NDArray[np.bool_],
+    notes: Sequence[str],
+) -> dict[str, Any]:
+    """Return everything of metrics.json that follows from cohort, settings and predictions.
+
+    ``hidden`` [N, M] bool is what was hidden on purpose. Of every measure there is the ``mean`` over folds with its
+    standard deviation ``sd``, and ``pooled``, the measure of all tested samples together: they were predicted by
+    different models, which costs an AUROC a little.
+    """
     kind = cohort.task.kind
     tested = np.concatenate([fold.tested for fold in folds])
-    y, probability = cohort.y[tested], np.concatenate([fold.predicted.probability for fold in folds])
+    y, probability = cohort.y[tested], np.concatenate([fold.probability for fold in folds])
     truth, chance = metrics.one_vs_rest(kind, y, probability)
-    pooled = metrics.score(truth, chance)
     interval = metrics.bootstrap(truth, chance, cohort.subject_id[tested], config.seed)
-    rows = [_fold_row(number, fold, kind) for number, fold in enumerate(folds)]
+    scores = _over_folds(cohort, folds, [fold.probability for fold in folds])
+    rows = [_fold_row(cohort, number, fold) for number, fold in enumerate(folds)]
+    patterns = _per_pattern(cohort, folds)
+    missing = _missing(cohort, config.missing, folds, hidden)
     return {
         "task": cohort.task.name,
         "method": config.method,
@@ -48,39 +57,117 @@ def summarise(cohort: Cohort, config: TrainConfig, folds: Sequence[FoldResult], 
         "samples": len(tested),
         "positives": int(np.nansum(y)) if kind == "binary" else None,
         "folds": rows,
-        "auroc": _over_folds(rows, "auroc") | {"ci": interval["auroc"], "pooled": pooled.auroc},
-        "auprc": _over_folds(rows, "auprc") | {"ci": interval["auprc"], "pooled": pooled.auprc},
-        "log_loss": metrics.log_loss(kind, y, probability),
-        "brier": metrics.brier(kind, y, probability),
-        "per_label": _per_label(cohort.task.labels, truth, pooled) if kind != "binary" else [],
+        **{name: scores[name] | ({"ci": interval[name]} if name in interval else {}) for name in metrics.MEASURES},
+        "calibration": metrics.calibration(y[:, 0], probability[:, 0]) if kind == "binary" else None,
+        "per_label": _per_label(cohort.task.labels, truth, metrics.score(truth, chance)) if kind != "binary" else [],
+        "per_pattern": patterns,
         "cohort": _counts(cohort),
         "presence": presence_counts(cohort),
-        "notes": [*notes, *_notes(cohort, rows, truth)],
+        "missing": missing,
+        "notes": [*notes, *_notes(cohort, rows, truth), *_missing_notes(missing), *_calibration_notes(patterns)],
         "method_details": _details(cohort, folds),
     }
 
 
-def _fold_row(number: int, fold: FoldResult, kind: str) -> dict[str, Any]:
-    y = fold.predicted.y
-    scores = metrics.score(*metrics.one_vs_rest(kind, y, fold.predicted.probability))
+def _fold_row(cohort: Cohort, number: int, fold: FoldResult) -> dict[str, Any]:
+    y, kind = cohort.y[fold.tested], cohort.task.kind
     return {
         "fold": number,
         "rows": len(y),
         "positives": int(np.nansum(y)) if kind == "binary" else None,
-        "auroc": scores.auroc,
-        "auprc": scores.auprc,
+        **metrics.measures(kind, y, fold.probability),
         "epochs": fold.epochs,
         "seconds": round(fold.seconds, 2),
     }
 
 
-def _over_folds(rows: Sequence[Mapping[str, Any]], name: str) -> dict[str, float | None]:
-    """Return mean and standard deviation over the folds that have a value; no deviation of a single one."""
-    values = [row[name] for row in rows if row[name] is not None]
+def _over_folds(
+    cohort: Cohort, folds: Sequence[FoldResult], probabilities: Sequence[FloatArray]
+) -> dict[str, dict[str, float | None]]:
+    """Return of every measure its mean and deviation over the folds that have a value, and its pooled value."""
+    kind = cohort.task.kind
+    truths = [cohort.y[fold.tested] for fold in folds]
+    pooled = metrics.measures(kind, np.concatenate(truths), np.concatenate(probabilities))
+    each = [metrics.measures(kind, *pair) for pair in zip(truths, probabilities, strict=True)]
+    return {name: mean_and_sd([one[name] for one in each]) | {"pooled": pooled[name]} for name in metrics.MEASURES}
+
+
+def mean_and_sd(values: Sequence[float | None]) -> dict[str, float | None]:
+    """Return mean and standard deviation of the values that are not None; no deviation of a single one."""
+    known = [value for value in values if value is not None]
     return {
-        "mean": float(np.mean(values)) if values else None,
-        "sd": float(np.std(values, ddof=1)) if len(values) > 1 else None,
+        "mean": float(np.mean(known)) if known else None,
+        "sd": float(np.std(known, ddof=1)) if len(known) > 1 else None,
     }
+
+
+def _per_pattern(cohort: Cohort, folds: Sequence[FoldResult]) -> list[dict[str, Any]]:
+    """Return measures and calibration of the tested samples that have exactly each combination of modalities."""
+    kind = cohort.task.kind
+    y, probability, presence = (
+        np.concatenate(parts)
+        for parts in zip(*((cohort.y[fold.tested], fold.probability, fold.presence) for fold in folds), strict=True)
+    )
+    names = combination_names(presence, cohort.modalities)
+    rows = []
+    for name in np.unique(names):
+        has = names == name
+        rows.append(
+            {
+                "modalities": str(name),
+                "rows": int(has.sum()),
+                "positives": int(np.nansum(y[has])) if kind == "binary" else None,
+                **metrics.measures(kind, y[has], probability[has]),
+                "calibration": metrics.calibration(y[has, 0], probability[has, 0]) if kind == "binary" else None,
+            }
+        )
+    return rows
+
+
+def _missing(
+    cohort: Cohort, config: MissingConfig, folds: Sequence[FoldResult], hidden: npt.NDArray[np.bool_]
+) -> dict[str, Any] | None:
+    """Return what was hidden on purpose and, if in the test alone, every draw beside the complete test."""
+    if not config.rate:
+        return None
+    lost = dict(zip(cohort.modalities, hidden.sum(axis=0).tolist(), strict=True))
+    described = {**asdict(config), "lost": lost}
+    if config.protocol == "train-and-test":
+        return described
+    draws = [_over_folds(cohort, folds, [fold.draws[draw] for fold in folds]) for draw in range(config.draws)]
+    over_draws = {name: mean_and_sd([draw[name]["mean"] for draw in draws]) for name in metrics.MEASURES}
+    complete = _over_folds(cohort, folds, [fold.complete for fold in folds])
+    return {**described, "complete": complete, "over_draws": over_draws, "each_draw": draws}
+
+
+def _missing_notes(missing: Mapping[str, Any] | None) -> list[str]:
+    if missing is None:
+        return []
+    what = "one of their modalities" if missing["modality"] is None else missing["modality"]
+    where = "in the test alone" if missing["protocol"] == "test" else "in training and test"
+    notes = [f"{missing['rate']:.0%} of the samples that could lost {what} on purpose, {where}."]
+    if missing["protocol"] == "test":
+        complete, drawn = (missing[key]["auroc"]["mean"] for key in ("complete", "over_draws"))
+        if complete is not None:
+            draws = "1 draw" if missing["draws"] == 1 else f"{missing['draws']} draws"
+            notes.append(f"AUROC (mean over folds) {complete:.3f} with nothing hidden, {drawn:.3f} over {draws}.")
+    return notes
+
+
+def _calibration_notes(patterns: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Name the combinations of modalities that are predicted too high or too low, beyond chance."""
+    notes = []
+    for pattern in patterns:
+        found = pattern["calibration"]
+        if found is None or found["observed_expected"] is None:
+            continue
+        ratio, (low, high) = found["observed_expected"], found["observed_expected_ci"]
+        if not RATIO_RANGE[0] <= ratio <= RATIO_RANGE[1] and not low <= 1 <= high:
+            notes.append(
+                f"Samples with {pattern['modalities']} only: {ratio:.2f} times as many positives as predicted "
+                f"(95 % interval {low:.2f} to {high:.2f}); their probabilities are off."
+            )
+    return notes
 
 
 def _per_label(labels: Sequence[str], truth: npt.NDArray[Any], pooled: metrics.Scores) -> list[dict[str, Any]]:
@@ -97,12 +184,18 @@ def _counts(cohort: Cohort) -> list[list[Any]]:
     return [*counts, [f"any of {', '.join(cohort.modalities)}", len(cohort)]]
 
 
+def combination_names(presence: npt.NDArray[np.bool_], modalities: Sequence[str]) -> npt.NDArray[np.str_]:
+    """Return which modalities each sample has, [N] of presence [N, M]: names sorted and joined by "+"."""
+    order = np.argsort(modalities)
+    patterns, which = np.unique(presence[:, order], axis=0, return_inverse=True)
+    names = np.array(modalities)[order]
+    return np.array(["+".join(names[pattern]) for pattern in patterns])[which.reshape(-1)]
+
+
 def presence_counts(cohort: Cohort) -> dict[str, int]:
-    """Return how many samples have exactly each combination of modalities, names sorted and joined by "+"."""
-    order = np.argsort(cohort.modalities)
-    patterns, counts = np.unique(cohort.presence[:, order], axis=0, return_counts=True)
-    names = np.array(cohort.modalities)[order]
-    return {"+".join(names[pattern]): int(count) for pattern, count in zip(patterns, counts, strict=True)}
+    """Return how many samples have exactly each combination of modalities."""
+    names, counts = np.unique(combination_names(cohort.presence, cohort.modalities), return_counts=True)
+    return {str(name): int(count) for name, count in zip(names, counts, strict=True)}
 
 
 def _notes(cohort: Cohort, rows: Sequence[Mapping[str, Any]], truth: npt.NDArray[Any]) -> list[str]:
@@ -125,18 +218,17 @@ def _details(cohort: Cohort, folds: Sequence[FoldResult]) -> dict[str, Any]:
     details: dict[str, Any] = {}
     if any(fold.details for fold in folds):
         details["folds"] = [fold.details for fold in folds]
-    if cohort.task.kind == "binary" and all(f.predicted.prediction.modality_probability is not None for f in folds):
-        details["modalities"] = [_alone(m, name, folds) for m, name in enumerate(cohort.modalities)]
+    if cohort.task.kind == "binary" and all(fold.alone is not None for fold in folds):
+        details["modalities"] = [_alone(cohort, m, name, folds) for m, name in enumerate(cohort.modalities)]
     return details
 
 
-def _alone(m: int, name: str, folds: Sequence[FoldResult]) -> dict[str, Any]:
+def _alone(cohort: Cohort, m: int, name: str, folds: Sequence[FoldResult]) -> dict[str, Any]:
     """Return the fold-mean AUROC of one modality alone: on the samples that have it, and on all tested samples."""
     areas: dict[str, list[float | None]] = {"auroc_where_present": [], "auroc_on_all": []}
     for fold in folds:
-        said = fold.predicted.prediction.modality_probability
-        assert said is not None
-        y, p, present = fold.predicted.y[:, 0], said[:, m].numpy(), fold.predicted.presence[:, m]
+        assert fold.alone is not None
+        y, p, present = cohort.y[fold.tested, 0], fold.alone[:, m], fold.presence[:, m]
         areas["auroc_where_present"].append(metrics.auroc(y[present], p[present]))
         areas["auroc_on_all"].append(metrics.auroc(y, p))
     return {"modality": name} | {key: metrics.mean_defined(values) for key, values in areas.items()}

@@ -112,7 +112,11 @@ class Target:
         -------
         float [..., B]; exactly 0, without gradient, for a sample of which nothing is known
         """
-        values, known = self.gather(self.log_probabilities(logits)[0], y)
+        return self.negative_log_likelihood(self.log_probabilities(logits)[0], y)
+
+    def negative_log_likelihood(self, lp: Tensor, y: Tensor) -> Tensor:
+        """Return :meth:`cross_entropy` of a table ``lp`` [..., B, K, C] instead of logits."""
+        values, known = self.gather(lp, y)
         return mean_known(-values, known)
 
     def known(self, y: Tensor) -> Tensor:

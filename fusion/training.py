@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from ..cache_schema import InputError
 from .batches import Batch, Inputs
-from .methods.base import Context, Method, Prediction
+from .methods.base import Context, Method, Prediction, combine
 
 EVALUATION_BATCH = 1024
 
@@ -50,9 +49,12 @@ class Parts:
 
 History = list[dict[str, Any]]
 
+Progress = Callable[[Iterable[int]], Iterable[int]]
+"""Shows how far the epochs it iterates over have come."""
+
 
 def fit_best(
-    new: Callable[[], Method], inputs: Inputs, parts: Parts, config: FitConfig, seed: int, label: str = ""
+    new: Callable[[], Method], inputs: Inputs, parts: Parts, config: FitConfig, seed: int, progress: Progress = iter
 ) -> tuple[Method, History]:
     """Train a method from ``new`` for each number of epochs to try; return that of lowest validation loss, and history.
 
@@ -67,16 +69,23 @@ def fit_best(
     fits = []
     for epochs in candidates:
         method = new()
-        fits.append((method, fit(method, inputs, parts, replace(config, epochs=epochs), seed, label)))
+        fits.append((method, fit(method, inputs, parts, replace(config, epochs=epochs), seed, progress)))
     return min(fits, key=lambda fitted: final_loss(fitted[1])) if len(fits) > 1 else fits[0]
 
 
 def final_loss(history: History) -> float:
-    """Return the total loss on the validation part after the last epoch."""
-    return float([row for row in history if (row["part"], row["term"]) == ("validation", "total")][-1]["value"])
+    """Return the loss on the validation part after the last epoch, to choose by.
+
+    It is that of the prediction, ``ce``, where the method reports it: a total can weigh several heads, of which the
+    prediction makes something better than each.
+    """
+    last = {row["term"]: row["value"] for row in history if row["part"] == "validation"}
+    return float(last.get("ce", last["total"]))
 
 
-def fit(method: Method, inputs: Inputs, parts: Parts, config: FitConfig, seed: int, label: str = "") -> History:
+def fit(
+    method: Method, inputs: Inputs, parts: Parts, config: FitConfig, seed: int, progress: Progress = iter
+) -> History:
     """Train a method in place and return its history: rows of epoch, part, term, value.
 
     The result depends on the seed alone, not on torch's global generator, which is left as it was found. The method
@@ -84,10 +93,10 @@ def fit(method: Method, inputs: Inputs, parts: Parts, config: FitConfig, seed: i
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return _fit(method, inputs, parts, config, seed, label)
+        return _fit(method, inputs, parts, config, seed, progress)
 
 
-def _fit(method: Method, inputs: Inputs, parts: Parts, config: FitConfig, seed: int, label: str) -> History:
+def _fit(method: Method, inputs: Inputs, parts: Parts, config: FitConfig, seed: int, progress: Progress) -> History:
     generator = torch.Generator().manual_seed(seed)
     context = _context(inputs, parts, config, generator)
     optimiser = torch.optim.AdamW(
@@ -99,7 +108,7 @@ def _fit(method: Method, inputs: Inputs, parts: Parts, config: FitConfig, seed: 
     method.prior.copy_(prior_logits(method, inputs.y[parts.train]))
     method.on_fit_start(context)
     history: History = []
-    for epoch in tqdm(range(config.epochs), desc=label, unit="epoch", leave=False, disable=None):
+    for epoch in progress(range(config.epochs)):
         context = replace(context, epoch=epoch)
         method.train()
         method.on_epoch_start(context)
@@ -201,17 +210,10 @@ def predict(method: Method, inputs: Inputs, samples: Tensor) -> Prediction:
     method.eval()
     with torch.no_grad():
         pieces = [method.predict(batch) for batch in _unlabelled(inputs, samples)]
-    return Prediction(*(_joined([getattr(piece, name) for piece in pieces]) for name in PREDICTION_FIELDS))
-
-
-PREDICTION_FIELDS = ("probability", "modality_probability", "weight", "imputed")
+    return combine(pieces, lambda parts: torch.cat(parts).cpu())
 
 
 def _unlabelled(inputs: Inputs, samples: Tensor) -> Iterator[Batch]:
     """Yield batches whose labels are all unknown: a prediction cannot look at what it predicts."""
     for batch in inputs.batches(samples, EVALUATION_BATCH):
         yield replace(batch, y=torch.full_like(batch.y, torch.nan))
-
-
-def _joined(pieces: list[Tensor | None]) -> Any:
-    return None if pieces[0] is None else torch.cat([piece for piece in pieces if piece is not None]).cpu()

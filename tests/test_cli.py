@@ -79,6 +79,17 @@ def test_train_writes_a_run_with_metrics_and_report(synthetic_cache: Path, tmp_p
     assert (tmp_path / "run/report.html").exists()
 
 
+def test_a_fold_that_fails_in_a_process_is_one_message_and_leaves_no_run(synthetic_cache: Path, tmp_path: Path) -> None:
+    message = refused(
+        *("train", "--cache", synthetic_cache, "--method", "concat", "--folds", 2, "--workers", 2),
+        *("--set", "fit.try_epochs=1,2", "--set", "validation=0", "--run", tmp_path / "run"),
+    )
+    assert message == (
+        "Error: fit.try_epochs needs a validation part to choose by; set validation to 0.1, for example."
+    )
+    assert not (tmp_path / "run").exists()
+
+
 def test_predict_hides_what_it_is_told_to_hide(trained_run: Path, synthetic_cache: Path, tmp_path: Path) -> None:
     out = tmp_path / "predictions.parquet"
     assert (
@@ -91,7 +102,7 @@ def test_predict_hides_what_it_is_told_to_hide(trained_run: Path, synthetic_cach
 
 def test_methods_and_doctor_answer_machines() -> None:
     names = [method["name"] for method in json.loads(call("methods", "--json").stdout)["methods"]]
-    assert names == ["unimodal", "concat", "omnifuse"]
+    assert names == ["unimodal", "concat", "dwfuse", "omnifuse"]
     result = call("doctor", "--text-encoder", "random", "--image-encoder", "random", "--json")
     checks = {check["name"]: check["state"] for check in json.loads(result.stdout)["checks"]}
     assert checks["torch"] == checks["text encoder random"] == "ok"
@@ -105,7 +116,7 @@ def test_methods_and_doctor_answer_machines() -> None:
             "has no task 'sepsis'; it has: decompensation, length_of_stay, mortality, phenotyping",
         ),
         (["train", "--task", "decompensation"], "has several predictions a sample; training on such tasks is not"),
-        (["train", "--method", "magic"], "Unknown method 'magic'; known are: unimodal, concat, omnifuse"),
+        (["train", "--method", "magic"], "Unknown method 'magic'; known are: unimodal, concat, dwfuse, omnifuse"),
         (["train", "--modalities", "ehr,ct"], "There is no modality 'ct'; there are: cxr, ehr, rep"),
         (["train", "--set", "fit.epoch=3"], "Unknown setting 'fit.epoch'"),
         (["train", "--set", "fit.epochs=many"], "fit.epochs = 'many'; expected int"),

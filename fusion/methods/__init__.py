@@ -10,6 +10,7 @@ from .base import Method
 PLACES = {
     "unimodal": (".unimodal", "Unimodal"),
     "concat": (".concat", "Concat"),
+    "dwfuse": (".dwfuse", "DWFuse"),
     "omnifuse": ("..omnifuse", "OmniFuse"),
 }
 """Module and class of every method; modules are imported when first asked for."""

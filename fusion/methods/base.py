@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar
 
 import torch
@@ -45,17 +45,32 @@ class Context:
 
 @dataclass(frozen=True)
 class Prediction:
-    """Probabilities for B samples; the explanation fields stay None where a method has nothing to say.
+    """Probabilities for B samples; the explanation fields stay empty where a method has nothing to say.
 
     ``probability`` [B, K]: binary K = 1, multilabel one per label, multiclass one per class (rows sum to one).
-    ``modality_probability`` and ``weight`` [B, M]: what each modality says alone and how much it counts (binary
-    tasks only); ``imputed`` [B, M] bool: slots whose embedding the method filled in.
+    ``imputed`` [B, M] bool: slots whose embedding the method filled in. The others explain binary tasks only:
+    ``modality_probability`` and ``weight`` [B, M], what each modality says alone and how much it counts; ``readouts``
+    name to [B], what each way to read the same heads predicts; ``combinations`` name such as ``cxr+ehr`` to [B], the
+    probability if nothing else were known, NaN for a sample that lacks some of the combination.
     """
 
     probability: Tensor
     modality_probability: Tensor | None = None
     weight: Tensor | None = None
     imputed: Tensor | None = None
+    readouts: Mapping[str, Tensor] = field(default_factory=dict)
+    combinations: Mapping[str, Tensor] = field(default_factory=dict)
+
+
+def combine(predictions: Sequence[Prediction], how: Callable[[list[Tensor]], Tensor]) -> Prediction:
+    """Make one prediction out of several by the method, by combining each of their tensors."""
+
+    def combined(values: list[Any]) -> Any:
+        if isinstance(values[0], Mapping):
+            return {name: how([value[name] for value in values]) for name in values[0]}
+        return None if values[0] is None else how(values)
+
+    return Prediction(*(combined([getattr(p, part.name) for p in predictions]) for part in fields(Prediction)))
 
 
 class Method(nn.Module):

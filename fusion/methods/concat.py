@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 from torch import Tensor
 
+from ...cache_schema import InputError
 from ..batches import Batch
 from ..encoders import Encoded, mlp
 from ..imputation import fill, sample_patterns
@@ -18,6 +21,10 @@ class Concat(Method):
     name = "concat"
     family = "joint head"
     source = "the paper's Concat baseline; joint fusion of Stahlschmidt et al. 2022"
+    presets: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "default": (),
+        "modality-dropout": ("options.modality_dropout=0.5",),
+    }
 
     @dataclass(frozen=True)
     class Options:
@@ -25,6 +32,10 @@ class Concat(Method):
 
         modality_dropout: float = 0.0
         """Probability that a training sample shows only a random non-empty subset of its modalities."""
+
+        def __post_init__(self) -> None:
+            if not 0 <= self.modality_dropout <= 1:
+                raise InputError(f"modality_dropout must lie between 0 and 1; got {self.modality_dropout}")
 
     options: Options
 

@@ -44,6 +44,9 @@ def _acted(run: Run) -> bool:
 def _blocks(trace: pl.DataFrame, acted: bool) -> Iterator[Block]:
     yield Text(PURPOSE)
     yield Text(f"{choices_in_words(trace)} {verdict(trace) if acted else ONLY_WATCHED}".strip())
+    effect = " ".join(filter(None, [effect_in_words(trace) if acted else "", validation_in_words(trace)]))
+    if effect:
+        yield Text(effect)
     figures = tuple(_figures(trace))
     if figures:
         yield Figures(figures)
@@ -87,9 +90,39 @@ def verdict(trace: pl.DataFrame) -> str:
     )
 
 
+def effect_in_words(trace: pl.DataFrame) -> str:
+    """Return on how many samples activation acted and what became of the distance; empty if it never acted."""
+    if "active" not in trace.columns or not trace["active"].any():
+        return ""
+    active, others = trace.filter("active"), trace.filter(~pl.col("active"))
+    return (
+        f"TLA acted on {percent(_mean(active, 'share'), 1)} of the training samples. The distance of the combination "
+        f"it acted on changed by {number(_mean(active, 'change'), 4)} an epoch, that of the others by "
+        f"{number(_mean(others, 'change'), 4)}; what was chosen for a large distance tends to fall by itself."
+    )
+
+
+def validation_in_words(trace: pl.DataFrame) -> str:
+    """Return how often validation samples show the largest distance where training samples do; empty without them."""
+    if "validation_distance" not in trace.columns:
+        return ""
+    largest = trace.group_by("fold", "epoch").agg(
+        same=pl.col("distance").fill_null(-1).arg_max() == pl.col("validation_distance").fill_null(-1).arg_max()
+    )
+    return (
+        f"In {largest['same'].sum()} of {len(largest)} cases the combination with the largest distance is also that of "
+        "the validation samples; elsewhere it may be overfitted rather than neglected."
+    )
+
+
 def _mean_distance(trace: pl.DataFrame) -> str:
-    distances = trace["distance"].drop_nulls().to_numpy()
-    return number(float(distances.mean()) if len(distances) else None)
+    return number(_mean(trace, "distance"))
+
+
+def _mean(trace: pl.DataFrame, column: str) -> float:
+    """Mean of the values that are there; NaN if there are none."""
+    values = trace[column].drop_nulls().to_numpy()
+    return float(values.mean()) if len(values) else float("nan")
 
 
 def _ranking(trace: pl.DataFrame) -> list[tuple[str, int]]:

@@ -12,7 +12,8 @@ from omnifuse.fusion.batches import Cohort, Inputs, RowStore, load
 from omnifuse.fusion.config import make_config
 from omnifuse.fusion.encoders import EncoderConfig
 from omnifuse.fusion.model import new_method
-from omnifuse.fusion.normalisation import Normaliser, prepare
+from omnifuse.fusion.normalisation import Normaliser
+from omnifuse.fusion.preparation import prepare
 from omnifuse.fusion.training import FitConfig, Parts, fit
 
 ALL = torch.arange(60)

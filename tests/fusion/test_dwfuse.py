@@ -127,6 +127,14 @@ def test_modalities_that_do_not_weigh_are_not_read() -> None:
     torch.testing.assert_close(loss, fuse.encoder_loss(*fewer, y, every(fewer[0])))
 
 
+def test_half_trust_halves_a_weight_and_the_say_in_the_weights_of_others() -> None:
+    _, l1p = tables([[0.9, 0.6]])
+    trust = torch.tensor([[1.0, 0.5]])
+    weights = DynamicWeightedFuse(BINARY, BETA).log_weights(l1p, trust).exp()[0, :, 0, 1]
+    expected = [(0.4**0.5) ** BETA, 0.5 * 0.1**BETA]
+    torch.testing.assert_close(weights, torch.tensor(expected, dtype=torch.float64))
+
+
 def test_only_available_modality_has_weight_one_and_none_leaves_the_joint_head() -> None:
     lp, l1p, joint = random_tables(BINARY, 2, 3)
     fuse = DynamicWeightedFuse(BINARY, alpha=ALPHA)

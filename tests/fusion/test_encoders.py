@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from omnifuse.fusion.batches import Batch, ModalityBatch, Rows
+from omnifuse.fusion.batches import Batch, ModalityBatch, Rows, RowStore
 from omnifuse.fusion.encoders import EncoderConfig, InputSpec, ModalityEncoder, ModalityEncoders
 
 CONFIGS = {
@@ -78,3 +78,32 @@ def test_a_modality_that_nobody_has_is_no_error() -> None:
 def test_only_wide_inputs_get_input_dropout() -> None:
     narrow, wide = (ModalityEncoder(InputSpec("x", "features", n, 0), EncoderConfig()) for n in (50, 51))
     assert (narrow.summary.dropout.p, wide.summary.dropout.p) == (0.0, 0.5)
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_the_missing_embedding_is_the_answer_to_one_row_of_zeros(name: str) -> None:
+    spec, config = CONFIGS[name]
+    encoder = ModalityEncoder(spec, config).eval()
+    one = torch.ones(1, dtype=torch.int64)
+    zeros = ModalityBatch(one - 1, torch.zeros(1, spec.summary), Rows(torch.zeros(1, spec.rows), one))
+    assert torch.equal(encoder.missing(), encoder(zeros)[0])
+
+
+@pytest.mark.parametrize("name", ["recurrent", "both", "attention"])
+def test_one_sample_of_3000_rows_among_single_rows(name: str) -> None:
+    encoder = ModalityEncoder(*CONFIGS[name])
+    inputs = inputs_for(CONFIGS[name][0], [1, 3000, 1])
+    embedding = encoder.eval()(inputs)
+    embedding.square().sum().backward()
+    assert all(parameter.grad.isfinite().all() for parameter in encoder.parameters())
+    torch.testing.assert_close(embedding[2], encoder(only(inputs, 2))[0])
+
+
+@pytest.mark.parametrize("name", ["recurrent", "attention"])
+def test_the_largest_half_precision_values_do_not_overflow(name: str) -> None:
+    """Rows are gathered from float16 and summed over thousands: everything after the cache is float32."""
+    spec, config = CONFIGS[name]
+    values = torch.full((3000, spec.rows), 65504.0, dtype=torch.float16)
+    store = RowStore(values, torch.tensor([0, 3000]), torch.ones(spec.rows), torch.zeros(spec.rows))
+    inputs = ModalityBatch(torch.zeros(1, dtype=torch.int64), None, store.gather(torch.tensor([0])))
+    assert ModalityEncoder(spec, config).eval()(inputs).isfinite().all()

@@ -4,9 +4,11 @@ import math
 
 import pytest
 import torch
+from omnifuse.cache_schema.errors import InputError
 from omnifuse.fusion.laziness import (
+    Activation,
     Distances,
-    activation_loss,
+    combination_called,
     combination_name,
     combination_table,
     every_combination,
@@ -40,14 +42,22 @@ def test_one_batched_pass_equals_a_loop(monkeypatch: pytest.MonkeyPatch) -> None
     present = torch.rand(11, 3, generator=generator) < 0.7
     weight = torch.randn(3, 4, 2, generator=generator)
 
-    def predict(shown: Tensor, used: Tensor) -> Tensor:
-        return torch.einsum("bmd,mdk->bk", shown * used.unsqueeze(-1), weight).tanh()
+    def predict(shown: Tensor, used: Tensor) -> tuple[Tensor, Tensor]:
+        return torch.einsum("bmd,mdk->bk", shown * used.unsqueeze(-1), weight).tanh(), used
 
     table = combination_table(3)
     monkeypatch.setattr("omnifuse.fusion.laziness._ROWS_PER_PASS", 30)  # several passes
-    together = every_combination(predict, embeddings, present, table)
-    one_by_one = torch.stack([predict(embeddings, present & shown) for shown in table])
+    together, patterns = every_combination(predict, embeddings, present, table)
+    one_by_one = torch.stack([predict(embeddings, present & shown)[0] for shown in table])
     torch.testing.assert_close(together, one_by_one, atol=1e-5, rtol=0)
+    assert patterns.equal(table.unsqueeze(1) & present)
+
+
+def test_combinations_are_found_by_name_in_any_order() -> None:
+    table, names = combination_table(3), ("rep", "ehr", "cxr")
+    assert table[combination_called("ehr + cxr", names, table)].tolist() == [False, True, True]
+    with pytest.raises(InputError, match="no combination 'ct' of modalities; there are: rep, ehr, cxr, "):
+        combination_called("ct", names, table)
 
 
 class TestDistances:
@@ -105,17 +115,80 @@ class TestActivation:
     used = rows("10", "11", "10", "10")
     known = torch.tensor([True, True, True, False])
 
+    @staticmethod
+    def attending(combination: int | None) -> Activation:
+        activation = Activation(combination_table(2), ("ehr", "rep"), "absolute")
+        activation.active = combination
+        return activation
+
     def test_counts_samples_shown_exactly_the_lazy_combination(self) -> None:
-        loss = activation_loss(self.losses, self.used, torch.tensor([True, False]), self.known)
+        loss = self.attending(0).loss(self.losses, self.used, self.known)
         assert loss.item() == pytest.approx((1.0 + 4.0) / 2)
 
     def test_an_empty_mask_is_exactly_zero_with_finite_gradient(self) -> None:
         losses = self.losses.clone().requires_grad_()
-        loss = activation_loss(losses, self.used, torch.tensor([False, True]), self.known)
+        loss = self.attending(1).loss(losses, self.used, self.known)
         loss.backward()
         assert loss.item() == 0
         assert losses.grad is not None
         assert losses.grad.eq(0).all()
 
     def test_nothing_before_the_first_mining(self) -> None:
-        assert activation_loss(self.losses, self.used, None, self.known).item() == 0
+        assert self.attending(None).loss(self.losses, self.used, self.known).item() == 0
+
+
+class TestTrace:
+    """Two epochs of two modalities. Losses of ehr, rep and both; the second sample lacks rep."""
+
+    present = rows("11", "10")
+    known = torch.ones(2, dtype=torch.bool)
+    weights = torch.tensor([[[1.0, 0.0], [1.0, 0.0]], [[0.0, 1.0], [0.0, 1.0]], [[0.4, 0.6], [0.2, 0.8]]])  # [C, B, M]
+
+    def distances(self, *losses: tuple[float, float]) -> Distances:
+        distances = Distances(combination_table(2), heads=2)
+        distances.add(torch.tensor(losses), self.present, self.known, self.weights)
+        return distances
+
+    def traced(self, always: int | None = None) -> list[dict[str, object]]:
+        activation = Activation(combination_table(2), ("ehr", "rep"), "absolute", always)
+        activation.record(0, self.distances((1, 2), (3, 9), (2, 9)), None)
+        activation.loss(torch.ones(3), rows("01", "01", "10"), torch.tensor([True, True, False]))
+        activation.loss(torch.ones(2), rows("11", "01"), torch.tensor([True, False]))
+        activation.record(1, self.distances((2, 2), (1, 9), (2, 9)), self.distances((4, 6), (5, 9), (7, 9)))
+        return activation.trace
+
+    def test_what_was_chosen_is_active_in_the_next_epoch(self) -> None:
+        trace = self.traced()
+        assert [(row["combination"], row["chosen"], row["active"]) for row in trace] == [
+            ("ehr", False, False), ("rep", True, False), ("ehr+rep", False, False),
+            ("ehr", True, False), ("rep", False, True), ("ehr+rep", False, False),
+        ]  # fmt: skip
+
+    def test_what_activation_did(self) -> None:
+        """Two of three labelled samples were shown rep alone; its loss fell from 3 to 1."""
+        ehr, rep, both = self.traced()[3:]
+        assert (rep["selected"], rep["share"]) == (2, pytest.approx(2 / 3))
+        assert (ehr["selected"], ehr["share"]) == (0, 0.0)
+        assert [row["change"] for row in (ehr, rep, both)] == pytest.approx([0.5, -2.0, 0.0])
+        assert {row["change"] for row in self.traced()[:3]} == {None}
+
+    def test_every_epoch_counts_anew(self) -> None:
+        activation = Activation(combination_table(2), ("ehr", "rep"), "absolute", always=0)
+        for epoch in range(3):
+            activation.loss(torch.ones(2), rows("10", "01"), self.known)
+            activation.record(epoch, self.distances((1, 2), (3, 9), (2, 9)), None)
+        assert [row["selected"] for row in activation.trace if row["active"]] == [1, 1]
+
+    def test_weights_are_means_over_samples_that_have_the_combination(self) -> None:
+        ehr, rep, both = self.traced()[:3]
+        assert [row["rows"] for row in (ehr, rep, both)] == [2, 1, 1]
+        assert (both["ehr.weight"], both["rep.weight"]) == (pytest.approx(0.4), pytest.approx(0.6))
+
+    def test_validation_is_logged_beside_what_is_mined_where_there_is_some(self) -> None:
+        trace = self.traced()
+        assert "validation_distance" not in trace[0]
+        assert [row["validation_distance"] for row in trace[3:]] == pytest.approx([5.0, 5.0, 7.0])
+        assert trace[5]["validation_excess"] == pytest.approx(7.0 - 4.0)
+
+    def test_a_fixed_combination_is_lazy_whatever_is_mined(self) -> None:
+        assert [row["combination"] for row in self.traced(always=2) if row["chosen"]] == ["ehr+rep"] * 2

@@ -75,3 +75,57 @@ def test_subjects_are_drawn_whole() -> None:
 
 def test_no_interval_where_one_class_is_all() -> None:
     assert metrics.bootstrap(np.zeros((5, 1)), np.zeros((5, 1)), np.arange(5), seed=0) == {"auroc": None, "auprc": None}
+
+
+def logit(p: float) -> float:
+    return float(np.log(p / (1 - p)))
+
+
+def test_calibration_of_two_groups_has_closed_forms() -> None:
+    """Of 200 patients with risk 0.2 and of 200 with 0.6 there are 10 % and 80 % positive."""
+    p = np.repeat([0.2, 0.6], 200)
+    y = np.concatenate([np.arange(200) < 20, np.arange(200) < 160]).astype(float)
+    found = metrics.calibration(np.append(y, np.nan), np.append(p, 0.9))
+    assert found["slope"] == pytest.approx((logit(0.8) - logit(0.1)) / (logit(0.6) - logit(0.2)))
+    assert found["observed_expected"] == pytest.approx(180 / 160)
+    assert found["observed_expected_ci"] == pytest.approx([bound / 0.4 for bound in metrics.wilson(0.45, 400)])
+
+
+def test_the_intercept_is_the_shift_that_makes_the_mean_right() -> None:
+    found = metrics.calibration((np.arange(100) < 30).astype(float), np.full(100, 0.1))
+    assert found["intercept"] == pytest.approx(logit(0.3) - logit(0.1))
+    assert found["slope"] is None  # one risk for all says nothing about the slope
+
+
+def test_true_probabilities_are_calibrated_and_extreme_ones_are_not() -> None:
+    rng = np.random.default_rng(0)
+    x = rng.normal(-1, 1, 20_000)
+    y = (rng.random(20_000) < 1 / (1 + np.exp(-x))).astype(float)
+    good, extreme = (metrics.calibration(y, 1 / (1 + np.exp(-factor * x))) for factor in (1, 2))
+    assert [good[name] for name in ("slope", "intercept", "observed_expected")] == pytest.approx([1, 0, 1], abs=0.05)
+    assert extreme["slope"] == pytest.approx(good["slope"] / 2)
+
+
+def test_the_wilson_interval_solves_its_equation() -> None:
+    for share, count in ((0.0, 10), (0.3, 50), (1.0, 7)):
+        for bound in metrics.wilson(share, count):
+            assert (share - bound) ** 2 == pytest.approx(1.96**2 * bound * (1 - bound) / count, abs=1e-9)
+
+
+def test_one_class_alone_has_a_ratio_and_no_slope() -> None:
+    found = metrics.calibration(np.zeros(4), np.full(4, 0.5))
+    assert (found["slope"], found["intercept"], found["observed_expected"]) == (None, None, 0)
+    assert found["observed_expected_ci"][1] > 0
+    assert set(metrics.calibration(np.full(4, np.nan), np.full(4, 0.5)).values()) == {None}
+
+
+def test_separated_classes_have_no_slope() -> None:
+    found = metrics.calibration(np.array([0.0, 0.0, 1.0]), np.array([0.0, 0.4, 1.0]))
+    assert found["slope"] is None and np.isfinite(found["intercept"])
+
+
+def test_measures_are_all_four() -> None:
+    y, p = np.array([[1.0], [0.0], [0.0]]), np.array([[0.8], [0.4], [0.9]])
+    found = metrics.measures("binary", y, p)
+    assert tuple(found) == metrics.MEASURES
+    assert found["auroc"] == 0.5 and found["brier"] == metrics.brier("binary", y, p)

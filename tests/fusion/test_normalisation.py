@@ -9,7 +9,8 @@ import torch
 from omnifuse.cache_schema import Column, InputError
 from omnifuse.fusion.batches import Cohort
 from omnifuse.fusion.encoders import EncoderConfig
-from omnifuse.fusion.normalisation import CLIP, Normaliser, Prepared, normal_scores, prepare
+from omnifuse.fusion.normalisation import CLIP, Normaliser, moments, normal_scores
+from omnifuse.fusion.preparation import Prepared, prepare
 
 TRAIN = np.arange(40)
 BOTH = EncoderConfig(timeseries="both")
@@ -140,3 +141,18 @@ def test_mean_of_rows(toy_cohort: Callable[..., Cohort]) -> None:
     for sample in np.flatnonzero(rows.present)[:5]:
         np.testing.assert_allclose(summary.quantities[sample], rows[sample].astype("f4").mean(0), rtol=1e-3)
     assert np.isnan(summary.quantities[~rows.present]).all()
+
+
+def test_an_infinite_value_is_refused_with_its_place(toy_cohort: Callable[..., Cohort]) -> None:
+    """A number beyond 65,504 becomes infinite in the float16 of the cache."""
+    cohort = toy_cohort()
+    cohort.sources["rep"].rows.values[0, 3] = np.inf
+    first = np.flatnonzero(cohort.sources["rep"].rows.present)[:1]
+    with pytest.raises(InputError, match="Column 3 of 'rep' holds an infinite value"):
+        Normaliser.fit(prepare(cohort, BOTH), first)
+
+
+def test_moments_count_known_cells_only() -> None:
+    rows = np.array([[1.0, np.nan], [3.0, 5.0], [9.0, 9.0]], dtype=np.float16)
+    count, total, squares = moments(rows, np.array([0, 1]))
+    assert (count.tolist(), total.tolist(), squares.tolist()) == ([2, 1], [4, 5], [10, 25])

@@ -7,86 +7,22 @@ from functools import partial
 import pytest
 import torch
 from omnifuse.cache_schema.errors import InputError
-from omnifuse.fusion.batches import Batch, Inputs, ModalityInputs
+from omnifuse.fusion.batches import Inputs
 from omnifuse.fusion.config import make_config
-from omnifuse.fusion.encoders import EncoderConfig, InputSpec
 from omnifuse.fusion.laziness import combination_table
-from omnifuse.fusion.methods.base import Context, ModelSpec
 from omnifuse.fusion.omnifuse import OmniFuse
 from omnifuse.fusion.targets import Target
 from omnifuse.fusion.training import FitConfig, Parts, fit, predict
 from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
-COLUMNS = {"ehr": 5, "cxr": 4, "rep": 3}
-TARGETS = [Target("binary"), Target("multilabel", 3), Target("multiclass", 4)]
-
-
-def labels_for(target: Target, samples: int, generator: torch.Generator) -> Tensor:
-    """Random labels [N, K]; a fifth of them unknown."""
-    columns, top = (1, target.classes) if target.kind == "multiclass" else (target.classes, 2)
-    y = torch.randint(top, (samples, columns), generator=generator).float()
-    return torch.where(torch.rand(samples, columns, generator=generator) < 0.2, torch.nan, y)
-
-
-def noise(samples: int = 40, target: Target = TARGETS[0], share: float = 0.7, seed: int = 0) -> Inputs:
-    """Vectors and labels that have nothing to do with each other; every sample has ``ehr``."""
-    generator = torch.Generator().manual_seed(seed)
-    present = torch.rand(samples, len(COLUMNS), generator=generator) < share
-    present[:, 0] = True
-    vectors = {name: torch.randn(samples, columns, generator=generator) for name, columns in COLUMNS.items()}
-    modalities = {name: ModalityInputs(vector, None) for name, vector in vectors.items()}
-    return Inputs(labels_for(target, samples, generator), present, modalities)
-
-
-def changed(inputs: Inputs, slots: Tensor) -> Inputs:
-    """The same inputs with other bytes in some slots (bool [N, M])."""
-    modalities = {}
-    for column, (name, modality) in enumerate(inputs.modalities.items()):
-        assert modality.summary is not None
-        modalities[name] = ModalityInputs(torch.where(slots[:, column, None], 7.0, modality.summary), None)
-    return replace(inputs, modalities=modalities)
-
-
-def whole(inputs: Inputs) -> Batch:
-    return inputs.batch(torch.arange(len(inputs.y)))
-
-
-def model(target: Target = TARGETS[0], modalities: tuple[str, ...] = tuple(COLUMNS), **options: object) -> OmniFuse:
-    torch.manual_seed(0)
-    specs = tuple(InputSpec(name, "features", COLUMNS[name], 0) for name in modalities)
-    encoder = EncoderConfig(dimension=8, hidden=8)
-    method = OmniFuse(ModelSpec(specs, target, encoder), OmniFuse.Options(blocks=2, **options))  # type: ignore[arg-type]
-    return method.eval()
-
-
-def show(monkeypatch: pytest.MonkeyPatch, used: Tensor) -> None:
-    """Let the pattern sampler choose ``used``."""
-    monkeypatch.setattr("omnifuse.fusion.omnifuse.sample_patterns", lambda present, *_: used & present)
-
-
-def context_of(inputs: Inputs, size: int = 1000, epoch: int = 0) -> Context:
-    everyone = torch.arange(len(inputs.y))
-    part = partial(inputs.batches, everyone, size)
-    return Context(epoch, 1, part, part, torch.Generator().manual_seed(0))
-
-
-def step(method: OmniFuse, batch: Batch) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """Terms of one training step and the gradient of every parameter, with the same dropout every time."""
-    method.train()
-    method.zero_grad()
-    torch.manual_seed(1)
-    terms = method.loss(batch)
-    terms["total"].backward()
-    gradients = {name: p.grad.clone() for name, p in method.named_parameters() if p.grad is not None}
-    method.eval()
-    return terms, gradients
+from .vectors import COLUMNS, TARGETS, changed, context_of, model, noise, show, step, whole
 
 
 class TestTrainingStep:
     def test_total_is_equation_18(self) -> None:
         method = model(lambda1=2.0, lambda2=3.0, lambda3=5.0, alpha=0.7)
-        method.lazy = torch.tensor([True, False, False])
+        method.activation.active = 0  # ehr alone
         terms, _ = step(method, whole(noise(200)))
         assert all(value > 0 for value in terms.values())
         fuse = terms["enc"] + 0.7 * terms["joint"]
@@ -157,7 +93,7 @@ class TestTrainingStep:
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         inputs, method = noise(share=1.1), model()
-        method.lazy = torch.tensor([False, True, False])
+        method.activation.active = 1  # cxr alone
         half = torch.arange(len(inputs.y)) % 2 == 0
         show(monkeypatch, torch.where(half[:, None], torch.tensor([[False, True, False]]), inputs.presence))
         batch = whole(inputs)
@@ -166,7 +102,7 @@ class TestTrainingStep:
         encoded = method.encode(batch)
         used = torch.tensor([[False, True, False]]).expand_as(inputs.presence)
         heads = method.run(encoded.embeddings, encoded.missing, used)
-        logits = method.target.logits(method.score(heads))
+        logits = method.logits(heads)
         expected = method.target.loss(logits[half], batch.y[half])
         torch.testing.assert_close(method.loss(batch)["tla"], expected)
 
@@ -256,7 +192,7 @@ class TestPrediction:
 
     def test_all_combinations_at_once_are_the_predictions_one_by_one(self) -> None:
         inputs, method = noise(), model()
-        together = method.predict_combinations(whole(inputs))
+        together = method.predict_combinations(method.encode(whole(inputs)))
         for shown, logits in zip(combination_table(3), together, strict=True):
             part = whole(replace(inputs, presence=inputs.presence & shown))
             some = part.presence.any(1)
@@ -303,7 +239,10 @@ class TestLaziness:
                 method.on_epoch_end(context_of(inputs, epoch=epoch))
         rows = method.tables()["laziness"]
         assert len(rows) == 2 * 7
-        assert set(rows[0]) == {"epoch", "combination", "distance", "excess", "rows", "chosen"}
+        assert set(rows[0]) == {
+            *("epoch", "combination", "rows", "distance", "excess", "change", "ehr.weight", "cxr.weight", "rep.weight"),
+            *("chosen", "active", "selected", "share", "validation_distance", "validation_excess"),
+        }
         names = ["ehr", "cxr", "rep", "cxr+ehr", "ehr+rep", "cxr+rep", "cxr+ehr+rep"]
         assert [row["combination"] for row in rows] == 2 * names
         for epoch in (0, 1):
@@ -327,7 +266,7 @@ class TestLaziness:
             method.on_fit_start(context)
             with torch.no_grad():
                 method.on_epoch_end(context)
-            distances.append([row["distance"] for row in method.trace])
+            distances.append([row["distance"] for row in method.activation.trace])
         assert distances[1] == pytest.approx(distances[0], rel=1e-5)
         assert distances[2] == pytest.approx(distances[0], rel=1e-5)
 
@@ -335,8 +274,9 @@ class TestLaziness:
         method = model(laziness="excess")
         with torch.no_grad():
             method.on_epoch_end(context_of(noise(share=1.1)))
-        assert method.lazy is not None
-        assert method.lazy.sum() > 1
+        lazy = method.activation.lazy(torch.device("cpu"))
+        assert lazy is not None
+        assert lazy.sum() > 1
 
 
 class TestFit:
@@ -389,7 +329,7 @@ class TestFit:
         for data in (inputs, changed(inputs, outside[:, None] & inputs.presence)):
             method = model()
             fit(method, data, self.parts(100, 150), self.config, seed=5)
-            results.append((method.trace, method.state_dict()))
+            results.append((method.activation.trace, method.state_dict()))
         assert results[0][0] == results[1][0]
         for name in results[0][1]:
             assert results[0][1][name].equal(results[1][1][name]), name
@@ -405,7 +345,7 @@ class TestFit:
         method, inputs = model(), noise(100)
         for _ in range(2):
             fit(method, inputs, self.parts(80, 100), self.config, seed=0)
-        assert len(method.trace) == 3 * 7
+        assert len(method.activation.trace) == 3 * 7
 
 
 class TestOptions:

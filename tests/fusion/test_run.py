@@ -12,7 +12,7 @@ import pytest
 from omnifuse.cache_schema import CacheNotFoundError, FeatureCache, InputError, MissingInputError
 from omnifuse.fusion import run
 from omnifuse.fusion.config import TrainConfig, make_config
-from omnifuse.fusion.metrics import auroc
+from omnifuse.fusion.metrics import auroc, calibration, measures
 from omnifuse.fusion.run import load_run, train
 
 ToyCache = Callable[..., Path]
@@ -74,6 +74,27 @@ def test_metrics_follow_from_the_predictions(finished: Path) -> None:
     assert [m["modality"] for m in metrics["method_details"]["modalities"]] == ["ehr", "rep", "static"]
 
 
+def test_every_measure_has_its_mean_over_folds_and_its_pooled_value(finished: Path) -> None:
+    metrics = read(finished / "run" / "metrics.json")
+    predictions = pl.read_parquet(finished / "run" / "predictions.parquet")
+    y, p = predictions["y"].to_numpy()[:, None].astype(float), predictions["p"].to_numpy()[:, None]
+    for name, pooled in measures("binary", y, p).items():
+        assert metrics[name]["pooled"] == pytest.approx(pooled)
+        assert metrics[name]["mean"] == pytest.approx(np.mean([fold[name] for fold in metrics["folds"]]))
+    for name, value in calibration(y[:, 0], p[:, 0]).items():
+        assert metrics["calibration"][name] == pytest.approx(value)
+
+
+def test_measures_and_calibration_of_every_availability_pattern(finished: Path) -> None:
+    metrics = read(finished / "run" / "metrics.json")
+    predictions = pl.read_parquet(finished / "run" / "predictions.parquet")
+    assert {row["modalities"]: row["rows"] for row in metrics["per_pattern"]} == metrics["presence"]
+    static = predictions.filter(~pl.col("ehr.present") & ~pl.col("rep.present"))
+    row = next(row for row in metrics["per_pattern"] if row["modalities"] == "static")
+    assert row["rows"] == static.height > 0
+    assert row["calibration"]["observed_expected"] == pytest.approx(static["y"].sum() / static["p"].sum())
+
+
 def test_every_sample_is_tested_once_by_a_model_that_never_saw_its_subject(finished: Path) -> None:
     splits, predictions = (pl.read_parquet(finished / "run" / f"{name}.parquet") for name in ("splits", "predictions"))
     tested = splits.filter(part="test").select("sample_id", "fold").sort("sample_id")
@@ -87,8 +108,22 @@ def test_every_sample_is_tested_once_by_a_model_that_never_saw_its_subject(finis
 def test_predictions_explain_themselves(finished: Path) -> None:
     predictions = pl.read_parquet(finished / "run" / "predictions.parquet")
     columns = [f"{m}.{what}" for m in ("ehr", "rep", "static") for what in ("present", "imputed", "p", "weight")]
-    assert predictions.columns == ["sample_id", "fold", "y", "p", *columns]
+    readouts = [f"p.{name}" for name in ("fused", "joint", "weighted", "mean")]
+    combinations = ["ehr", "rep", "static", "ehr+rep", "ehr+static", "rep+static", "ehr+rep+static"]
+    shown = [f"p[{name}]" for name in combinations]
+    assert predictions.columns == ["sample_id", "fold", "y", "p", *columns, *readouts, *shown]
     assert (predictions["ehr.present"] != predictions["ehr.imputed"]).all()
+    assert predictions["p.fused"].equals(predictions["p"])
+    for name in combinations:
+        has_all = predictions.select(pl.all_horizontal(f"{m}.present" for m in name.split("+"))).to_series()
+        assert predictions[f"p[{name}]"].is_not_null().equals(has_all)
+
+
+def test_the_probability_under_a_combination_is_that_with_the_others_dropped(finished: Path) -> None:
+    loaded = load_run(finished / "run")
+    predicted, dropped = loaded.predict(finished / "cache"), loaded.predict(finished / "cache", drop=["ehr"])
+    some = predicted["p[rep+static]"].is_not_null()
+    np.testing.assert_allclose(predicted["p[rep+static]"].filter(some), dropped["p"].filter(some), rtol=1e-5)
 
 
 def test_prediction_is_the_mean_of_the_models_and_uses_no_labels(

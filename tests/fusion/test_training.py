@@ -14,7 +14,8 @@ from omnifuse.fusion.methods.base import Context, Method
 from omnifuse.fusion.methods.concat import Concat
 from omnifuse.fusion.metrics import auroc
 from omnifuse.fusion.model import new_method
-from omnifuse.fusion.normalisation import Normaliser, prepare
+from omnifuse.fusion.normalisation import Normaliser
+from omnifuse.fusion.preparation import prepare
 from omnifuse.fusion.training import (
     FitConfig,
     History,
@@ -218,6 +219,17 @@ def test_epochs_are_chosen_by_the_validation_part(toy_cohort: Callable[..., Coho
     assert history == min(alone, key=final_loss)
     with pytest.raises(InputError, match="needs a validation part"):
         fit_best(new, inputs, Parts(TRAIN, TRAIN[:0]), config, 0)
+
+
+def test_the_loss_to_choose_by_is_that_of_the_prediction_where_a_method_reports_it() -> None:
+    rows = [("validation", "total", 9.0), ("validation", "ce", 1.0), ("train", "ce", 5.0)]
+    history = [
+        {"epoch": epoch, "part": part, "term": term, "value": value + epoch}
+        for epoch in (0, 1)
+        for part, term, value in rows
+    ]
+    assert final_loss(history) == 2
+    assert final_loss([row for row in history if row["term"] != "ce"]) == 10
 
 
 def test_the_learning_rate_ends_at_its_final_share() -> None:

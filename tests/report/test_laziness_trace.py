@@ -3,7 +3,13 @@
 import polars as pl
 import pytest
 from omnifuse.fusion.report.blocks import Figures, Text
-from omnifuse.fusion.report.laziness_trace import _blocks, choices_in_words, verdict
+from omnifuse.fusion.report.laziness_trace import (
+    _blocks,
+    choices_in_words,
+    effect_in_words,
+    validation_in_words,
+    verdict,
+)
 
 
 def trace_of(choices: list[str], combinations: tuple[str, ...] = ("cxr", "ehr", "cxr+ehr")) -> pl.DataFrame:
@@ -59,3 +65,25 @@ def test_a_trace_that_only_watched_claims_nothing() -> None:
     texts = [block.text for block in _blocks(trace_of(["cxr"] * 3), acted=False) if isinstance(block, Text)]
     assert any("the trace only watched" in text for text in texts)
     assert not any("constant extra weight" in text for text in texts)
+
+
+def test_what_activation_did_is_told_beside_what_happened_without_it() -> None:
+    """cxr is chosen after both epochs, so it is active in the second."""
+    second = pl.col("epoch") == 1
+    trace = trace_of(["cxr", "cxr"]).with_columns(
+        active=second & (pl.col("combination") == "cxr"),
+        share=pl.lit(0.25),
+        change=pl.when(second).then(pl.when(pl.col("combination") == "cxr").then(-0.02).otherwise(-0.01)),
+    )
+    words = effect_in_words(trace)
+    assert words.startswith("TLA acted on 25.0")
+    assert "changed by −0.0200 an epoch, that of the others by −0.0100" in words
+    assert effect_in_words(trace.filter(epoch=0)) == ""
+    assert effect_in_words(trace_of(["cxr"])) == ""
+
+
+def test_validation_samples_are_compared_where_there_are_some() -> None:
+    trace = trace_of(["cxr", "ehr"])
+    assert validation_in_words(trace) == ""
+    elsewhere = trace.with_columns(validation_distance=pl.when(pl.col("combination") == "cxr").then(0.9).otherwise(0.4))
+    assert validation_in_words(elsewhere).startswith("In 1 of 2 cases")

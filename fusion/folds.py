@@ -1,0 +1,188 @@
+"""Folds, each trained and tested on its own: one after the other, or several at once in processes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+import torch
+from tqdm import tqdm
+
+from ..cache_schema import OmniFuseError
+from ..processes import results, worker_pool
+from . import training
+from .batches import Cohort, Inputs
+from .config import TrainConfig
+from .methods.base import Method, Prediction
+from .missingness import hidden_in_test
+from .model import Model, new_method
+from .normalisation import Normaliser
+from .predictions import Predicted, frame
+from .preparation import Prepared, prepare
+from .shared import SharedCohort
+from .splits import Positions, Split
+
+BoolArray = npt.NDArray[np.bool_]
+FloatArray = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class FoldResult:
+    """One fold: its n tested samples and what its model said of them.
+
+    ``tested`` [n] positions in the cohort; ``presence`` [n, M] bool, what the model was shown; ``probability`` [n, K];
+    ``alone`` [n, M], what each modality says by itself, if the method tells; ``rows`` of predictions.parquet;
+    ``tables`` and ``details`` of the method. Where modalities are hidden in the test alone, ``draws`` [S, n, K] are the
+    probabilities under each draw, of which ``probability`` is the first, and ``complete`` [n, K] those with everything
+    shown.
+    """
+
+    tested: Positions
+    presence: BoolArray
+    probability: FloatArray
+    alone: FloatArray | None
+    draws: FloatArray
+    complete: FloatArray
+    rows: pl.DataFrame
+    tables: dict[str, list[dict[str, Any]]]
+    details: dict[str, Any]
+    epochs: int
+    seconds: float
+
+
+def default_workers(device: str) -> int:
+    """Return how many folds to train at once: one for each core that torch may use, one on any other device.
+
+    A fold gains nothing from a second thread, and loses much if its cores are busy.
+    """
+    return torch.get_num_threads() if device == "cpu" else 1
+
+
+def train_folds(cohort: Cohort, splits: Sequence[Split], config: TrainConfig, folder: Path) -> list[FoldResult]:
+    """Train one fold after the other in this process; their models go to ``folder/<fold>``."""
+    prepared = prepare(cohort, config.encoder)
+    return [train_fold(cohort, prepared, split, fold, config, folder) for fold, split in enumerate(splits)]
+
+
+def train_folds_in_processes(
+    shared: SharedCohort, splits: Sequence[Split], config: TrainConfig, folder: Path, workers: int
+) -> list[FoldResult]:
+    """Do the same as `train_folds`, to the last digit, with up to ``workers`` folds at once.
+
+    A fold that fails, or an interrupt, ends all of them. Beside the rows, which all processes share, each needs memory
+    for torch (about 0.4 GB), for the statistics of the time series and for its model.
+
+    Raises
+    ------
+    OmniFuseError
+        If a process was killed from outside; and whatever the first fold that fails raises.
+    """
+    try:
+        with worker_pool(workers, tqdm.set_lock, get_context("spawn").RLock()) as pool:
+            each = enumerate(splits)
+            return results([pool.submit(_train_shared, shared, split, fold, config, folder) for fold, split in each])
+    except BrokenProcessPool as error:
+        raise OmniFuseError(
+            "A process that trained a fold was killed, most likely because memory ran out. Train with fewer --workers."
+        ) from error
+
+
+def _train_shared(shared: SharedCohort, split: Split, fold: int, config: TrainConfig, folder: Path) -> FoldResult:
+    cohort = shared.open()
+    return train_fold(cohort, prepare(cohort, config.encoder), split, fold, config, folder, line=fold)
+
+
+def train_fold(
+    cohort: Cohort,
+    prepared: Mapping[str, Prepared],
+    split: Split,
+    fold: int,
+    config: TrainConfig,
+    folder: Path,
+    line: int = 0,
+) -> FoldResult:
+    """Train one fold, save its model in ``folder/<fold>``, and predict its test part.
+
+    ``line`` of the terminal shows the progress.
+    """
+    started, folder = time.perf_counter(), folder / str(fold)
+    with torch_threads(config.threads):
+        model, inputs, history = _fit(cohort, prepared, split, fold, config, line)
+        answers = _ask(model.method, inputs, cohort, split.test, config)
+    folder.mkdir(parents=True)
+    model.save(folder)
+    pl.DataFrame(history).write_parquet(folder / "history.parquet")
+    sample_id, y = cohort.sample_id[split.test], cohort.y[split.test]
+    predicted = Predicted(sample_id, y, answers.presence, answers.prediction, fold)
+    alone = answers.prediction.modality_probability
+    return FoldResult(
+        tested=split.test,
+        presence=answers.presence,
+        probability=predicted.probability,
+        alone=None if alone is None else alone.numpy(),
+        draws=answers.draws,
+        complete=answers.complete,
+        rows=frame(predicted, cohort.task, cohort.modalities),
+        tables=model.method.tables(),
+        details=model.method.details(),
+        epochs=1 + max(row["epoch"] for row in history),
+        seconds=time.perf_counter() - started,
+    )
+
+
+@contextmanager
+def torch_threads(threads: int) -> Iterator[None]:
+    """Let torch compute with a number of threads: sums are split among them, so that it decides the last digits."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _fit(
+    cohort: Cohort, prepared: Mapping[str, Prepared], split: Split, fold: int, config: TrainConfig, line: int
+) -> tuple[Model, Inputs, training.History]:
+    seed = config.seed * 1000 + fold
+    normaliser = Normaliser.fit(prepared, split.train)
+    inputs = normaliser.apply(cohort, prepared, torch.device(config.device))
+    parts = training.Parts(*(torch.from_numpy(part).to(config.device) for part in (split.train, split.validation)))
+
+    def new() -> Method:
+        return new_method(config, cohort.task, normaliser.input_specs(prepared), seed)
+
+    label = f"{config.method}, fold {fold}"
+    progress = partial(tqdm, desc=label, unit="epoch", position=line, leave=False, disable=None)
+    method, history = training.fit_best(new, inputs, parts, config.fit, seed, progress)
+    return Model(method, normaliser), inputs, history
+
+
+class Answers(NamedTuple):
+    """What a model predicts for its n test samples; the fields as in `FoldResult`."""
+
+    presence: BoolArray
+    prediction: Prediction
+    draws: FloatArray
+    complete: FloatArray
+
+
+def _ask(method: Method, inputs: Inputs, cohort: Cohort, tested: Positions, config: TrainConfig) -> Answers:
+    """Predict the test samples from all that they have, and under every draw of what is hidden in the test alone."""
+    samples, presence = torch.from_numpy(tested).to(config.device), cohort.presence
+    complete = training.predict(method, inputs, samples)
+    hidden = hidden_in_test(config.missing, presence, cohort.modalities)  # [S, N, M]
+    answers = [training.predict(method, inputs.hiding(torch.from_numpy(draw)), samples) for draw in hidden]
+    draws = np.array([answer.probability.numpy() for answer in answers])
+    shown = presence & ~hidden[0] if len(hidden) else presence
+    return Answers(shown[tested], answers[0] if answers else complete, draws, complete.probability.numpy())

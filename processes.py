@@ -1,0 +1,60 @@
+"""Worker processes that never outlive the work they were started for."""
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_EXCEPTION, Future, ProcessPoolExecutor, wait
+from contextlib import contextmanager
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from typing import Any, TypeVar
+
+Result = TypeVar("Result")
+
+WAKE_SECONDS = 0.5
+
+
+@contextmanager
+def worker_pool(
+    workers: int, initializer: Callable[..., None] | None = None, *args: Any
+) -> Iterator[ProcessPoolExecutor]:
+    """Provide spawned processes, each of which first calls ``initializer(*args)``.
+
+    They end when the block ends: after their work if it ends well, at once if it is left by an exception (an interrupt,
+    for example) or if this process is killed. An interrupt from the keyboard reaches this process alone.
+    """
+    context = get_context("spawn")
+    lifeline, end = context.Pipe(duplex=False)
+    pool = ProcessPoolExecutor(workers, context, _start, (lifeline, initializer, args))
+    try:
+        yield pool
+        pool.shutdown()
+    finally:
+        end.close()
+        pool.shutdown(cancel_futures=True)
+        lifeline.close()
+
+
+def results(futures: Sequence[Future[Result]]) -> list[Result]:
+    """Return the results of all futures in order, or raise the first exception as soon as there is one."""
+    waiting = set(futures)
+    while waiting:
+        # in short pieces: polars lets waiting go on after a signal, and an interrupt would not be noticed
+        done, waiting = wait(waiting, WAKE_SECONDS, FIRST_EXCEPTION)
+        for future in done:
+            future.result()
+    return [future.result() for future in futures]
+
+
+def _start(lifeline: Connection, initializer: Callable[..., None] | None, args: tuple[Any, ...]) -> None:
+    """Prepare a worker: it ends as soon as the other end of the lifeline is closed, by whatever happens there."""
+
+    def watch() -> None:
+        lifeline.poll(None)
+        os._exit(1)
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=watch, daemon=True).start()
+    if initializer is not None:
+        initializer(*args)

@@ -1,0 +1,71 @@
+"""Worker processes end with the work that they were started for, however that ends."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+import psutil
+import pytest
+from omnifuse.processes import results, worker_pool
+
+SCRIPT = """
+import os, sys, time
+from omnifuse.processes import results, worker_pool
+
+def work(_):
+    os.write(1, b"working\\n")
+    time.sleep(60)
+
+if __name__ == "__main__":
+    import polars  # handles interrupts in its own way
+
+    try:
+        with worker_pool(2) as pool:
+            results([pool.submit(work, number) for number in range(4)])
+    except KeyboardInterrupt:
+        sys.exit("interrupted")
+"""
+
+
+def test_workers_are_prepared_and_give_results() -> None:
+    with worker_pool(1, os.putenv, "OMNIFUSE_TEST", "1") as pool:
+        assert pool.submit(pow, 2, 5).result() == 32
+
+
+def test_results_come_in_order_and_the_first_failure_is_raised_at_once() -> None:
+    with ThreadPoolExecutor(2) as threads:
+        assert results([threads.submit(pow, 2, power) for power in range(5)]) == [1, 2, 4, 8, 16]
+    endless: Future[None] = Future()
+    failed: Future[None] = Future()
+    failed.set_exception(ZeroDivisionError())
+    with pytest.raises(ZeroDivisionError):
+        results([endless, failed])
+
+
+def test_workers_end_at_once_when_their_work_fails() -> None:
+    started = time.monotonic()
+    with pytest.raises(ZeroDivisionError), worker_pool(2) as pool:
+        sleeping = pool.submit(time.sleep, 60)
+        pool.submit(divmod, 1, 0).result()
+    assert time.monotonic() - started < 30
+    assert sleeping.exception() is not None
+
+
+@pytest.mark.skipif(not hasattr(os, "killpg"), reason="needs process groups")
+def test_an_interrupt_from_the_keyboard_ends_everything_with_one_message(tmp_path: Path) -> None:
+    script = tmp_path / "parent.py"
+    script.write_text(SCRIPT)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen([sys.executable, str(script)], start_new_session=True, **pipes) as parent:
+        both_work = [parent.stdout.readline() for _ in range(2)]
+        children = psutil.Process(parent.pid).children(recursive=True)
+        os.killpg(parent.pid, signal.SIGINT)  # a terminal sends it to the whole group
+        _, said = parent.communicate(timeout=30)
+    assert both_work == ["working\n"] * 2
+    assert said == "interrupted\n"
+    _, alive = psutil.wait_procs(children, timeout=20)
+    assert [child for child in alive if child.status() != psutil.STATUS_ZOMBIE] == []
