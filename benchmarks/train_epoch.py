@@ -9,8 +9,8 @@ Ours is ``training.fit`` for one epoch, on one thread, as a fold is trained. The
 the same cache as a first version would: a ``Dataset`` of single samples, a ``DataLoader`` with two workers, padded
 batches, tokens projected before they are pooled, an LSTM over the bins, and a pass through everything for each
 combination. It is run twice: with the cache read into memory first, and with every sample read from the cache on disk.
-Of its batches the first ``--plain-share`` are run and the time scaled up; with 1 all are, and AUROCs can be compared.
-The encoder of the bins is a GRU like the plain one's LSTM; ``--timeseries statistics`` is the default of a training.
+Of its batches the first ``--plain-share`` are run and the time scaled up; with 1 all are, and AUROCs compare. The
+encoder of the bins is a GRU like the plain one's LSTM; ``--timeseries statistics`` is the default of a training.
 """
 
 import argparse

@@ -79,8 +79,8 @@ def train_folds_in_processes(
 ) -> list[FoldResult]:
     """Do the same as `train_folds`, to the last digit, with up to ``workers`` folds at once.
 
-    A fold that fails, or an interrupt, ends all of them. Beside the rows, which all processes share, each needs memory
-    for torch (about 0.4 GB), for the statistics of the time series and for its model.
+    A fold that fails, or an interrupt, ends all of them. All processes share the rows in memory; of its own each takes
+    about 0.7 GB for torch and the statistics of 20,000 stays, and its model.
 
     Raises
     ------

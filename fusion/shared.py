@@ -26,7 +26,8 @@ class SharedCohort:
         """Write the rows of a cohort, as large as they are in memory, into a new file."""
         values = {name: source.rows.values for name, source in cohort.sources.items()}
         save_file({name: torch.from_numpy(rows) for name, rows in values.items()}, file)
-        return cls(file, _with_rows(cohort, {name: rows[:, :0] for name, rows in values.items()}))
+        # copies: a view would keep the rows in memory
+        return cls(file, _with_rows(cohort, {name: rows[:, :0].copy() for name, rows in values.items()}))
 
     def open(self) -> Cohort:
         """Return the cohort, with rows that are read when they are looked at and stay valid without the file."""

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from omnifuse.cache_schema import FeatureCache, verify_cache
 
-KILLS = int(os.environ.get("OMNIFUSE_KILLS", "5"))
+KILLS = int(os.environ.get("OMNIFUSE_KILLS", "3"))
 """The benchmark asks for more."""
 
 SMALL_PARTS = "import omnifuse.pipeline.parts as parts, omnifuse.cli as cli; parts.PART_ITEMS = 8; cli.main()"
