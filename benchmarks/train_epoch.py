@@ -16,6 +16,7 @@ encoder of the bins is a GRU like the plain one's LSTM; ``--timeseries statistic
 import argparse
 import json
 import math
+import os
 import resource
 import tempfile
 import time
@@ -25,6 +26,8 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line does, before torch is imported
 
 import numpy as np
 import numpy.typing as npt
