@@ -49,7 +49,7 @@ def reporting(command: Callable[..., Result]) -> Callable[..., None]:
         except OmniFuseError as error:
             result = failure(f"Error: {error}", error.exit_code)
         except KeyboardInterrupt:
-            result = failure("Interrupted. Nothing finished is lost; the same command goes on from here.", 130)
+            result = failure("Interrupted. Nothing finished is lost; give the same command again.", 130)
         except OSError as error:
             if error.strerror is None:
                 raise

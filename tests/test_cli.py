@@ -174,7 +174,7 @@ def test_an_interrupted_command_ends_with_130(monkeypatch: pytest.MonkeyPatch, t
 
     monkeypatch.setattr("omnifuse.cache_schema.verify_cache", interrupt)
     result = call("cache", "verify", "--cache", tmp_path)
-    assert result.exit_code == 130 and "the same command goes on from here" in result.stderr
+    assert result.exit_code == 130 and "Nothing finished is lost; give the same command again" in result.stderr
 
 
 def test_a_full_disk_is_an_error_and_no_traceback(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
