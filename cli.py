@@ -117,7 +117,7 @@ def demo(out: Path, stays: int, seed: int) -> Result:
     click.echo(f"1/5  writing a MIMIC-shaped cohort of {stays:,} stays to {raw}", err=True)
     write_cohort(raw, settings)
     click.echo(f"2/5  extracting it to {cache} with random (untrained) encoders", err=True)
-    extract(open_dataset("synthetic", raw, SourceOptions()), raw, cache, Encoders("random", "random"))
+    extract(open_dataset("synthetic", raw, SourceOptions()), cache, Encoders("random", "random"))
     runs = {}
     for step, method in enumerate(DEMO_METHODS, 3):
         click.echo(f"{step}/5  training {method}", err=True)
@@ -231,7 +231,7 @@ def extract(
     folder = raw_folder(dataset, raw)
     options = SourceOptions(modalities, profile, bin_hours, limit, without, splits)
     source = open_dataset(dataset, folder, options)
-    extraction = extract(source, folder, cache, Encoders(text_encoder, image_encoder), **how)
+    extraction = extract(source, cache, Encoders(text_encoder, image_encoder), **how)
     return Result(extraction_content(extraction), extraction_text(extraction))
 
 

@@ -103,9 +103,9 @@ def parts_folder(cache: Path) -> Path:
     return cache.with_name(cache.name + ".items")
 
 
-def cohort_key(dataset: DataSet, memo: DigestMemo, raw: Path) -> dict[str, Any]:
+def cohort_key(dataset: DataSet, memo: DigestMemo) -> dict[str, Any]:
     """Return what decides cohort and labels: data set, settings, and the digest of every input table."""
-    inputs = _digests(dataset.inputs(), memo, raw)
+    inputs = _digests(dataset.inputs(), memo, dataset.raw)
     return {"dataset": dataset.name, "settings": dataset.settings(), "inputs": inputs}
 
 
@@ -152,16 +152,14 @@ def reasons_to_run(cache: Path, cohort: dict[str, Any], encoders: Encoders, memo
     return reasons
 
 
-def make_plan(
-    dataset: DataSet, raw: Path, cache: Path, cohort: dict[str, Any], encoders: Encoders, memo: DigestMemo
-) -> Plan:
+def make_plan(dataset: DataSet, cache: Path, cohort: dict[str, Any], encoders: Encoders, memo: DigestMemo) -> Plan:
     """Read the cohort and list what must be encoded or computed for it."""
     quarantine = Quarantine()
     records = dataset.read(quarantine)
     folder = parts_folder(cache)
     ids = _digest_ids(records.samples["sample_id"])
     tables = tuple(
-        _plan_table(modality, _digests(modality.inputs, memo, raw), ids, folder) for modality in records.tables
+        _plan_table(modality, _digests(modality.inputs, memo, dataset.raw), ids, folder) for modality in records.tables
     )
     recipes = {content: encoders.recipe(content, memo) for content in sorted({item.content for item in records.items})}
     items = tuple(

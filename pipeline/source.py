@@ -139,9 +139,10 @@ class Records:
 
 
 class DataSet(Protocol):
-    """One data set in one raw folder."""
+    """One data set in the raw folder ``raw``."""
 
     name: str
+    raw: Path
 
     def inputs(self) -> list[Path]:
         """Return the tables that decide the result; raises MissingInputError naming what is missing."""

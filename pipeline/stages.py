@@ -74,7 +74,6 @@ class Extraction:
 
 def extract(
     dataset: DataSet,
-    raw: Path,
     cache: Path,
     encoders: Encoders,
     *,
@@ -87,8 +86,6 @@ def extract(
 
     Parameters
     ----------
-    raw
-        Folder of the raw files.
     workers
         Processes that decode images; 0 decodes in this one.
     dry_run
@@ -107,21 +104,21 @@ def extract(
     """
     refuse_foreign_folder(cache)
     if dry_run:
-        return _Run(dataset, raw, cache, encoders, reuse).look()
+        return _Run(dataset, cache, encoders, reuse).look()
     with cache_lock(cache):
-        return _Run(dataset, raw, cache, encoders, reuse).extract(workers, drop_items)
+        return _Run(dataset, cache, encoders, reuse).extract(workers, drop_items)
 
 
 class _Run:
     """One call of :func:`extract`."""
 
-    def __init__(self, dataset: DataSet, raw: Path, cache: Path, encoders: Encoders, reuse: Path | None) -> None:
-        self.dataset, self.raw, self.cache, self.encoders = dataset, raw, cache, encoders
+    def __init__(self, dataset: DataSet, cache: Path, encoders: Encoders, reuse: Path | None) -> None:
+        self.dataset, self.cache, self.encoders = dataset, cache, encoders
         self.folder = parts_folder(cache)
         self.older = open_older(reuse) if reuse else None
         self.reused: dict[str, int] = {}
         self.report = StageReport()
-        self.memo = DigestMemo(self.folder / "digests.parquet", raw)
+        self.memo = DigestMemo(self.folder / "digests.parquet", dataset.raw)
 
     def look(self) -> Extraction:
         """Plan and say what would be done."""
@@ -166,11 +163,11 @@ class _Run:
 
     def _plan(self) -> tuple[list[str], Plan | None]:
         with self.report.stage("plan"):
-            cohort = cohort_key(self.dataset, self.memo, self.raw)
+            cohort = cohort_key(self.dataset, self.memo)
             reasons = reasons_to_run(self.cache, cohort, self.encoders, self.memo)
             if not reasons:
                 return [], None
-            return reasons, make_plan(self.dataset, self.raw, self.cache, cohort, self.encoders, self.memo)
+            return reasons, make_plan(self.dataset, self.cache, cohort, self.encoders, self.memo)
 
     def _outcome(self, reasons: list[str], pending: Iterable[Pending], *, done: bool) -> Extraction:
         existing = next(folder for folder in self.cache.absolute().parents if folder.exists())

@@ -71,7 +71,7 @@ def synthetic_cache(synthetic_raw: Path) -> Path:
 
     cache = synthetic_raw.parent / "cache"
     dataset = open_dataset("synthetic", synthetic_raw, SourceOptions())
-    extract(dataset, synthetic_raw, cache, Encoders("random", "random"))
+    extract(dataset, cache, Encoders("random", "random"))
     return cache
 
 

@@ -23,7 +23,7 @@ class SplitDataSet:
 
     def __init__(self, dataset: DataSet, paths: tuple[Path, ...]) -> None:
         self.dataset = dataset
-        self.name = dataset.name
+        self.name, self.raw = dataset.name, dataset.raw
         self.paths = {split_name(path): path for path in paths}
         if len(self.paths) < len(paths):
             raise InputError(f"Two of the files {', '.join(map(str, paths))} give a split of one name; rename one.")

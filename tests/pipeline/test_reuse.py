@@ -22,7 +22,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with raw files, without the broken picture, and the older cache, whose parts are gone."""
     folder = tmp_path_factory.mktemp("reuse")
     (write_raw(folder / "raw") / "picture3.png").unlink()
-    extract(ToyDataSet(folder / "raw"), folder / "raw", folder / "older", RANDOM, drop_items=True)
+    extract(ToyDataSet(folder / "raw"), folder / "older", RANDOM, drop_items=True)
     return folder
 
 
@@ -47,7 +47,7 @@ def no_encoders(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def run(folder: Path, **options: Any) -> Extraction:
-    return extract(ToyDataSet(folder / "raw"), folder / "raw", folder / "cache", RANDOM, **options)
+    return extract(ToyDataSet(folder / "raw"), folder / "cache", RANDOM, **options)
 
 
 def test_nothing_is_encoded_when_everything_is_reused(toy: Path, no_encoders: None) -> None:
@@ -77,8 +77,8 @@ def test_only_new_items_are_encoded(toy: Path) -> None:
 def test_what_could_not_be_encoded_is_tried_again(toy: Path) -> None:
     dataset = ToyDataSet(toy / "raw", modalities=("picture",))
     (toy / "raw/picture3.png").write_bytes(b"not a picture")
-    extract(dataset, toy / "raw", toy / "cache", RANDOM, reuse=toy / "older")
-    again = extract(dataset, toy / "raw", toy / "again", RANDOM, reuse=toy / "cache", dry_run=True)
+    extract(dataset, toy / "cache", RANDOM, reuse=toy / "older")
+    again = extract(dataset, toy / "again", RANDOM, reuse=toy / "cache", dry_run=True)
     assert (again.reused, again.pending) == ({"picture": 2}, {"picture": 1})
 
 
@@ -91,7 +91,7 @@ def test_a_dry_run_counts_what_would_be_reused(toy: Path) -> None:
 
 def test_another_recipe_is_named_and_nothing_of_it_is_reused(toy: Path, caplog: pytest.LogCaptureFixture) -> None:
     dataset = ToyDataSet(toy / "raw", recipe_version=2)
-    outcome = extract(dataset, toy / "raw", toy / "cache", RANDOM, reuse=toy / "older", dry_run=True)
+    outcome = extract(dataset, toy / "cache", RANDOM, reuse=toy / "older", dry_run=True)
     assert outcome.reused == {"note": 0, "picture": 0}
     lines = [record.message for record in caplog.records if record.levelno == logging.WARNING]
     assert lines == [
@@ -102,7 +102,7 @@ def test_another_recipe_is_named_and_nothing_of_it_is_reused(toy: Path, caplog: 
 
 def test_a_modality_that_the_older_cache_lacks(toy: Path, caplog: pytest.LogCaptureFixture) -> None:
     older = ToyDataSet(toy / "raw", modalities=("rate", "note"))
-    extract(older, toy / "raw", toy / "notes", RANDOM, reuse=toy / "older")
+    extract(older, toy / "notes", RANDOM, reuse=toy / "older")
     assert run(toy, reuse=toy / "notes", dry_run=True).reused == {"note": 2, "picture": 0}
     assert f"picture: nothing is reused, {toy / 'notes'} has no items of it" in caplog.messages
 

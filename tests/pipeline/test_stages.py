@@ -20,7 +20,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with raw files and a finished cache; copied for tests that change it."""
     folder = tmp_path_factory.mktemp("toy")
     write_raw(folder / "raw")
-    extract(ToyDataSet(folder / "raw"), folder / "raw", folder / "cache", RANDOM)
+    extract(ToyDataSet(folder / "raw"), folder / "cache", RANDOM)
     return folder
 
 
@@ -32,7 +32,7 @@ def toy(finished: Path, tmp_path: Path) -> Path:
 
 
 def run(folder: Path, **options: object) -> Extraction:
-    return extract(ToyDataSet(folder / "raw"), folder / "raw", folder / "cache", RANDOM, **options)  # type: ignore[arg-type]
+    return extract(ToyDataSet(folder / "raw"), folder / "cache", RANDOM, **options)  # type: ignore[arg-type]
 
 
 def test_the_cache_holds_what_the_raw_files_hold(finished: Path) -> None:
@@ -66,7 +66,7 @@ def test_what_was_left_out_is_listed_with_its_reason(finished: Path) -> None:
 
 def test_a_finished_extraction_has_nothing_to_do_and_reads_nothing(toy: Path) -> None:
     dataset = ToyDataSet(toy / "raw")
-    outcome = extract(dataset, toy / "raw", toy / "cache", RANDOM)
+    outcome = extract(dataset, toy / "cache", RANDOM)
     assert not outcome.done and outcome.reasons == () and dataset.reads == 0
 
 
@@ -100,7 +100,7 @@ def test_a_changed_input_is_named_and_only_its_work_is_done(
 
 def test_a_changed_setting_is_printed_as_a_difference(toy: Path) -> None:
     dataset = ToyDataSet(toy / "raw", version=2)
-    assert extract(dataset, toy / "raw", toy / "cache", RANDOM).reasons == ("cohort.settings.version: 1 -> 2",)
+    assert extract(dataset, toy / "cache", RANDOM).reasons == ("cohort.settings.version: 1 -> 2",)
 
 
 def test_a_change_seen_by_a_killed_run_is_not_forgotten(toy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -118,9 +118,9 @@ def test_a_change_seen_by_a_killed_run_is_not_forgotten(toy: Path, monkeypatch: 
 
 def test_a_modality_added_later_leaves_the_others_alone(tmp_path: Path) -> None:
     raw, cache = write_raw(tmp_path / "raw"), tmp_path / "cache"
-    extract(ToyDataSet(raw, modalities=("rate",)), raw, cache, RANDOM)
+    extract(ToyDataSet(raw, modalities=("rate",)), cache, RANDOM)
     before = (cache / "modalities/rate/values/c/0/0").stat().st_mtime_ns
-    outcome = extract(ToyDataSet(raw, modalities=("rate", "note")), raw, cache, RANDOM)
+    outcome = extract(ToyDataSet(raw, modalities=("rate", "note")), cache, RANDOM)
     assert outcome.pending["note"] == 2
     assert FeatureCache.open(cache).modalities == ("note", "rate")
     assert (cache / "modalities/rate/values/c/0/0").stat().st_mtime_ns == before
@@ -128,7 +128,7 @@ def test_a_modality_added_later_leaves_the_others_alone(tmp_path: Path) -> None:
 
 def test_a_dry_run_writes_nothing(tmp_path: Path) -> None:
     raw = write_raw(tmp_path / "raw")
-    outcome = extract(ToyDataSet(raw), raw, tmp_path / "cache", RANDOM, dry_run=True)
+    outcome = extract(ToyDataSet(raw), tmp_path / "cache", RANDOM, dry_run=True)
     assert outcome.pending == {"rate": 4, "note": 2, "picture": 3}
     assert outcome.estimated.bytes > 0 and outcome.free_bytes > 0
     assert [path.name for path in tmp_path.iterdir()] == ["raw"]
@@ -136,10 +136,10 @@ def test_a_dry_run_writes_nothing(tmp_path: Path) -> None:
 
 def test_dropped_parts_are_gone_and_the_cache_stays(toy: Path) -> None:
     dataset = ToyDataSet(toy / "raw", version=2)
-    extract(dataset, toy / "raw", toy / "cache", RANDOM, drop_items=True)
+    extract(dataset, toy / "cache", RANDOM, drop_items=True)
     assert list((toy / "cache.items").rglob("*.safetensors")) == []
     assert verify_cache(toy / "cache").passed
-    assert not extract(dataset, toy / "raw", toy / "cache", RANDOM).done
+    assert not extract(dataset, toy / "cache", RANDOM).done
 
 
 def test_a_damaged_cache_is_laid_out_again(toy: Path) -> None:
@@ -164,13 +164,13 @@ def test_the_advice_of_verify_mends_a_flipped_bit(toy: Path) -> None:
 def test_a_foreign_folder_is_not_overwritten(tmp_path: Path) -> None:
     raw = write_raw(tmp_path / "raw")
     with pytest.raises(InputError, match="exists and is not an OmniFuse cache"):
-        extract(ToyDataSet(raw), raw, raw, RANDOM)
+        extract(ToyDataSet(raw), raw, RANDOM)
 
 
 def test_a_cache_of_another_data_set_is_not_replaced(toy: Path) -> None:
     dataset = ToyDataSet(toy / "raw", name="other")
     with pytest.raises(InputError, match=r"holds the data set toy, not other\. Name another place with --cache"):
-        extract(dataset, toy / "raw", toy / "cache", RANDOM)
+        extract(dataset, toy / "cache", RANDOM)
     assert verify_cache(toy / "cache").passed
 
 
@@ -183,6 +183,6 @@ def test_stages_are_timed_and_their_memory_measured(finished: Path) -> None:
 
 
 def test_workers_give_the_same_bytes(tmp_path: Path, finished: Path) -> None:
-    extract(ToyDataSet(finished / "raw"), finished / "raw", tmp_path / "cache", RANDOM, workers=2)
+    extract(ToyDataSet(finished / "raw"), tmp_path / "cache", RANDOM, workers=2)
     ours, theirs = (FeatureCache.open(path).manifest.nodes for path in (tmp_path / "cache", finished / "cache"))
     assert ours == theirs

@@ -20,7 +20,7 @@ RANDOM = Encoders("random", "random")
 
 def run(raw: Path, cache: Path, *, dry_run: bool = False, **options: object) -> Extraction:
     dataset = open_dataset("synthetic", raw, SourceOptions(**options))  # type: ignore[arg-type]
-    return extract(dataset, raw, cache, RANDOM, dry_run=dry_run)
+    return extract(dataset, cache, RANDOM, dry_run=dry_run)
 
 
 @pytest.fixture
@@ -72,7 +72,7 @@ def test_labels_know_which_stays_have_events(mimic3, stay3, charted3, tmp_path: 
         stay3(mimic3, subject=subject, hadm=10 * subject, stay=100 * subject)
         charted3(mimic3, subject, 10 * subject, 100 * subject, time, 211, "90")
     raw = mimic3.write()
-    extract(MimicDataSet(raw), raw, tmp_path / "cache", RANDOM)
+    extract(MimicDataSet(raw), tmp_path / "cache", RANDOM)
     cache = FeatureCache.open(tmp_path / "cache")
     assert cache.task("mortality").y[:, 0].tolist() == pytest.approx([0, 0, np.nan], nan_ok=True)
     assert set(cache.task("length_of_stay").sample.tolist()) == {0, 1}
@@ -80,10 +80,10 @@ def test_labels_know_which_stays_have_events(mimic3, stay3, charted3, tmp_path: 
 
 def test_a_table_that_does_not_decide_the_ehr_does_not_compute_it_anew(mimic3, stay3, tmp_path: Path) -> None:
     raw, cache = mimic3.write(), tmp_path / "cache"
-    extract(MimicDataSet(raw), raw, cache, RANDOM)
+    extract(MimicDataSet(raw), cache, RANDOM)
     assert np.nansum(FeatureCache.open(cache).task("phenotyping").y) == 1
     (raw / "DIAGNOSES_ICD.csv").write_text("SUBJECT_ID,HADM_ID,SEQ_NUM,ICD9_CODE\n1,10,1,5849\n1,10,2,4019\n")
-    outcome = extract(MimicDataSet(raw), raw, cache, RANDOM)
+    outcome = extract(MimicDataSet(raw), cache, RANDOM)
     assert any("DIAGNOSES_ICD.csv" in reason for reason in outcome.reasons) and outcome.pending == {"ehr": 0}
     assert np.nansum(FeatureCache.open(cache).task("phenotyping").y) == 2
 
@@ -91,10 +91,10 @@ def test_a_table_that_does_not_decide_the_ehr_does_not_compute_it_anew(mimic3, s
 @pytest.mark.parametrize("table", ["CHARTEVENTS", "ICUSTAYS"])
 def test_a_table_that_decides_the_ehr_computes_it_anew(mimic3, table: str, tmp_path: Path) -> None:
     raw, cache = mimic3.write(), tmp_path / "cache"
-    extract(MimicDataSet(raw), raw, cache, RANDOM)
+    extract(MimicDataSet(raw), cache, RANDOM)
     file = raw / f"{table}.csv"
     file.write_text(file.read_text().replace("2150-01-01 01:00:00", "2150-01-01 03:00:00").replace("2.0833", "2.0"))
-    assert extract(MimicDataSet(raw), raw, cache, RANDOM).pending == {"ehr": 1}
+    assert extract(MimicDataSet(raw), cache, RANDOM).pending == {"ehr": 1}
 
 
 def test_more_samples_encode_only_their_new_images(synthetic_raw: Path, synthetic_cache: Path, tmp_path: Path) -> None:

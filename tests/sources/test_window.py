@@ -69,7 +69,7 @@ def extracted(folder: Path, *, late: bool) -> FeatureCache:
     for number, studies in enumerate(STUDIES.values()):
         add_stay(raw, 10_000_000 + 10 * number, studies, late=late)
     path = raw.write()
-    extract(open_dataset("mimic", path, SourceOptions()), path, folder / "cache", Encoders("random", "random"))
+    extract(open_dataset("mimic", path, SourceOptions()), folder / "cache", Encoders("random", "random"))
     return FeatureCache.open(folder / "cache")
 
 
