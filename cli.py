@@ -182,7 +182,13 @@ def synth(
 @click.option("--raw", type=PATH, help="Raw files.  [default: $OMNIFUSE_DATA/DATASET, then ./data/DATASET]")
 @cache_option
 @modalities_option
-@click.option("--profile", type=click.Choice(["clean", "benchmark"]), default="clean", show_default=True)
+@click.option(
+    "--profile",
+    type=click.Choice(["clean", "benchmark"]),
+    default="clean",
+    show_default=True,
+    help="Mended values, or those of the published MIMIC-III benchmark, oddities included.",
+)
 @click.option("--bin-hours", default=2.0, show_default=True, help="Width of an EHR bin.")
 @click.option("--text-encoder", default="bert-base-uncased", show_default=True, metavar="ID|DIR|random")
 @click.option("--image-encoder", default="resnet34", show_default=True, metavar="ID|FILE|random")
@@ -237,10 +243,10 @@ def extract(
 
 @main.command()
 @cache_option
-@click.option("--task", help="Default: the cache's first task.")
+@click.option("--task", help="Default: the cache's first with one prediction a sample.")
 @click.option("--method", default="omnifuse", show_default=True, help="See `omnifuse methods`.")
 @modalities_option
-@click.option("--preset", default="default", show_default=True)
+@click.option("--preset", default="default", show_default=True, help="Settings of a method by name.")
 @click.option("--folds", type=click.IntRange(min=2), default=5, show_default=True, help="Folds by patient.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @click.option("--device", default="cpu", show_default=True, help="A torch device, such as cuda.")

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from . import methods
 
+TERMINAL_COLUMNS = 79
+
 
 def describe_methods() -> list[dict[str, Any]]:
-    """Return name, family, source, options with defaults and presets of every method."""
+    """Return name, family, source, options with defaults, choices of options, and presets of every method."""
     described = []
     for name in methods.names():
         method = methods.get(name)
@@ -22,22 +25,46 @@ def describe_methods() -> list[dict[str, Any]]:
                 "summary": summary,
                 "source": method.source,
                 "options": asdict(method.Options()),
+                "choices": _choices(method.Options),
                 "presets": {preset: list(overrides) for preset, overrides in method.presets.items()},
             }
         )
     return described
 
 
+def _choices(options: type) -> dict[str, list[str]]:
+    """Return the values of every option that is a choice between words."""
+    kinds = get_type_hints(options)
+    return {name: list(get_args(kind)) for name, kind in kinds.items() if get_origin(kind) is Literal}
+
+
 def methods_text(described: Sequence[Mapping[str, Any]]) -> str:
-    """Return the methods as paragraphs."""
-    paragraphs = []
-    for method in described:
-        options = ", ".join(f"{name}={value}" for name, value in method["options"].items()) or "none"
-        paragraphs.append(
-            f"{method['name']} ({method['family']})\n  {method['summary']}\n  source: {method['source']}\n"
-            f"  options: {options}\n  presets: {', '.join(method['presets'])}"
-        )
-    return "\n\n".join(paragraphs)
+    """Return the methods as paragraphs for a terminal, and how to set an option."""
+    usage = "Set an option with --set options.NAME=VALUE, several by --preset NAME. docs/method.md explains them."
+    return "\n\n".join([*map(_method_text, described), _wrapped(usage)])
+
+
+def _method_text(method: Mapping[str, Any]) -> str:
+    options = ", ".join(_option_text(method, name) for name in method["options"]) or "none"
+    lines = [
+        method["summary"],
+        f"source: {method['source']}",
+        f"options: {options}",
+        f"presets: {', '.join(method['presets'])}",
+    ]
+    return "\n".join([f"{method['name']} ({method['family']})", *(_wrapped(line, "  ") for line in lines)])
+
+
+def _option_text(method: Mapping[str, Any], name: str) -> str:
+    default = method["options"][name]
+    others = [choice for choice in method["choices"].get(name, ()) if choice != default]
+    return f"{name}={default}" + (f" (or {', '.join(others)})" if others else "")
+
+
+def _wrapped(line: str, indent: str = "") -> str:
+    return textwrap.fill(
+        line, TERMINAL_COLUMNS, initial_indent=indent, subsequent_indent=2 * indent, break_on_hyphens=False
+    )
 
 
 def run_text(metrics: Mapping[str, Any]) -> str:

@@ -100,6 +100,12 @@ def test_predict_hides_what_it_is_told_to_hide(trained_run: Path, synthetic_cach
     assert predictions["p"].is_between(0, 1).all()
 
 
+def test_methods_fit_a_terminal_and_name_the_choices_of_options() -> None:
+    text = call("methods").stdout
+    assert max(map(len, text.splitlines())) < 80
+    assert "imputation=cycle (or forward, none)" in " ".join(text.split())
+
+
 def test_methods_and_doctor_answer_machines() -> None:
     names = [method["name"] for method in json.loads(call("methods", "--json").stdout)["methods"]]
     assert names == ["unimodal", "concat", "dwfuse", "omnifuse"]
