@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -15,6 +15,8 @@ from .training import FitConfig
 
 ARGUMENTS = ("method", "preset")
 """Chosen by their own arguments, never by an override."""
+NAMED = (*ARGUMENTS, "task", "modalities", "folds", "seed", "device")
+"""Settings with an option of their own on the command line."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,12 @@ class TrainConfig:
         """Return the settings as JSON-ready values."""
         return asdict(self)
 
+    def overrides(self) -> list[str]:
+        """Return the ``key=value`` overrides that make these settings of the preset."""
+        preset = dict(_leaves(make_config(self.method, self.preset).to_dict()))
+        own = ((key, value) for key, value in _leaves(self.to_dict()) if key not in NAMED)
+        return [f"{key}={_text(value)}" for key, value in own if value != preset[key]]
+
     @classmethod
     def from_dict(cls, stored: Mapping[str, Any]) -> TrainConfig:
         """Rebuild settings from `to_dict`, strictly: unknown keys and wrong types are refused."""
@@ -95,6 +103,20 @@ def make_config(
             raise InputError(f"{override!r} is no setting; write key=value, for example fit.epochs=30.")
         config = _set(config, key.strip().split("."), text.strip(), key.strip())
     return config
+
+
+def _leaves(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield the dotted key and the value of every single setting."""
+    for name, value in settings.items():
+        if isinstance(value, Mapping):
+            yield from _leaves(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name, value
+
+
+def _text(value: Any) -> str:
+    """Return a value as :func:`parse` reads it."""
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value).replace("None", "none")
 
 
 def _set(config: Any, path: Sequence[str], text: str, key: str) -> Any:

@@ -5,6 +5,7 @@ import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ..config import TrainConfig
 from .blocks import Block, Code, Folded, Section, Table, Text
 from .run import Run
 
@@ -17,7 +18,7 @@ def repeat_section(run: Run) -> Section:
 def _blocks(run: Run) -> Iterator[Block]:
     yield Text(
         "The same cache, command and versions give the same folds and, on the same machine, the same numbers. "
-        "Settings that the command does not name are in the resolved configuration."
+        "Settings that the command does not name have their defaults; all are in the resolved configuration."
     )
     yield Code(command(run))
     cache = run.metrics.get("cache") or {}
@@ -39,21 +40,22 @@ def _blocks(run: Run) -> Iterator[Block]:
 
 
 def command(run: Run) -> str:
-    """Return the command that was recorded, or else the one that trains the same task, method, folds and seed."""
-    recorded = run.environment.get("command")
-    if recorded:
-        return recorded if isinstance(recorded, str) else shlex.join(map(str, recorded))
+    """Return the command that trains the same again."""
     metrics = run.metrics
+    config = TrainConfig.from_dict({name: value for name, value in run.config.items() if name != "model"})
     options = {
         "cache": (metrics.get("cache") or {}).get("path"),
         "task": metrics["task"],
         "method": metrics["method"],
+        "preset": config.preset if config.preset != "default" else None,
         "modalities": ",".join(run.modalities),
         "folds": len(metrics["folds"]) if len(metrics["folds"]) > 1 else None,
         "seed": metrics.get("seed"),
+        "device": config.device if config.device != "cpu" else None,
     }
     given = [text for key, value in options.items() if value is not None for text in (f"--{key}", str(value))]
-    return shlex.join(["omnifuse", "train", *given])
+    changed = [text for override in config.overrides() for text in ("--set", override)]
+    return shlex.join(["omnifuse", "train", *given, *changed])
 
 
 def _facts(caption: str, facts: Mapping[str, Any]) -> Table:

@@ -67,6 +67,14 @@ def test_every_method_describes_itself_and_survives_json(name: str) -> None:
         assert TrainConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
 
 
+def test_settings_name_what_they_change_of_their_preset() -> None:
+    changes = ["fit.try_epochs=8,16", "options.alpha=1.0", "options.truth=teacher", "options.share_cascades=True"]
+    config = make_config("omnifuse", "as-published", [*changes, "missing.rate=0.5"], folds=3, seed=4)
+    assert sorted(config.overrides()) == sorted([*changes, "missing.rate=0.5"])
+    assert make_config("omnifuse", "as-published", config.overrides(), folds=3, seed=4) == config
+    assert make_config("omnifuse", "as-published", folds=3).overrides() == []
+
+
 def test_stored_settings_are_read_strictly() -> None:
     stored = make_config("concat").to_dict()
     with pytest.raises(InputError, match=r"fit\.momentum"):

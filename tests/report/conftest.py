@@ -79,7 +79,8 @@ def write_json(run: Path, metrics: dict[str, Any]) -> None:
     environment = {
         "python": "3.11.7", "platform": "Linux x86_64", "cpus": 2, "versions": {"omnifuse": "0.1.0", "torch": "2.9.1"},
     }  # fmt: skip
-    config = {"method": metrics["method"], "options": {"alpha": 0.1, "lambda3": 0.5}, "fit": {"epochs": EPOCHS}}
+    options = {"alpha": 0.1, "lambda3": 0.5} if metrics["method"] == "omnifuse" else {}
+    config = {"method": metrics["method"], "options": options, "fit": {"epochs": EPOCHS}}
     for name, content in (("metrics", metrics), ("environment", environment), ("config", config)):
         (run / f"{name}.json").write_text(json.dumps(content))
 
