@@ -153,6 +153,7 @@ def test_extract_says_where_raw_files_are_looked_for(tmp_path: Path, monkeypatch
     message = refused("extract", "--dataset", "mimic")
     assert "There is no folder data/mimic" in message and "omnifuse demo" in message
     assert "Unknown data set 'eicu'; known: mimic" in refused("extract", "--dataset", "eicu", "--raw", tmp_path)
+    assert "Unknown data set 'mimc'; known: mimic" in refused("extract", "--dataset", "mimc")
 
 
 def test_a_wrong_rule_lists_the_known_ones(synthetic_raw: Path, tmp_path: Path) -> None:

@@ -42,9 +42,13 @@ def raw_folder(dataset: str, raw: Path | None) -> Path:
 
     Raises
     ------
+    InputError
+        If there is no data set of this name.
     MissingInputError
-        If it does not exist; the message says what to do.
+        If the folder does not exist; the message says what to do.
     """
+    if dataset not in DATASETS:
+        raise _unknown(dataset)
     roots = [Path(root) for root in (os.environ.get("OMNIFUSE_DATA"), "data") if root]
     candidates = [raw] if raw else [root / dataset for root in roots]
     for folder in candidates:
@@ -73,4 +77,8 @@ def _open(dataset: str, raw: Path, options: SourceOptions) -> DataSet:
         if options.without:
             raise InputError(f"physionet2012 has no rule {options.without[0]!r}; only MIMIC's can be switched off.")
         return Physionet2012DataSet(raw, options.modalities, options.bin_hours, options.limit)
-    raise InputError(f"Unknown data set {dataset!r}; known: {', '.join(DATASETS)}.")
+    raise _unknown(dataset)
+
+
+def _unknown(dataset: str) -> InputError:
+    return InputError(f"Unknown data set {dataset!r}; known: {', '.join(DATASETS)}.")
