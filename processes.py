@@ -6,13 +6,18 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection
+from multiprocessing.connection import wait as wait_for_connections
 from typing import Any, TypeVar
 
 Result = TypeVar("Result")
 
 WAKE_SECONDS = 0.5
+
+_BETWEEN_TASKS = threading.Lock()
+"""Held by a worker except while it runs a task: one that ended while sending a result would leave half a result in the
+pipe that all workers share, and its receiver would wait for the rest for ever."""
 
 
 @contextmanager
@@ -26,7 +31,7 @@ def worker_pool(
     """
     context = get_context("spawn")
     lifeline, end = context.Pipe(duplex=False)
-    pool = ProcessPoolExecutor(workers, context, _start, (lifeline, initializer, args))
+    pool = _InterruptiblePool(workers, context, _start, (lifeline, initializer, args))
     try:
         yield pool
         pool.shutdown()
@@ -47,14 +52,34 @@ def results(futures: Sequence[Future[Result]]) -> list[Result]:
     return [future.result() for future in futures]
 
 
+class _InterruptiblePool(ProcessPoolExecutor):
+    """A pool whose workers may be ended while they run a task, and only then."""
+
+    def submit(self, function: Callable[..., Result], /, *args: Any, **kwargs: Any) -> Future[Result]:
+        return super().submit(_run_interruptibly, function, args, kwargs)
+
+
+def _run_interruptibly(function: Callable[..., Result], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Result:
+    _BETWEEN_TASKS.release()
+    try:
+        return function(*args, **kwargs)
+    finally:
+        _BETWEEN_TASKS.acquire()
+
+
 def _start(lifeline: Connection, initializer: Callable[..., None] | None, args: tuple[Any, ...]) -> None:
-    """Prepare a worker: it ends as soon as the other end of the lifeline is closed, by whatever happens there."""
+    """Prepare a worker: it ends with its parent, or as soon as it may when the other end of the lifeline is closed."""
+    parent = parent_process()
+    assert parent is not None
 
     def watch() -> None:
-        lifeline.poll(None)
+        wait_for_connections([lifeline, parent.sentinel])
+        while parent.is_alive() and not _BETWEEN_TASKS.acquire(timeout=WAKE_SECONDS):
+            continue
         os._exit(1)
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=watch, daemon=True).start()
     if initializer is not None:
         initializer(*args)
+    _BETWEEN_TASKS.acquire()

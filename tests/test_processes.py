@@ -55,6 +55,40 @@ def test_workers_end_at_once_when_their_work_fails() -> None:
     assert sleeping.exception() is not None
 
 
+UNREAD_RESULT = """
+import threading, time
+from omnifuse.processes import worker_pool
+
+reading = threading.Event()
+
+def read_slowly():
+    reading.set()
+    time.sleep(1)
+
+class Slow:
+    def __reduce__(self):  # what the receiver calls to make it
+        return read_slowly, ()
+
+if __name__ == "__main__":
+    try:
+        with worker_pool(1) as pool:
+            pool.submit(Slow)
+            pool.submit(bytes, 1 << 24)  # more than fits into the pipe: being sent while nobody reads
+            reading.wait()
+            time.sleep(0.5)
+            raise ZeroDivisionError
+    except ZeroDivisionError:
+        print("ended")
+"""
+
+
+def test_a_worker_that_sends_a_result_when_the_work_fails_does_not_hold_it_up(tmp_path: Path) -> None:
+    script = tmp_path / "unread.py"
+    script.write_text(UNREAD_RESULT)
+    ran = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=30, check=True)
+    assert ran.stdout == "ended\n"
+
+
 @pytest.mark.skipif(not hasattr(os, "killpg"), reason="needs process groups")
 def test_an_interrupt_from_the_keyboard_ends_everything_with_one_message(tmp_path: Path) -> None:
     script = tmp_path / "parent.py"
