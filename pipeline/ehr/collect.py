@@ -38,38 +38,51 @@ class Collected:
     counts: Counter[str]
 
 
-def collect_as_benchmark(batches: Iterable[pl.DataFrame], stays: pl.DataFrame, into: Collected) -> None:
-    """Collect as the benchmark does: every valid event of a subject decides whether its values are text or numbers."""
-    wanted = _wanted(pl.col("benchmark"))
-    subjects, spans = stays["subject_id"].unique().implode(), _spans(stays)
-    for batch in batches:
-        events, counts = link_as_benchmark(batch.filter(pl.col("subject_id").is_in(subjects)), stays)
-        into.counts.update(counts)
-        _mark_text_subjects(events, into.text_subjects)
-        measured = events.join(wanted, on="itemid").filter(~_missing()).with_columns(_valuenum())
-        into.store.add(_near_stays(_timed(measured, into.counts), spans).select(KEPT))
+def events_to_read(stays: pl.DataFrame, settings: EhrSettings) -> pl.Expr:
+    """Return which rows of the event tables :func:`collect` takes; it counts only those."""
+    if settings.profile == "benchmark":  # every event of a subject decides whether its values are text or numbers
+        return pl.col("subject_id").is_in(stays["subject_id"].unique().implode())
+    return pl.col("itemid").is_in(_wanted(settings)["itemid"].implode())
 
 
-def collect_clean(batches: Iterable[pl.DataFrame], stays: pl.DataFrame, into: Collected, settings: EhrSettings) -> None:
-    """Collect for the clean profile."""
-    wanted = _wanted(_clean_items(settings))
-    subjects, spans = stays["subject_id"].unique().implode(), _spans(stays)
-    error = pl.col("error").is_in(["1", "1.0", "true"]).fill_null(False)
+def collect(batches: Iterable[pl.DataFrame], stays: pl.DataFrame, settings: EhrSettings, into: Collected) -> None:
+    """Keep the linked events of the 17 variables that have a value and a time."""
+    wanted, spans = _wanted(settings), _spans(stays)
+    take = _events_of_benchmark if settings.profile == "benchmark" else _events_of_clean
     for batch in batches:
-        mine = batch.join(wanted, on="itemid").filter(pl.col("subject_id").is_in(subjects)).with_columns(_valuenum())
-        into.counts["events"] += len(mine)
-        if settings.uses("drop_charted_errors"):
-            into.counts["drop_charted_errors"] += mine.select(error.sum()).item()
-            mine = mine.filter(~error)
-        valued = mine.filter(~(_missing() & pl.col("valuenum").is_null()))
-        linked, counts = link_by_stay_admission_or_time(
-            _timed(valued, into.counts),
-            stays,
-            by_stay=settings.uses("stay_without_admission"),
-            by_time=settings.uses("time_within_stay"),
-        )
-        into.counts.update({name: count for name, count in counts.items() if name != "events"})
-        into.store.add(_near_stays(linked, spans).select(KEPT))
+        events = take(batch, wanted, stays, settings, into)
+        into.store.add(_near_stays(events, spans).select(KEPT))
+
+
+def _events_of_benchmark(
+    batch: pl.DataFrame, wanted: pl.DataFrame, stays: pl.DataFrame, _: EhrSettings, into: Collected
+) -> pl.DataFrame:
+    events, counts = link_as_benchmark(batch, stays)
+    into.counts.update(counts)
+    _mark_text_subjects(events, into.text_subjects)
+    measured = events.join(wanted, on="itemid").filter(~_missing()).with_columns(_valuenum())
+    return _timed(measured, into.counts)
+
+
+def _events_of_clean(
+    batch: pl.DataFrame, wanted: pl.DataFrame, stays: pl.DataFrame, settings: EhrSettings, into: Collected
+) -> pl.DataFrame:
+    subjects = stays["subject_id"].unique().implode()
+    mine = batch.filter(pl.col("subject_id").is_in(subjects)).join(wanted, on="itemid").with_columns(_valuenum())
+    into.counts["events"] += len(mine)
+    if settings.uses("drop_charted_errors"):
+        error = pl.col("error").is_in(["1", "1.0", "true"]).fill_null(False)
+        into.counts["drop_charted_errors"] += mine.select(error.sum()).item()
+        mine = mine.filter(~error)
+    valued = mine.filter(~(_missing() & pl.col("valuenum").is_null()))
+    linked, counts = link_by_stay_admission_or_time(
+        _timed(valued, into.counts),
+        stays,
+        by_stay=settings.uses("stay_without_admission"),
+        by_time=settings.uses("time_within_stay"),
+    )
+    into.counts.update({name: count for name, count in counts.items() if name != "events"})
+    return linked
 
 
 def report_counts(counts: Counter[str], quarantine: Quarantine) -> None:
@@ -80,16 +93,13 @@ def report_counts(counts: Counter[str], quarantine: Quarantine) -> None:
             quarantine.add(STAGE, "events", "", "", meaning, count)
 
 
-def _clean_items(settings: EhrSettings) -> pl.Expr:
-    used = pl.col("clean")
-    if not settings.uses("new_items"):
-        used &= pl.col("benchmark")
-    return used if settings.uses("blood_only") else used | pl.col("benchmark")
-
-
-def _wanted(condition: pl.Expr) -> pl.DataFrame:
+def _wanted(settings: EhrSettings) -> pl.DataFrame:
     """Return itemid and item (row of ``items()``) of the items that are read."""
-    return items().with_columns(item=pl.int_range(pl.len(), dtype=pl.UInt16)).filter(condition).select("itemid", "item")
+    used = pl.col("benchmark")
+    if settings.profile == "clean":
+        used = pl.col("clean") if settings.uses("new_items") else pl.col("clean") & pl.col("benchmark")
+        used = used if settings.uses("blood_only") else used | pl.col("benchmark")
+    return items().with_columns(item=pl.int_range(pl.len(), dtype=pl.UInt16)).filter(used).select("itemid", "item")
 
 
 def _valuenum() -> pl.Expr:

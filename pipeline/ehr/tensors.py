@@ -4,7 +4,7 @@ import shutil
 import tempfile
 import weakref
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -16,7 +16,7 @@ import polars as pl
 from ..source import Quarantine
 from .bins import Floats, Grid, Integers, bin_ends, grid_of, largest_at_each_time, rows_by_subject, to_columns
 from .cleaning import clean_values
-from .collect import Collected, collect_as_benchmark, collect_clean, report_counts
+from .collect import Collected, collect, events_to_read, report_counts
 from .settings import EhrSettings
 from .spill import EventStore, Piece, read_group
 
@@ -76,22 +76,27 @@ class EhrTensors:
 
 
 def extract_tensors(
-    batches: Iterable[pl.DataFrame], stays: pl.DataFrame, settings: EhrSettings, quarantine: Quarantine
+    read: Callable[[pl.Expr], Iterable[pl.DataFrame]],
+    stays: pl.DataFrame,
+    settings: EhrSettings,
+    quarantine: Quarantine,
 ) -> EhrTensors:
     """Return the tensors of a cohort.
 
     Parameters
     ----------
-    batches
-        Events: subject_id, hadm_id, stay_id, itemid (Int64), charttime (text or time), value, unit, error (text),
-        valuenum (text or Float64). They are read once, one batch after the other.
+    read
+        Yields the events for which a condition on their columns holds: subject_id, hadm_id, stay_id, itemid (Int64),
+        charttime (text or time), value, unit, error (text), valuenum (text or Float64). It is called once.
     stays
         The cohort: subject_id, hadm_id, stay_id, intime and outtime (seconds), los_hours. A stay's number in the result
         is its row here.
     """
     tensors = EhrTensors(settings, len(stays))
     numbered = _numbered(stays)
-    collected = _collect(batches, numbered, settings, tensors.folder / "events")
+    subjects = numbered["subject"].n_unique()
+    collected = Collected(EventStore(tensors.folder / "events", subjects), np.zeros(subjects, dtype=bool), Counter())
+    collect(read(events_to_read(numbered, settings)), numbered, settings, collected)
     report_counts(collected.counts, quarantine)
     tensors.counts.update(collected.counts)
     make_grid = partial(_make_grid, numbered, pl.Series(collected.text_subjects), settings)
@@ -118,16 +123,6 @@ def _numbered(stays: pl.DataFrame) -> pl.DataFrame:
     """Add running numbers: ``stay`` by row, ``subject`` by subject id."""
     subject = pl.col("subject_id").rank("dense").cast(pl.Int32) - 1
     return stays.with_columns(subject=subject, stay=pl.int_range(pl.len(), dtype=pl.Int32))
-
-
-def _collect(batches: Iterable[pl.DataFrame], stays: pl.DataFrame, settings: EhrSettings, folder: Path) -> Collected:
-    subjects = stays["subject"].n_unique()
-    collected = Collected(EventStore(folder, subjects), np.zeros(subjects, dtype=bool), Counter())
-    if settings.profile == "benchmark":
-        collect_as_benchmark(batches, stays, collected)
-    else:
-        collect_clean(batches, stays, collected, settings)
-    return collected
 
 
 def _cells(usable: pl.DataFrame, stays: pl.DataFrame, settings: EhrSettings) -> pl.DataFrame:

@@ -125,8 +125,12 @@ class MimicDataSet:
     def read_tensors(self, cohort: Cohort, quarantine: Quarantine) -> EhrTensors:
         """Read the events of a cohort once and bin them."""
         texts = ["charttime", "value", *self._value_columns]
-        batches = (batch for table in self._event_tables() for batch in _events(table, texts, quarantine))
-        return extract_tensors(batches, cohort.stays, self.ehr, quarantine)
+
+        def read(keep: pl.Expr) -> Iterator[pl.DataFrame]:
+            for table in self._event_tables():
+                yield from _events(table, texts, keep, quarantine)
+
+        return extract_tensors(read, cohort.stays, self.ehr, quarantine)
 
     def read_stays(self, cohort: Cohort, quarantine: Quarantine) -> Stays:
         """Read what labels depend on, apart from the events."""
@@ -180,12 +184,12 @@ class MimicDataSet:
         )  # fmt: skip
 
 
-def _events(table: Table, texts: Sequence[str], quarantine: Quarantine) -> Iterator[pl.DataFrame]:
-    """Yield the rows of an event table with the columns that :func:`~omnifuse.pipeline.ehr.extract_tensors` takes."""
+def _events(table: Table, texts: Sequence[str], keep: pl.Expr, quarantine: Quarantine) -> Iterator[pl.DataFrame]:
+    """Yield rows of an event table with the columns that :func:`~omnifuse.pipeline.ehr.extract_tensors` takes."""
     absent = [pl.lit(None, pl.String).alias(name) for name in ("valueuom", "valuenum", "error") if name not in texts]
     with tqdm(desc=table.path.name, unit=" rows", unit_scale=True, disable=None) as progress:
-        for batch in table.batches(IDS, texts, quarantine):
-            progress.update(len(batch))
+        for batch in table.batches(IDS, texts, quarantine, keep):
+            progress.update(batch["row"][-1] + 1 - progress.n)
             yield batch.with_columns(absent).rename({"valueuom": "unit"})
 
 

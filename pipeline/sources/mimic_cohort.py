@@ -97,10 +97,10 @@ def read_phenotypes(
     table.require(["hadm_id", code, *version])
     numbers = ["subject_id", "hadm_id", *version]
     admissions = stays["hadm_id"].implode()
-    rows = [batch.filter(pl.col("hadm_id").is_in(admissions)) for batch in table.batches(numbers, [code], quarantine)]
+    rows = table.batches(numbers, [code], quarantine, pl.col("hadm_id").is_in(admissions))
     empty = pl.DataFrame(schema={**dict.fromkeys(numbers, pl.Int64), code: pl.String})
     codes = (
-        pl.concat([empty, *rows])
+        pl.concat([empty, *(batch.select(empty.columns) for batch in rows)])
         .rename({code: "code"})
         .drop_nulls("code")
         .with_columns(pl.col("code").str.strip_chars())

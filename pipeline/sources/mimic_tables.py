@@ -21,6 +21,9 @@ DEPTH = 3
 """Levels below the raw folder that are searched."""
 ROWS_AT_ONCE = 150_000
 TAIL_BYTES = 1 << 16
+ALL_ROWS = pl.lit(True)
+LINE_OF_FIRST_ROW = 2
+"""As a text editor counts, with the header as line 1."""
 SHOWN = 1000
 """Unusable rows quarantined one by one, for each batch and column; the others are counted."""
 
@@ -52,36 +55,43 @@ class Table:
                 "Check that this is the original MIMIC table."
             )
 
-    def batches(self, integers: Sequence[str], texts: Sequence[str], quarantine: Quarantine) -> Iterator[pl.DataFrame]:
-        """Yield all rows in order, with bounded memory; columns that the table does not have are null.
+    def batches(
+        self,
+        integers: Sequence[str],
+        texts: Sequence[str],
+        quarantine: Quarantine,
+        keep: pl.Expr = ALL_ROWS,
+    ) -> Iterator[pl.DataFrame]:
+        """Yield the rows for which ``keep`` holds in order, with bounded memory.
 
+        The column ``row`` is the row's place in the table, from 0; columns that the table does not have are null.
         Rows whose ``integers`` are not integers are quarantined. Raises :class:`InputError` where the table is cut
         or damaged.
         """
-        rows = 0
+        done = 0
         try:
-            for batch in self._scan(integers, texts):
-                rows += len(batch)
+            for batch in self._scan(integers, texts, keep):
+                done = batch["row"][-1] + 1
                 yield batch
         except (pl.exceptions.ComputeError, pl.exceptions.InvalidOperationError):
-            yield from self._batches_of_text(rows, integers, texts, quarantine)
+            yield from self._batches_of_text(done, integers, texts, quarantine, keep)
         except OSError as error:
-            raise _damaged(self.path, rows, error) from error
+            raise _damaged(self.path, done, error) from error
 
     def _batches_of_text(
-        self, skip: int, integers: Sequence[str], texts: Sequence[str], quarantine: Quarantine
+        self, skip: int, integers: Sequence[str], texts: Sequence[str], quarantine: Quarantine, keep: pl.Expr
     ) -> Iterator[pl.DataFrame]:
         """Yield the rows after the first ``skip``, which hold something that is no integer or no UTF-8."""
-        rows = skip
+        done = skip
         try:
-            for batch in self._scan([], [*integers, *texts], skip, lossy=True):
-                yield to_integers(batch, integers, self.path, quarantine, first_row=rows)
-                rows += len(batch)
+            for batch in self._scan([], [*integers, *texts], ALL_ROWS, skip, lossy=True):
+                done = batch["row"][-1] + 1
+                yield to_integers(batch, integers, self.path, quarantine).filter(keep)
         except (pl.exceptions.ComputeError, OSError) as error:
-            raise _damaged(self.path, rows, error) from error
+            raise _damaged(self.path, done, error) from error
 
     def _scan(
-        self, integers: Sequence[str], texts: Sequence[str], skip: int = 0, *, lossy: bool = False
+        self, integers: Sequence[str], texts: Sequence[str], keep: pl.Expr, skip: int = 0, *, lossy: bool = False
     ) -> Iterator[pl.DataFrame]:
         kinds: dict[str, pl.DataType | type[pl.DataType]] = {
             **dict.fromkeys(integers, pl.Int64),
@@ -100,7 +110,8 @@ class Table:
             )
         if skip:
             frame = frame.slice(skip)
-        yield from frame.with_columns(absent).collect_batches(chunk_size=ROWS_AT_ONCE)
+        rows = frame.with_row_index("row", skip).with_columns(absent).filter(keep)
+        yield from filter(len, rows.collect_batches(chunk_size=ROWS_AT_ONCE))
 
 
 def _typed(table: Table, name: str, kind: pl.DataType | type[pl.DataType]) -> pl.Expr:
@@ -114,8 +125,8 @@ def read_table(
     table: Table, integers: Sequence[str], texts: Sequence[str], quarantine: Quarantine, needed: Sequence[str]
 ) -> pl.DataFrame:
     """Return a whole (small) table; rows without one of the ``needed`` integers are quarantined."""
-    frame = pl.concat([_empty(integers, texts), *table.batches(integers, texts, quarantine)], how="vertical_relaxed")
-    frame = frame.with_row_index("row", 2)  # as a text editor counts, with the header as line 1
+    frame = pl.concat([_empty(integers, texts), *table.batches(integers, texts, quarantine)], how="diagonal_relaxed")
+    frame = frame.with_columns(pl.col("row") + LINE_OF_FIRST_ROW)
     without = frame.filter(pl.any_horizontal(pl.col(list(needed)).is_null()))
     for row in without.iter_rows(named=True):
         names = ", ".join(name for name in needed if row[name] is None)
@@ -132,9 +143,7 @@ def unique_rows(frame: pl.DataFrame, key: Sequence[str], table: Table, quarantin
     return frame.unique(list(key), keep="first", maintain_order=True)
 
 
-def to_integers(
-    frame: pl.DataFrame, names: Sequence[str], path: Path, quarantine: Quarantine, first_row: int
-) -> pl.DataFrame:
+def to_integers(frame: pl.DataFrame, names: Sequence[str], path: Path, quarantine: Quarantine) -> pl.DataFrame:
     """Turn text columns into integers (``12.0`` is one); rows with anything else are quarantined and dropped."""
     numbers = [pl.col(name).str.strip_chars().cast(pl.Float64, strict=False).alias(name) for name in names]
     whole = pl.when(pl.all() == pl.all().floor()).then(pl.all())
@@ -144,7 +153,9 @@ def to_integers(
         unreadable = integers[name].is_null() & (frame[name].fill_null("") != "")
         reason = f"{name} is no integer"
         for at in unreadable.arg_true().head(SHOWN):
-            quarantine.add("tables", path.name, f"row {first_row + at + 2}", str(frame[name][at])[:40], reason)
+            quarantine.add(
+                "tables", path.name, f"row {frame['row'][at] + LINE_OF_FIRST_ROW}", str(frame[name][at])[:40], reason
+            )
         if (surplus := int(unreadable.sum()) - SHOWN) > 0:
             quarantine.add("tables", path.name, "further rows", "", reason, surplus)
         wrong |= unreadable
@@ -152,7 +163,9 @@ def to_integers(
 
 
 def _empty(integers: Sequence[str], texts: Sequence[str]) -> pl.DataFrame:
-    return pl.DataFrame(schema={**dict.fromkeys(integers, pl.Int64), **dict.fromkeys(texts, pl.String)})
+    return pl.DataFrame(
+        schema={"row": pl.UInt32, **dict.fromkeys(integers, pl.Int64), **dict.fromkeys(texts, pl.String)}
+    )
 
 
 def _header(path: Path) -> list[str]:

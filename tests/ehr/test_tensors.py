@@ -44,7 +44,7 @@ SCHEMA = {
 
 def extract(*events: dict[str, object], settings: EhrSettings, quarantine: Quarantine | None = None) -> EhrTensors:
     frame = pl.DataFrame(list(events), schema=SCHEMA)
-    return extract_tensors(frame.iter_slices(2), STAYS, settings, quarantine or Quarantine())
+    return extract_tensors(lambda keep: frame.filter(keep).iter_slices(2), STAYS, settings, quarantine or Quarantine())
 
 
 def by_stay(tensors: EhrTensors) -> dict[int, np.ndarray]:

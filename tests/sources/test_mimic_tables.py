@@ -15,7 +15,7 @@ HEADER = "SUBJECT_ID,ICUSTAY_ID,VALUE,LAST\n"
 def rows(path: Path, quarantine: Quarantine | None = None) -> list[tuple[object, ...]]:
     """Return subject_id, stay_id, value of all rows."""
     batches = Table.open(path).batches(["subject_id", "stay_id"], ["value"], quarantine or Quarantine())
-    return [row for batch in batches for row in batch.rows()]
+    return [row for batch in batches for row in batch.drop("row").rows()]
 
 
 def written(path: Path, content: str | bytes) -> Path:
@@ -120,3 +120,21 @@ def test_rows_without_a_needed_id_and_repeated_rows_are_quarantined(tmp_path: Pa
         ("t.csv", "row 3", "", "subject_id empty"),
         ("t.csv", "row 4", "100", "stay_id is repeated"),
     ]
+
+
+def test_rows_are_named_by_their_line_although_others_were_left_out_before(tmp_path: Path) -> None:
+    quarantine = Quarantine()
+    table = Table.open(written(tmp_path / "t.csv", HEADER + "x,100,a,\n,100,b,\n"))
+    read_table(table, ["subject_id", "stay_id"], ["value"], quarantine, ["subject_id"])
+    assert quarantine.frame().drop("stage").rows() == [
+        ("t.csv", "row 2", "x", "subject_id is no integer"),
+        ("t.csv", "row 3", "", "subject_id empty"),
+    ]
+
+
+@pytest.mark.parametrize("damaged", ["", "x,9,d,\n"])
+def test_only_rows_that_are_to_be_kept_are_yielded(tmp_path: Path, damaged: str) -> None:
+    table = Table.open(written(tmp_path / "t.csv", HEADER + "1,9,a,\n,9,b,\n" + damaged + "3,9,c,\n"))
+    kept = pl.concat(table.batches(["subject_id"], ["value"], Quarantine(), pl.col("subject_id") > 1))
+    assert kept.select("subject_id", "value").rows() == [(3, "c")]
+    assert kept["row"].to_list() == [3 if damaged else 2]
