@@ -48,7 +48,7 @@ def draw(samples: int, generator: torch.Generator, law: Mapping[str, Tensor]) ->
         x = gain * z @ law[name] + torch.randn(samples, FEATURES, generator=generator)
         modalities[name] = ModalityInputs(x, None)
     y = torch.rand(samples, 1, generator=generator) < torch.sigmoid(z @ law["label"] - 2.3)
-    return Inputs(y.float(), torch.ones(samples, len(NAMES), dtype=torch.bool), modalities)
+    return Inputs(y.float(), torch.ones(samples, len(NAMES), dtype=torch.bool), modalities, torch.arange(samples))
 
 
 def new_law(generator: torch.Generator) -> dict[str, Tensor]:

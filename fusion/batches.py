@@ -130,8 +130,8 @@ class Rows:
 class ModalityBatch:
     """One modality of a batch, only the n samples that have it.
 
-    ``samples`` [n] int64 positions in the batch; ``summary`` [n, F] one normalised vector a sample, ``rows`` their
-    normalised rows. The encoder decides which of the two exists.
+    ``samples`` [n] int64 positions in the batch; ``summary`` [n, F] one normalised vector a sample, NaN where unknown;
+    ``rows`` their normalised rows. The encoder decides which of the two exists.
     """
 
     samples: Tensor
@@ -179,7 +179,10 @@ class RowStore:
 
 @dataclass(frozen=True)
 class ModalityInputs:
-    """One modality of a whole cohort, normalised: ``summary`` [N, F] float32 (rows of absent samples unused)."""
+    """One modality of a whole cohort, normalised.
+
+    ``summary`` [N, F] float32, NaN where unknown; rows of absent samples are not used.
+    """
 
     summary: Tensor | None
     rows: RowStore | None
@@ -192,11 +195,15 @@ class ModalityInputs:
 
 @dataclass(frozen=True)
 class Inputs:
-    """A cohort ready for one model: labels ``y`` [N, C], ``presence`` [N, M] bool, normalised modalities in order."""
+    """A cohort ready for one model: normalised modalities in order.
+
+    Labels ``y`` [N, C]; ``presence`` [N, M] bool; ``subject`` [N] int64, the same number for samples of one subject.
+    """
 
     y: Tensor
     presence: Tensor
     modalities: dict[str, ModalityInputs]
+    subject: Tensor
 
     def batch(self, index: Tensor) -> Batch:
         """Return the samples at ``index`` [B] as one batch."""

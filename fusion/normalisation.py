@@ -33,10 +33,9 @@ FloatArray = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class SummaryNormaliser:
-    """Quantile-to-normal map of each quantity: ``quantiles`` [200, F]; ``flagged`` [F] get a flag for "unknown"."""
+    """Quantile-to-normal map of each quantity: ``quantiles`` [200, F]."""
 
     quantiles: npt.NDArray[np.float64]
-    flagged: npt.NDArray[np.bool_]
 
     @classmethod
     def fit(cls, summary: Summary, samples: npt.NDArray[np.int64]) -> SummaryNormaliser:
@@ -47,24 +46,18 @@ class SummaryNormaliser:
         unknown = np.isnan(training)
         for column in np.flatnonzero(~unknown.all(axis=0)):
             quantiles[:, column] = np.quantile(training[~unknown[:, column], column], levels)
-        return cls(quantiles, (unknown.sum(axis=0) > 0) & summary.flag_unknown)
-
-    @property
-    def flag_columns(self) -> int:
-        """Number of flags that `apply` adds."""
-        return int(self.flagged.sum())
+        return cls(quantiles)
 
     def apply(self, summary: Summary) -> FloatArray:
-        """Return [N, F + flags + shares] float32: normal scores (0 where unknown), flags, shares."""
-        scores = np.zeros_like(summary.quantities, dtype=np.float32)
+        """Return [N, F + G] float32: normal scores (NaN where unknown) and shares."""
+        scores = np.full_like(summary.quantities, np.nan, dtype=np.float32)
         for column in np.flatnonzero(~np.isnan(self.quantiles[0])):
             scores[:, column] = normal_scores(summary.quantities[:, column], self.quantiles[:, column])
-        flags = np.isnan(summary.quantities[:, self.flagged])
-        return np.concatenate([scores, flags, summary.shares], axis=1, dtype=np.float32)
+        return np.concatenate([scores, summary.shares], axis=1, dtype=np.float32)
 
 
 def normal_scores(values: npt.NDArray[Any], quantiles: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Map values [N] to the normal quantiles of their ranks among the training values, 0 where NaN.
+    """Map values [N] to the normal quantiles of their ranks among the training values, NaN where NaN.
 
     A value that many training rows share gets the middle of its ranks, as the mean of interpolating from below and
     from above.
@@ -73,7 +66,7 @@ def normal_scores(values: npt.NDArray[Any], quantiles: npt.NDArray[np.float64]) 
     from_below = np.interp(values, quantiles, levels)
     from_above = 1 - np.interp(-values, -quantiles[::-1], levels)
     rank = (from_below + from_above) / 2
-    scores: npt.NDArray[np.float64] = np.nan_to_num(np.clip(ndtri(rank), -CLIP, CLIP))
+    scores: npt.NDArray[np.float64] = np.clip(ndtri(rank), -CLIP, CLIP)
     return scores
 
 
@@ -148,8 +141,9 @@ class Normaliser:
     def apply(self, cohort: Cohort, prepared: Mapping[str, Prepared], device: torch.device) -> Inputs:
         """Return the whole cohort ready for a model."""
         modalities = {name: self._modality(name, one, device) for name, one in prepared.items()}
-        y, presence = torch.from_numpy(cohort.y), torch.from_numpy(cohort.presence)
-        return Inputs(y.to(device), presence.to(device), modalities)
+        subject = np.unique(cohort.subject_id, return_inverse=True)[1]
+        y, presence, number = (torch.from_numpy(array).to(device) for array in (cohort.y, cohort.presence, subject))
+        return Inputs(y, presence, modalities, number)
 
     def _modality(self, name: str, prepared: Prepared, device: torch.device) -> ModalityInputs:
         summary = rows = None
@@ -167,14 +161,14 @@ class Normaliser:
         width = 0
         if prepared.summary is not None:
             parts = (prepared.summary.quantities, prepared.summary.shares)
-            width = sum(part.shape[1] for part in parts) + self.summaries[name].flag_columns
+            width = sum(part.shape[1] for part in parts)
         return InputSpec(name, prepared.source.kind, width, 0 if prepared.rows is None else prepared.rows.shape[1])
 
     def tensors(self) -> dict[str, Tensor]:
         """Return the fitted numbers for storing, named ``<modality>.<part>``."""
         named: dict[str, npt.NDArray[Any]] = {}
         for name, summary in self.summaries.items():
-            named |= {f"{name}.quantiles": summary.quantiles, f"{name}.flagged": summary.flagged}
+            named[f"{name}.quantiles"] = summary.quantiles
         for name, rows in self.rows.items():
             named |= {f"{name}.scale": rows.scale, f"{name}.shift": rows.shift}
         return {name: torch.from_numpy(array) for name, array in named.items()}
@@ -190,7 +184,7 @@ class Normaliser:
         with_summary = [name for name, one in prepared.items() if one.summary is not None]
         with_rows = [name for name, one in prepared.items() if one.rows is not None]
         return cls(
-            {n: SummaryNormaliser(arrays[f"{n}.quantiles"], arrays[f"{n}.flagged"]) for n in with_summary},
+            {n: SummaryNormaliser(arrays[f"{n}.quantiles"]) for n in with_summary},
             {n: RowNormaliser(arrays[f"{n}.scale"], arrays[f"{n}.shift"]) for n in with_rows},
         )
 
@@ -199,8 +193,7 @@ class Normaliser:
         shapes: dict[str, tuple[int, ...]] = {}
         for name, one in prepared.items():
             if one.summary is not None:
-                columns = one.summary.quantities.shape[1]
-                shapes |= {f"{name}.quantiles": (QUANTILES, columns), f"{name}.flagged": (columns,)}
+                shapes[f"{name}.quantiles"] = (QUANTILES, one.summary.quantities.shape[1])
             if one.rows is not None:
                 shapes |= {f"{name}.{part}": (one.rows.shape[1],) for part in ("scale", "shift")}
         return shapes

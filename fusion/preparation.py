@@ -55,7 +55,7 @@ def _single_rows(name: str, source: Source) -> Summary:
     vectors = np.full((len(rows), rows.dim), np.nan, dtype=np.float32)
     vectors[rows.present] = rows.values
     is_share = np.array([column.role != "value" for column in source.columns] or [False] * rows.dim)
-    return Summary(vectors[:, ~is_share], np.nan_to_num(vectors[:, is_share]), flag_unknown=True)
+    return Summary(vectors[:, ~is_share], np.nan_to_num(vectors[:, is_share]))
 
 
 def _row_means(source: Source) -> Summary:

@@ -30,12 +30,11 @@ class Summary:
     """Vectors of all samples before normalisation.
 
     ``quantities`` [N, F] are mapped to normal quantiles, NaN where undefined; ``shares`` [N, G] lie in [0, 1] and stay
-    as they are. ``flag_unknown``: whether a model should also see which quantities are undefined.
+    as they are.
     """
 
     quantities: npt.NDArray[np.float32]
     shares: npt.NDArray[np.float32]
-    flag_unknown: bool = False
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from .base import Method
 PLACES = {
     "unimodal": (".unimodal", "Unimodal"),
     "concat": (".concat", "Concat"),
+    "hybrid": (".hybrid", "Hybrid"),
     "dwfuse": (".dwfuse", "DWFuse"),
     "omnifuse": ("..omnifuse", "OmniFuse"),
 }

@@ -3,7 +3,14 @@
 import pytest
 import torch
 from omnifuse.fusion.batches import Batch, ModalityBatch, Rows, RowStore
-from omnifuse.fusion.encoders import EncoderConfig, InputSpec, ModalityEncoder, ModalityEncoders
+from omnifuse.fusion.encoders import (
+    MEAN_DISTANCE,
+    EncoderConfig,
+    InputSpec,
+    ModalityEncoder,
+    ModalityEncoders,
+    ScoreEncoder,
+)
 
 CONFIGS = {
     "statistics": (InputSpec("ehr", "timeseries", 60, 0), EncoderConfig()),
@@ -82,11 +89,24 @@ def test_only_wide_inputs_get_input_dropout() -> None:
 
 @pytest.mark.parametrize("name", CONFIGS)
 def test_the_missing_embedding_is_the_answer_to_one_row_of_zeros(name: str) -> None:
+    """Scores whose three terms are all zero: at the mean distance from the median, above and below."""
     spec, config = CONFIGS[name]
     encoder = ModalityEncoder(spec, config).eval()
+    if isinstance(encoder.summary, ScoreEncoder):
+        torch.nn.init.zeros_(encoder.summary.mlp[0].weight[:, : spec.summary])
     one = torch.ones(1, dtype=torch.int64)
-    zeros = ModalityBatch(one - 1, torch.zeros(1, spec.summary), Rows(torch.zeros(1, spec.rows), one))
-    assert torch.equal(encoder.missing(), encoder(zeros)[0])
+    zeros = ModalityBatch(one - 1, torch.full((1, spec.summary), MEAN_DISTANCE), Rows(torch.zeros(1, spec.rows), one))
+    torch.testing.assert_close(encoder.missing(), encoder(zeros)[0])
+
+
+def test_scores_are_read_with_their_distance_from_the_median_and_whether_they_are_unknown() -> None:
+    encoder = ScoreEncoder(2, EncoderConfig(dropout=0.0))
+    encoder.mlp = torch.nn.Identity()
+    read = encoder(torch.tensor([[-1.0, torch.nan], [0.0, 2.0]]))
+    expected = [[-1, 0, 1 - MEAN_DISTANCE, 0, 0, 1], [0, 2, -MEAN_DISTANCE, 2 - MEAN_DISTANCE, 0, 0]]
+    torch.testing.assert_close(read, torch.tensor(expected))
+    normal = torch.randn(100_000, generator=torch.Generator().manual_seed(0))
+    assert float(normal.abs().mean()) == pytest.approx(MEAN_DISTANCE, abs=0.01)
 
 
 @pytest.mark.parametrize("name", ["recurrent", "both", "attention"])

@@ -7,7 +7,6 @@ from functools import partial
 import pytest
 import torch
 from omnifuse.cache_schema.errors import InputError
-from omnifuse.fusion.batches import Inputs
 from omnifuse.fusion.config import make_config
 from omnifuse.fusion.laziness import combination_table
 from omnifuse.fusion.omnifuse import OmniFuse
@@ -212,7 +211,9 @@ class TestPrediction:
                 turned.get_submodule(f"{part}.{to}").load_state_dict(moved)
         turned.joint.load_state_dict(method.joint.state_dict())
         turned.imputation.load_state_dict(_turned_imputation(method, order))
-        moved_inputs = Inputs(inputs.y, inputs.presence[:, order], {name: inputs.modalities[name] for name in names})
+        moved_inputs = replace(
+            inputs, presence=inputs.presence[:, order], modalities={name: inputs.modalities[name] for name in names}
+        )
         expected = method.predict(whole(inputs)).probability
         torch.testing.assert_close(turned.predict(whole(moved_inputs)).probability, expected)
 
@@ -307,7 +308,7 @@ class TestFit:
             summary[:, :1] = signal
         inputs = replace(inputs, y=(signal > 0).float())
         method = model()
-        fit(method, inputs, self.parts(400, 420), self.fast, seed=0)
+        fit(method, inputs, self.parts(400, 420), replace(self.fast, epochs=3 * self.fast.epochs), seed=0)
         test = torch.arange(420, 600)
         for shown in ("ehr+cxr+rep", "ehr", "cxr"):
             hidden = set(COLUMNS) - set(shown.split("+"))

@@ -72,7 +72,7 @@ class TestEveryChoice:
         elif who == "nobody has anything":
             inputs = replace(inputs, presence=torch.zeros(6, 3, dtype=torch.bool))
         elif who == "only one exists":
-            inputs = Inputs(inputs.y, inputs.presence[:, :1], {"ehr": inputs.modalities["ehr"]})
+            inputs = replace(inputs, presence=inputs.presence[:, :1], modalities={"ehr": inputs.modalities["ehr"]})
             names = ("ehr",)
         method = model(modalities=names, **options)
         method.activation.active = 0
@@ -119,7 +119,8 @@ def rows_of_one(samples: int = 12) -> Inputs:
         for name, d in (("ehr", 4), ("rep", 3))
     }
     y = (torch.rand(samples, 1, generator=generator) < 0.5).float()
-    return Inputs(y, present, {name: ModalityInputs(None, store) for name, store in stores.items()})
+    modalities = {name: ModalityInputs(None, store) for name, store in stores.items()}
+    return Inputs(y, present, modalities, torch.arange(samples))
 
 
 def test_sequences_of_length_one() -> None:

@@ -32,7 +32,7 @@ def noise(samples: int = 40, target: Target = TARGETS[0], share: float = 0.7, se
     present[:, 0] = True
     vectors = {name: torch.randn(samples, columns, generator=generator) for name, columns in COLUMNS.items()}
     modalities = {name: ModalityInputs(vector, None) for name, vector in vectors.items()}
-    return Inputs(labels_for(target, samples, generator), present, modalities)
+    return Inputs(labels_for(target, samples, generator), present, modalities, torch.arange(samples))
 
 
 def changed(inputs: Inputs, slots: Tensor) -> Inputs:

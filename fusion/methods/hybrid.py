@@ -1,0 +1,79 @@
+"""A joint head and a head per modality, trained together and averaged."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from ...cache_schema import InputError
+from ..batches import Batch
+from ..encoders import Encoded, mlp
+from .base import ModelSpec, Prediction
+from .concat import Concat
+
+
+class Hybrid(Concat):
+    """Concatenation with modality dropout, helped by a head per modality that is never hidden.
+
+    The prediction is the mean of two logits: the joint head's, and the mean of those of the sample's modalities.
+    """
+
+    name = "hybrid"
+    family = "joint head"
+    source = "joint fusion with auxiliary unimodal heads; modality dropout as in Neverova et al. 2015, arXiv 1501.00102"
+    presets: ClassVar[Mapping[str, tuple[str, ...]]] = {"default": ()}
+
+    @dataclass(frozen=True)
+    class Options(Concat.Options):
+        """Options of concatenation, and the weight of the modalities' heads."""
+
+        modality_dropout: float = 0.5
+        """Probability that the joint head is shown only a random non-empty subset of a training sample's modalities."""
+        head_weight: float = 0.3
+        """Weight of each modality's loss; that of the joint head has weight 1."""
+
+        def __post_init__(self) -> None:
+            super().__post_init__()
+            if not self.head_weight >= 0:
+                raise InputError(f"head_weight must not be negative; got {self.head_weight}")
+
+    options: Options
+
+    def __init__(self, spec: ModelSpec, options: Options | None = None) -> None:
+        super().__init__(spec, options)
+        encoder = spec.encoder
+        self.heads = nn.ModuleList(
+            mlp(encoder.dimension, encoder.hidden, spec.target.output_size, encoder.dropout) for _ in spec.inputs
+        )
+
+    def head_logits(self, encoded: Encoded) -> Tensor:
+        """Return what the heads say, [B, M, K]; the prior where a modality is missing."""
+        said = torch.stack([head(encoded.embeddings[:, m]) for m, head in enumerate(self.heads)], dim=1)
+        return torch.where(encoded.presence[:, :, None], said, self.prior)
+
+    def loss(self, batch: Batch) -> dict[str, Tensor]:
+        """Cross-entropy of the joint head plus that of every modality, over the samples that have it."""
+        encoded = self.encode(batch)
+        logits = self.head_logits(encoded)
+        joint = self.target.loss(self.joint_logits(encoded), batch.y)
+        terms = {}
+        for m, name in enumerate(self.spec.modalities):
+            has = batch.presence[:, m]
+            terms[name] = self.target.loss(logits[has, m], batch.y[has])
+        total = joint + self.options.head_weight * torch.stack(list(terms.values())).sum()
+        return {"total": total, "joint": joint, **terms}
+
+    def predict(self, batch: Batch) -> Prediction:
+        """Return the probabilities, and those of each modality."""
+        encoded = self.encode(batch)
+        heads, there = self.head_logits(encoded), batch.presence
+        share = there / there.sum(1, keepdim=True).clamp(min=1)  # [B, M]
+        fused = (self.joint_logits(encoded) + (share[:, :, None] * heads).sum(1)) / 2
+        fused = torch.where(there.any(1, keepdim=True), fused, self.prior)
+        alone = self.target.probabilities(heads)[:, :, 0] if self.target.kind == "binary" else None
+        imputed = None if self.ridge is None else ~there
+        return Prediction(self.target.probabilities(fused), alone, imputed=imputed)
