@@ -244,7 +244,7 @@ def extract(
 @main.command()
 @cache_option
 @click.option("--task", help="Default: the cache's first with one prediction a sample.")
-@click.option("--method", default="omnifuse", show_default=True, help="See `omnifuse methods`.")
+@click.option("--method", help="See `omnifuse methods`.  [default: omnifuse; of --preset best: stacking]")
 @modalities_option
 @click.option("--preset", default="default", show_default=True, help="Settings of a method by name.")
 @click.option("--folds", type=click.IntRange(min=2), default=5, show_default=True, help="Folds by patient.")
@@ -262,7 +262,7 @@ def train(
     cache: Path,
     run: Path | None,
     workers: int | None,
-    method: str,
+    method: str | None,
     preset: str,
     overrides: tuple[str, ...],
     **settings: Any,
@@ -278,7 +278,7 @@ def train(
     from .fusion.run import train
 
     config = make_config(method, preset, overrides, **settings)
-    folder = run or free_folder(Path("runs") / "-".join(name for name in (config.task, method) if name))
+    folder = run or free_folder(Path("runs") / "-".join(name for name in (config.task, config.method) if name))
     metrics = train(cache, config, folder, workers or default_workers(config.device))
     report = write_report(folder)
     return Result({**metrics, "run": str(folder)}, f"{run_text(metrics)}\nRun: {folder}\nReport: {report}")

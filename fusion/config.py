@@ -15,6 +15,8 @@ from .training import FitConfig
 
 ARGUMENTS = ("method", "preset")
 """Chosen by their own arguments, never by an override."""
+METHOD_OF_PRESET = {"best": "stacking"}
+"""Methods that a preset alone names."""
 NAMED = (*ARGUMENTS, "task", "modalities", "folds", "seed", "device")
 """Settings with an option of their own on the command line."""
 
@@ -82,10 +84,11 @@ class TrainConfig:
 
 
 def make_config(
-    method: str = "omnifuse", preset: str = "default", overrides: Sequence[str] = (), **settings: Any
+    method: str | None = None, preset: str = "default", overrides: Sequence[str] = (), **settings: Any
 ) -> TrainConfig:
     """Return the settings of a preset of a method, changed by overrides such as ``"options.beta=0.25"``.
 
+    Without ``method`` it is the one that ``preset`` belongs to: ``stacking`` for ``best``, else ``omnifuse``.
     ``settings`` are fields of `TrainConfig` with typed values. The preset wins over them, overrides win over both.
 
     Raises
@@ -93,6 +96,7 @@ def make_config(
     InputError
         For an unknown method, preset or key, or a value of the wrong type; the message names what is known.
     """
+    method = method or METHOD_OF_PRESET.get(preset, "omnifuse")
     presets = methods.get(method).presets
     if preset not in presets:
         raise InputError(f"Method {method!r} has no preset {preset!r}; it has: {', '.join(presets)}.")

@@ -16,11 +16,12 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 import torch
+from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from ..cache_schema import OmniFuseError
 from ..processes import results, worker_pool
-from . import training
+from . import methods, training
 from .batches import Cohort, Inputs
 from .config import TrainConfig
 from .methods.base import Method, Prediction
@@ -142,11 +143,15 @@ def train_fold(
 
 @contextmanager
 def torch_threads(threads: int) -> Iterator[None]:
-    """Let torch compute with a number of threads: sums are split among them, so that it decides the last digits."""
+    """Let torch and scikit-learn compute with a number of threads.
+
+    Sums are split among them, so that it decides the last digits.
+    """
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
-        yield
+        with threadpool_limits(threads, user_api="openmp"):
+            yield
     finally:
         torch.set_num_threads(before)
 
@@ -163,7 +168,8 @@ def _fit(
         return new_method(config, cohort.task, normaliser.input_specs(prepared), seed)
 
     label = f"{config.method}, fold {fold}"
-    progress = partial(tqdm, desc=label, unit="epoch", position=line, leave=False, disable=None)
+    unit = "epoch" if methods.get(config.method).by_gradient else "step"
+    progress = partial(tqdm, desc=label, unit=unit, position=line, leave=False, disable=None)
     method, history = training.fit_best(new, inputs, parts, config.fit, seed, progress)
     return Model(method, normaliser), inputs, history
 

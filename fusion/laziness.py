@@ -27,6 +27,14 @@ def combination_table(modalities: int) -> Tensor:
     return torch.tensor([[m in c for m in range(modalities)] for c in chosen])
 
 
+def largest_within(present: Tensor, table: Tensor) -> Tensor:
+    """Return for each sample (bool [B, M]) the last row of ``table`` (bool [C, M]) that it has all of, -1 if none."""
+    has_all = (present.unsqueeze(1) | ~table.to(present.device)).all(-1)  # [B, C]
+    number = torch.arange(1, len(table) + 1, device=present.device)
+    largest: Tensor = (has_all * number).amax(1) - 1
+    return largest
+
+
 def combination_name(shown: Tensor, names: Sequence[str]) -> str:
     """Sorted names of the modalities of ``shown`` (bool [M]), such as ``"cxr+ehr"``."""
     return "+".join(sorted(name for name, is_shown in zip(names, shown.tolist(), strict=True) if is_shown))

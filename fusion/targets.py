@@ -15,6 +15,9 @@ from ..cache_schema.errors import InputError
 
 Kind = Literal["binary", "multilabel", "multiclass"]
 
+NEAREST = 1e-6
+"""Probabilities are kept this far away from 0 and 1 where they are turned back into logits."""
+
 
 def mean_known(values: Tensor, known: Tensor) -> Tensor:
     """Mean of ``values`` over the last axis where ``known`` (bool, broadcastable); 0 where nothing is known."""
@@ -81,6 +84,11 @@ class Target:
     def probabilities(self, logits: Tensor) -> Tensor:
         """Probability of each label or class, shaped like ``logits`` ``[..., output_size]``."""
         return logits.softmax(-1) if self.kind == "multiclass" else logits.sigmoid()
+
+    def logits_of(self, probabilities: Tensor) -> Tensor:
+        """Logits that give these probabilities, the inverse of :meth:`probabilities`; finite for 0 and 1 as well."""
+        inner = probabilities.clamp(NEAREST, 1 - NEAREST)
+        return inner.log() if self.kind == "multiclass" else inner.logit()
 
     def gather(self, table: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         """Entries of a table at the true values.

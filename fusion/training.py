@@ -15,6 +15,7 @@ from torch import Tensor
 from ..cache_schema import InputError
 from .batches import Batch, Inputs
 from .methods.base import Context, Method, Prediction, combine
+from .splits import k_folds, strata
 
 EVALUATION_BATCH = 1024
 
@@ -51,6 +52,34 @@ History = list[dict[str, Any]]
 
 Progress = Callable[[Iterable[int]], Iterable[int]]
 """Shows how far the epochs it iterates over have come."""
+
+
+@dataclass(frozen=True)
+class Fitting:
+    """What a method that is not ``by_gradient`` is fitted on: the training part ``samples`` [n] of a fold.
+
+    It can train other models on a part of it and ask them; it never names a test sample.
+    """
+
+    inputs: Inputs
+    samples: Tensor
+    config: FitConfig
+    seed: int
+    progress: Progress
+
+    def folds(self, count: int, kind: str) -> list[tuple[Tensor, Tensor]]:
+        """Cut the training part by subject into ``count`` pairs of positions: to train on, and held out."""
+        subjects, y = self.inputs.subject[self.samples].cpu().numpy(), self.inputs.y[self.samples].cpu().numpy()
+        splits = k_folds(subjects, strata(y, kind), count, 0.0, self.seed)
+        return [(self.samples[torch.from_numpy(s.train)], self.samples[torch.from_numpy(s.test)]) for s in splits]
+
+    def train(self, method: Method, samples: Tensor, epochs: int, seed: int) -> None:
+        """Train another model in place."""
+        fit(method, self.inputs, Parts(samples, samples[:0]), replace(self.config, epochs=epochs), seed)
+
+    def predict(self, method: Method, samples: Tensor, shown: Tensor | None = None) -> Prediction:
+        """Predict samples that show only the modalities ``shown`` [M], by default all that they have."""
+        return predict(method, self.inputs if shown is None else self.inputs.hiding(~shown), samples)
 
 
 def fit_best(
@@ -93,10 +122,25 @@ def fit(
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return _fit(method, inputs, parts, config, seed, progress)
+        method.prior.copy_(prior_logits(method, inputs.y[parts.train]))
+        descend = _descend if method.by_gradient else _fit_at_once
+        return descend(method, inputs, parts, config, seed, progress)
 
 
-def _fit(method: Method, inputs: Inputs, parts: Parts, config: FitConfig, seed: int, progress: Progress) -> History:
+def _fit_at_once(
+    method: Method, inputs: Inputs, parts: Parts, config: FitConfig, seed: int, progress: Progress
+) -> History:
+    method.eval()
+    method.fit(Fitting(inputs, parts.train, config, seed, progress))
+    with torch.no_grad():
+        return [
+            row
+            for part, samples in (("train", parts.train), ("validation", parts.validation))
+            for row in measure(method, inputs.batches(samples, EVALUATION_BATCH)).rows(0, part)
+        ]
+
+
+def _descend(method: Method, inputs: Inputs, parts: Parts, config: FitConfig, seed: int, progress: Progress) -> History:
     generator = torch.Generator().manual_seed(seed)
     context = _context(inputs, parts, config, generator)
     optimiser = torch.optim.AdamW(
@@ -105,7 +149,6 @@ def _fit(method: Method, inputs: Inputs, parts: Parts, config: FitConfig, seed: 
     models = [list(model.parameters()) for model in method.independent_parts()]  # walking modules takes long
     clip = partial(clip_gradients, models, config.clip)
     rate = cosine(optimiser, config, math.ceil(len(parts.train) / config.batch_size))
-    method.prior.copy_(prior_logits(method, inputs.y[parts.train]))
     method.on_fit_start(context)
     history: History = []
     for epoch in progress(range(config.epochs)):
@@ -119,7 +162,7 @@ def _fit(method: Method, inputs: Inputs, parts: Parts, config: FitConfig, seed: 
         history += terms.rows(epoch, "train")
         method.eval()
         with torch.no_grad():
-            history += validate(method, context)
+            history += measure(method, context.validation()).rows(epoch, "validation")
             method.on_epoch_end(context)
     method.eval()
     with torch.no_grad():
@@ -146,12 +189,12 @@ def clip_gradients(models: Sequence[Sequence[Tensor]], norm: float) -> None:
         torch.nn.utils.clip_grad_norm_(parameters, norm)
 
 
-def validate(method: Method, context: Context) -> History:
-    """Return the loss terms on the validation part; nothing if there is none."""
+def measure(method: Method, batches: Iterable[Batch]) -> Terms:
+    """Return the loss terms over some batches."""
     terms = Terms()
-    for batch in context.validation():
+    for batch in batches:
         terms.add(method.loss(batch), len(batch))
-    return terms.rows(context.epoch, "validation")
+    return terms
 
 
 def cosine(optimiser: torch.optim.Optimizer, config: FitConfig, steps: int) -> torch.optim.lr_scheduler.LambdaLR:

@@ -11,6 +11,8 @@ PLACES = {
     "unimodal": (".unimodal", "Unimodal"),
     "concat": (".concat", "Concat"),
     "hybrid": (".hybrid", "Hybrid"),
+    "boosting": (".boosting", "Boosting"),
+    "stacking": (".stacking", "Stacking"),
     "dwfuse": (".dwfuse", "DWFuse"),
     "omnifuse": ("..omnifuse", "OmniFuse"),
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +12,9 @@ from torch import Tensor, nn
 from ..batches import Batch
 from ..encoders import Encoded, EncoderConfig, InputSpec, ModalityEncoders
 from ..targets import Target
+
+if TYPE_CHECKING:
+    from ..training import Fitting
 
 
 @dataclass(frozen=True)
@@ -87,6 +90,8 @@ class Method(nn.Module):
     presets: ClassVar[Mapping[str, tuple[str, ...]]] = {"default": ()}
     chooses: ClassVar[bool] = False
     """Whether the method chooses anything by the inner validation part, which it then needs."""
+    by_gradient: ClassVar[bool] = True
+    """Whether the loop minimises ``loss``; otherwise it calls ``fit`` once, and ``loss`` is for the history alone."""
 
     @dataclass(frozen=True)
     class Options:
@@ -118,6 +123,10 @@ class Method(nn.Module):
 
     def predict(self, batch: Batch) -> Prediction:
         """Return probabilities without using ``batch.y``; called in evaluation mode without gradients."""
+        raise NotImplementedError
+
+    def fit(self, fitting: Fitting) -> None:
+        """Fit to the training part; only if not ``by_gradient``."""
         raise NotImplementedError
 
     def independent_parts(self) -> list[nn.Module]:

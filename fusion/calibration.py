@@ -1,0 +1,43 @@
+"""Logistic regression of a target on a few logits: weights of a stack, Platt scaling."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from scipy.optimize import minimize
+from torch import Tensor
+
+from .targets import Target
+
+RIDGE = 1e-3
+
+
+def fit_scale(target: Target, logits: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """Fit ``sum_p weight_p * logits_p + bias`` to labels by their cross-entropy, with no weight below zero.
+
+    Parameters
+    ----------
+    logits : float [n, P, K], of P models
+    y : float [n, C], NaN where unknown
+
+    Returns
+    -------
+    weights [P] and bias [K]. A ridge of 0.001 pulls the weights towards equal parts of one, which they are where no
+    label is known.
+    """
+    said, truth = logits.double(), y.double()
+    models, outputs = said.shape[1:]
+    start = np.concatenate([np.full(models, 1 / models), np.zeros(outputs)])
+
+    def objective(values: npt.NDArray[np.float64]) -> tuple[float, npt.NDArray[np.float64]]:
+        parameters = torch.tensor(values, requires_grad=True)
+        weights, bias = parameters[:models], parameters[models:]
+        loss = target.loss((weights[:, None] * said).sum(1) + bias, truth)
+        loss = loss + RIDGE * ((weights - 1 / models) ** 2).sum()
+        (gradient,) = torch.autograd.grad(loss, parameters)
+        return loss.item(), gradient.numpy()
+
+    bounds = [(0.0, None)] * models + [(None, None)] * outputs
+    found = torch.from_numpy(minimize(objective, start, jac=True, method="L-BFGS-B", bounds=bounds).x)
+    return found[:models].to(logits.dtype), found[models:].to(logits.dtype)

@@ -1,0 +1,174 @@
+"""Gradient boosting on pooled features, one model per combination of modalities."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, cast
+from zipfile import ZIP_DEFLATED
+
+import numpy as np
+import numpy.typing as npt
+import skops.io
+import torch
+from sklearn.ensemble import HistGradientBoostingClassifier as Trees
+from torch import Tensor, nn
+
+from ..batches import Batch, ModalityBatch
+from ..laziness import combination_table, largest_within
+from ..pooling import weighted_sum
+from .base import Method, ModelSpec, Prediction
+
+if TYPE_CHECKING:
+    from ..training import Fitting
+
+TRUSTED = ["sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor"]
+"""What a stored model may be made of, besides plain arrays and what skops trusts itself."""
+
+Array = npt.NDArray[np.floating[Any]]
+
+
+class Forest(nn.Module):
+    """The models of one combination of modalities; stored ones are read when they are first asked, which takes long.
+
+    ``models``: one per label, or one of all classes; None where only one outcome occurred.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.models: list[Trees | None] = []
+        self._stored: bytes | None = None
+
+    def read(self) -> list[Trees | None]:
+        """Return the models; anything but trees in what was stored is refused by skops."""
+        if self._stored is not None:
+            self.models, self._stored = skops.io.loads(self._stored, trusted=TRUSTED), None
+        return self.models
+
+    def get_extra_state(self) -> Tensor:
+        """Return the models as bytes of skops, uint8 [n]."""
+        stored = self._stored or skops.io.dumps(self.models, compression=ZIP_DEFLATED)
+        return torch.frombuffer(bytearray(stored), dtype=torch.uint8)
+
+    def set_extra_state(self, state: Tensor) -> None:
+        """Take the bytes of :meth:`get_extra_state`."""
+        self._stored = state.cpu().numpy().tobytes()
+
+
+class Boosting(Method):
+    """Histogram gradient boosting of scikit-learn: early fusion of everything in one table.
+
+    A time series gives its statistics, features themselves, token and image embeddings their mean. What is unknown
+    stays unknown. For each combination of modalities there is a model of its own, fitted to the training samples that
+    have it, whatever else they have; a sample is predicted by the model of the most modalities that it has.
+    """
+
+    name = "boosting"
+    family = "trees"
+    source = "HistGradientBoostingClassifier of scikit-learn; the settings were chosen on PhysioNet 2012 set-a"
+    presets: ClassVar[Mapping[str, tuple[str, ...]]] = {"default": ()}
+    by_gradient = False
+
+    @dataclass(frozen=True)
+    class Options:
+        """Settings of the boosting."""
+
+        rounds: int = 300
+        """Trees."""
+        learning_rate: float = 0.03
+        """Share of each tree's answer that counts."""
+        leaves: int = 8
+        """Most leaves of a tree."""
+        samples_per_leaf: int = 30
+        """Fewest samples in a leaf."""
+        l2: float = 5.0
+        """Ridge of the leaves' answers."""
+        columns: float = 0.2
+        """Share of the columns that a split may choose from."""
+        bins: int = 64
+        """Most different values of a column that are told apart."""
+
+    options: Options
+
+    def __init__(self, spec: ModelSpec, options: Options | None = None) -> None:
+        super().__init__(spec, options)
+        self.combinations = combination_table(len(spec.inputs))  # [C, M]
+        self.forests = nn.ModuleList(Forest() for _ in self.combinations)
+
+    def fit(self, fitting: Fitting) -> None:
+        """Fit all models to the training part."""
+        batch = fitting.inputs.batch(fitting.samples)
+        pooled, y = self.pooled(batch), batch.y.cpu().numpy()
+        for combination in fitting.progress(range(len(self.combinations))):
+            shown = self.combinations[combination].numpy()
+            has_all = (batch.presence.cpu().numpy() | ~shown).all(1)
+            features = _together(pooled, shown)[has_all]
+            models = [self._model(features, label, fitting.seed) for label in y[has_all].T]
+            self.forest(combination).models = models
+
+    def forest(self, combination: int) -> Forest:
+        """Return the models of a combination, a row of ``combinations``."""
+        return cast("Forest", self.forests[combination])
+
+    def _model(self, features: Array, y: Array, seed: int) -> Trees | None:
+        known, o = ~np.isnan(y), self.options
+        if len(np.unique(y[known])) < 2:
+            return None
+        model = Trees(
+            max_iter=o.rounds, learning_rate=o.learning_rate, max_leaf_nodes=o.leaves, early_stopping=False,
+            min_samples_leaf=o.samples_per_leaf, l2_regularization=o.l2, max_features=o.columns, max_bins=o.bins,
+            random_state=seed,
+        )  # fmt: skip
+        return model.fit(features[known], y[known])
+
+    def pooled(self, batch: Batch) -> list[Array]:
+        """Return one table [B, columns] per modality, NaN where it is missing."""
+        tables = []
+        for spec, inputs in zip(self.spec.inputs, batch.modalities.values(), strict=True):
+            table = np.full((len(batch), spec.summary or spec.rows), np.nan, dtype=np.float32)
+            table[inputs.samples.cpu().numpy()] = _vectors(inputs).cpu().numpy()
+            tables.append(table)
+        return tables
+
+    def logits(self, batch: Batch) -> Tensor:
+        """Return logits [B, K]; the prior for samples without a model."""
+        pooled = self.pooled(batch)
+        logits = self.prior.expand(len(batch), -1).clone()
+        combination = largest_within(batch.presence, self.combinations)  # [B]
+        for number in torch.unique(combination[combination >= 0]).tolist():
+            rows = (combination == number).cpu()
+            features = _together(pooled, self.combinations[number].numpy())[rows.numpy()]
+            for column, model in enumerate(self.forest(number).read()):
+                self._answer(logits, rows, column, model, features)
+        return logits
+
+    def _answer(self, logits: Tensor, rows: Tensor, column: int, model: Trees | None, features: Array) -> None:
+        if model is None:
+            return
+        if self.target.kind != "multiclass":
+            logits[rows, column] = torch.from_numpy(model.decision_function(features)).to(logits)
+            return
+        seen = torch.from_numpy(model.classes_).long()
+        chance = torch.from_numpy(model.predict_proba(features)).to(logits)
+        logits[rows] = logits[rows].index_copy(1, seen, chance.log())
+
+    def loss(self, batch: Batch) -> dict[str, Tensor]:
+        """Cross-entropy of the prediction."""
+        return {"total": self.target.loss(self.logits(batch), batch.y)}
+
+    def predict(self, batch: Batch) -> Prediction:
+        """Return the probabilities."""
+        return Prediction(self.target.probabilities(self.logits(batch)))
+
+
+def _vectors(inputs: ModalityBatch) -> Tensor:
+    """Return one vector a sample, [n, columns]: its summary, or the mean of its rows."""
+    if inputs.summary is not None:
+        return inputs.summary
+    assert inputs.rows is not None
+    share = 1 / inputs.rows.lengths.float()
+    return weighted_sum(inputs.rows, torch.repeat_interleave(share, inputs.rows.lengths))
+
+
+def _together(tables: list[Array], shown: npt.NDArray[np.bool_]) -> Array:
+    return np.concatenate([table for table, wanted in zip(tables, shown, strict=True) if wanted], axis=1)

@@ -1,0 +1,189 @@
+"""The best prediction that we know how to make: several models, weighed by what they say of held-out samples."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from ...cache_schema import InputError
+from ..batches import Batch
+from ..calibration import fit_scale
+from ..encoders import EncoderConfig
+from ..laziness import combination_name, combination_table, largest_within
+from .base import Method, ModelSpec, Prediction
+from .boosting import Boosting
+from .hybrid import Hybrid
+
+if TYPE_CHECKING:
+    from ..training import Fitting
+
+MEMBERS = ("statistics", "recurrent", "boosting")
+RECURRENT_EPOCHS = 0.5
+"""A model with a recurrent encoder needs this share of the epochs."""
+
+
+class Stacking(Method):
+    """A stack of hybrid models, with and without recurrence, and gradient boosting.
+
+    The training part is cut into folds. On all folds but one every member is trained; of the held-out fold it is asked
+    under every combination of modalities. A logistic regression without negative weights learns from these answers how
+    much each member counts, and for every combination a slope and an intercept make the result a probability again.
+    Predictions are the mean logit of the members of all folds, weighed so.
+    """
+
+    name = "stacking"
+    family = "ensemble"
+    source = "stacked generalisation, Wolpert 1992; non-negative weights, Breiman 1996; Platt scaling 1999"
+    presets: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "default": ("encoder.timeseries=both",),
+        "best": ("encoder.timeseries=both",),
+    }
+    by_gradient = False
+
+    @dataclass(frozen=True)
+    class Options:
+        """Options of the stack."""
+
+        members: tuple[str, ...] = MEMBERS
+        """Kinds of models: ``statistics`` and ``recurrent`` are hybrid models whose time series encoders read
+        statistics alone, or statistics and bins; ``boosting`` is gradient boosting for each combination."""
+        folds: int = 5
+        """Folds of the training part."""
+
+        def __post_init__(self) -> None:
+            unknown = sorted(set(self.members) - set(MEMBERS))
+            if unknown or not self.members:
+                raise InputError(f"options.members = {', '.join(self.members)!r}; known are {', '.join(MEMBERS)}.")
+            if self.folds < 2:
+                raise InputError(f"options.folds = {self.folds}; a stack needs at least 2.")
+
+    options: Options
+    weights: Tensor
+    bias: Tensor
+    slopes: Tensor
+    intercepts: Tensor
+
+    def __init__(self, spec: ModelSpec, options: Any = None) -> None:
+        super().__init__(spec, options)
+        del self.encoders  # the members have their own
+        self.members = _without_twins(spec, self.options.members)
+        self.models = nn.ModuleList(
+            nn.ModuleList(_new(spec, name) for name in self.members) for _ in range(self.options.folds)
+        )
+        self.combinations = combination_table(len(spec.inputs))  # [C, M]
+        members, outputs = len(self.members), spec.target.output_size
+        self.register_buffer("weights", torch.full((members,), 1 / members))
+        self.register_buffer("bias", torch.zeros(outputs))
+        self.register_buffer("slopes", torch.ones(len(self.combinations)))
+        self.register_buffer("intercepts", torch.zeros(len(self.combinations), outputs))
+
+    def fit(self, fitting: Fitting) -> None:
+        """Train the members on all folds but one, and learn from the held-out ones how to combine them."""
+        folds = fitting.folds(self.options.folds, self.target.kind)
+        steps = iter(fitting.progress(range(len(folds) * len(self.members))))
+        answers, y = [], []
+        for fold, (samples, held_out) in enumerate(folds):
+            for place, name in enumerate(self.members):
+                next(steps)
+                share = RECURRENT_EPOCHS if name == "recurrent" else 1.0
+                epochs = max(1, round(share * fitting.config.epochs))
+                fitting.train(self._member(fold, place), samples, epochs, fitting.seed * 100 + fold)
+            answers.append(self._held_out(fitting, fold, held_out))
+            y.append(fitting.inputs.y[held_out])
+        next(steps, None)
+        self._combine(torch.cat(answers, dim=1), torch.cat(y))
+
+    def _held_out(self, fitting: Fitting, fold: int, samples: Tensor) -> Tensor:
+        """Return the members' logits [1 + C, n, P, K]: of all that the samples have, and under every combination.
+
+        NaN where a sample lacks some of the combination.
+        """
+        present = fitting.inputs.presence[samples]
+        rows = []
+        for shown in (None, *self.combinations):
+            said = [fitting.predict(model, samples, shown).probability for model in self._members(fold)]
+            logits = torch.stack([self.target.logits_of(probability) for probability in said], dim=1)  # [n, P, K]
+            lacks = torch.zeros_like(present[:, 0]) if shown is None else (shown & ~present).any(1)
+            rows.append(torch.where(lacks[:, None, None], torch.nan, logits))
+        return torch.stack(rows)
+
+    def _combine(self, answers: Tensor, y: Tensor) -> None:
+        """Fit weights to the logits of what the samples have, and a scale to each combination: [1 + C, n, P, K]."""
+        weights, bias = fit_scale(self.target, answers[0], y)
+        self.weights.copy_(weights)
+        self.bias.copy_(bias)
+        for number, logits in enumerate(answers[1:]):
+            has_all = ~logits.isnan().any(-1).any(-1)
+            score = self._score(logits[has_all]).unsqueeze(1)  # [n, 1, K]
+            slope, intercept = fit_scale(self.target, score, y[has_all])
+            self.slopes[number] = slope[0]
+            self.intercepts[number] = intercept
+
+    def _score(self, logits: Tensor) -> Tensor:
+        """Weigh the members' logits [n, P, K]: [n, K]."""
+        return (self.weights[:, None] * logits).sum(1) + self.bias
+
+    def _member(self, fold: int, place: int) -> Method:
+        models: Any = self.models[fold]
+        member: Method = models[place]
+        return member
+
+    def _members(self, fold: int) -> Iterator[Method]:
+        return (self._member(fold, place) for place in range(len(self.members)))
+
+    def logits_of_members(self, batch: Batch) -> Tensor:
+        """Return the mean over folds of what each member says, [B, P, K]."""
+        folds = [
+            torch.stack([self.target.logits_of(m.predict(batch).probability) for m in self._members(fold)], dim=1)
+            for fold in range(self.options.folds)
+        ]
+        return torch.stack(folds).mean(0)
+
+    def logits(self, members: Tensor, present: Tensor) -> Tensor:
+        """Return logits [B, K] of what the members say [B, P, K]; the prior for a sample without modalities."""
+        combination = largest_within(present, self.combinations)  # [B]
+        scaled = self.slopes[combination][:, None] * self._score(members) + self.intercepts[combination]
+        return torch.where((combination < 0)[:, None], self.prior, scaled)
+
+    def loss(self, batch: Batch) -> dict[str, Tensor]:
+        """Cross-entropy of the prediction."""
+        return {"total": self.target.loss(self.logits(self.logits_of_members(batch), batch.presence), batch.y)}
+
+    def predict(self, batch: Batch) -> Prediction:
+        """Return the probabilities, and of a binary task those of each member."""
+        members = self.logits_of_members(batch)  # [B, P, K]
+        probability = self.target.probabilities(self.logits(members, batch.presence))
+        if self.target.kind != "binary":
+            return Prediction(probability)
+        alone = members[:, :, 0].sigmoid()
+        return Prediction(probability, readouts=dict(zip(self.members, alone.T, strict=True)))
+
+    def details(self) -> dict[str, Any]:
+        """Return the weights of the members, and the scale of each combination."""
+        names = [combination_name(shown, self.spec.modalities) for shown in self.combinations]
+        return {
+            "weights": dict(zip(self.members, self.weights.tolist(), strict=True)),
+            "slopes": dict(zip(names, self.slopes.tolist(), strict=True)),
+            "intercepts": dict(zip(names, self.intercepts.tolist(), strict=True)),
+        }
+
+
+def _without_twins(spec: ModelSpec, names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the members without ``recurrent`` where it would be ``statistics``: if no time series has bins."""
+    recurrent = any(inputs.kind == "timeseries" and inputs.rows for inputs in spec.inputs)
+    return tuple(n for n in names if n != "recurrent" or recurrent or "statistics" not in names)
+
+
+def _new(spec: ModelSpec, name: str) -> Method:
+    """Return an untrained member."""
+    if name == "boosting":
+        return Boosting(spec)
+    if name == "recurrent":
+        return Hybrid(spec)
+    inputs = tuple(replace(one, rows=0) if one.summary else one for one in spec.inputs)
+    encoder: EncoderConfig = replace(spec.encoder, timeseries="statistics")
+    return Hybrid(replace(spec, inputs=inputs, encoder=encoder))
