@@ -72,7 +72,7 @@ class TrainConfig:
         """Return the ``key=value`` overrides that make these settings of the preset."""
         preset = dict(_leaves(make_config(self.method, self.preset).to_dict()))
         own = ((key, value) for key, value in _leaves(self.to_dict()) if key not in NAMED)
-        return [f"{key}={_text(value)}" for key, value in own if value != preset[key]]
+        return [f"{key}={as_text(value)}" for key, value in own if value != preset[key]]
 
     @classmethod
     def from_dict(cls, stored: Mapping[str, Any]) -> TrainConfig:
@@ -118,7 +118,7 @@ def _leaves(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str
             yield prefix + name, value
 
 
-def _text(value: Any) -> str:
+def as_text(value: Any) -> str:
     """Return a value as :func:`parse` reads it."""
     return ",".join(map(str, value)) if isinstance(value, tuple) else str(value).replace("None", "none")
 

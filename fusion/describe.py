@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from . import methods
+from .config import as_text
 
 TERMINAL_COLUMNS = 79
 
@@ -58,7 +59,7 @@ def _method_text(method: Mapping[str, Any]) -> str:
 def _option_text(method: Mapping[str, Any], name: str) -> str:
     default = method["options"][name]
     others = [choice for choice in method["choices"].get(name, ()) if choice != default]
-    return f"{name}={default}" + (f" (or {', '.join(others)})" if others else "")
+    return f"{name}={as_text(default)}" + (f" (or {', '.join(others)})" if others else "")
 
 
 def _wrapped(line: str, indent: str = "") -> str:

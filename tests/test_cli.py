@@ -103,12 +103,13 @@ def test_predict_hides_what_it_is_told_to_hide(trained_run: Path, synthetic_cach
 def test_methods_fit_a_terminal_and_name_the_choices_of_options() -> None:
     text = call("methods").stdout
     assert max(map(len, text.splitlines())) < 80
+    assert "members=statistics,recurrent,boosting" in text
     assert "imputation=cycle (or forward, none)" in " ".join(text.split())
 
 
 def test_methods_and_doctor_answer_machines() -> None:
     names = [method["name"] for method in json.loads(call("methods", "--json").stdout)["methods"]]
-    assert names == ["unimodal", "concat", "dwfuse", "omnifuse"]
+    assert names == ["unimodal", "concat", "hybrid", "boosting", "stacking", "dwfuse", "omnifuse"]
     result = call("doctor", "--text-encoder", "random", "--image-encoder", "random", "--json")
     checks = {check["name"]: check["state"] for check in json.loads(result.stdout)["checks"]}
     assert checks["torch"] == checks["text encoder random"] == "ok"
@@ -122,7 +123,10 @@ def test_methods_and_doctor_answer_machines() -> None:
             "has no task 'sepsis'; it has: decompensation, length_of_stay, mortality, phenotyping",
         ),
         (["train", "--task", "decompensation"], "has several predictions a sample; training on such tasks is not"),
-        (["train", "--method", "magic"], "Unknown method 'magic'; known are: unimodal, concat, dwfuse, omnifuse"),
+        (
+            ["train", "--method", "magic"],
+            "Unknown method 'magic'; known are: unimodal, concat, hybrid, boosting, stacking, dwfuse, omnifuse",
+        ),
         (["train", "--modalities", "ehr,ct"], "There is no modality 'ct'; there are: cxr, ehr, rep"),
         (["train", "--set", "fit.epoch=3"], "Unknown setting 'fit.epoch'"),
         (["train", "--set", "fit.epochs=many"], "fit.epochs = 'many'; expected int"),
