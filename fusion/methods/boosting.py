@@ -119,7 +119,9 @@ class Boosting(Method):
             min_samples_leaf=o.samples_per_leaf, l2_regularization=o.l2, max_features=o.columns, max_bins=o.bins,
             random_state=seed,
         )  # fmt: skip
-        return model.fit(features[known], y[known])
+        table = features[known]
+        table = np.where(np.isnan(table).all(0), 0.0, table)  # scikit-learn fails where a column is never known
+        return model.fit(table, y[known])
 
     def pooled(self, batch: Batch) -> list[Array]:
         """Return one table [B, columns] per modality, NaN where it is missing."""

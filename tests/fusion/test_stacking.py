@@ -112,6 +112,12 @@ class TestBoosting:
         assert torch.equal(stored, predict(method, inputs, everyone).probability)
         assert stored.isfinite().all()
 
+    def test_a_column_that_nobody_knows_does_no_harm(self) -> None:
+        inputs = signal()
+        inputs.modalities["ehr"].summary[:400, 1] = torch.nan
+        method = trained(Boosting(spec_of(), FEW_TREES), inputs)
+        assert auroc(method, inputs, torch.arange(400, 600)) > 0.8
+
     def test_one_outcome_alone_gives_the_prior(self) -> None:
         inputs = replace(noise(100), y=torch.zeros(100, 1))
         method = trained(Boosting(spec_of(), FEW_TREES), inputs, train=98)
