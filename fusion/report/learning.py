@@ -31,8 +31,8 @@ WITHOUT_VALIDATION = (
 
 
 def learning_section(run: Run) -> Section | None:
-    """Return the chapter on training; None for a method that leaves no history."""
-    if run.history is None:
+    """Return the chapter on training; None without a history, or for a method that is fitted at once."""
+    if run.history is None or run.history["epoch"].max() == 0:
         return None
     terms = sorted(run.history["term"].unique(), key=lambda term: ([*TERMS, term].index(term), term))
     intro = "Thick: mean over folds, as far as every fold went. Thin: each fold. "

@@ -251,3 +251,10 @@ def test_predictions_without_the_needed_column_are_refused(run: Path, kind: str,
     alter_predictions(run, lambda table: table.drop("p"))
     with pytest.raises(InputError, match=column):
         page_of(run, kind=kind)
+
+
+def test_a_method_that_is_fitted_at_once_has_no_curves_of_training(run: Path) -> None:
+    (run / "folds/0").mkdir(parents=True)
+    rows = {"epoch": [0], "part": ["train"], "term": ["total"], "value": [0.3]}
+    pl.DataFrame(rows).write_parquet(run / "folds/0/history.parquet")
+    assert "How training went" not in write_report(run).read_text()
