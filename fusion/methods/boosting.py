@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, cast
-from zipfile import ZIP_DEFLATED
+from zipfile import ZIP_DEFLATED, BadZipFile
 
 import numpy as np
 import numpy.typing as npt
 import skops.io
 import torch
 from sklearn.ensemble import HistGradientBoostingClassifier as Trees
+from skops.io.exceptions import UntrustedTypesFoundException
 from torch import Tensor, nn
 
+from ...cache_schema import InputError
 from ..batches import Batch, ModalityBatch
 from ..laziness import combination_table, largest_within
 from ..pooling import weighted_sum
@@ -40,9 +42,13 @@ class Forest(nn.Module):
         self._stored: bytes | None = None
 
     def read(self) -> list[Trees | None]:
-        """Return the models; anything but trees in what was stored is refused by skops."""
+        """Return the models; raises InputError if anything but trees was stored."""
         if self._stored is not None:
-            self.models, self._stored = skops.io.loads(self._stored, trusted=TRUSTED), None
+            try:
+                self.models = skops.io.loads(self._stored, trusted=TRUSTED)
+            except (UntrustedTypesFoundException, BadZipFile) as error:
+                raise InputError(f"The stored boosting holds something else than trees: {error}") from error
+            self._stored = None
         return self.models
 
     def get_extra_state(self) -> Tensor:
