@@ -1,6 +1,6 @@
 """Is any modality lazy? AUROC of a linear probe on each jointly trained encoder, beside that of a unimodal model.
 
-    python benchmarks/laziness_probe.py --cache CACHE [--method concat] [--preset default]
+    python benchmarks/laziness_probe.py [--cache CACHE] [--method concat] [--preset default]
 
 A modality is lazy if the encoder that was trained together with the others says less of the label than one trained
 alone: a claim about laziness activation needs a difference of .02 or more. The probe is a logistic regression on the
@@ -29,7 +29,7 @@ from sklearn.linear_model import LogisticRegression
 def main() -> None:
     """Print one JSON line per modality."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--cache", type=Path, required=True)
+    parser.add_argument("--cache", type=Path, default=Path("demo/cache"), help="Default: that of `make demo`.")
     parser.add_argument("--task", default="mortality")
     parser.add_argument("--method", default="concat")
     parser.add_argument("--preset", default="default")

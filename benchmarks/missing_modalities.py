@@ -1,6 +1,6 @@
 """AUROC and AUPRC of several methods under every combination of modalities, and as more and more samples lack one.
 
-    python benchmarks/missing_modalities.py --cache CACHE [--methods concat,omnifuse] [--draws 20] [--training-draws 1]
+    python benchmarks/missing_modalities.py [--cache CACHE] [--methods concat,omnifuse] [--draws 20]
 
 Each method is trained once by 5-fold cross-validation on all that there is. Its models are then asked for the test
 folds under every combination (all samples that have all of it), and with one modality hidden from a growing share of
@@ -114,7 +114,7 @@ def trained_without(cache: Path, config: tuple[str, str], seed: int, run: Path) 
 def main() -> None:
     """Print one JSON line per method and question."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--cache", type=Path, required=True)
+    parser.add_argument("--cache", type=Path, default=Path("demo/cache"), help="Default: that of `make demo`.")
     parser.add_argument("--methods", default=",".join(CONTENDERS), help=f"Some of: {', '.join(CONTENDERS)}.")
     parser.add_argument("--draws", type=int, default=20)
     parser.add_argument("--training-draws", type=int, default=0)
