@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ...cache_schema import InputError
 from ..batches import Batch
-from ..encoders import Encoded, mlp
+from ..heads import UnimodalHeads, unimodal_losses
 from .base import ModelSpec, Prediction
 from .concat import Concat
 
@@ -45,32 +45,20 @@ class Hybrid(Concat):
 
     def __init__(self, spec: ModelSpec, options: Options | None = None) -> None:
         super().__init__(spec, options)
-        encoder = spec.encoder
-        self.heads = nn.ModuleList(
-            mlp(encoder.dimension, encoder.hidden, spec.target.output_size, encoder.dropout) for _ in spec.inputs
-        )
-
-    def head_logits(self, encoded: Encoded) -> Tensor:
-        """Return what the heads say, [B, M, K]; the prior where a modality is missing."""
-        said = torch.stack([head(encoded.embeddings[:, m]) for m, head in enumerate(self.heads)], dim=1)
-        return torch.where(encoded.presence[:, :, None], said, self.prior)
+        self.heads = UnimodalHeads(len(spec.inputs), spec.target.output_size, spec.encoder)
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         """Cross-entropy of the joint head plus that of every modality, over the samples that have it."""
         encoded = self.encode(batch)
-        logits = self.head_logits(encoded)
+        terms = unimodal_losses(self.target, self.heads(encoded, self.prior), batch)
         joint = self.target.loss(self.joint_logits(encoded), batch.y)
-        terms = {}
-        for m, name in enumerate(self.spec.modalities):
-            has = batch.presence[:, m]
-            terms[name] = self.target.loss(logits[has, m], batch.y[has])
         total = joint + self.options.head_weight * torch.stack(list(terms.values())).sum()
         return {"total": total, "joint": joint, **terms}
 
     def predict(self, batch: Batch) -> Prediction:
         """Return the probabilities, and those of each modality."""
         encoded = self.encode(batch)
-        heads, there = self.head_logits(encoded), batch.presence
+        heads, there = self.heads(encoded, self.prior), batch.presence
         share = there / there.sum(1, keepdim=True).clamp(min=1)  # [B, M]
         fused = (self.joint_logits(encoded) + (share[:, :, None] * heads).sum(1)) / 2
         fused = torch.where(there.any(1, keepdim=True), fused, self.prior)

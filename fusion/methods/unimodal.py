@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ..batches import Batch
-from ..encoders import mlp
+from ..heads import UnimodalHeads, unimodal_losses
 from .base import Context, Method, ModelSpec, Prediction
 
 
@@ -30,10 +30,7 @@ class Unimodal(Method):
 
     def __init__(self, spec: ModelSpec, options: Any = None) -> None:
         super().__init__(spec, options)
-        width, encoder = spec.encoder.dimension, spec.encoder
-        self.heads = nn.ModuleList(
-            mlp(width, encoder.hidden, spec.target.output_size, encoder.dropout) for _ in spec.inputs
-        )
+        self.heads = UnimodalHeads(len(spec.inputs), spec.target.output_size, spec.encoder)
         self.register_buffer("chosen", torch.zeros((), dtype=torch.int64))
         self.register_buffer("validation_loss", torch.zeros(len(spec.inputs)))
 
@@ -43,17 +40,12 @@ class Unimodal(Method):
 
     def logits(self, batch: Batch) -> Tensor:
         """Return what each modality says, [B, M, K]; the prior where it is missing."""
-        encoded = self.encode(batch)
-        said = torch.stack([head(encoded.embeddings[:, m]) for m, head in enumerate(self.heads)], dim=1)
-        return torch.where(encoded.presence[:, :, None], said, self.prior)
+        said: Tensor = self.heads(self.encode(batch), self.prior)
+        return said
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         """Mean cross-entropy of each modality over the samples that have it; ``total`` is their sum."""
-        logits = self.logits(batch)
-        terms = {}
-        for m, name in enumerate(self.spec.modalities):
-            has = batch.presence[:, m]
-            terms[name] = self.target.loss(logits[has, m], batch.y[has])
+        terms = unimodal_losses(self.target, self.logits(batch), batch)
         return {"total": torch.stack(list(terms.values())).sum(), **terms}
 
     def on_fit_end(self, context: Context) -> None:

@@ -58,7 +58,7 @@ class TestHybrid:
         method = Hybrid(spec_of()).eval()
         batch = whole(inputs)
         encoded = method.encode(batch)
-        heads, present = method.head_logits(encoded), batch.presence[:, :, None]
+        heads, present = method.heads(encoded, method.prior), batch.presence[:, :, None]
         unimodal = (heads * present).sum(1) / present.sum(1)
         expected = (method.joint_logits(encoded) + unimodal) / 2
         torch.testing.assert_close(method.predict(batch).probability, expected.sigmoid())
