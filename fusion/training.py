@@ -71,7 +71,9 @@ class Fitting:
         """Cut the training part by subject into ``count`` pairs of positions: to train on, and held out."""
         subjects, y = self.inputs.subject[self.samples].cpu().numpy(), self.inputs.y[self.samples].cpu().numpy()
         splits = k_folds(subjects, strata(y, kind), count, 0.0, self.seed)
-        return [(self.samples[torch.from_numpy(s.train)], self.samples[torch.from_numpy(s.test)]) for s in splits]
+        pairs = [(torch.from_numpy(split.train), torch.from_numpy(split.test)) for split in splits]
+        device = self.samples.device
+        return [(self.samples[rest.to(device)], self.samples[held_out.to(device)]) for rest, held_out in pairs]
 
     def train(self, method: Method, samples: Tensor, epochs: int, seed: int) -> None:
         """Train another model in place."""

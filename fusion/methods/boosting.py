@@ -156,7 +156,7 @@ class Boosting(Method):
         if self.target.kind != "multiclass":
             logits[rows, column] = torch.from_numpy(model.decision_function(features)).to(logits)
             return
-        seen = torch.from_numpy(model.classes_).long()
+        seen = torch.from_numpy(model.classes_).long().to(logits.device)
         chance = torch.from_numpy(model.predict_proba(features)).to(logits)
         logits[rows] = logits[rows].index_copy(1, seen, chance.log())
 

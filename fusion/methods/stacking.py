@@ -93,7 +93,7 @@ class Stacking(Method):
                 epochs = max(1, round(share * fitting.config.epochs))
                 fitting.train(self._member(fold, place), samples, epochs, fitting.seed * 100 + fold)
             answers.append(self._held_out(fitting, fold, held_out))
-            y.append(fitting.inputs.y[held_out])
+            y.append(fitting.inputs.y[held_out].cpu())
         next(steps, None)
         self._combine(torch.cat(answers, dim=1), torch.cat(y))
 
@@ -102,7 +102,7 @@ class Stacking(Method):
 
         NaN where a sample lacks some of the combination.
         """
-        present = fitting.inputs.presence[samples]
+        present = fitting.inputs.presence[samples].cpu()  # as predictions are
         rows = []
         for shown in (None, *self.combinations):
             said = [fitting.predict(model, samples, shown).probability for model in self._members(fold)]
