@@ -52,7 +52,7 @@ class Model:
 
     @classmethod
     def load(cls, folder: Path, config: TrainConfig, task: Task, prepared: Mapping[str, Prepared]) -> Model:
-        """Read a saved model back, strictly: every stored number has its place and every place its number.
+        """Read a saved model back, to predict, strictly: every number has its place and every place its number.
 
         Raises
         ------
@@ -70,7 +70,7 @@ class Model:
             method.load_state_dict(load_file(folder / MODEL_FILE, device=config.device), strict=True)
         except RuntimeError as error:
             raise InputError(f"{folder / MODEL_FILE} does not fit the run's config.json: {error}") from error
-        return cls(method, normaliser)
+        return cls(method.eval(), normaliser)
 
 
 def demands(cache: FeatureCache, cohort: Cohort) -> dict[str, Any]:

@@ -11,8 +11,11 @@ import polars as pl
 import pytest
 from omnifuse.cache_schema import CacheNotFoundError, FeatureCache, InputError, MissingInputError
 from omnifuse.fusion import run
+from omnifuse.fusion.batches import load
 from omnifuse.fusion.config import TrainConfig, make_config
 from omnifuse.fusion.metrics import auroc, calibration, measures
+from omnifuse.fusion.model import Model
+from omnifuse.fusion.preparation import prepare
 from omnifuse.fusion.run import load_run, train
 
 ToyCache = Callable[..., Path]
@@ -149,6 +152,14 @@ def test_a_model_of_a_fold_predicts_again_what_it_predicted(finished: Path) -> N
     )
     both = stored.filter(fold=1).join(fold, on="sample_id", suffix="_again")
     np.testing.assert_allclose(both["p"], both["p_again"], rtol=1e-4)
+
+
+def test_a_loaded_model_is_ready_to_predict_without_dropout(finished: Path) -> None:
+    loaded = load_run(finished / "run")
+    cohort = load(FeatureCache.open(finished / "cache"), "outcome")
+    prepared = prepare(cohort, loaded.config.encoder)
+    method = Model.load(loaded.folders[0], loaded.config, cohort.task, prepared).method
+    assert not any(module.training for module in method.modules())
 
 
 def test_dropped_modalities_are_not_read(finished: Path) -> None:
