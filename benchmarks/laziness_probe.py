@@ -13,60 +13,50 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-import polars as pl
 import torch
+from missing_modalities import Fold, trained
 from omnifuse.cache_schema import FeatureCache
-from omnifuse.fusion.batches import load
+from omnifuse.fusion import training
+from omnifuse.fusion.batches import Cohort, load
 from omnifuse.fusion.config import make_config
-from omnifuse.fusion.folds import default_workers, torch_threads
+from omnifuse.fusion.folds import torch_threads
 from omnifuse.fusion.metrics import auroc
-from omnifuse.fusion.model import Model
-from omnifuse.fusion.preparation import prepare
-from omnifuse.fusion.run import train
 from sklearn.linear_model import LogisticRegression
+
+
+def probe(cohort: Cohort, fold: Fold, m: int) -> float | None:
+    """Return the test AUROC of a logistic regression on the embeddings of modality m."""
+    with torch.no_grad():
+        everyone = fold.inputs.batch(torch.arange(len(cohort)))
+        embeddings = fold.method.encode(everyone).embeddings[:, m].numpy()  # [N, D]
+    fit, test = (part.numpy()[cohort.presence[part, m]] for part in (fold.train, fold.test))
+    regression = LogisticRegression(C=0.1, max_iter=1000).fit(embeddings[fit], cohort.y[fit, 0])
+    return auroc(cohort.y[test, 0], regression.decision_function(embeddings[test]))
+
+
+def alone(cohort: Cohort, fold: Fold, m: int) -> float | None:
+    """Return the test AUROC of the unimodal model of modality m."""
+    said = training.predict(fold.method, fold.inputs, fold.test).modality_probability
+    assert said is not None
+    has = cohort.presence[fold.test, m]
+    return auroc(cohort.y[fold.test][has, 0], said[:, m].numpy()[has])
 
 
 def main() -> None:
     """Print one JSON line per modality."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cache", type=Path, default=Path("demo/cache"), help="Default: that of `make demo`.")
-    parser.add_argument("--task", default="mortality")
     parser.add_argument("--method", default="concat")
     parser.add_argument("--preset", default="default")
     options = parser.parse_args()
-    cohort = load(FeatureCache.open(options.cache), options.task)
-    names = cohort.modalities
-    place = {sample: number for number, sample in enumerate(cohort.sample_id)}
-    probes: dict[str, list[float | None]] = {name: [] for name in names}
-    alone: dict[str, list[float | None]] = {name: [] for name in names}
+    cohort = load(FeatureCache.open(options.cache), "mortality")
+    configs = (make_config(options.method, options.preset), make_config("unimodal"))
     with tempfile.TemporaryDirectory() as temporary, torch_threads(1):
-        joint, unimodal = Path(temporary) / "joint", Path(temporary) / "unimodal"
-        config = make_config(options.method, options.preset, task=options.task)
-        train(options.cache, config, joint, default_workers("cpu"))
-        train(options.cache, make_config("unimodal", task=options.task), unimodal, default_workers("cpu"))
-        prepared = prepare(cohort, config.encoder)
-        parts = pl.read_parquet(joint / "splits.parquet")
-        said = pl.read_parquet(unimodal / "predictions.parquet")
-        for fold in range(config.folds):
-            model = Model.load(joint / "folds" / str(fold), config, cohort.task, prepared)
-            with torch.no_grad():
-                everyone = model.inputs(cohort, prepared).batch(torch.arange(len(cohort)))
-                embeddings = model.method.encode(everyone).embeddings.numpy()  # [N, M, D]
-            of_fold = parts.filter(fold=fold)
-            rows = {
-                part: np.array([place[sample] for sample in of_fold.filter(part=part)["sample_id"]])
-                for part in ("train", "test")
-            }
-            tested = said.filter(fold=fold)
-            for m, name in enumerate(names):
-                fit, test = (samples[cohort.presence[samples, m]] for samples in rows.values())
-                probe = LogisticRegression(C=0.1, max_iter=1000).fit(embeddings[fit, m], cohort.y[fit, 0])
-                probes[name].append(auroc(cohort.y[test, 0], probe.decision_function(embeddings[test, m])))
-                has = tested.filter(pl.col(f"{name}.present"))
-                alone[name].append(auroc(has["y"].to_numpy().astype(float), has[f"{name}.p"].to_numpy()))
-    for name in names:
-        probe, single = (float(np.mean(values)) for values in (probes[name], alone[name]))
-        print(json.dumps({"modality": name, "probe": probe, "unimodal": single, "lost": single - probe}))
+        joint, unimodal = (trained(cohort, options.cache, c, Path(temporary) / c.method) for c in configs)
+        for m, name in enumerate(cohort.modalities):
+            probed = float(np.mean([probe(cohort, fold, m) for fold in joint]))
+            single = float(np.mean([alone(cohort, fold, m) for fold in unimodal]))
+            print(json.dumps({"modality": name, "probe": probed, "unimodal": single, "lost": single - probed}))
 
 
 if __name__ == "__main__":

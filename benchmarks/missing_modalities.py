@@ -44,16 +44,18 @@ CONTENDERS = {
     "boosting": ("boosting", "default"),
     "stacking": ("stacking", "best"),
 }
+QUICK = tuple(name for name in CONTENDERS if name != "stacking")
 RATES = tuple(round(0.1 * step, 1) for step in range(10))
 HALF = 0.5
 
 
 @dataclass(frozen=True)
 class Fold:
-    """One trained model with the cohort as it reads it, and its test samples [n]."""
+    """One trained model with the cohort as it reads it, and the samples [n] that it was trained and is tested on."""
 
     method: Any
     inputs: Inputs
+    train: Tensor
     test: Tensor
 
     def predict(self, hidden: Tensor) -> npt.NDArray[Any]:
@@ -64,14 +66,17 @@ class Fold:
 def trained(cohort: Cohort, cache: Path, config: TrainConfig, run: Path) -> list[Fold]:
     """Train all folds and return them."""
     train(cache, config, run, default_workers("cpu"))
-    splits = pl.read_parquet(run / "splits.parquet").filter(pl.col("part") == "test")
+    parts = pl.read_parquet(run / "splits.parquet")
     place = {sample: number for number, sample in enumerate(cohort.sample_id)}
     prepared = prepare(cohort, config.encoder)
     folds = []
     for number in range(config.folds):
         model = Model.load(run / "folds" / str(number), config, cohort.task, prepared)
-        test = torch.tensor([place[sample] for sample in splits.filter(fold=number)["sample_id"]])
-        folds.append(Fold(model.method, model.inputs(cohort, prepared), test))
+        train_part, test = (
+            torch.tensor([place[sample] for sample in parts.filter(fold=number, part=part)["sample_id"]])
+            for part in ("train", "test")
+        )
+        folds.append(Fold(model.method, model.inputs(cohort, prepared), train_part, test))
     return folds
 
 
@@ -115,10 +120,12 @@ def main() -> None:
     """Print one JSON line per method and question."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cache", type=Path, default=Path("demo/cache"), help="Default: that of `make demo`.")
-    parser.add_argument("--methods", default=",".join(CONTENDERS), help=f"Some of: {', '.join(CONTENDERS)}.")
+    parser.add_argument("--methods", default=",".join(QUICK), help=f"Some of: {', '.join(CONTENDERS)}.")
     parser.add_argument("--draws", type=int, default=20)
     parser.add_argument("--training-draws", type=int, default=0)
     options = parser.parse_args()
+    if unknown := sorted(set(options.methods.split(",")) - set(CONTENDERS)):
+        parser.error(f"there is no method {unknown[0]!r}; there are: {', '.join(CONTENDERS)}")
 
     def say(method: str, question: str, found: dict[str, float]) -> None:
         rounded = {name: round(value, 4) for name, value in found.items()}
