@@ -232,7 +232,7 @@ def plain(data: PlainDataset, method: Method, config: TrainConfig, stays: int, s
     loader = DataLoader(training, config.fit.batch_size, shuffle=True, num_workers=2, collate_fn=collate)
     fit = config.fit
     optimiser = torch.optim.AdamW(method.parameters(), lr=fit.learning_rate, weight_decay=fit.weight_decay)
-    schedule = cosine(optimiser, fit, len(loader))
+    schedule = cosine(optimiser, fit.final_rate, fit.epochs * len(loader))
     method.train()
     with measured(result, "training"):
         for batch in islice(loader, math.ceil(share * len(loader))):

@@ -23,6 +23,9 @@ def describe_methods() -> list[dict[str, Any]]:
             {
                 "name": name,
                 "family": method.family,
+                "needs": method.needs,
+                "fewest_modalities": method.fewest_modalities,
+                "package": method.package,
                 "summary": summary,
                 "source": method.source,
                 "options": asdict(method.Options()),

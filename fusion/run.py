@@ -55,6 +55,7 @@ def train(cache_path: str | Path, config: TrainConfig, run_dir: str | Path, work
         raise InputError(f"{run_dir} already exists. Name another run folder or remove it.")
     cache = FeatureCache.open(cache_path)
     cohort = load(cache, _task_name(cache, config), config.modalities)
+    methods.get(config.method).check(cohort.modalities)
     share = _validation_share(config)
     config = replace(config, task=cohort.task.name, modalities=cohort.modalities, validation=share)
     hidden = draw_hidden(config.missing, cohort.presence, cohort.modalities)

@@ -5,16 +5,17 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..cache_schema import InputError
 from .batches import Batch, Inputs
-from .methods.base import Context, Method, Prediction, combine
+from .methods.base import Context, Method, Phase, Prediction, combine
 from .splits import k_folds, strata
 
 EVALUATION_BATCH = 1024
@@ -24,7 +25,7 @@ EVALUATION_BATCH = 1024
 class FitConfig:
     """How every method is optimised; a training always runs to its last epoch, there is no early stopping."""
 
-    epochs: int = 24
+    epochs: int = 12
     """Passes over the training part."""
     try_epochs: tuple[int, ...] = ()
     """Numbers of epochs to try instead, each a training of its own; the inner validation part chooses one per fold."""
@@ -138,51 +139,85 @@ def _fit_at_once(
         return [
             row
             for part, samples in (("train", parts.train), ("validation", parts.validation))
-            for row in measure(method, inputs.batches(samples, EVALUATION_BATCH)).rows(0, part)
+            for row in measure(method.loss, inputs.batches(samples, EVALUATION_BATCH)).rows(0, part)
         ]
 
 
 def _descend(method: Method, inputs: Inputs, parts: Parts, config: FitConfig, seed: int, progress: Progress) -> History:
     generator = torch.Generator().manual_seed(seed)
-    context = _context(inputs, parts, config, generator)
-    optimiser = torch.optim.AdamW(
-        method.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
-    )
-    models = [list(model.parameters()) for model in method.independent_parts()]  # walking modules takes long
-    clip = partial(clip_gradients, models, config.clip)
-    rate = cosine(optimiser, config, math.ceil(len(parts.train) / config.batch_size))
+    phases = method.phases()
+    epochs = [max(1, round(phase.share * config.epochs)) for phase in phases]
+    context = replace(_context(inputs, parts, config, generator), epochs=epochs[0])
     method.on_fit_start(context)
     history: History = []
-    for epoch in progress(range(config.epochs)):
-        context = replace(context, epoch=epoch)
-        method.train()
-        method.on_epoch_start(context)
-        terms = Terms()
-        for batch in inputs.batches(parts.train, config.batch_size, generator):
-            terms.add(step(method, batch, optimiser, context, clip), len(batch))
-            rate.step()
-        history += terms.rows(epoch, "train")
-        method.eval()
-        with torch.no_grad():
-            history += measure(method, context.validation()).rows(epoch, "validation")
-            method.on_epoch_end(context)
+    numbers = iter(progress(range(sum(epochs))))
+    for number, (phase, length) in enumerate(zip(phases, epochs, strict=True)):
+        steps = length * math.ceil(len(parts.train) / config.batch_size)
+        with _training_only(method, phase.modules):
+            step = Steps(method, phase, config, steps)
+            for epoch, at in zip(range(length), numbers, strict=False):
+                context = replace(context, phase=number, epoch=epoch, epochs=length)
+                history += _epoch(step, inputs.batches(parts.train, config.batch_size, generator), context, at)
+    next(numbers, None)  # so that the progress ends
     method.eval()
     with torch.no_grad():
         method.on_fit_end(context)
     return history
 
 
-def step(
-    method: Method, batch: Batch, optimiser: torch.optim.Optimizer, context: Context, clip: Callable[[], None]
-) -> dict[str, Tensor]:
-    """Take one optimiser step, with ``clip`` called before it, and return the loss terms."""
-    optimiser.zero_grad()
-    terms = method.loss(batch)
-    torch.autograd.backward(terms["total"])
-    method.before_step(context)
-    clip()
-    optimiser.step()
-    return terms
+def _epoch(step: Steps, batches: Iterable[Batch], context: Context, number: int) -> History:
+    """Train one epoch and return its rows of the history."""
+    method, name = step.method, step.phase.name
+    method.train()
+    method.on_epoch_start(context)
+    trained = measure(partial(step, context=context), batches)
+    method.eval()
+    with torch.no_grad():
+        validated = measure(step.phase.loss, context.validation())
+        method.on_epoch_end(context)
+    return trained.rows(number, "train", name) + validated.rows(number, "validation", name)
+
+
+@contextmanager
+def _training_only(method: Method, modules: Sequence[nn.Module]) -> Iterator[None]:
+    """Let gradients reach the parameters of some modules and no others."""
+    trained = {parameter for module in modules for parameter in module.parameters()}
+    frozen = [parameter for parameter in method.parameters() if parameter.requires_grad and parameter not in trained]
+    try:
+        for parameter in frozen:
+            parameter.requires_grad_(False)
+        yield
+    finally:
+        for parameter in frozen:
+            parameter.requires_grad_(True)
+
+
+class Steps:
+    """Takes the optimiser's steps of one phase, ``steps`` in all, with a learning rate that falls along a cosine."""
+
+    def __init__(self, method: Method, phase: Phase, config: FitConfig, steps: int) -> None:
+        self.method, self.phase, self.config = method, phase, config
+        groups = [[p for p in group if p.requires_grad] for group in method.parameter_groups()]
+        self.optimiser = torch.optim.AdamW(
+            [{"params": group} for group in groups],
+            lr=config.learning_rate, weight_decay=config.weight_decay, fused=True,
+        )  # fmt: skip
+        self.schedule = cosine(self.optimiser, config.final_rate, steps)
+        # walking modules takes long
+        self.models = [list(model.parameters()) for model in method.independent_parts()]
+
+    def __call__(self, batch: Batch, context: Context) -> dict[str, Tensor]:
+        """Take one step and return the loss terms."""
+        self.optimiser.zero_grad()
+        terms = self.phase.loss(batch)
+        torch.autograd.backward(terms["total"])
+        self.method.before_step(context)
+        clip_gradients(self.models, self.config.clip)
+        for group, size in zip(self.optimiser.param_groups, self.method.step_sizes(), strict=True):
+            group["lr"] *= size
+        self.optimiser.step()
+        self.schedule.step()  # sets the rates anew
+        return terms
 
 
 def clip_gradients(models: Sequence[Sequence[Tensor]], norm: float) -> None:
@@ -191,20 +226,19 @@ def clip_gradients(models: Sequence[Sequence[Tensor]], norm: float) -> None:
         torch.nn.utils.clip_grad_norm_(parameters, norm)
 
 
-def measure(method: Method, batches: Iterable[Batch]) -> Terms:
-    """Return the loss terms over some batches."""
+def measure(loss: Callable[[Batch], dict[str, Tensor]], batches: Iterable[Batch]) -> Terms:
+    """Return the terms of a loss over some batches."""
     terms = Terms()
     for batch in batches:
-        terms.add(method.loss(batch), len(batch))
+        terms.add(loss(batch), len(batch))
     return terms
 
 
-def cosine(optimiser: torch.optim.Optimizer, config: FitConfig, steps: int) -> torch.optim.lr_scheduler.LambdaLR:
-    """Return the schedule from the highest to the final learning rate along half a cosine, step by step."""
-    total = max(1, steps * config.epochs)
+def cosine(optimiser: torch.optim.Optimizer, final: float, steps: int) -> torch.optim.lr_scheduler.LambdaLR:
+    """Return the schedule from the highest learning rate to a share of it along half a cosine, step by step."""
 
     def share(done: int) -> float:
-        return config.final_rate + (1 - config.final_rate) * (1 + math.cos(math.pi * done / total)) / 2
+        return final + (1 - final) * (1 + math.cos(math.pi * done / steps)) / 2
 
     return torch.optim.lr_scheduler.LambdaLR(optimiser, share)
 
@@ -221,6 +255,7 @@ def prior_logits(method: Method, y: Tensor) -> Tensor:
 def _context(inputs: Inputs, parts: Parts, config: FitConfig, generator: torch.Generator) -> Context:
     chosen = torch.randperm(len(parts.train), generator=generator)[: config.mining_rows].sort().values
     return Context(
+        phase=0,
         epoch=0,
         epochs=config.epochs,
         training=partial(inputs.batches, parts.train[chosen.to(parts.train.device)], EVALUATION_BATCH),
@@ -242,10 +277,11 @@ class Terms:
         for name, value in terms.items():
             self.sums[name] = self.sums[name] + value.detach().cpu() * samples
 
-    def rows(self, epoch: int, part: str) -> History:
+    def rows(self, epoch: int, part: str, phase: str = "") -> History:
         """Return the means as history rows."""
+        prefix = f"{phase}: " if phase else ""
         return [
-            {"epoch": epoch, "part": part, "term": name, "value": float(total) / self.samples}
+            {"epoch": epoch, "part": part, "term": prefix + name, "value": float(total) / self.samples}
             for name, total in self.sums.items()
         ]
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any, ClassVar
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 
+from ...cache_schema import InputError
 from ..batches import Batch
 from ..encoders import Encoded, EncoderConfig, InputSpec, ModalityEncoders
 from ..targets import Target
@@ -35,10 +37,12 @@ class ModelSpec:
 class Context:
     """What a hook may know: the moment, data of the training and validation parts, and the fold's random generator.
 
+    ``phase`` counts the phases of the training, ``epoch`` the ``epochs`` of the phase.
     ``training()`` and ``validation()`` iterate over batches in fixed order; ``training`` is a fixed random subset of
     at most ``FitConfig.mining_rows`` samples, the same in every epoch. Neither ever holds a test sample.
     """
 
+    phase: int
     epoch: int
     epochs: int
     training: Callable[[], Iterator[Batch]]
@@ -76,6 +80,24 @@ def combine(predictions: Sequence[Prediction], how: Callable[[list[Tensor]], Ten
     return Prediction(*(combined([getattr(p, part.name) for p in predictions]) for part in fields(Prediction)))
 
 
+@dataclass(frozen=True)
+class Phase:
+    """A stretch of the training: what it minimises, and what it trains.
+
+    ``loss`` returns named terms as ``Method.loss`` does; ``modules`` are trained, the rest of the model is left as it
+    is; ``share`` of ``FitConfig.epochs`` is how long, one epoch at least. The history names the terms of a phase
+    ``<name>: <term>``, those of a phase without a name as they are.
+    """
+
+    name: str
+    loss: Callable[[Batch], dict[str, Tensor]]
+    modules: Sequence[nn.Module]
+    share: float = 1.0
+
+
+Needs = Literal["embeddings", "pooled", "models"]
+
+
 class Method(nn.Module):
     """Base of all fusion methods; a method is one file with one subclass, listed in ``methods/__init__.py``.
 
@@ -88,6 +110,13 @@ class Method(nn.Module):
     family: ClassVar[str]
     source: ClassVar[str]
     presets: ClassVar[Mapping[str, tuple[str, ...]]] = {"default": ()}
+    needs: ClassVar[Needs] = "embeddings"
+    """What it fuses: ``embeddings`` of encoders trained along; ``pooled``, one vector of the cache per modality (see
+    ``..pooled``); or the predictions of other ``models``. Only the first has ``encoders``."""
+    fewest_modalities: ClassVar[int] = 1
+    """How many modalities it takes to make sense of it."""
+    package: ClassVar[str | None] = None
+    """An optional package that it needs, which is also the name of the extra that installs it."""
     chooses: ClassVar[bool] = False
     """Whether the method chooses anything by the inner validation part, which it then needs."""
     by_gradient: ClassVar[bool] = True
@@ -104,9 +133,23 @@ class Method(nn.Module):
         self.spec = spec
         self.options: Any = type(self).Options() if options is None else options
         self.target = spec.target
-        self.encoders = ModalityEncoders(spec.inputs, spec.encoder)
+        if self.needs == "embeddings":
+            self.encoders = ModalityEncoders(spec.inputs, spec.encoder)
         # [K] logits of the label frequencies among training samples, set by the loop: the answer without any input
         self.register_buffer("prior", torch.zeros(spec.target.output_size))
+
+    @classmethod
+    def check(cls, modalities: Sequence[str]) -> None:
+        """Raise `InputError` with the mend if the method cannot serve these modalities on this machine."""
+        if len(modalities) < cls.fewest_modalities:
+            raise InputError(
+                f"Method {cls.name!r} fuses {cls.fewest_modalities} modalities or more; got {', '.join(modalities)}. "
+                "Give more of them, or train `unimodal`."
+            )
+        if cls.package is not None and find_spec(cls.package) is None:
+            raise InputError(
+                f"Method {cls.name!r} needs the package {cls.package}: pip install 'omnifuse[{cls.package}]'."
+            )
 
     def encode(self, batch: Batch) -> Encoded:
         """Encode every modality that is there, once: ``Encoded(embeddings [B, M, D], missing [M, D], presence)``."""
@@ -128,6 +171,18 @@ class Method(nn.Module):
     def fit(self, fitting: Fitting) -> None:
         """Fit to the training part; only if not ``by_gradient``."""
         raise NotImplementedError
+
+    def phases(self) -> Sequence[Phase]:
+        """Return the stretches of the training; one by default, of everything."""
+        return [Phase("", self.loss, [self])]
+
+    def parameter_groups(self) -> list[list[nn.Parameter]]:
+        """Return groups of parameters whose steps :meth:`step_sizes` scales; one by default, of all."""
+        return [list(self.parameters())]
+
+    def step_sizes(self) -> Sequence[float]:
+        """Return a factor on the learning rate of each parameter group; asked before every step."""
+        return [1.0] * len(self.parameter_groups())
 
     def independent_parts(self) -> list[nn.Module]:
         """Sub-models that share no parameter; each gets its own gradient clipping. One by default: the whole."""

@@ -16,9 +16,9 @@ from skops.io.exceptions import UntrustedTypesFoundException
 from torch import Tensor, nn
 
 from ...cache_schema import InputError
-from ..batches import Batch, ModalityBatch
+from ..batches import Batch
 from ..laziness import combination_table, largest_within
-from ..pooling import weighted_sum
+from ..pooled import pooled_vectors
 from .base import Method, ModelSpec, Prediction
 
 if TYPE_CHECKING:
@@ -74,6 +74,7 @@ class Boosting(Method):
     source = "HistGradientBoostingClassifier of scikit-learn; the settings were chosen on PhysioNet 2012 set-a"
     presets: ClassVar[Mapping[str, tuple[str, ...]]] = {"default": ()}
     by_gradient = False
+    needs = "pooled"
 
     @dataclass(frozen=True)
     class Options:
@@ -104,7 +105,7 @@ class Boosting(Method):
     def fit(self, fitting: Fitting) -> None:
         """Fit all models to the training part."""
         batch = fitting.inputs.batch(fitting.samples)
-        pooled, y = self.pooled(batch), batch.y.cpu().numpy()
+        pooled, y = pooled_vectors(self.spec.inputs, batch), batch.y.cpu().numpy()
         for combination in fitting.progress(range(len(self.combinations))):
             shown = self.combinations[combination].numpy()
             has_all = (batch.presence.cpu().numpy() | ~shown).all(1)
@@ -129,18 +130,9 @@ class Boosting(Method):
         table = np.where(np.isnan(table).all(0), 0.0, table)  # scikit-learn fails where a column is never known
         return model.fit(table, y[known])
 
-    def pooled(self, batch: Batch) -> list[Array]:
-        """Return one table [B, columns] per modality, NaN where it is missing."""
-        tables = []
-        for spec, inputs in zip(self.spec.inputs, batch.modalities.values(), strict=True):
-            table = np.full((len(batch), spec.summary or spec.rows), np.nan, dtype=np.float32)
-            table[inputs.samples.cpu().numpy()] = _vectors(inputs).cpu().numpy()
-            tables.append(table)
-        return tables
-
     def logits(self, batch: Batch) -> Tensor:
         """Return logits [B, K]; the prior for samples without a model."""
-        pooled = self.pooled(batch)
+        pooled = pooled_vectors(self.spec.inputs, batch)
         logits = self.prior.expand(len(batch), -1).clone()
         combination = largest_within(batch.presence, self.combinations)  # [B]
         for number in torch.unique(combination[combination >= 0]).tolist():
@@ -167,15 +159,6 @@ class Boosting(Method):
     def predict(self, batch: Batch) -> Prediction:
         """Return the probabilities."""
         return Prediction(self.target.probabilities(self.logits(batch)))
-
-
-def _vectors(inputs: ModalityBatch) -> Tensor:
-    """Return one vector a sample, [n, columns]: its summary, or the mean of its rows."""
-    if inputs.summary is not None:
-        return inputs.summary
-    assert inputs.rows is not None
-    share = 1 / inputs.rows.lengths.float()
-    return weighted_sum(inputs.rows, torch.repeat_interleave(share, inputs.rows.lengths))
 
 
 def _together(tables: list[Array], shown: npt.NDArray[np.bool_]) -> Array:

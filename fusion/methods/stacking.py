@@ -39,10 +39,11 @@ class Stacking(Method):
     family = "ensemble"
     source = "stacked generalisation, Wolpert 1992; non-negative weights, Breiman 1996; Platt scaling 1999"
     presets: ClassVar[Mapping[str, tuple[str, ...]]] = {
-        "default": ("encoder.timeseries=both",),
-        "best": ("encoder.timeseries=both",),
+        "default": ("encoder.timeseries=both", "fit.epochs=24"),
+        "best": ("encoder.timeseries=both", "fit.epochs=24"),
     }
     by_gradient = False
+    needs = "models"
 
     @dataclass(frozen=True)
     class Options:
@@ -69,7 +70,6 @@ class Stacking(Method):
 
     def __init__(self, spec: ModelSpec, options: Any = None) -> None:
         super().__init__(spec, options)
-        del self.encoders  # the members have their own
         self.members = _without_twins(spec, self.options.members)
         self.models = nn.ModuleList(
             nn.ModuleList(_new(spec, name) for name in self.members) for _ in range(self.options.folds)

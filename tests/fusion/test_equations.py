@@ -159,7 +159,7 @@ def test_mining(model: OmniFuse, batch: Batch) -> None:
     """(15): the first modality and both together exist in sample 0 alone, the second in both samples."""
     part = partial(iter, [batch])
     with torch.no_grad():
-        model.eval().on_epoch_end(Context(0, 1, part, partial(iter, []), torch.Generator()))
+        model.eval().on_epoch_end(Context(0, 0, 1, part, partial(iter, []), torch.Generator()))
 
     def distance(used: Array, samples: list[int]) -> float:
         answers = [said(model, sample, used) for sample in samples]

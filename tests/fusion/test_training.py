@@ -234,7 +234,7 @@ def test_the_loss_to_choose_by_is_that_of_the_prediction_where_a_method_reports_
 
 def test_the_learning_rate_ends_at_its_final_share() -> None:
     optimiser = torch.optim.AdamW([torch.zeros(1, requires_grad=True)], lr=1.0)
-    schedule = cosine(optimiser, FitConfig(epochs=2, final_rate=0.1), steps=5)
+    schedule = cosine(optimiser, final=0.1, steps=10)
     rates = []
     for _ in range(10):
         rates.append(optimiser.param_groups[0]["lr"])

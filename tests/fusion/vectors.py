@@ -76,7 +76,7 @@ def show(monkeypatch: pytest.MonkeyPatch, used: Tensor) -> None:
 def context_of(inputs: Inputs, size: int = 1000, epoch: int = 0) -> Context:
     everyone = torch.arange(len(inputs.y))
     part = partial(inputs.batches, everyone, size)
-    return Context(epoch, 1, part, part, torch.Generator().manual_seed(0))
+    return Context(0, epoch, 1, part, part, torch.Generator().manual_seed(0))
 
 
 def step(method: Method, batch: Batch) -> tuple[dict[str, Tensor], dict[str, Tensor]]:

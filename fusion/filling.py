@@ -1,0 +1,47 @@
+"""What goes into the slots of modalities that a sample lacks: the rivals of the cascade residual autoencoder."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from .ridge import RidgeImputation
+
+Filling = Literal["none", "zero", "mean", "ridge"]
+
+
+class MeanFilling(nn.Module):
+    """The mean embedding of each modality over the training samples that have it."""
+
+    mean: Tensor
+
+    def __init__(self, modalities: int, width: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(modalities, width))
+
+    def fit(self, embeddings: Tensor, present: Tensor) -> None:
+        """Take the means of embeddings [n, M, D]; slots that are not ``present`` [n, M] are not read."""
+        shown = present[:, :, None]
+        self.mean.copy_(torch.where(shown, embeddings, 0.0).sum(0) / shown.sum(0).clamp(min=1))
+
+    def forward(self, embeddings: Tensor, used: Tensor) -> Tensor:
+        """Return embeddings [B, M, D] with the means in the slots that are not ``used`` [B, M]."""
+        return torch.where(used[:, :, None], embeddings, self.mean)
+
+
+class ZeroFilling(MeanFilling):
+    """Zeros, whatever the training samples are."""
+
+    def fit(self, embeddings: Tensor, present: Tensor) -> None:
+        """Learn nothing."""
+
+
+Filler = MeanFilling | RidgeImputation
+
+
+def new_filler(name: Filling, modalities: int, width: int) -> Filler | None:
+    """Return an unfitted filler of [B, modalities, width] embeddings; None leaves the missing embeddings."""
+    kinds: dict[str, type[Filler]] = {"zero": ZeroFilling, "mean": MeanFilling, "ridge": RidgeImputation}
+    return None if name == "none" else kinds[name](modalities, width)

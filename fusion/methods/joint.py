@@ -1,0 +1,83 @@
+"""What all methods with one head on all embeddings share: who is shown, what fills the gaps, loss and prediction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ...cache_schema import InputError
+from ..batches import Batch
+from ..encoders import Encoded
+from ..filling import Filling, new_filler
+from ..imputation import fill, sample_patterns
+from .base import Context, Method, ModelSpec, Prediction
+
+
+class JointFusion(Method):
+    """Base of methods that fuse the embeddings of all modalities; a subclass says how in ``fuse``.
+
+    Modality dropout and imputation are options of every such method, so that none gets the credit for them.
+    """
+
+    @dataclass(frozen=True)
+    class Options:
+        """What every joint head can be given."""
+
+        modality_dropout: float = 0.0
+        """Probability that a training sample shows only a random non-empty subset of its modalities."""
+        imputation: Filling = "none"
+        """What predictions put into the slots of absent modalities, which then take part like any other: nothing (they
+        keep the missing embedding), zeros, the mean, or an estimate from the others; fitted when training has ended."""
+
+        def __post_init__(self) -> None:
+            if not 0 <= self.modality_dropout <= 1:
+                raise InputError(f"modality_dropout must lie between 0 and 1; got {self.modality_dropout}")
+
+    options: Options
+
+    def __init__(self, spec: ModelSpec, options: Options | None = None) -> None:
+        super().__init__(spec, options)
+        self.filler = new_filler(self.options.imputation, len(spec.inputs), spec.encoder.dimension)
+
+    def fuse(self, embeddings: Tensor, shown: Tensor) -> Tensor:
+        """Return logits [B, K] of embeddings [B, M, D].
+
+        Slots that are not ``shown`` (bool [B, M]) hold the missing embedding. Every sample shows something.
+        """
+        raise NotImplementedError
+
+    def on_fit_start(self, context: Context) -> None:
+        """Keep the generator that draws the shown subsets."""
+        self.generator = context.generator
+
+    def on_fit_end(self, context: Context) -> None:
+        """Fit the imputation."""
+        if self.filler is not None:
+            encoded = [self.encode(batch) for batch in context.training()]
+            self.filler.fit(torch.cat([e.embeddings for e in encoded]), torch.cat([e.presence for e in encoded]))
+
+    def complete(self, encoded: Encoded) -> tuple[Tensor, Tensor]:
+        """Return what :meth:`fuse` gets: embeddings [B, M, D], and which of them take part, bool [B, M]."""
+        embeddings, present = encoded.embeddings, encoded.presence
+        if self.training and self.options.modality_dropout:
+            shown = sample_patterns(present, self.generator, 1 - self.options.modality_dropout)
+            return fill(embeddings, encoded.missing, shown), shown
+        if self.filler is not None and not self.training:
+            return self.filler(embeddings, present), torch.ones_like(present)
+        return embeddings, present
+
+    def joint_logits(self, encoded: Encoded) -> Tensor:
+        """Return what the joint head says, [B, K]; the prior for a sample without modalities."""
+        logits = self.fuse(*self.complete(encoded))
+        return torch.where(encoded.presence.any(1, keepdim=True), logits, self.prior)
+
+    def loss(self, batch: Batch) -> dict[str, Tensor]:
+        """Cross-entropy of the joint head."""
+        return {"total": self.target.loss(self.joint_logits(self.encode(batch)), batch.y)}
+
+    def predict(self, batch: Batch) -> Prediction:
+        """Return the joint head's probabilities."""
+        imputed = None if self.filler is None else ~batch.presence
+        return Prediction(self.target.probabilities(self.joint_logits(self.encode(batch))), imputed=imputed)
