@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 from click.testing import CliRunner, Result
 from omnifuse.cli import main
+from omnifuse.fusion import methods
 
 
 def call(*arguments: object) -> Result:
@@ -109,7 +110,7 @@ def test_methods_fit_a_terminal_and_name_the_choices_of_options() -> None:
 
 def test_methods_and_doctor_answer_machines() -> None:
     names = [method["name"] for method in json.loads(call("methods", "--json").stdout)["methods"]]
-    assert names == ["unimodal", "concat", "hybrid", "boosting", "stacking", "dwfuse", "omnifuse"]
+    assert names == list(methods.names())
     result = call("doctor", "--text-encoder", "random", "--image-encoder", "random", "--json")
     checks = {check["name"]: check["state"] for check in json.loads(result.stdout)["checks"]}
     assert checks["torch"] == checks["text encoder random"] == "ok"
@@ -125,7 +126,7 @@ def test_methods_and_doctor_answer_machines() -> None:
         (["train", "--task", "decompensation"], "has several predictions a sample; training on such tasks is not"),
         (
             ["train", "--method", "magic"],
-            "Unknown method 'magic'; known are: unimodal, concat, hybrid, boosting, stacking, dwfuse, omnifuse",
+            f"Unknown method 'magic'; known are: {', '.join(methods.names())}",
         ),
         (["train", "--modalities", "ehr,ct"], "There is no modality 'ct'; there are: cxr, ehr, rep"),
         (["train", "--set", "fit.epoch=3"], "Unknown setting 'fit.epoch'"),

@@ -18,17 +18,10 @@ from omnifuse.fusion.training import FitConfig, Fitting, Parts, fit, predict
 from safetensors.torch import load_file, save_file
 from sklearn.metrics import roc_auc_score
 
-from tests.fusion.vectors import COLUMNS, TARGETS, noise, spec_of, whole
+from tests.fusion.vectors import COLUMNS, TARGETS, noise, signal, spec_of, whole
 
 FAST = FitConfig(epochs=8, batch_size=64, learning_rate=1e-2)
 FEW_TREES = Boosting.Options(rounds=30, learning_rate=0.1, samples_per_leaf=5, columns=1.0)
-
-
-def signal(samples: int = 600) -> Inputs:
-    """Every modality shows a part of what decides the label, in its first column."""
-    inputs = noise(samples, share=0.8)
-    z = sum(inputs.modalities[name].summary[:, 0] for name in COLUMNS)
-    return replace(inputs, y=(z > 0).float()[:, None])
 
 
 def trained(method: Method, inputs: Inputs, train: int = 400, config: FitConfig = FAST) -> Method:

@@ -35,6 +35,13 @@ def noise(samples: int = 40, target: Target = TARGETS[0], share: float = 0.7, se
     return Inputs(labels_for(target, samples, generator), present, modalities, torch.arange(samples))
 
 
+def signal(samples: int = 600) -> Inputs:
+    """Every modality shows a part of what decides the label, in its first column."""
+    inputs = noise(samples, share=0.8)
+    z = sum(inputs.modalities[name].summary[:, 0] for name in COLUMNS)
+    return replace(inputs, y=(z > 0).float()[:, None])
+
+
 def changed(inputs: Inputs, slots: Tensor) -> Inputs:
     """The same inputs with other bytes in some slots (bool [N, M])."""
     modalities = {}
