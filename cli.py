@@ -74,6 +74,19 @@ def split_names(_context: click.Context, _parameter: click.Parameter, value: str
     return tuple(name.strip() for name in value.split(",") if name.strip()) if value else None
 
 
+def named_files(pairs: tuple[str, ...]) -> dict[str, Path]:
+    """Parse NAME=FILE pairs."""
+    from .cache_schema import InputError
+
+    named = {}
+    for pair in pairs:
+        name, equals, file = pair.partition("=")
+        if not equals or not file or name in named:
+            raise InputError(f"--features {pair!r}; write NAME=FILE, each name once, such as rna=rna.csv.")
+        named[name] = Path(file)
+    return named
+
+
 cache_option = click.option("--cache", type=PATH, default=Path("cache"), show_default=True, help="The feature cache.")
 modalities_option = click.option("--modalities", callback=split_names, metavar="A,B", help="Default: all there are.")
 
@@ -306,12 +319,13 @@ def predict(run: Path, cache: Path, drop: tuple[str, ...] | None, out: Path) -> 
 
 
 @main.command()
+@click.argument("names", nargs=-1, metavar="[NAME]...")
 @reporting
-def methods() -> Result:
-    """List the methods."""
+def methods(names: tuple[str, ...]) -> Result:
+    """List the methods, or those named."""
     from .fusion.describe import describe_methods, methods_text
 
-    described = describe_methods()
+    described = describe_methods(names)
     return Result({"methods": described}, methods_text(described))
 
 
@@ -369,7 +383,41 @@ def demo_text(runs: dict[str, Any], best: Any, report: Path) -> str:
 
 @main.group()
 def cache() -> None:
-    """Inspect or verify a cache."""
+    """Import, inspect or verify a cache."""
+
+
+@cache.command("import")
+@click.option("--samples", type=PATH, required=True, help="Table of sample_id, subject_id, labels.")
+@click.option(
+    "--features", multiple=True, required=True, metavar="NAME=FILE", help="Table of sample_id and numbers; repeat it."
+)
+@click.option(
+    "--label", "labels", multiple=True, metavar="COL|NAME=COL,COL", help="What to predict, one or several labels."
+)
+@click.option("--split", metavar="COL", help="Column of train, validation, test.")
+@click.option("--keep", callback=split_names, metavar="A,B", help="Columns to store that no model sees.")
+@cache_option
+@reporting
+def import_features(
+    samples: Path,
+    features: tuple[str, ...],
+    labels: tuple[str, ...],
+    split: str | None,
+    keep: tuple[str, ...] | None,
+    cache: Path,
+) -> Result:
+    """Make a cache of your own features.
+
+    Tables are .csv, .tsv, .parquet or .npz, joined by sample_id; a sample without a row lacks the modality.
+    """
+    from .pipeline.plan import Encoders
+    from .pipeline.sources.imported import ImportedDataSet
+    from .pipeline.stages import extract
+    from .pipeline.summary import extraction_content, extraction_text
+
+    source = ImportedDataSet(samples, named_files(features), labels, split, keep or ())
+    extraction = extract(source, cache, Encoders())
+    return Result(extraction_content(extraction), extraction_text(extraction))
 
 
 @cache.command()

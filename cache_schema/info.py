@@ -104,5 +104,5 @@ def _task_words(task: dict[str, Any]) -> str:
     samples = f"{task['samples']:,} samples, {labels}"
     if task["predictions"] is not None:
         return f"{task['kind']}, rows up to each time, {task['predictions']:,} predictions of {samples}"
-    window = "whole stay" if task["window_hours"] is None else f"first {task['window_hours']:g} h"
+    window = "no time limit" if task["window_hours"] is None else f"first {task['window_hours']:g} h"
     return f"{task['kind']}, {window}, {samples}"

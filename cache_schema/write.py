@@ -1,5 +1,6 @@
 """Laying out a cache: everything is written beside the final place, then swapped in, the manifest last."""
 
+import json
 import shutil
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
@@ -63,7 +64,7 @@ class StagedCache:
     """
 
     def __init__(self, path: Path, dataset: str, versions: dict[str, str]) -> None:
-        refuse_foreign_folder(path)
+        refuse_foreign_folder(path, dataset)
         self.path = path
         self.staging = path.with_name(path.name + ".partial")
         self._samples: int | None = None
@@ -235,12 +236,20 @@ def _move_node(source: Path, target: Path, node: Node) -> None:
     flush_folder(target.parent)
 
 
-def refuse_foreign_folder(path: Path) -> None:
-    """Raise :class:`InputError` if ``path`` holds something that is not a cache, which must not be overwritten."""
-    if path.is_file() or (path.is_dir() and any(path.iterdir()) and not _is_ours(path)):
+def refuse_foreign_folder(path: Path, dataset: str) -> None:
+    """Raise :class:`InputError` if ``path`` holds something that must not be overwritten: no cache, or another's."""
+    if path.is_file() or (path.is_dir() and any(path.iterdir()) and _dataset(path) is None):
         raise InputError(f"{path} exists and is not an OmniFuse cache. Name another place with --cache.")
+    if path.is_dir() and _dataset(path) not in (None, dataset):
+        raise InputError(
+            f"{path} holds the data set {_dataset(path)}, not {dataset}. Name another place with --cache, or remove it."
+        )
 
 
-def _is_ours(path: Path) -> bool:
-    metadata = path / METADATA_FILE
-    return metadata.is_file() and ATTRIBUTE in metadata.read_text(encoding="utf-8")
+def _dataset(path: Path) -> str | None:
+    """Return the data set of the cache in a folder, None if there is no cache."""
+    try:
+        attributes = json.loads((path / METADATA_FILE).read_text(encoding="utf-8"))["attributes"]
+        return str(attributes[ATTRIBUTE]["dataset"])
+    except (FileNotFoundError, json.JSONDecodeError, KeyError):
+        return None

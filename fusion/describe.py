@@ -12,11 +12,23 @@ from .config import as_text
 
 TERMINAL_COLUMNS = 79
 
+NEEDS = {
+    "embeddings": "embeddings of encoders that are trained along",
+    "pooled": "one vector of the cache per modality, no encoders",
+    "models": "other methods as members",
+}
 
-def describe_methods() -> list[dict[str, Any]]:
-    """Return name, family, source, options with defaults, choices of options, and presets of every method."""
+
+def describe_methods(wanted: Sequence[str] = ()) -> list[dict[str, Any]]:
+    """Return name, family, needs, source, options with defaults and choices, and presets; by default of every method.
+
+    Raises
+    ------
+    InputError
+        For an unknown name.
+    """
     described = []
-    for name in methods.names():
+    for name in wanted or methods.names():
         method = methods.get(name)
         summary = (method.__doc__ or "").partition("\n")[0]
         described.append(
@@ -53,10 +65,18 @@ def _method_text(method: Mapping[str, Any]) -> str:
     lines = [
         method["summary"],
         f"source: {method['source']}",
+        f"needs: {_needs_text(method)}",
         f"options: {options}",
         f"presets: {', '.join(method['presets'])}",
     ]
     return "\n".join([f"{method['name']} ({method['family']})", *(_wrapped(line, "  ") for line in lines)])
+
+
+def _needs_text(method: Mapping[str, Any]) -> str:
+    parts = [NEEDS[method["needs"]]]
+    parts += [f"{method['fewest_modalities']} modalities or more"] if method["fewest_modalities"] > 1 else []
+    parts += [f"the package {method['package']}"] if method["package"] else []
+    return ", ".join(parts)
 
 
 def _option_text(method: Mapping[str, Any], name: str) -> str:

@@ -102,7 +102,7 @@ def extract(
     CacheLockedError
         If another extraction is writing this cache.
     """
-    refuse_foreign_folder(cache)
+    refuse_foreign_folder(cache, dataset.name)
     if dry_run:
         return _Run(dataset, cache, encoders, reuse).look()
     with cache_lock(cache):

@@ -1,0 +1,97 @@
+"""Tasks and splits from columns of a user's table of samples."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from ...cache_schema import InputError, Task, TaskKind
+from .feature_files import as_text, require_columns, row_of
+from .splits import PARTS
+
+TRUTH = {"0": 0.0, "1": 1.0, "0.0": 0.0, "1.0": 1.0, "false": 0.0, "true": 1.0}
+MOST_CLASSES = 100
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+
+
+def check_name(name: str, what: str) -> str:
+    """Return a name that can be a folder of the cache; raises :class:`InputError` for any other."""
+    if not NAME.fullmatch(name):
+        raise InputError(f"{what} {name!r}: use letters, digits, - and _ only, such as {_suggestion(name)!r}.")
+    return name
+
+
+def _suggestion(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9_-]+", "_", name).strip("_-") or "name"
+
+
+def read_task(table: pl.DataFrame, label: str, path: Path) -> Task:
+    """Return the task of a label: ``COLUMN``, or ``NAME=COLUMN,COLUMN`` for one with several labels.
+
+    0 and 1 (or false and true) make a binary task, three or more other values one with classes; empty is unknown.
+
+    Raises
+    ------
+    InputError
+        For an unknown column, or values that are neither.
+    """
+    name, several, columns = label.partition("=")
+    if several:
+        labels = tuple(column.strip() for column in columns.split(","))
+        require_columns(table, labels, path)
+        y = np.stack([_binary(as_text(table[column]), column, path) for column in labels], axis=1)
+        return _task(name, "multilabel", labels, y)
+    require_columns(table, [name], path)
+    texts = as_text(table[name])
+    values = texts.drop_nulls().unique().to_list()
+    if set(map(str.lower, values)) <= set(TRUTH):
+        return _task(name, "binary", (name,), _binary(texts, name, path)[:, None])
+    classes = _classes(values, name, path)
+    places = texts.replace_strict(classes, list(range(len(classes))), default=None, return_dtype=pl.Float32)
+    return _task(name, "multiclass", classes, places.fill_null(np.nan).to_numpy()[:, None])
+
+
+def _task(name: str, kind: TaskKind, labels: tuple[str, ...], y: npt.NDArray[np.float32]) -> Task:
+    known = int((~np.isnan(y)).any(axis=1).sum())
+    counts = (("samples of the table", len(y)), ("with a known label", known))
+    return Task(check_name(name, "The label"), kind, labels, y, None, counts=counts)
+
+
+def _binary(texts: pl.Series, name: str, path: Path) -> npt.NDArray[np.float32]:
+    """Return 0, 1 or NaN, [N]."""
+    y = texts.str.to_lowercase().replace_strict(TRUTH, default=None, return_dtype=pl.Float32)
+    wrong = y.is_null() & texts.is_not_null()
+    if wrong.any():
+        at = int(wrong.arg_true()[0])
+        raise InputError(f"{path}, {row_of(at)}: {name} is {texts[at]!r}; expected 0, 1 or nothing.")
+    return y.fill_null(np.nan).to_numpy()
+
+
+def _classes(values: Sequence[str], name: str, path: Path) -> tuple[str, ...]:
+    """Return the classes in order: of numbers by size, else of the alphabet."""
+    if len(values) < 3:
+        raise InputError(
+            f"{path}: {name} has the values {', '.join(sorted(values))}. Write 0 and 1, so that it is clear which of "
+            "the two is to be predicted; three or more values make classes."
+        )
+    if len(values) > MOST_CLASSES:
+        raise InputError(
+            f"{path}: {name} has {len(values):,} different values; classes can be {MOST_CLASSES} at most. A quantity "
+            "cannot be predicted: make classes of it."
+        )
+    numeric = all(re.fullmatch(r"-?\d+(\.\d+)?", value) for value in values)
+    return tuple(sorted(values, key=float) if numeric else sorted(values))
+
+
+def read_parts(table: pl.DataFrame, column: str, path: Path) -> pl.Series:
+    """Return the part of each sample (train, validation, test), null where the column is empty."""
+    require_columns(table, [column], path)
+    texts = as_text(table[column])
+    unknown = texts.is_not_null() & ~texts.is_in(list(PARTS))
+    if unknown.any():
+        at = int(unknown.arg_true()[0])
+        raise InputError(f"{path}, {row_of(at)}: {column} is {texts[at]!r}; expected {', '.join(PARTS)} or nothing.")
+    return texts.replace(PARTS)
