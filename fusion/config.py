@@ -22,6 +22,20 @@ NAMED = (*ARGUMENTS, "task", "modalities", "folds", "seed", "device")
 
 
 @dataclass(frozen=True)
+class SearchConfig:
+    """How many settings each fold tries, and over which; its inner validation part chooses, then all of it trains."""
+
+    trials: int = 0
+    """Settings to try, the given ones first; 0: none."""
+    over: tuple[str, ...] = ()
+    """Names of settings such as fit.epochs; by default all that the method names."""
+
+    def __post_init__(self) -> None:
+        if self.trials < 0:
+            raise InputError(f"search.trials = {self.trials}; give 0, or how many settings to try.")
+
+
+@dataclass(frozen=True)
 class TrainConfig:
     """What to train, on what, and how. Written to config.json of the run."""
 
@@ -35,7 +49,7 @@ class TrainConfig:
     """Folds of the cross-validation over subjects."""
     validation: float | None = None
     """Share of the training subjects set aside for the inner validation part; by default 0.1 where something is chosen
-    by it (``fit.try_epochs``, or by the method), else 0: what nothing is chosen by is better used for training."""
+    by it (by a search, or by the method), else 0: what nothing is chosen by is better used for training."""
     split: str | None = "supplied"
     """Use the cache's split of this name instead of folds; ``supplied``: the only one, if there is one; None: folds."""
     seed: int = 0
@@ -52,6 +66,8 @@ class TrainConfig:
     """Optimisation."""
     missing: MissingConfig = field(default_factory=MissingConfig)
     """Modalities hidden on purpose."""
+    search: SearchConfig = field(default_factory=SearchConfig)
+    """Settings to try."""
     options: Any = None
     """Options of the method, an instance of its ``Options``; its defaults if None."""
 
@@ -64,14 +80,18 @@ class TrainConfig:
                 f"Method {self.method!r} takes {expected.__qualname__}, got {type(self.options).__qualname__}."
             )
 
+    def leaves(self) -> Iterator[tuple[str, Any]]:
+        """Yield the dotted key and the value of every single setting."""
+        return _leaves(self.to_dict())
+
     def to_dict(self) -> dict[str, Any]:
         """Return the settings as JSON-ready values."""
         return asdict(self)
 
     def overrides(self) -> list[str]:
         """Return the ``key=value`` overrides that make these settings of the preset."""
-        preset = dict(_leaves(make_config(self.method, self.preset).to_dict()))
-        own = ((key, value) for key, value in _leaves(self.to_dict()) if key not in NAMED)
+        preset = dict(make_config(self.method, self.preset).leaves())
+        own = ((key, value) for key, value in self.leaves() if key not in NAMED)
         return [f"{key}={as_text(value)}" for key, value in own if value != preset[key]]
 
     @classmethod
@@ -100,8 +120,12 @@ def make_config(
     presets = methods.get(method).presets
     if preset not in presets:
         raise InputError(f"Method {method!r} has no preset {preset!r}; it has: {', '.join(presets)}.")
-    config = TrainConfig(method=method, preset=preset, **settings)
-    for override in (*presets[preset], *overrides):
+    return changed(TrainConfig(method=method, preset=preset, **settings), (*presets[preset], *overrides))
+
+
+def changed(config: TrainConfig, overrides: Sequence[str]) -> TrainConfig:
+    """Return settings with some overrides; raises `InputError` as `make_config` does."""
+    for override in overrides:
         key, equals, text = override.partition("=")
         if not equals:
             raise InputError(f"{override!r} is no setting; write key=value, for example fit.epochs=30.")

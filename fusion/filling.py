@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
+from .encoders import Encoded
 from .ridge import RidgeImputation
 
 Filling = Literal["none", "zero", "mean", "ridge"]
@@ -45,3 +47,9 @@ def new_filler(name: Filling, modalities: int, width: int) -> Filler | None:
     """Return an unfitted filler of [B, modalities, width] embeddings; None leaves the missing embeddings."""
     kinds: dict[str, type[Filler]] = {"zero": ZeroFilling, "mean": MeanFilling, "ridge": RidgeImputation}
     return None if name == "none" else kinds[name](modalities, width)
+
+
+def fit_filler(filler: Filler, encoded: Iterable[Encoded]) -> None:
+    """Fit a filler to some batches of training samples."""
+    batches = list(encoded)
+    filler.fit(torch.cat([batch.embeddings for batch in batches]), torch.cat([batch.presence for batch in batches]))

@@ -30,6 +30,7 @@ from .model import Model, new_method
 from .normalisation import Normaliser
 from .predictions import Predicted, frame
 from .preparation import Prepared, prepare
+from .search import Trial, best, fit_searched
 from .shared import SharedCohort
 from .splits import Positions, Split
 
@@ -43,9 +44,9 @@ class FoldResult:
 
     ``tested`` [n] positions in the cohort; ``presence`` [n, M] bool, what the model was shown; ``probability`` [n, K];
     ``alone`` [n, M], what each modality says by itself, if the method tells; ``rows`` of predictions.parquet;
-    ``tables`` and ``details`` of the method. Where modalities are hidden in the test alone, ``draws`` [S, n, K] are the
-    probabilities under each draw, of which ``probability`` is the first, and ``complete`` [n, K] those with everything
-    shown.
+    ``tables`` and ``details`` of the method; ``trials`` of the search, if there was one. Where modalities are hidden in
+    the test alone, ``draws`` [S, n, K] are the probabilities under each draw, of which ``probability`` is the first,
+    and ``complete`` [n, K] those with everything shown.
     """
 
     tested: Positions
@@ -57,6 +58,7 @@ class FoldResult:
     rows: pl.DataFrame
     tables: dict[str, list[dict[str, Any]]]
     details: dict[str, Any]
+    trials: list[Trial]
     epochs: int
     seconds: float
 
@@ -118,7 +120,7 @@ def train_fold(
     """
     started, folder = time.perf_counter(), folder / str(fold)
     with torch_threads(config.threads):
-        model, inputs, history = _fit(cohort, prepared, split, fold, config, line)
+        model, inputs, history, trials = _fit(cohort, prepared, split, fold, config, line)
         answers = _ask(model.method, inputs, cohort, split.test, config)
     folder.mkdir(parents=True)
     model.save(folder)
@@ -136,6 +138,7 @@ def train_fold(
         rows=frame(predicted, cohort.task, cohort.modalities),
         tables=model.method.tables(),
         details=model.method.details(),
+        trials=trials,
         epochs=1 + max(row["epoch"] for row in history),
         seconds=time.perf_counter() - started,
     )
@@ -158,20 +161,20 @@ def torch_threads(threads: int) -> Iterator[None]:
 
 def _fit(
     cohort: Cohort, prepared: Mapping[str, Prepared], split: Split, fold: int, config: TrainConfig, line: int
-) -> tuple[Model, Inputs, training.History]:
+) -> tuple[Model, Inputs, training.History, list[Trial]]:
     seed = config.seed * 1000 + fold
     normaliser = Normaliser.fit(prepared, split.train)
     inputs = normaliser.apply(cohort, prepared, torch.device(config.device))
     parts = training.Parts(*(torch.from_numpy(part).to(config.device) for part in (split.train, split.validation)))
 
-    def new() -> Method:
+    def new(config: TrainConfig) -> Method:
         return new_method(config, cohort.task, normaliser.input_specs(prepared), seed)
 
     label = f"{config.method}, fold {fold}"
     unit = "epoch" if methods.get(config.method).by_gradient else "step"
     progress = partial(tqdm, desc=label, unit=unit, position=line, leave=False, disable=None)
-    method, history = training.fit_best(new, inputs, parts, config.fit, seed, progress)
-    return Model(method, normaliser), inputs, history
+    method, history, trials = fit_searched(new, config, inputs, parts, seed, progress)
+    return Model(method, normaliser, best(trials).overrides if trials else ()), inputs, history, trials
 
 
 class Answers(NamedTuple):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from safetensors.torch import load_file, save_file
 from ..cache_schema import FeatureCache, InputError, MissingInputError, Task, difference
 from . import methods
 from .batches import Cohort, Inputs
-from .config import TrainConfig
+from .config import TrainConfig, changed
 from .encoders import InputSpec
 from .methods.base import Method, ModelSpec
 from .normalisation import Normaliser
@@ -23,6 +24,7 @@ from .targets import Target
 
 MODEL_FILE = "model.safetensors"
 NORMALISER_FILE = "normaliser.safetensors"
+OVERRIDES_FILE = "overrides.json"
 
 
 def new_method(config: TrainConfig, task: Task, inputs: tuple[InputSpec, ...], seed: int) -> Method:
@@ -36,19 +38,22 @@ def new_method(config: TrainConfig, task: Task, inputs: tuple[InputSpec, ...], s
 
 @dataclass(frozen=True)
 class Model:
-    """A method and the normaliser that makes its inputs."""
+    """A method and the normaliser that makes its inputs; ``overrides`` of the run's settings that a search chose."""
 
     method: Method
     normaliser: Normaliser
+    overrides: tuple[str, ...] = ()
 
     def inputs(self, cohort: Cohort, prepared: Mapping[str, Prepared]) -> Inputs:
         """Return a cohort normalised for this model, on the model's device."""
         return self.normaliser.apply(cohort, prepared, self.method.prior.device)
 
     def save(self, folder: Path) -> None:
-        """Write the two files of a model into an existing folder."""
+        """Write the files of a model into an existing folder."""
         save_file(self.method.state_dict(), folder / MODEL_FILE)
         save_file(self.normaliser.tensors(), folder / NORMALISER_FILE)
+        if self.overrides:
+            (folder / OVERRIDES_FILE).write_text(json.dumps(self.overrides) + "\n", encoding="utf-8")
 
     @classmethod
     def load(cls, folder: Path, config: TrainConfig, task: Task, prepared: Mapping[str, Prepared]) -> Model:
@@ -64,13 +69,15 @@ class Model:
         for name in (MODEL_FILE, NORMALISER_FILE):
             if not (folder / name).is_file():
                 raise MissingInputError(f"{folder / name} is missing: the run is incomplete; train again.")
+        chosen = folder / OVERRIDES_FILE
+        overrides = tuple(json.loads(chosen.read_text(encoding="utf-8"))) if chosen.is_file() else ()
         normaliser = Normaliser.from_tensors(load_file(folder / NORMALISER_FILE), prepared)
-        method = new_method(config, task, normaliser.input_specs(prepared), seed=0)
+        method = new_method(changed(config, overrides), task, normaliser.input_specs(prepared), seed=0)
         try:
             method.load_state_dict(load_file(folder / MODEL_FILE, device=config.device), strict=True)
         except RuntimeError as error:
             raise InputError(f"{folder / MODEL_FILE} does not fit the run's config.json: {error}") from error
-        return cls(method.eval(), normaliser)
+        return cls(method.eval(), normaliser, overrides)
 
 
 def demands(cache: FeatureCache, cohort: Cohort) -> dict[str, Any]:

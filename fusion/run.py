@@ -28,8 +28,8 @@ from .shared import SharedCohort
 from .splits import Split, k_folds, split_frame, strata, supplied
 from .summary import summarise
 
-VALIDATION = 0.1
-"""Share of the training subjects that validate where something is chosen by them."""
+VALIDATION, VALIDATION_OF_SEARCH = 0.1, 0.2
+"""Share of the training subjects that validate where the method chooses by them, and where settings are searched."""
 
 TOOLS = ("omnifuse", "torch", "numpy", "polars", "scikit-learn", "zarr")
 
@@ -105,7 +105,9 @@ def _validation_share(config: TrainConfig) -> float:
     """Return the share of the training subjects to set aside: the given one, or as little as the choices need."""
     if config.validation is not None:
         return config.validation
-    return VALIDATION if config.fit.try_epochs or methods.get(config.method).chooses else 0.0
+    if config.search.trials:
+        return VALIDATION_OF_SEARCH
+    return VALIDATION if methods.get(config.method).chooses else 0.0
 
 
 def _splits(cache: FeatureCache, cohort: Cohort, config: TrainConfig, share: float) -> tuple[list[Split], list[str]]:

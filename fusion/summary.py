@@ -78,6 +78,7 @@ def _fold_row(cohort: Cohort, number: int, fold: FoldResult) -> dict[str, Any]:
         **metrics.measures(kind, y, fold.probability),
         "epochs": fold.epochs,
         "seconds": round(fold.seconds, 2),
+        **({"search": [asdict(trial) for trial in fold.trials]} if fold.trials else {}),
     }
 
 

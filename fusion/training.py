@@ -13,7 +13,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..cache_schema import InputError
 from .batches import Batch, Inputs
 from .methods.base import Context, Method, Phase, Prediction, combine
 from .splits import k_folds, strata
@@ -27,8 +26,6 @@ class FitConfig:
 
     epochs: int = 12
     """Passes over the training part."""
-    try_epochs: tuple[int, ...] = ()
-    """Numbers of epochs to try instead, each a training of its own; the inner validation part chooses one per fold."""
     batch_size: int = 128
     learning_rate: float = 1e-3
     """Highest learning rate of AdamW; falls along a cosine."""
@@ -83,36 +80,6 @@ class Fitting:
     def predict(self, method: Method, samples: Tensor, shown: Tensor | None = None) -> Prediction:
         """Predict samples that show only the modalities ``shown`` [M], by default all that they have."""
         return predict(method, self.inputs if shown is None else self.inputs.hiding(~shown), samples)
-
-
-def fit_best(
-    new: Callable[[], Method], inputs: Inputs, parts: Parts, config: FitConfig, seed: int, progress: Progress = iter
-) -> tuple[Method, History]:
-    """Train a method from ``new`` for each number of epochs to try; return that of lowest validation loss, and history.
-
-    Raises
-    ------
-    InputError
-        If there is something to choose and no validation part to choose by.
-    """
-    candidates = config.try_epochs or (config.epochs,)
-    if len(candidates) > 1 and not len(parts.validation):
-        raise InputError("fit.try_epochs needs a validation part to choose by; set validation to 0.1, for example.")
-    fits = []
-    for epochs in candidates:
-        method = new()
-        fits.append((method, fit(method, inputs, parts, replace(config, epochs=epochs), seed, progress)))
-    return min(fits, key=lambda fitted: final_loss(fitted[1])) if len(fits) > 1 else fits[0]
-
-
-def final_loss(history: History) -> float:
-    """Return the loss on the validation part after the last epoch, to choose by.
-
-    It is that of the prediction, ``ce``, where the method reports it: a total can weigh several heads, of which the
-    prediction makes something better than each.
-    """
-    last = {row["term"]: row["value"] for row in history if row["part"] == "validation"}
-    return float(last.get("ce", last["total"]))
 
 
 def fit(
@@ -186,6 +153,7 @@ def _training_only(method: Method, modules: Sequence[nn.Module]) -> Iterator[Non
     try:
         for parameter in frozen:
             parameter.requires_grad_(False)
+            parameter.grad = None  # of an earlier phase; clipping would count it
         yield
     finally:
         for parameter in frozen:
@@ -236,11 +204,12 @@ def measure(loss: Callable[[Batch], dict[str, Tensor]], batches: Iterable[Batch]
 
 def cosine(optimiser: torch.optim.Optimizer, final: float, steps: int) -> torch.optim.lr_scheduler.LambdaLR:
     """Return the schedule from the highest learning rate to a share of it along half a cosine, step by step."""
+    return torch.optim.lr_scheduler.LambdaLR(optimiser, lambda done: cosine_share(done / steps, final))
 
-    def share(done: int) -> float:
-        return final + (1 - final) * (1 + math.cos(math.pi * done / steps)) / 2
 
-    return torch.optim.lr_scheduler.LambdaLR(optimiser, share)
+def cosine_share(done: float, final: float) -> float:
+    """Return the learning rate as a share of the highest after a share ``done`` of the training; ``final`` at 1."""
+    return final + (1 - final) * (1 + math.cos(math.pi * done)) / 2
 
 
 def prior_logits(method: Method, y: Tensor) -> Tensor:

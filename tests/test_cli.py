@@ -83,10 +83,10 @@ def test_train_writes_a_run_with_metrics_and_report(synthetic_cache: Path, tmp_p
 def test_a_fold_that_fails_in_a_process_is_one_message_and_leaves_no_run(synthetic_cache: Path, tmp_path: Path) -> None:
     message = refused(
         *("train", "--cache", synthetic_cache, "--method", "concat", "--folds", 2, "--workers", 2),
-        *("--set", "fit.try_epochs=1,2", "--set", "validation=0", "--run", tmp_path / "run"),
+        *("--set", "search.trials=2", "--set", "validation=0", "--run", tmp_path / "run"),
     )
     assert message == (
-        "Error: fit.try_epochs needs a validation part to choose by; set validation to 0.1, for example."
+        "Error: A search needs a validation part to choose by; set validation to 0.2, for example."
     )
     assert not (tmp_path / "run").exists()
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import torch
@@ -13,6 +12,7 @@ from torch import Tensor, nn
 from ...cache_schema import InputError
 from ..batches import Batch
 from ..encoders import Encoded, EncoderConfig, InputSpec, ModalityEncoders
+from ..packages import require
 from ..targets import Target
 
 if TYPE_CHECKING:
@@ -117,6 +117,8 @@ class Method(nn.Module):
     """How many modalities it takes to make sense of it."""
     package: ClassVar[str | None] = None
     """An optional package that it needs, which is also the name of the extra that installs it."""
+    search_space: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    """Values that a search may try, by setting such as ``"options.alpha"``, besides those of the encoders."""
     chooses: ClassVar[bool] = False
     """Whether the method chooses anything by the inner validation part, which it then needs."""
     by_gradient: ClassVar[bool] = True
@@ -146,10 +148,8 @@ class Method(nn.Module):
                 f"Method {cls.name!r} fuses {cls.fewest_modalities} modalities or more; got {', '.join(modalities)}. "
                 "Give more of them, or train `unimodal`."
             )
-        if cls.package is not None and find_spec(cls.package) is None:
-            raise InputError(
-                f"Method {cls.name!r} needs the package {cls.package}: pip install 'omnifuse[{cls.package}]'."
-            )
+        if cls.package is not None:
+            require(cls.package, f"Method {cls.name!r}")
 
     def encode(self, batch: Batch) -> Encoded:
         """Encode every modality that is there, once: ``Encoded(embeddings [B, M, D], missing [M, D], presence)``."""

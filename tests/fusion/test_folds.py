@@ -77,7 +77,7 @@ def test_a_fold_that_fails_fails_the_training_with_its_own_message(
 
     monkeypatch.setattr(folds, "worker_pool", threads)
     with pytest.raises(InputError, match="needs a validation part"):
-        in_processes(toy_cohort(), tmp_path, "fit.try_epochs=1,2")
+        in_processes(toy_cohort(), tmp_path, "search.trials=2")
 
 
 def test_a_killed_process_is_explained(

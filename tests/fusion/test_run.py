@@ -272,7 +272,7 @@ def test_an_interrupted_training_leaves_no_run(
     [
         ("concat", (), False),
         ("unimodal", (), True),
-        ("concat", ("fit.try_epochs=1,2",), True),
+        ("concat", ("search.trials=1",), True),
         ("concat", ("validation=0.2",), True),
     ],
 )

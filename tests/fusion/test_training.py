@@ -21,9 +21,7 @@ from omnifuse.fusion.training import (
     History,
     Parts,
     cosine,
-    final_loss,
     fit,
-    fit_best,
     predict,
     prior_logits,
 )
@@ -205,31 +203,6 @@ def test_modality_dropout_changes_training_only(toy_cohort: Callable[..., Cohort
     method.encoders.eval(), method.head.eval()
     method.training = True
     assert method.loss(batch)["total"] != method.loss(batch)["total"]
-
-
-def test_epochs_are_chosen_by_the_validation_part(toy_cohort: Callable[..., Cohort]) -> None:
-    _, inputs = ready(toy_cohort())
-
-    def new() -> Method:
-        return ready(toy_cohort())[0]
-
-    parts, config = Parts(TRAIN, VALIDATION), FitConfig(batch_size=8, try_epochs=(1, 3, 2))
-    alone = [fit(new(), inputs, parts, replace(config, epochs=epochs), 0) for epochs in config.try_epochs]
-    _, history = fit_best(new, inputs, parts, config, 0)
-    assert history == min(alone, key=final_loss)
-    with pytest.raises(InputError, match="needs a validation part"):
-        fit_best(new, inputs, Parts(TRAIN, TRAIN[:0]), config, 0)
-
-
-def test_the_loss_to_choose_by_is_that_of_the_prediction_where_a_method_reports_it() -> None:
-    rows = [("validation", "total", 9.0), ("validation", "ce", 1.0), ("train", "ce", 5.0)]
-    history = [
-        {"epoch": epoch, "part": part, "term": term, "value": value + epoch}
-        for epoch in (0, 1)
-        for part, term, value in rows
-    ]
-    assert final_loss(history) == 2
-    assert final_loss([row for row in history if row["term"] != "ce"]) == 10
 
 
 def test_the_learning_rate_ends_at_its_final_share() -> None:
