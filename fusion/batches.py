@@ -141,12 +141,16 @@ class ModalityBatch:
 
 @dataclass(frozen=True)
 class Batch:
-    """B samples: ``index`` [B] positions in the cohort, ``y`` [B, C], ``presence`` [B, M] bool, modalities by name."""
+    """B samples: ``index`` [B] positions in the cohort, ``y`` [B, C], ``presence`` [B, M] bool, modalities by name.
+
+    ``subject`` [B] int64 as in `Inputs`.
+    """
 
     index: Tensor
     y: Tensor
     presence: Tensor
     modalities: dict[str, ModalityBatch]
+    subject: Tensor
 
     def __len__(self) -> int:
         return len(self.index)
@@ -212,7 +216,7 @@ class Inputs:
         for column, (name, inputs) in enumerate(self.modalities.items()):
             positions = torch.nonzero(presence[:, column]).flatten()
             parts[name] = inputs.gather(positions, index[positions])
-        return Batch(index, self.y[index], presence, parts)
+        return Batch(index, self.y[index], presence, parts, self.subject[index])
 
     def batches(self, index: Tensor, size: int, generator: torch.Generator | None = None) -> Iterator[Batch]:
         """Yield batches of at most ``size`` samples, in the given order or shuffled by ``generator``."""

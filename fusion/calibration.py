@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -11,6 +13,8 @@ from torch import Tensor
 from .targets import Target
 
 RIDGE = 1e-3
+
+Bounds = Sequence[tuple[float | None, float | None]]
 
 
 def fit_scale(target: Target, logits: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
@@ -28,16 +32,25 @@ def fit_scale(target: Target, logits: Tensor, y: Tensor) -> tuple[Tensor, Tensor
     """
     said, truth = logits.double(), y.double()
     models, outputs = said.shape[1:]
-    start = np.concatenate([np.full(models, 1 / models), np.zeros(outputs)])
+    start = torch.cat([said.new_full((models,), 1 / models), said.new_zeros(outputs)])
 
-    def objective(values: npt.NDArray[np.float64]) -> tuple[float, npt.NDArray[np.float64]]:
-        parameters = torch.tensor(values, requires_grad=True)
+    def objective(parameters: Tensor) -> Tensor:
         weights, bias = parameters[:models], parameters[models:]
         loss = target.loss((weights[:, None] * said).sum(1) + bias, truth)
-        loss = loss + RIDGE * ((weights - 1 / models) ** 2).sum()
-        (gradient,) = torch.autograd.grad(loss, parameters)
-        return loss.item(), gradient.numpy()
+        return loss + RIDGE * ((weights - 1 / models) ** 2).sum()
 
     bounds = [(0.0, None)] * models + [(None, None)] * outputs
-    found = torch.from_numpy(minimize(objective, start, jac=True, method="L-BFGS-B", bounds=bounds).x)
+    found = minimise(objective, start, bounds)
     return found[:models].to(logits.dtype), found[models:].to(logits.dtype)
+
+
+def minimise(objective: Callable[[Tensor], Tensor], start: Tensor, bounds: Bounds | None = None) -> Tensor:
+    """Return the parameters, float64 [p], at which a differentiable objective is smallest, by L-BFGS from ``start``."""
+
+    def with_gradient(values: npt.NDArray[np.float64]) -> tuple[float, npt.NDArray[np.float64]]:
+        parameters = torch.tensor(values, requires_grad=True)
+        value = objective(parameters)
+        (gradient,) = torch.autograd.grad(value, parameters)
+        return value.item(), gradient.numpy()
+
+    return torch.from_numpy(minimize(with_gradient, start.numpy(), jac=True, method="L-BFGS-B", bounds=bounds).x)

@@ -15,7 +15,7 @@ TERMINAL_COLUMNS = 79
 NEEDS = {
     "embeddings": "embeddings of encoders that are trained along",
     "pooled": "one vector of the cache per modality, no encoders",
-    "models": "other methods as members",
+    "models": "embeddings of models that it trains inside",
 }
 
 

@@ -9,9 +9,14 @@ import torch
 from torch import Tensor, nn
 
 from .encoders import Encoded
+from .factors import PACKAGE, FactorModel
+from .packages import require
 from .ridge import RidgeImputation
 
-Filling = Literal["none", "zero", "mean", "ridge"]
+Filling = Literal["none", "zero", "mean", "ridge", "mofa"]
+
+FACTORS = 10
+"""Factors of the filling by factor analysis."""
 
 
 class MeanFilling(nn.Module):
@@ -40,12 +45,35 @@ class ZeroFilling(MeanFilling):
         """Learn nothing."""
 
 
-Filler = MeanFilling | RidgeImputation
+class FactorFilling(nn.Module):
+    """What the factors of multi-omics factor analysis, estimated from what a sample has, make of the rest."""
+
+    def __init__(self, modalities: int, width: int) -> None:
+        require(PACKAGE, "Imputation by 'mofa'")
+        super().__init__()
+        self.model = FactorModel([width] * modalities, FACTORS)
+
+    def fit(self, embeddings: Tensor, present: Tensor) -> None:
+        """Fit the factors to embeddings [n, M, D]; slots that are not ``present`` [n, M] are not read."""
+        self.model.fit(embeddings.unbind(1), present, seed=0)
+
+    def forward(self, embeddings: Tensor, used: Tensor) -> Tensor:
+        """Return embeddings [B, M, D] with estimates in the slots that are not ``used`` [B, M]."""
+        estimates = self.model.reconstruct(self.model(embeddings.unbind(1), used))
+        return torch.where(used[:, :, None], embeddings, torch.stack(estimates, dim=1))
+
+
+Filler = MeanFilling | RidgeImputation | FactorFilling
 
 
 def new_filler(name: Filling, modalities: int, width: int) -> Filler | None:
     """Return an unfitted filler of [B, modalities, width] embeddings; None leaves the missing embeddings."""
-    kinds: dict[str, type[Filler]] = {"zero": ZeroFilling, "mean": MeanFilling, "ridge": RidgeImputation}
+    kinds: dict[str, type[Filler]] = {
+        "zero": ZeroFilling,
+        "mean": MeanFilling,
+        "ridge": RidgeImputation,
+        "mofa": FactorFilling,
+    }
     return None if name == "none" else kinds[name](modalities, width)
 
 

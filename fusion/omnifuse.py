@@ -54,7 +54,7 @@ class OmniFuse(DWFuse):
 
         full_probability: float = 0.5
         """Probability that a training sample is shown all that it has; otherwise a part of it."""
-        imputation: Literal["cycle", "forward", "none"] = "cycle"
+        imputation: Literal["cycle", "forward", "none"] = "cycle"  # type: ignore[assignment]
         """Both cascades, the forward one alone, or none: then the joint head sees the embeddings side by side."""
         blocks: int = 5
         """Residual autoencoders per cascade, K."""
@@ -107,7 +107,7 @@ class OmniFuse(DWFuse):
 
     def build(self) -> int:
         """Build the cascades; return the width of the joint head's input, the latents of the forward cascade."""
-        options, self.imputation = self.options, None
+        options, self.imputation, self.filler = self.options, None, None
         if options.imputation == "none":
             return super().build()
         backward: WayBack = "shared" if options.share_cascades else "own"

@@ -25,12 +25,12 @@ def pooled_vectors(specs: Sequence[InputSpec], batch: Batch) -> list[Array]:
     tables = []
     for spec, inputs in zip(specs, batch.modalities.values(), strict=True):
         table = np.full((len(batch), spec.summary or spec.rows), np.nan, dtype=np.float32)
-        table[inputs.samples.cpu().numpy()] = _vectors(inputs).cpu().numpy()
+        table[inputs.samples.cpu().numpy()] = pooled_vector(inputs).cpu().numpy()
         tables.append(table)
     return tables
 
 
-def _vectors(inputs: ModalityBatch) -> Tensor:
+def pooled_vector(inputs: ModalityBatch) -> Tensor:
     """Return one vector a sample, [n, columns]: its summary, or the mean of its rows."""
     if inputs.summary is not None:
         return inputs.summary

@@ -85,9 +85,7 @@ def test_a_fold_that_fails_in_a_process_is_one_message_and_leaves_no_run(synthet
         *("train", "--cache", synthetic_cache, "--method", "concat", "--folds", 2, "--workers", 2),
         *("--set", "search.trials=2", "--set", "validation=0", "--run", tmp_path / "run"),
     )
-    assert message == (
-        "Error: A search needs a validation part to choose by; set validation to 0.2, for example."
-    )
+    assert message == ("Error: A search needs a validation part to choose by; set validation to 0.2, for example.")
     assert not (tmp_path / "run").exists()
 
 

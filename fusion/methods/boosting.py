@@ -1,10 +1,10 @@
-"""Gradient boosting on pooled features, one model per combination of modalities."""
+"""Gradient boosting on pooled features, whatever modalities are missing."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 from zipfile import ZIP_DEFLATED, BadZipFile
 
 import numpy as np
@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from ...cache_schema import InputError
 from ..batches import Batch
+from ..imputation import sample_patterns
 from ..laziness import combination_table, largest_within
 from ..pooled import pooled_vectors
 from .base import Method, ModelSpec, Prediction
@@ -61,18 +62,43 @@ class Forest(nn.Module):
         self._stored = state.cpu().numpy().tobytes()
 
 
+@dataclass(frozen=True)
+class Table:
+    """Training samples: ``pooled`` M tables [n, F], NaN where unknown, ``present`` bool [n, M], and ``y`` [n, C]."""
+
+    pooled: list[Array]
+    present: Tensor
+    y: Array
+
+    def with_copies(self, generator: torch.Generator) -> Table:
+        """Add a copy of each sample of several modalities, which shows a random non-empty proper part of them."""
+        shown = sample_patterns(self.present, generator, 0.0, "proper")
+        copied = (shown != self.present).any(1).numpy()
+        pooled = [
+            np.concatenate([table, np.where(kept[:, None], table, np.nan)[copied]])
+            for table, kept in zip(self.pooled, shown.T.numpy(), strict=True)
+        ]
+        present = torch.cat([self.present, shown[torch.from_numpy(copied)]])
+        return Table(pooled, present, np.concatenate([self.y, self.y[copied]]))
+
+
 class Boosting(Method):
     """Histogram gradient boosting of scikit-learn: early fusion of everything in one table.
 
     A time series gives its statistics, features themselves, token and image embeddings their mean. What is unknown
-    stays unknown. For each combination of modalities there is a model of its own, fitted to the training samples that
-    have it, whatever else they have; a sample is predicted by the model of the most modalities that it has.
+    stays unknown. By default each combination of modalities has a model of its own, fitted to the training samples that
+    have it, whatever else they have; a sample is predicted by the model of the most modalities that it has. Otherwise
+    one model predicts all samples, to which the columns of missing modalities are unknown like any other.
     """
 
     name = "boosting"
     family = "trees"
     source = "HistGradientBoostingClassifier of scikit-learn; the settings were chosen on PhysioNet 2012 set-a"
-    presets: ClassVar[Mapping[str, tuple[str, ...]]] = {"default": ()}
+    presets: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "default": (),
+        "masked": ("options.missing=masked",),
+        "native": ("options.missing=native",),
+    }
     by_gradient = False
     needs = "pooled"
 
@@ -94,24 +120,32 @@ class Boosting(Method):
         """Share of the columns that a split may choose from."""
         bins: int = 64
         """Most different values of a column that are told apart."""
+        missing: Literal["per_combination", "masked", "native"] = "per_combination"
+        """A model for each combination of modalities; or one model, fitted to the samples and to a copy of each that
+        shows only a random part of its modalities, or to the samples alone."""
 
     options: Options
 
     def __init__(self, spec: ModelSpec, options: Options | None = None) -> None:
         super().__init__(spec, options)
-        self.combinations = combination_table(len(spec.inputs))  # [C, M]
+        # [C, M] bool: whose columns each model reads, and what a sample must have for it
+        self.combinations = combination_table(len(spec.inputs))
+        self.required = self.combinations
+        if self.options.missing != "per_combination":
+            self.combinations = torch.ones(1, len(spec.inputs), dtype=torch.bool)
+            self.required = ~self.combinations
         self.forests = nn.ModuleList(Forest() for _ in self.combinations)
 
     def fit(self, fitting: Fitting) -> None:
         """Fit all models to the training part."""
         batch = fitting.inputs.batch(fitting.samples)
-        pooled, y = pooled_vectors(self.spec.inputs, batch), batch.y.cpu().numpy()
-        for combination in fitting.progress(range(len(self.combinations))):
-            shown = self.combinations[combination].numpy()
-            has_all = (batch.presence.cpu().numpy() | ~shown).all(1)
-            features = _together(pooled, shown)[has_all]
-            models = [self._model(features, label, fitting.seed) for label in y[has_all].T]
-            self.forest(combination).models = models
+        table = Table(pooled_vectors(self.spec.inputs, batch), batch.presence.cpu(), batch.y.cpu().numpy())
+        if self.options.missing == "masked":
+            table = table.with_copies(torch.Generator().manual_seed(fitting.seed))
+        for number in fitting.progress(range(len(self.combinations))):
+            rows = (table.present | ~self.required[number]).all(1).numpy()
+            features = _together(table.pooled, self.combinations[number].numpy())[rows]
+            self.forest(number).models = [self._model(features, label, fitting.seed) for label in table.y[rows].T]
 
     def forest(self, combination: int) -> Forest:
         """Return the models of a combination, a row of ``combinations``."""
@@ -134,7 +168,8 @@ class Boosting(Method):
         """Return logits [B, K]; the prior for samples without a model."""
         pooled = pooled_vectors(self.spec.inputs, batch)
         logits = self.prior.expand(len(batch), -1).clone()
-        combination = largest_within(batch.presence, self.combinations)  # [B]
+        combination = largest_within(batch.presence, self.required)  # [B]
+        combination = torch.where(batch.presence.any(1), combination, -1)
         for number in torch.unique(combination[combination >= 0]).tolist():
             rows = (combination == number).cpu()
             features = _together(pooled, self.combinations[number].numpy())[rows.numpy()]

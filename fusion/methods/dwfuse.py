@@ -1,6 +1,6 @@
-"""Dynamic weighted fuse without imputation: a head per modality and a joint head, weighed per sample.
+"""Dynamic weighted fuse: a head per modality and a joint head, weighed per sample.
 
-OmniFuse (``fusion/omnifuse.py``) is this method with imputation and laziness activation.
+OmniFuse (``fusion/omnifuse.py``) is this method with imputation that is trained along, and laziness activation.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from ...cache_schema import InputError
 from ..batches import Batch
 from ..dwfuse import DynamicWeightedFuse
 from ..encoders import Encoded, mlp
+from ..filling import Filling, fit_filler, new_filler
 from ..imputation import Patterns, fill, sample_patterns
 from ..laziness import combination_name, combination_table, every_combination
 from ..targets import mean_known
@@ -56,7 +57,7 @@ class DWFuse(Method):
     """A head per modality, weighed down per sample where the others are right, beside a joint head.
 
     Only modalities that a sample has take part; the joint head sees all embeddings side by side, with the missing
-    embedding in the other slots.
+    embedding in the other slots. If predictions impute, all modalities take part in them.
     """
 
     name = "dwfuse"
@@ -65,6 +66,7 @@ class DWFuse(Method):
     presets: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "default": (),
         "modality-dropout": ("options.full_probability=0.5",),
+        "ridge": ("options.imputation=ridge",),
     }
 
     @dataclass(frozen=True)
@@ -91,6 +93,9 @@ class DWFuse(Method):
         """Control: losses of the heads weighed by inverse label frequency, as imbalance alone would ask for."""
         permute_weights: bool = False
         """Control: each training sample's modalities are weighed by the beliefs of another sample's heads."""
+        imputation: Filling = "none"
+        """What predictions put into the slots of absent modalities, which then take part like any other: nothing (they
+        do not weigh), zeros, the mean, or an estimate from the others; fitted when training has ended."""
 
         def __post_init__(self) -> None:
             if not 0 <= self.full_probability <= 1:
@@ -114,20 +119,32 @@ class DWFuse(Method):
         self.combinations = combination_table(count)
 
     def build(self) -> int:
-        """Build what lies between encoders and heads, here nothing; return the width of the joint head's input."""
-        return len(self.spec.inputs) * self.spec.encoder.dimension
+        """Build what lies between encoders and heads; return the width of the joint head's input."""
+        count, width = len(self.spec.inputs), self.spec.encoder.dimension
+        self.filler = new_filler(self.options.imputation, count, width)
+        return count * width
 
     def on_fit_start(self, context: Context) -> None:
         """Keep the generator that draws what is shown."""
         self.generator = context.generator
 
+    def on_fit_end(self, context: Context) -> None:
+        """Fit the imputation that predictions alone use."""
+        if self.filler is not None:
+            fit_filler(self.filler, map(self.encode, context.training()))
+
     def complete(self, embeddings: Tensor, missing: Tensor, used: Tensor) -> Completed:
-        """Put something into the slots that are not shown: here the missing embedding."""
+        """Put something into the slots that are not shown: the missing embedding, or in predictions an estimate."""
+        if self.filler is not None and not self.training:
+            imputed = self.filler(embeddings, used)
+            return Completed(imputed, imputed.flatten(1), imputed)
         completed = fill(embeddings, missing, used)  # [B, M, D]
         return Completed(completed, completed.flatten(1), None)
 
     def trust(self, used: Tensor) -> Tensor:
         """How much each modality takes part, [B, M]: those that are shown; all where nothing is, to have a value."""
+        if self.filler is not None and not self.training:
+            return torch.ones_like(used, dtype=torch.float32)
         return (used | ~used.any(1, keepdim=True)).float()
 
     def run(self, embeddings: Tensor, missing: Tensor, used: Tensor) -> Heads:

@@ -10,7 +10,7 @@ from torch import Tensor
 from ...cache_schema import InputError
 from ..batches import Batch
 from ..encoders import Encoded
-from ..filling import Filling, new_filler
+from ..filling import Filling, fit_filler, new_filler
 from ..imputation import fill, sample_patterns
 from .base import Context, Method, ModelSpec, Prediction
 
@@ -55,8 +55,7 @@ class JointFusion(Method):
     def on_fit_end(self, context: Context) -> None:
         """Fit the imputation."""
         if self.filler is not None:
-            encoded = [self.encode(batch) for batch in context.training()]
-            self.filler.fit(torch.cat([e.embeddings for e in encoded]), torch.cat([e.presence for e in encoded]))
+            fit_filler(self.filler, map(self.encode, context.training()))
 
     def complete(self, encoded: Encoded) -> tuple[Tensor, Tensor]:
         """Return what :meth:`fuse` gets: embeddings [B, M, D], and which of them take part, bool [B, M]."""

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..batches import Batch
-from ..heads import UnimodalHeads, unimodal_losses
-from .base import Context, Method, ModelSpec, Prediction
+from .base import Context, ModelSpec, Prediction
+from .independent import IndependentModels
 
 
-class Unimodal(Method):
+class Unimodal(IndependentModels):
     """One independent model per modality, each trained on the samples that have it.
 
     The model with the lowest cross-entropy on the inner validation part (training part if there is none), over all of
@@ -30,23 +30,8 @@ class Unimodal(Method):
 
     def __init__(self, spec: ModelSpec, options: Any = None) -> None:
         super().__init__(spec, options)
-        self.heads = UnimodalHeads(len(spec.inputs), spec.target.output_size, spec.encoder)
         self.register_buffer("chosen", torch.zeros((), dtype=torch.int64))
         self.register_buffer("validation_loss", torch.zeros(len(spec.inputs)))
-
-    def independent_parts(self) -> list[nn.Module]:
-        """One model per modality: an encoder and its head."""
-        return [nn.ModuleList(pair) for pair in zip(self.encoders.each, self.heads, strict=True)]
-
-    def logits(self, batch: Batch) -> Tensor:
-        """Return what each modality says, [B, M, K]; the prior where it is missing."""
-        said: Tensor = self.heads(self.encode(batch), self.prior)
-        return said
-
-    def loss(self, batch: Batch) -> dict[str, Tensor]:
-        """Mean cross-entropy of each modality over the samples that have it; ``total`` is their sum."""
-        terms = unimodal_losses(self.target, self.logits(batch), batch)
-        return {"total": torch.stack(list(terms.values())).sum(), **terms}
 
     def on_fit_end(self, context: Context) -> None:
         """Choose the modality that predicts."""

@@ -68,7 +68,12 @@ def test_every_method_describes_itself_and_survives_json(name: str) -> None:
 
 
 def test_settings_name_what_they_change_of_their_preset() -> None:
-    changes = ["search.over=fit.epochs,options.alpha", "options.alpha=1.0", "options.truth=teacher", "options.share_cascades=True"]
+    changes = [
+        "search.over=fit.epochs,options.alpha",
+        "options.alpha=1.0",
+        "options.truth=teacher",
+        "options.share_cascades=True",
+    ]
     config = make_config("omnifuse", "as-published", [*changes, "missing.rate=0.5"], folds=3, seed=4)
     assert sorted(config.overrides()) == sorted([*changes, "missing.rate=0.5"])
     assert make_config("omnifuse", "as-published", config.overrides(), folds=3, seed=4) == config

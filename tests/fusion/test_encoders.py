@@ -65,7 +65,7 @@ def test_absent_slots_hold_the_missing_embedding() -> None:
         "rep": ModalityBatch(torch.tensor([0]), None, Rows(torch.randn(2, 4), torch.tensor([2]))),
         "static": ModalityBatch(torch.tensor([1]), torch.randn(1, 5), None),
     }
-    encoded = encoders(Batch(torch.arange(3), torch.zeros(3, 1), presence, parts))
+    encoded = encoders(Batch(torch.arange(3), torch.zeros(3, 1), presence, parts, torch.arange(3)))
     torch.testing.assert_close(encoded.embeddings[2], encoded.missing)
     torch.testing.assert_close(encoded.embeddings[1, 0], encoded.missing[0])
     assert not torch.allclose(encoded.embeddings[0, 0], encoded.missing[0])
@@ -76,7 +76,9 @@ def test_a_modality_that_nobody_has_is_no_error() -> None:
     nobody = ModalityBatch(
         torch.zeros(0, dtype=torch.int64), None, Rows(torch.zeros(0, 4), torch.zeros(0, dtype=torch.int64))
     )
-    batch = Batch(torch.arange(2), torch.zeros(2, 1), torch.zeros(2, 1, dtype=torch.bool), {"rep": nobody})
+    batch = Batch(
+        torch.arange(2), torch.zeros(2, 1), torch.zeros(2, 1, dtype=torch.bool), {"rep": nobody}, torch.arange(2)
+    )
     encoded = ModalityEncoders([spec], config)(batch)
     encoded.embeddings.sum().backward()
     assert encoded.embeddings.shape == (2, 1, 64)

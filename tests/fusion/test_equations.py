@@ -51,7 +51,7 @@ def model() -> OmniFuse:
 
 @pytest.fixture
 def batch() -> Batch:
-    return Batch(torch.arange(2), torch.from_numpy(Y[:, None]).double(), torch.from_numpy(PRESENT), {})
+    return Batch(torch.arange(2), torch.from_numpy(Y[:, None]).double(), torch.from_numpy(PRESENT), {}, torch.arange(2))
 
 
 def layers(module: nn.Module) -> Layers:

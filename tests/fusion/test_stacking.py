@@ -1,8 +1,10 @@
 """Hybrid heads, gradient boosting for each combination, and their stack."""
 
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
+import numpy as np
 import pytest
 import skops.io
 import torch
@@ -10,7 +12,7 @@ from omnifuse.cache_schema import InputError
 from omnifuse.fusion.batches import Inputs
 from omnifuse.fusion.config import make_config
 from omnifuse.fusion.methods.base import Method
-from omnifuse.fusion.methods.boosting import Boosting, Forest
+from omnifuse.fusion.methods.boosting import Boosting, Forest, Table, Trees
 from omnifuse.fusion.methods.hybrid import Hybrid
 from omnifuse.fusion.methods.stacking import Stacking
 from omnifuse.fusion.targets import Target
@@ -118,6 +120,55 @@ class TestBoosting:
             forest.set_extra_state(torch.frombuffer(bytearray(stored), dtype=torch.uint8))
             with pytest.raises(InputError, match="something else than trees"):
                 forest.read()
+
+    @pytest.mark.parametrize("missing", ["masked", "native"])
+    def test_one_model_can_serve_all_combinations(self, missing: str, tmp_path: Path) -> None:
+        inputs, everyone = signal(1200), torch.arange(1200)
+        options = replace(FEW_TREES, missing=missing)
+        method = trained(Boosting(spec_of(), options), inputs, train=800)
+        assert [forest.read()[0].n_features_in_ for forest in method.forests] == [12]
+        assert auroc(method, inputs, everyone[800:]) > 0.85
+        assert auroc(method, inputs.without(("cxr",)), everyone[800:]) > 0.65
+        nothing = predict(method, inputs.without(tuple(COLUMNS)), everyone[:3]).probability
+        torch.testing.assert_close(nothing, method.prior.sigmoid().expand(3, 1))
+        save_file(method.state_dict(), tmp_path / "model.safetensors")
+        again = Boosting(spec_of(), options)
+        again.load_state_dict(load_file(tmp_path / "model.safetensors"), strict=True)
+        assert torch.equal(predict(again, inputs, everyone).probability, predict(method, inputs, everyone).probability)
+
+    def test_copies_show_a_part_of_what_a_sample_has(self) -> None:
+        present = torch.tensor([[True, True, True], [True, False, True], [False, True, False]]).repeat(50, 1)
+        pooled = [np.where(column[:, None], np.ones((150, 2)), np.nan) for column in present.T.numpy()]
+        y = np.arange(150.0)[:, None]
+        table = Table(pooled, present, y).with_copies(torch.Generator().manual_seed(0))
+        originals, copies = table.present[:150], table.present[150:]
+        source = table.y[150:, 0].astype(int)
+        assert originals.equal(present)
+        assert source.tolist() == [number for number in range(150) if number % 3 != 2]  # who has one keeps it
+        assert copies.any(1).all()
+        assert (copies & ~present[source]).sum() == 0
+        assert (copies.sum(1) < present[source].sum(1)).all()
+        assert {tuple(row) for row in copies[::2].tolist()} == {*product((False, True), repeat=3)} - {
+            (False,) * 3,
+            (True,) * 3,
+        }
+        for m in range(3):
+            assert (~np.isnan(table.pooled[m]).any(1) == table.present[:, m].numpy()).all()
+
+    def test_native_reads_the_samples_and_masked_their_copies_too(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        rows: list[int] = []
+
+        def count(self: Trees, features: np.ndarray, y: np.ndarray) -> Trees:
+            rows.append(len(features))
+            return self
+
+        monkeypatch.setattr(Trees, "fit", count)
+        inputs = replace(noise(40), y=(torch.arange(40.0) % 2)[:, None])
+        several = int((inputs.presence.sum(1) > 1).sum())
+        for missing in ("native", "masked"):
+            method, samples = Boosting(spec_of(), replace(FEW_TREES, missing=missing)), torch.arange(40)
+            method.fit(Fitting(inputs, samples, FAST, 0, iter))
+        assert rows == [40, 40 + several]
 
     def test_one_outcome_alone_gives_the_prior(self) -> None:
         inputs = replace(noise(100), y=torch.zeros(100, 1))

@@ -22,8 +22,18 @@ from tests.fusion.vectors import COLUMNS, TARGETS, changed, noise, signal, spec_
 TRAIN, TEST = torch.arange(60), torch.arange(60, 80)
 SHORT = FitConfig(epochs=2, batch_size=16)
 LONG = FitConfig(epochs=20, batch_size=64, learning_rate=1e-2)
-QUICK: dict[str, dict[str, Any]] = {"boosting": {"rounds": 40}, "stacking": {"folds": 2, "members": ("statistics",)}}
+QUICK: dict[str, dict[str, Any]] = {
+    "boosting": {"rounds": 40},
+    "late-weighted": {"folds": 2},
+    "mofa": {"factors": 3},
+    "ajive": {"draws": 20},
+    "stacking": {"folds": 2, "members": ("statistics",)},
+    "trimf": {"layers": 1, "width": 16},
+}
 """Options of methods that would take long otherwise."""
+
+BLIND = {"prior": "it looks at no modality", "mofa": "it looks for factors, and independent columns have none"}
+"""Methods that cannot find the signal, and why."""
 
 every_method = pytest.mark.parametrize("name", methods.names())
 
@@ -127,8 +137,8 @@ def test_two_modalities_are_enough(name: str) -> None:
 
 @every_method
 def test_signal_is_found(name: str) -> None:
-    if name == "prior":
-        pytest.skip("it looks at no modality")
+    if name in BLIND:
+        pytest.skip(BLIND[name])
     inputs = signal(600)
     method = trained(name, inputs, train=torch.arange(400), config=LONG)
     test = torch.arange(400, 600)

@@ -1,0 +1,45 @@
+"""Early fusion: everything that is known of a sample in one row, and one perceptron."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..batches import Batch
+from ..encoders import mlp
+from ..table import pooled_table, table_columns
+from .base import Method, ModelSpec, Prediction
+
+
+class Early(Method):
+    """One perceptron on the pooled vectors of all modalities side by side, and on which of them a sample has.
+
+    A time series gives its statistics, features themselves, token and image embeddings their mean. Normal scores are
+    read as encoders read them, and columns are dropped in training as theirs are.
+    """
+
+    name = "early"
+    family = "early fusion"
+    source = "early fusion of Stahlschmidt et al. 2022, doi 10.1093/bib/bbab569"
+    needs = "pooled"
+
+    def __init__(self, spec: ModelSpec, options: Any = None) -> None:
+        super().__init__(spec, options)
+        encoder, columns = spec.encoder, table_columns(spec.inputs)
+        self.dropout = nn.Dropout(encoder.input_dropout if columns > encoder.wide else 0.0)
+        self.head = mlp(columns, encoder.hidden, spec.target.output_size, encoder.dropout)
+
+    def logits(self, batch: Batch) -> Tensor:
+        """Return logits [B, K]; the prior for samples without modalities."""
+        logits = self.head(self.dropout(pooled_table(self.spec.inputs, batch)))
+        return torch.where(batch.presence.any(1, keepdim=True), logits, self.prior)
+
+    def loss(self, batch: Batch) -> dict[str, Tensor]:
+        """Cross-entropy of the prediction."""
+        return {"total": self.target.loss(self.logits(batch), batch.y)}
+
+    def predict(self, batch: Batch) -> Prediction:
+        """Return the probabilities."""
+        return Prediction(self.target.probabilities(self.logits(batch)))
