@@ -3,10 +3,10 @@
     python benchmarks/rosmap.py FOLDER [--methods mogonet,logistic] [--seeds 5]
 
 FOLDER holds the files that were published with MOGONET: ``1_tr.csv``, ``1_te.csv``, ``labels_tr.csv``, and so on;
-without it nothing is done. The table has the AUROC of a 5-fold cross-validation inside the 245, by which a method may be
-chosen, beside accuracy, F1 and AUROC of the 106: means over seeds, the standard deviation over seeds, and a bootstrap
-interval over patients. With 106 patients the standard error of an AUROC is about 0.03: the table shows what to expect,
-and ranks nothing.
+without it nothing is done. The table has the AUROC of a 5-fold cross-validation inside the 245, by which a method may
+be chosen, beside accuracy, F1 and AUROC of the 106: means over seeds, the standard deviation over seeds, and a
+bootstrap interval over patients. With 106 patients the standard error of an AUROC is about 0.03: the table shows what
+to expect, and ranks nothing.
 """
 
 import argparse

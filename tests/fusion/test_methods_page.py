@@ -19,9 +19,8 @@ def test_every_method_is_there(name: str) -> None:
 def test_rows_name_methods_and_presets_that_exist() -> None:
     for row in re.findall(r"^\| `(.*)", PAGE, re.MULTILINE):
         name = row.split("`")[0].split()[0]
-        for preset in re.findall(r"--preset ([\w-]+)", row):
-            owner = "stacking" if preset == "best" else name
-            make_config(owner, preset)
+        for preset in re.findall(r"--preset ([\w-]+)", row) or ["default"]:
+            make_config("stacking" if preset == "best" else name, preset)
 
 
 def test_the_readme_counts_them() -> None:

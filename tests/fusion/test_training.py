@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from omnifuse.cache_schema import InputError
 from omnifuse.fusion.batches import Batch, Cohort, Inputs
 from omnifuse.fusion.config import make_config
 from omnifuse.fusion.methods.base import Context, Method
