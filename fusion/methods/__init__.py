@@ -39,6 +39,7 @@ PLACES = {
     "cca": (".cca", "CCA"),
     "pls": (".pls", "PLS"),
     "ajive": (".ajive", "AJIVE"),
+    "mogonet": (".mogonet", "Mogonet"),
     "mofa": (".mofa", "MOFA"),
     "stacking": (".stacking", "Stacking"),
 }

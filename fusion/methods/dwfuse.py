@@ -111,6 +111,7 @@ class DWFuse(Method):
         encoder, count = spec.encoder, len(spec.inputs)
         head = partial(mlp, hidden=encoder.hidden, output=spec.target.output_size, dropout=encoder.dropout)
         joint_width = self.build()
+        self.fills = self.filler is not None
         self.heads = nn.ModuleList(head(encoder.dimension) for _ in range(count if self.options.modality_heads else 0))
         self.joint = head(joint_width)
         normalised = self.options.score == "mean"
@@ -125,17 +126,19 @@ class DWFuse(Method):
         return count * width
 
     def on_fit_start(self, context: Context) -> None:
-        """Keep the generator that draws what is shown."""
+        """Keep the generator that draws what is shown; nothing can be filled in yet."""
         self.generator = context.generator
+        self.fills = False
 
     def on_fit_end(self, context: Context) -> None:
         """Fit the imputation that predictions alone use."""
         if self.filler is not None:
             fit_filler(self.filler, map(self.encode, context.training()))
+            self.fills = True
 
     def complete(self, embeddings: Tensor, missing: Tensor, used: Tensor) -> Completed:
         """Put something into the slots that are not shown: the missing embedding, or in predictions an estimate."""
-        if self.filler is not None and not self.training:
+        if self.fills and self.filler is not None and not self.training:
             imputed = self.filler(embeddings, used)
             return Completed(imputed, imputed.flatten(1), imputed)
         completed = fill(embeddings, missing, used)  # [B, M, D]
@@ -143,7 +146,7 @@ class DWFuse(Method):
 
     def trust(self, used: Tensor) -> Tensor:
         """How much each modality takes part, [B, M]: those that are shown; all where nothing is, to have a value."""
-        if self.filler is not None and not self.training:
+        if self.fills and not self.training:
             return torch.ones_like(used, dtype=torch.float32)
         return (used | ~used.any(1, keepdim=True)).float()
 

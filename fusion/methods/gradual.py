@@ -19,8 +19,8 @@ from .joint import JointFusion
 class Gradual(JointFusion):
     """Merges modalities one after the other, ``h_1 = v_1``, ``h_j = F_j([h_(j-1); v_j])``, and reads ``g(h_M)``.
 
-    An absent modality is skipped, ``h_j = h_(j-1)``; if the first is absent, ``h_1`` is its missing embedding. What
-    comes out of ``F_j`` is normalised as embeddings are, so that skipping it does not change the scale.
+    ``F_j`` is a linear layer, ReLU, and the normalisation of embeddings, so that skipping it does not change the scale:
+    an absent modality is skipped, ``h_j = h_(j-1)``. If the first is absent, ``h_1`` is its missing embedding.
     """
 
     name = "gradual"
@@ -40,12 +40,10 @@ class Gradual(JointFusion):
 
     def __init__(self, spec: ModelSpec, options: Options | None = None) -> None:
         super().__init__(spec, options)
-        encoder, modalities = spec.encoder, len(spec.inputs)
-        self.merges = nn.ModuleList(
-            mlp(2 * encoder.dimension, encoder.hidden, encoder.dimension, encoder.dropout) for _ in spec.inputs[1:]
-        )
+        encoder = spec.encoder
+        self.merges = nn.ModuleList(nn.Linear(2 * encoder.dimension, encoder.dimension) for _ in spec.inputs[1:])
         self.head = mlp(encoder.dimension, encoder.hidden, spec.target.output_size, encoder.dropout)
-        self.register_buffer("order", torch.arange(modalities))
+        self.register_buffer("order", torch.arange(len(spec.inputs)))
 
     def on_fit_start(self, context: Context) -> None:
         """Decide the order by the training part, before anything is learnt and without its labels."""
@@ -59,7 +57,7 @@ class Gradual(JointFusion):
         embeddings, shown = embeddings[:, self.order], shown[:, self.order]
         h = embeddings[:, 0]  # [B, D]
         for j, merge in enumerate(self.merges, start=1):
-            merged = F.layer_norm(merge(torch.cat([h, embeddings[:, j]], dim=1)), h.shape[1:])
+            merged = F.layer_norm(merge(torch.cat([h, embeddings[:, j]], dim=1)).relu(), h.shape[1:])
             h = torch.where(shown[:, j, None], merged, h)
         logits: Tensor = self.head(h)
         return logits

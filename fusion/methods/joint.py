@@ -40,6 +40,7 @@ class JointFusion(Method):
     def __init__(self, spec: ModelSpec, options: Options | None = None) -> None:
         super().__init__(spec, options)
         self.filler = new_filler(self.options.imputation, len(spec.inputs), spec.encoder.dimension)
+        self.fills = self.filler is not None
 
     def fuse(self, embeddings: Tensor, shown: Tensor) -> Tensor:
         """Return logits [B, K] of embeddings [B, M, D].
@@ -49,13 +50,15 @@ class JointFusion(Method):
         raise NotImplementedError
 
     def on_fit_start(self, context: Context) -> None:
-        """Keep the generator that draws the shown subsets."""
+        """Keep the generator that draws the shown subsets; nothing can be filled in yet."""
         self.generator = context.generator
+        self.fills = False
 
     def on_fit_end(self, context: Context) -> None:
         """Fit the imputation."""
         if self.filler is not None:
             fit_filler(self.filler, map(self.encode, context.training()))
+            self.fills = True
 
     def complete(self, encoded: Encoded) -> tuple[Tensor, Tensor]:
         """Return what :meth:`fuse` gets: embeddings [B, M, D], and which of them take part, bool [B, M]."""
@@ -63,7 +66,7 @@ class JointFusion(Method):
         if self.training and self.options.modality_dropout:
             shown = sample_patterns(present, self.generator, 1 - self.options.modality_dropout)
             return fill(embeddings, encoded.missing, shown), shown
-        if self.filler is not None and not self.training:
+        if self.fills and self.filler is not None and not self.training:
             return self.filler(embeddings, present), torch.ones_like(present)
         return embeddings, present
 

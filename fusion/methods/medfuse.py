@@ -37,8 +37,8 @@ class MedFuse(JointFusion):
 
         lstm_hidden: int = 128
         """Units of the LSTM: 256 in the paper, whose embeddings are four times as wide as ours."""
-        pretraining: float = 1.0
-        """Epochs of the first phase as a share of ``fit.epochs``, to which they come in addition; 0 leaves it out."""
+        pretraining_share: float = 0.5
+        """Share of the epochs that the first phase takes; 0 leaves it out."""
         order: Literal["given", "random"] = "given"
         """Order in which the LSTM reads a training sample's modalities: that of the model, or any. Predictions read
         them in the model's order."""
@@ -47,8 +47,8 @@ class MedFuse(JointFusion):
             super().__post_init__()
             if self.lstm_hidden < 1:
                 raise InputError(f"lstm_hidden must be 1 or more; got {self.lstm_hidden}")
-            if not self.pretraining >= 0:
-                raise InputError(f"pretraining must not be negative; got {self.pretraining}")
+            if not 0 <= self.pretraining_share < 1:
+                raise InputError(f"pretraining_share must be 0 or more and less than 1; got {self.pretraining_share}")
 
     options: Options
 
@@ -62,9 +62,9 @@ class MedFuse(JointFusion):
 
     def phases(self) -> Sequence[Phase]:
         """Return the encoders on their own, then the fusion; the fusion alone without pretraining."""
-        share = self.options.pretraining
+        share = self.options.pretraining_share
         alone = Phase("pretraining", self.pretraining_loss, [self.encoders, self.heads], share)
-        fusion = Phase("", self.loss, [self.encoders, self.projections, self.cell, self.head])
+        fusion = Phase("", self.loss, [self.encoders, self.projections, self.cell, self.head], 1 - share)
         return [alone, fusion] if share else [fusion]
 
     def pretraining_loss(self, batch: Batch) -> dict[str, Tensor]:

@@ -35,7 +35,7 @@ class TransformerFusion(JointFusion):
         """Options of a joint head, and the size of the Transformer; small, for thousands of samples."""
 
         width: int = 64
-        """Width of the tokens, a multiple of ``heads``; feed-forward layers are four times as wide."""
+        """Width of the tokens, a multiple of ``heads``; feed-forward layers are twice as wide."""
         layers: int = 2
         """Layers of attention and feed-forward."""
         heads: int = 4
@@ -79,7 +79,7 @@ def new_transformer(options: TransformerFusion.Options) -> nn.TransformerEncoder
     """Return an untrained encoder of sequences [B, L, width]."""
     width = options.width
     layer = nn.TransformerEncoderLayer(
-        width, options.heads, 4 * width, options.dropout, activation="gelu", batch_first=True, norm_first=True
+        width, options.heads, 2 * width, options.dropout, activation="gelu", batch_first=True, norm_first=True
     )
     transformer = nn.TransformerEncoder(layer, options.layers, nn.LayerNorm(width), enable_nested_tensor=False)
     for parameter in transformer.parameters():

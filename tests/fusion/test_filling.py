@@ -139,3 +139,15 @@ def test_imputed_modalities_weigh_in_dwfuse() -> None:
         weight = trained(DWFuse, imputation).predict(batch).weight
         assert weight is not None
         assert weight[~batch.presence].gt(0).all() == weighs
+
+
+@pytest.mark.parametrize("head", [Concat, DWFuse], ids=lambda head: head.name)
+def test_nothing_is_filled_in_before_it_was_fitted(head: type[Method]) -> None:
+    inputs = noise(80)
+    parts = Parts(torch.arange(60), torch.arange(60, 80))
+    histories = []
+    for imputation in ("none", "mean"):
+        torch.manual_seed(0)
+        method = head(spec_of(), head.Options(imputation=imputation))
+        histories.append(fit(method, inputs, parts, FitConfig(epochs=2, batch_size=16), seed=0))
+    assert histories[0] == histories[1]

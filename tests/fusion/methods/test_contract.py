@@ -27,6 +27,7 @@ QUICK: dict[str, dict[str, Any]] = {
     "late-weighted": {"folds": 2},
     "mofa": {"factors": 3},
     "ajive": {"draws": 20},
+    "mogonet": {"hidden": (16, 16)},
     "stacking": {"folds": 2, "members": ("statistics",)},
     "trimf": {"layers": 1, "width": 16},
 }

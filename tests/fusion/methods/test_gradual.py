@@ -24,7 +24,7 @@ def embeddings() -> Tensor:
 
 def merged(method: Gradual, number: int, h: Tensor, v: Tensor) -> Tensor:
     """Return F(h, v), of zero mean and unit deviation."""
-    out = method.merges[number](torch.cat([h, v]))
+    out = method.merges[number](torch.cat([h, v])).clamp(min=0)
     return (out - out.mean()) / (out.var(correction=0) + 1e-5).sqrt()
 
 

@@ -91,18 +91,18 @@ def test_encoders_learn_alone_before_the_fusion() -> None:
         gradients.append({name.split(".")[0] for name, p in method.named_parameters() if p.grad is not None})
     fused = {"projections", "cell", "head"}
     assert gradients == [{"encoders", "heads"}, {"encoders", *fused}]
-    history = fit(method, inputs, Parts(everyone, everyone), FitConfig(epochs=2), 0)
+    history = fit(method, inputs, Parts(everyone, everyone), FitConfig(epochs=4), 0)
     terms = {row["epoch"]: row["term"] for row in history if row["term"].endswith("total")}
     assert terms == {0: "pretraining: total", 1: "pretraining: total", 2: "total", 3: "total"}
     assert not any(torch.equal(before[name], value) for name, value in method.named_parameters())
 
 
 def test_without_pretraining_there_is_one_phase() -> None:
-    (phase,) = medfuse(pretraining=0).phases()
+    (phase,) = medfuse(pretraining_share=0).phases()
     assert phase.name == "" and phase.share == 1
 
 
 def test_impossible_options_are_refused() -> None:
-    for name, value in (("lstm_hidden", 0), ("pretraining", -0.1), ("modality_dropout", 1.5)):
+    for name, value in (("lstm_hidden", 0), ("pretraining_share", 1.0), ("modality_dropout", 1.5)):
         with pytest.raises(InputError, match=f"{name} must .*; got {value}"):
             MedFuse.Options(**{name: value})
