@@ -52,8 +52,8 @@ def test_wrong_overrides_are_explained(override: str, message: str) -> None:
 
 
 def test_unknown_names_list_the_known() -> None:
-    with pytest.raises(InputError, match="unimodal, concat"):
-        make_config("early")
+    with pytest.raises(InputError, match="known are: prior, unimodal"):
+        make_config("magic")
     with pytest.raises(InputError, match=r"it has: default, modality-dropout, ridge, modality-dropout-ridge\."):
         make_config("concat", preset="best")
 

@@ -20,7 +20,7 @@ def fold_of(cohort: Cohort, probability: np.ndarray) -> FoldResult:
 def result(tested: np.ndarray, presence: np.ndarray, probability: np.ndarray) -> FoldResult:
     draws = np.zeros((0, *probability.shape), dtype=np.float32)
     return FoldResult(
-        tested, presence, probability, None, draws, probability, pl.DataFrame(), {}, {}, epochs=1, seconds=0.0
+        tested, presence, probability, None, draws, probability, pl.DataFrame(), {}, {}, [], epochs=1, seconds=0.0
     )
 
 

@@ -129,7 +129,7 @@ def test_repeat_gives_command_seed_digest_and_recipes(page: Page) -> None:
     command = (
         "omnifuse train --cache cache --task mortality --method omnifuse --modalities cxr,ehr,rep --folds 5 --seed 0"
     )
-    assert f"{command} --set options.alpha=0.1" in page.text
+    assert f"{command} --set fit.epochs=24 --set options.alpha=0.1" in page.text
     for fact in ("5f" * 32, "Recipe of rep", "bert-base-uncased", '"alpha": 0.1', "versions: torch"):
         assert fact in page.text
 
