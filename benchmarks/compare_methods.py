@@ -4,7 +4,8 @@
 
 Folds, encoders, budget and seeds are the same for all of them. Fold means, the standard deviation over folds, and the
 bootstrap interval of the pooled predictions are printed as JSON lines, then all as one table. Cost is the time of the
-training relative to that of ``concat``; it says something only on a quiet machine with --workers 1.
+training relative to that of ``concat``; it says something only on a quiet machine with --workers 1. With
+``--set search.trials=4`` every method gets the same search; one that names no settings to search over is left out.
 """
 
 import argparse
@@ -17,6 +18,7 @@ import numpy as np
 from omnifuse.fusion import methods
 from omnifuse.fusion.config import make_config
 from omnifuse.fusion.run import train
+from omnifuse.fusion.search import space_of
 
 REFERENCE = "concat"
 
@@ -63,6 +65,9 @@ def main() -> None:
     rows = []
     for wanted in options.methods.split(","):
         name, _, preset = wanted.partition(":")
+        config = make_config(name, preset or "default", options.overrides)
+        if config.search.trials and not space_of(config):
+            continue
         rows.append(
             measured(options.cache, name, preset or "default", options.seeds, options.overrides, options.workers)
         )

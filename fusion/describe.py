@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from . import methods
 from .config import as_text
+from .search import known_space
 
 TERMINAL_COLUMNS = 79
 
@@ -20,7 +21,7 @@ NEEDS = {
 
 
 def describe_methods(wanted: Sequence[str] = ()) -> list[dict[str, Any]]:
-    """Return name, family, needs, source, options with defaults and choices, and presets; by default of every method.
+    """Describe methods, by default every one: name, family, needs, source, options, presets, what a search may try.
 
     Raises
     ------
@@ -43,6 +44,7 @@ def describe_methods(wanted: Sequence[str] = ()) -> list[dict[str, Any]]:
                 "options": asdict(method.Options()),
                 "choices": _choices(method.Options),
                 "presets": {preset: list(overrides) for preset, overrides in method.presets.items()},
+                "search": {setting: list(values) for setting, values in known_space(method).items()},
             }
         )
     return described
@@ -68,6 +70,7 @@ def _method_text(method: Mapping[str, Any]) -> str:
         f"needs: {_needs_text(method)}",
         f"options: {options}",
         f"presets: {', '.join(method['presets'])}",
+        f"searched over: {', '.join(method['search']) or 'nothing'}",
     ]
     return "\n".join([f"{method['name']} ({method['family']})", *(_wrapped(line, "  ") for line in lines)])
 

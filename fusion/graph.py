@@ -16,25 +16,39 @@ LEAST_SIMILARITY = 1e-6
 
 @dataclass(frozen=True)
 class Links:
-    """Which of R nodes n samples are linked to, and how much everything counts in their means.
+    """Who is linked to whom: n samples to nodes, and how much everyone counts in a sample's mean.
 
-    ``neighbours`` sparse [n, R] and ``own`` [n, 1], the sample's own share; shares of a sample sum to one.
+    ``ends`` [2, E] int64, a sample and a node; ``weights`` [E]; ``own`` [n, 1], the sample's own weight. The weights of
+    a sample sum to one.
     """
 
-    neighbours: Tensor
+    ends: Tensor
+    weights: Tensor
     own: Tensor
 
     def mean(self, samples: Tensor, nodes: Tensor) -> Tensor:
         """Return the mean of each sample [n, d] and of the nodes [R, d] that it is linked to, [n, d]."""
-        mean: Tensor = self.own * samples + torch.sparse.mm(self.neighbours, nodes)
-        return mean
+        sample, node = self.ends
+        return (self.own * samples).index_add(0, sample, self.weights[:, None] * nodes[node])
+
+    def of(self, samples: Tensor) -> Links:
+        """Return the links of some samples [n'] alone, given in ascending order and numbered so."""
+        kept = torch.isin(self.ends[0], samples)
+        sample, node = self.ends[:, kept]
+        return Links(torch.stack([torch.searchsorted(samples, sample), node]), self.weights[kept], self.own[samples])
+
+    def to(self, nodes: Tensor) -> Links:
+        """Return the same links to nodes of which only some [R'] are left, given in ascending order and numbered so."""
+        sample, node = self.ends
+        return Links(torch.stack([sample, torch.searchsorted(nodes, node)]), self.weights, self.own)
 
 
 def link(similarity: Tensor, threshold: Tensor) -> Links:
     """Link samples to the nodes whose ``similarity`` [n, R] is not below the threshold and count as much as it."""
-    weights = torch.where(similarity >= threshold, similarity, 0.0)
-    own = 1 / (1 + weights.sum(1, keepdim=True))
-    return Links((weights * own).to_sparse(), own)
+    ends = (similarity >= threshold).nonzero().T
+    weights = similarity[ends[0], ends[1]]
+    own = 1 / (1 + similarity.new_zeros(len(similarity)).index_add(0, ends[0], weights))
+    return Links(ends, weights * own[ends[0]], own[:, None])
 
 
 def cosines(samples: Tensor, nodes: Tensor) -> Tensor:
@@ -91,13 +105,26 @@ class GraphNetwork(nn.Module):
         """Return logits [B, K] of samples [B, d]; they are not linked to nodes that are the ``same`` (bool [B, R])."""
         similarity = cosines(samples, self.features)
         links = link(similarity if same is None else similarity.masked_fill(same, 0.0), self.threshold)
-        nodes = self.features
-        for number, layer in enumerate(self.layers):
-            samples = self._activated(layer(links.mean(samples, nodes)))
-            if number + 1 < len(self.layers):
-                nodes = self._activated(layer(self.links.mean(nodes, nodes)))
+        read, *later = self._read(links)
+        nodes = self.features[read]
+        for layer, following in zip(self.layers, [*later, read[:0]], strict=True):  # nobody reads the last states
+            samples = self._activated(layer(links.to(read).mean(samples, nodes)))
+            own = nodes[torch.searchsorted(read, following)]
+            nodes = self._activated(layer(self.links.of(following).to(read).mean(own, nodes)))
+            read = following
         logits: Tensor = self.head(samples)
         return logits
+
+    def _read(self, links: Links) -> list[Tensor]:
+        """Return the nodes [R'] that each layer reads, in ascending order, so that no others are computed.
+
+        The last layer reads those that samples are linked to; any other, those that the next reads, and their
+        neighbours.
+        """
+        reads = [torch.unique(links.ends[1])]
+        for _ in self.layers[1:]:
+            reads.append(torch.unique(torch.cat([reads[-1], self.links.of(reads[-1]).ends[1]])))
+        return reads[::-1]
 
     def _activated(self, values: Tensor) -> Tensor:
         activated: Tensor = self.dropout(F.leaky_relu(values, 0.25))

@@ -18,13 +18,17 @@ from .training import History, Parts, Progress, fit, predict
 
 Space = Mapping[str, tuple[str, ...]]
 
-OF_ENCODERS: Space = {
+OF_TRAINING: Space = {
     "fit.epochs": ("6", "12", "24"),
     "fit.learning_rate": ("0.0005", "0.001", "0.002"),
+}
+"""What may be tried for every method that is trained by gradient."""
+OF_ENCODERS: Space = {
+    **OF_TRAINING,
     "encoder.dropout": ("0.3", "0.5", "0.7"),
     "encoder.dimension": ("32", "64", "128"),
 }
-"""What may be tried for every method that trains encoders."""
+"""What may be tried for every method that trains encoders, or models with encoders."""
 
 
 @dataclass(frozen=True)
@@ -43,12 +47,20 @@ def space_of(config: TrainConfig) -> Space:
     InputError
         If ``search.over`` names a setting without values to try.
     """
-    method = get(config.method)
-    known = {**(OF_ENCODERS if method.needs == "embeddings" else {}), **method.search_space}
+    known = known_space(get(config.method))
     over = config.search.over or tuple(known)
     if unknown := [key for key in over if key not in known]:
         raise InputError(f"search.over = {unknown[0]!r}; {config.method!r} can be searched over: {', '.join(known)}.")
     return {key: known[key] for key in over}
+
+
+def known_space(method: type[Method]) -> Space:
+    """Return all that may be tried for a method: that of its kind, and what it and its bases name."""
+    without_encoders = OF_TRAINING if method.by_gradient else {}
+    known = dict(without_encoders if method.needs == "pooled" else OF_ENCODERS)
+    for base in reversed(method.__mro__):
+        known.update(vars(base).get("search_space", {}))
+    return known
 
 
 def search(config: TrainConfig, judge: Callable[[TrainConfig], float], seed: int) -> list[Trial]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -29,6 +29,10 @@ class AJIVE(MultiView):
     name = "ajive"
     source = "Feng et al. 2018, J. Multivar. Anal. 166: 241; estimates for new samples are ours"
     fewest_modalities = 2
+    search_space: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "options.components": ("32", "64", "128"),
+        "options.signal": ("0.8", "0.9", "0.95"),
+    }
 
     @dataclass(frozen=True)
     class Options(MultiView.Options):

@@ -118,7 +118,7 @@ class Method(nn.Module):
     package: ClassVar[str | None] = None
     """An optional package that it needs, which is also the name of the extra that installs it."""
     search_space: ClassVar[Mapping[str, tuple[str, ...]]] = {}
-    """Values that a search may try, by setting such as ``"options.alpha"``, besides those of the encoders."""
+    """Values that a search may try, by setting such as ``"options.alpha"``, besides those of its bases and its kind."""
     chooses: ClassVar[bool] = False
     """Whether the method chooses anything by the inner validation part, which it then needs."""
     by_gradient: ClassVar[bool] = True

@@ -101,6 +101,12 @@ class Boosting(Method):
     }
     by_gradient = False
     needs = "pooled"
+    search_space: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "options.rounds": ("150", "300", "450"),
+        "options.learning_rate": ("0.02", "0.03", "0.05"),
+        "options.leaves": ("4", "8", "16"),
+        "options.columns": ("0.1", "0.2", "0.5"),
+    }
 
     @dataclass(frozen=True)
     class Options:

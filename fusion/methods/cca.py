@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -33,6 +33,10 @@ class CCA(MultiView):
     name = "cca"
     source = "Kettenring 1971, Biometrika 58: 433, sum of covariances; canonical ridge of Vinod 1976"
     fewest_modalities = 2
+    search_space: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "options.dimensions": ("8", "16", "32", "64"),
+        "options.shrinkage": ("0.1", "0.5", "0.9"),
+    }
 
     @dataclass(frozen=True)
     class Options(MultiView.Options):

@@ -37,6 +37,10 @@ class CoTraining(Method):
     by_gradient = False
     needs = "pooled"
     fewest_modalities = 2
+    search_space: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "options.rounds": ("5", "10", "20"),
+        "options.penalty": ("0.01", "0.1", "1.0"),
+    }
 
     @dataclass(frozen=True)
     class Options:

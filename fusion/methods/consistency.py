@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -24,6 +26,9 @@ class Consistency(Method):
     family = "late fusion"
     source = "deep co-training, Qiao et al. 2018, arXiv 1803.05984 (Eqs. 1 and 2); the views are the modalities"
     fewest_modalities = 2
+    search_space: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "options.weight": ("0.3", "1.0", "3.0"),
+    }
 
     @dataclass(frozen=True)
     class Options:

@@ -57,6 +57,10 @@ class Contrastive(Pretrained):
         "clip": ("options.temperature=0.07", "options.learn_temperature=true"),
     }
     task = "contrast"
+    search_space: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "options.temperature": ("0.05", "0.1", "0.3"),
+        "options.pretraining": ("0.5", "1.0"),
+    }
 
     @dataclass(frozen=True)
     class Options(Pretrained.Options):

@@ -34,6 +34,9 @@ class DAFT(JointFusion):
         "modality-dropout": ("options.modality_dropout=0.5",),
     }
     fewest_modalities = 2
+    search_space: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "options.bottleneck": ("3.0", "7.0", "14.0"),
+    }
 
     @dataclass(frozen=True)
     class Options(JointFusion.Options):

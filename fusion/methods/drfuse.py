@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import combinations
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -64,6 +65,10 @@ class DrFuse(JointFusion):
     family = "joint head"
     source = "DrFuse, Yao et al. 2024, arXiv 2403.06197"
     fewest_modalities = 2
+    search_space: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "options.alignment_weight": ("0.3", "1.0"),
+        "options.orthogonality_weight": ("0.3", "1.0"),
+    }
 
     @dataclass(frozen=True)
     class Options(JointFusion.Options):

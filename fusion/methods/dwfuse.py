@@ -68,6 +68,10 @@ class DWFuse(Method):
         "modality-dropout": ("options.full_probability=0.5",),
         "ridge": ("options.imputation=ridge",),
     }
+    search_space: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "options.beta": ("0.25", "0.5", "1.0"),
+        "options.alpha": ("0.1", "1.0", "5.0"),
+    }
 
     @dataclass(frozen=True)
     class Options:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -24,6 +25,10 @@ class Early(Method):
     family = "early fusion"
     source = "early fusion of Stahlschmidt et al. 2022, doi 10.1093/bib/bbab569"
     needs = "pooled"
+    search_space: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "encoder.dropout": ("0.3", "0.5", "0.7"),
+        "encoder.hidden": ("32", "64", "128"),
+    }
 
     def __init__(self, spec: ModelSpec, options: Any = None) -> None:
         super().__init__(spec, options)

@@ -45,6 +45,9 @@ class GBlend(Method):
     by_gradient = False
     needs = "models"
     fewest_modalities = 2
+    search_space: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "options.smallest_weight": ("0.01", "0.1"),
+    }
 
     @dataclass(frozen=True)
     class Options(Concat.Options):

@@ -26,6 +26,10 @@ class Hybrid(Concat):
     family = "joint head"
     source = "joint fusion with auxiliary unimodal heads; modality dropout as in Neverova et al. 2015, arXiv 1501.00102"
     presets: ClassVar[Mapping[str, tuple[str, ...]]] = {"default": ()}
+    search_space: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "options.head_weight": ("0.1", "0.3", "1.0"),
+        "options.modality_dropout": ("0.25", "0.5"),
+    }
 
     @dataclass(frozen=True)
     class Options(Concat.Options):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -20,6 +22,10 @@ class JointFusion(Method):
 
     Modality dropout and imputation are options of every such method, so that none gets the credit for them.
     """
+
+    search_space: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "options.modality_dropout": ("0.0", "0.25", "0.5"),
+    }
 
     @dataclass(frozen=True)
     class Options:

@@ -28,6 +28,9 @@ class Late(IndependentModels):
         "logit-mean": ("options.combine=logit_mean",),
         "ridge": ("options.imputation=ridge",),
     }
+    search_space: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "options.combine": ("mean", "logit_mean"),
+    }
 
     @dataclass(frozen=True)
     class Options:

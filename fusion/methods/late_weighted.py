@@ -38,6 +38,9 @@ class LateWeighted(Method):
     }
     by_gradient = False
     needs = "models"
+    search_space: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "options.combine": ("stacking", "weighted", "confidence"),
+    }
 
     @dataclass(frozen=True)
     class Options:

@@ -40,7 +40,7 @@ class Logistic(Method):
     class Options:
         """How the penalty is chosen."""
 
-        penalties: tuple[float, ...] = (1e-4, 1e-3, 1e-2, 0.03, 0.1, 0.3, 1.0, 3.0)
+        penalties: tuple[float, ...] = (0.001, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
         """Weights of half the squared coefficients beside the mean cross-entropy, to choose from."""
         folds: int = 5
         """Parts of the training part that are held out in turn to choose the penalty."""
@@ -90,4 +90,4 @@ class Logistic(Method):
 
     def details(self) -> dict[str, Any]:
         """Return the penalty."""
-        return {"penalty": float(self.penalty)}
+        return {"penalty": round(float(self.penalty), 8)}  # the digits of float32

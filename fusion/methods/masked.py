@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 import torch
 from torch import Tensor, nn
 
@@ -27,6 +30,9 @@ class Masked(Pretrained):
         "masked modelling, He et al. 2022, arXiv 2111.06377, of modalities: the mean squared error of what is hidden"
     )
     task = "reconstruction"
+    search_space: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "options.pretraining": ("0.5", "1.0"),
+    }
 
     def __init__(self, spec: ModelSpec, options: Pretrained.Options | None = None) -> None:
         super().__init__(spec, options)

@@ -30,6 +30,10 @@ class MedFuse(JointFusion):
         "default": (),
         "modality-dropout": ("options.modality_dropout=0.5",),
     }
+    search_space: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "options.lstm_hidden": ("64", "128", "256"),
+        "options.pretraining_share": ("0.25", "0.5"),
+    }
 
     @dataclass(frozen=True)
     class Options(JointFusion.Options):

@@ -30,6 +30,9 @@ class MMTM(JointFusion):
         "default": (),
         "modality-dropout": ("options.modality_dropout=0.5",),
     }
+    search_space: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "options.reduction": ("2", "4", "8"),
+    }
 
     @dataclass(frozen=True)
     class Options(JointFusion.Options):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Tensor
 
@@ -22,6 +23,9 @@ class MOFA(MultiView):
     name = "mofa"
     source = "MOFA of Argelaguet et al. 2018, Mol. Syst. Biol. 14: e8124, by mofapy2; normal conditional means"
     package = PACKAGE
+    search_space: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "options.factors": ("10", "25", "50"),
+    }
 
     @dataclass(frozen=True)
     class Options(MultiView.Options):

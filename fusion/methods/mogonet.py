@@ -35,14 +35,22 @@ class Mogonet(Method):
     name = "mogonet"
     family = "graph"
     source = "Wang et al. 2021, Nat. Commun. 12: 3445"
-    presets: ClassVar[Mapping[str, tuple[str, ...]]] = {"default": ()}
+    presets: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "default": (),
+        "small": ("fit.epochs=40", "options.components=256"),  # for a few hundred samples of many columns
+    }
     needs = "pooled"
+    search_space: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "options.degree": ("2", "5", "10"),
+        "options.dropout": ("0.3", "0.5"),
+        "options.components": ("64", "256"),
+    }
 
     @dataclass(frozen=True)
     class Options:
         """Sizes and density of the graphs."""
 
-        components: int = 256
+        components: int = 64
         """Most columns of a modality; a wider one is reduced to as many principal components."""
         degree: float = 2.0
         """Neighbours of a node on average."""

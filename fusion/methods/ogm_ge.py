@@ -37,6 +37,9 @@ class OGMGE(JointFusion):
         "mlp": ("options.head=mlp",),
     }
     fewest_modalities = 2
+    search_space: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "options.alpha": ("0.1", "0.3", "0.8"),
+    }
 
     @dataclass(frozen=True)
     class Options(JointFusion.Options):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from sklearn.cross_decomposition import PLSRegression
@@ -25,6 +26,9 @@ class PLS(MultiView):
     name = "pls"
     source = "PLS regression of Wold et al. 2001, Chemom. Intell. Lab. Syst. 58: 109, on block-scaled columns"
     supervised = True
+    search_space: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "options.dimensions": ("2", "4", "8", "16", "32"),
+    }
 
     @dataclass(frozen=True)
     class Options(MultiView.Options):

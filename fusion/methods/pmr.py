@@ -38,6 +38,10 @@ class PMR(Concat):
         "strong": ("options.alpha=2",),
     }
     fewest_modalities = 2
+    search_space: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "options.alpha": ("0.5", "1.0", "2.0"),
+        "options.balanced": ("0.25", "0.5", "1.0"),
+    }
 
     @dataclass(frozen=True)
     class Options(Concat.Options):

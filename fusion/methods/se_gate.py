@@ -26,6 +26,9 @@ class SEGate(Concat):
         "default": (),
         "modality-gate": ("options.granularity=modality", "options.mask_gate=true"),
     }
+    search_space: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "options.reduction": ("4", "8", "16"),
+    }
 
     @dataclass(frozen=True)
     class Options(Concat.Options):

@@ -29,6 +29,10 @@ class TransformerFusion(JointFusion):
         "default": (),
         "modality-dropout": ("options.modality_dropout=0.5",),
     }
+    search_space: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "options.width": ("32", "64", "128"),
+        "options.layers": ("1", "2"),
+    }
 
     @dataclass(frozen=True)
     class Options(JointFusion.Options):

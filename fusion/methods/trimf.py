@@ -68,6 +68,10 @@ class TriMF(JointFusion):
         "modality-dropout": ("options.modality_dropout=0.5",),
     }
     fewest_modalities = 2
+    search_space: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "options.pair_weight": ("0.3", "1.0"),
+        "options.alignment_weight": ("0.03", "0.1", "0.3"),
+    }
 
     @dataclass(frozen=True)
     class Options(TransformerFusion.Options):

@@ -7,10 +7,11 @@ import numpy as np
 import polars as pl
 import pytest
 from omnifuse.cache_schema import InputError
+from omnifuse.fusion import methods
 from omnifuse.fusion import search as search_module
 from omnifuse.fusion.config import TrainConfig, make_config
 from omnifuse.fusion.run import load_run, train
-from omnifuse.fusion.search import Trial, best, search, space_of
+from omnifuse.fusion.search import Trial, best, known_space, search, space_of
 
 ToyCache = Callable[..., Path]
 SETTINGS = ("fit.epochs=2", "folds=2", "search.trials=3", "search.over=encoder.dimension,fit.epochs")
@@ -68,6 +69,19 @@ def test_fewer_than_no_trials_are_refused() -> None:
 def test_methods_with_encoders_search_over_these_and_others_do_not() -> None:
     assert "encoder.dimension" in space_of(config())
     assert not any(key.startswith(("encoder.", "fit.")) for key in space_of(config(method="boosting")))
+
+
+@pytest.mark.parametrize("name", methods.names())
+def test_everything_that_may_be_tried_can_be_set(name: str) -> None:
+    for key, values in known_space(methods.get(name)).items():
+        changed = {str(make_config(name, overrides=[f"{key}={value}"])) for value in values}
+        assert len(changed) == len(values) > 1, key
+
+
+def test_a_method_may_be_searched_over_its_own_settings_and_those_of_its_bases() -> None:
+    assert {"options.alpha", "options.modality_dropout", "encoder.dropout"} <= known_space(methods.get("ogm-ge")).keys()
+    assert "options.beta" in known_space(methods.get("omnifuse"))
+    assert {"fit.epochs", "options.degree"} <= known_space(methods.get("mogonet")).keys()
 
 
 def test_the_folds_find_settings_of_their_own_and_the_run_predicts_with_them(
