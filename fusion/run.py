@@ -12,6 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import torch
 
@@ -116,13 +117,23 @@ def _splits(cache: FeatureCache, cohort: Cohort, config: TrainConfig, share: flo
     known = cache.splits
     name = next(iter(known), None) if config.split == "supplied" and len(known) == 1 else config.split
     if name is None or (name == "supplied" and not known):
-        return k_folds(cohort.subject_id, labels, config.folds, share, config.seed), []
+        return _folds(cache, cohort, config, share), []
     if name not in known:
         raise InputError(
             f"split = {name!r}; {cache.path} has the splits: {', '.join(known) or '(none)'}; `none` makes folds."
         )
     split = supplied(known[name], cohort, labels, share, config.seed)
     return [split], [f"Trained and tested on the supplied split {name!r} instead of folds."]
+
+
+def _folds(cache: FeatureCache, cohort: Cohort, config: TrainConfig, share: float) -> list[Split]:
+    """Cut the folds over everybody with a label: a patient is in the same one whatever modalities are trained on."""
+    labelled = ~np.isnan(cohort.task.y).all(axis=1)
+    samples = cache.samples.filter(labelled)
+    labels = strata(cohort.task.y[labelled], cohort.task.kind)
+    splits = k_folds(samples["subject_id"].to_numpy(), labels, config.folds, share, config.seed)
+    kept = np.isin(samples["sample_id"].to_numpy(), cohort.sample_id)
+    return [split.among(kept) for split in splits]
 
 
 def _write_tables(results: Sequence[FoldResult], folder: Path) -> None:

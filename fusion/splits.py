@@ -31,6 +31,20 @@ class Split:
         """The three parts in the order of `PARTS`."""
         return self.train, self.validation, self.test
 
+    def among(self, kept: npt.NDArray[np.bool_]) -> Split:
+        """Return the split of those who are ``kept`` [N], by their positions among themselves.
+
+        Raises
+        ------
+        InputError
+            If none is left to train on or to test.
+        """
+        number = np.cumsum(kept) - 1
+        train, validation, test = (number[part[kept[part]]] for part in self.parts)
+        if not len(train) or not len(test):
+            raise InputError("A fold has nobody left to train on or to test: too few samples have these modalities.")
+        return Split(train, validation, test)
+
 
 def strata(y: npt.NDArray[np.float32], kind: str) -> Positions:
     """Return one label per sample to balance folds by, [N] from y [N, C].

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from .batches import Batch, Inputs
 from .methods.base import Context, Method, Phase, Prediction, combine
+from .metrics import one_vs_rest, score
 from .splits import k_folds, strata
 
 EVALUATION_BATCH = 1024
@@ -141,8 +142,20 @@ def _epoch(step: Steps, batches: Iterable[Batch], context: Context, number: int)
     method.eval()
     with torch.no_grad():
         validated = measure(step.phase.loss, context.validation())
+        area = [] if name else _validation_area(method, context, number)
         method.on_epoch_end(context)
-    return trained.rows(number, "train", name) + validated.rows(number, "validation", name)
+    return trained.rows(number, "train", name) + validated.rows(number, "validation", name) + area
+
+
+def _validation_area(method: Method, context: Context, number: int) -> History:
+    """Return the AUROC of the validation part as a row of the history; none without one, or of one class alone."""
+    batches = list(context.validation())
+    if not batches:
+        return []
+    y = torch.cat([batch.y for batch in batches]).cpu().numpy()
+    probability = torch.cat([method.predict(batch).probability for batch in batches]).cpu().numpy()
+    area = score(*one_vs_rest(method.target.kind, y, probability)).auroc
+    return [] if area is None else [{"epoch": number, "part": "validation", "term": "auroc", "value": area}]
 
 
 @contextmanager

@@ -15,6 +15,7 @@ TERMS = {
     "backward": ("Backward imputation", "Distance of available embeddings from those rebuilt out of imputed ones."),
     "enc": ("Unimodal heads", "Misfit of each modality's own prediction, weighted per sample (DWFuse)."),
     "joint": ("Joint head", "Misfit of the head on the latent codes of the imputation."),
+    "auroc": ("AUROC of the validation part", "Of the prediction, not a loss: higher is better."),
     "tla": ("Traceable laziness", "Extra misfit on samples seen with the chosen combination (TLA)."),
 }
 """Loss terms of the methods that OmniFuse ships: title and meaning; others keep their own name."""

@@ -57,6 +57,15 @@ def test_a_run_holds_all_files_and_nothing_else(finished: Path) -> None:
     assert not (finished / "run.partial").exists()
 
 
+def test_a_patient_is_tested_in_the_same_fold_whatever_modalities_are_trained_on(finished: Path) -> None:
+    alone = finished / "alone"
+    train(finished / "cache", make_config("concat", overrides=["fit.epochs=1", "folds=3"], modalities=("rep",)), alone)
+    some, everyone = (pl.read_parquet(run / "predictions.parquet") for run in (alone, finished / "run"))
+    both = some.join(everyone, on="sample_id")
+    assert some.height == both.height < everyone.height
+    assert both["fold"].equals(both["fold_right"], check_names=False)
+
+
 def test_metrics_follow_from_the_predictions(finished: Path) -> None:
     metrics, predictions = (
         read(finished / "run" / "metrics.json"),

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from omnifuse.cache_schema import InputError
 from omnifuse.fusion.batches import Cohort
-from omnifuse.fusion.splits import k_folds, split_frame, strata, supplied
+from omnifuse.fusion.splits import Split, k_folds, split_frame, strata, supplied
 
 COHORTS = st.lists(st.tuples(st.integers(0, 40), st.integers(0, 2)), min_size=10, max_size=120).filter(
     lambda rows: len({subject for subject, _ in rows}) >= 10
@@ -42,6 +42,17 @@ def test_the_seed_decides_and_nothing_else() -> None:
     subjects, labels = np.arange(50), np.arange(50) % 2
     first, again, other = (k_folds(subjects, labels, 5, 0.2, seed)[0].test.tolist() for seed in (1, 1, 2))
     assert first == again != other
+
+
+def test_a_split_among_some_keeps_everyone_in_the_part_where_they_were() -> None:
+    kept = np.array([True, False, True, True, False, True])
+    split = Split(np.array([0, 1, 2]), np.array([4]), np.array([3, 5])).among(kept)
+    assert [part.tolist() for part in split.parts] == [[0, 1], [], [2, 3]]
+
+
+def test_a_split_with_nobody_left_to_test_is_refused() -> None:
+    with pytest.raises(InputError, match="nobody left to train on or to test"):
+        Split(np.array([0]), np.array([], dtype=int), np.array([1])).among(np.array([True, False]))
 
 
 def test_samples_of_several_labels_count_with_the_rarest() -> None:

@@ -114,7 +114,16 @@ def test_history_has_every_epoch_part_and_term(toy_cohort: Callable[..., Cohort]
     _, _, history = trained(toy_cohort(), "unimodal")
     seen = {(row["epoch"], row["part"], row["term"]) for row in history}
     terms = ("total", "ehr", "rep", "static")
-    assert seen == {(epoch, part, term) for epoch in (0, 1) for part in ("train", "validation") for term in terms}
+    losses = {(epoch, part, term) for epoch in (0, 1) for part in ("train", "validation") for term in terms}
+    assert seen == losses | {(epoch, "validation", "auroc") for epoch in (0, 1)}
+
+
+def test_the_last_area_of_the_history_is_that_of_the_trained_model(toy_cohort: Callable[..., Cohort]) -> None:
+    cohort = toy_cohort()
+    module, inputs, history = trained(cohort, "concat")
+    p = predict(module, inputs, VALIDATION).probability.numpy()
+    areas = [row["value"] for row in history if row["term"] == "auroc"]
+    assert areas[-1] == auroc(cohort.y[VALIDATION, 0], p[:, 0])
 
 
 def test_without_validation_there_is_no_validation_history(toy_cohort: Callable[..., Cohort]) -> None:
