@@ -330,14 +330,61 @@ def methods(names: tuple[str, ...]) -> Result:
 
 
 @main.command()
-@click.argument("run", type=PATH)
+@cache_option
+@click.option("--task", help="Default: the cache's first with one prediction a sample.")
+@modalities_option
+@click.option("--preset", default="quick", show_default=True, metavar="NAME|FILE", help="A grid by name, or as YAML.")
+@click.option("--out", type=PATH, default=Path("study"), show_default=True, help="Folder; one that exists goes on.")
+@click.option("--workers", type=click.IntRange(min=1), help="Cells trained at once.  [default: one for each core]")
+@click.option("--dry-run", is_flag=True, help="Say what would be trained and how long it may take.")
 @reporting
-def report(run: Path) -> Result:
-    """Write a run's HTML report."""
-    from .fusion.report import write_report
+def study(
+    cache: Path,
+    task: str | None,
+    modalities: tuple[str, ...] | None,
+    preset: str,
+    out: Path,
+    workers: int | None,
+    dry_run: bool,
+) -> Result:
+    """Run a grid of trainings and report on it.
 
-    path = write_report(run)
-    return Result({"report": str(path)}, f"Wrote {path}")
+    Presets: quick, paper, paper-full, baselines. Stopped at any time, the same command goes on from there.
+    """
+    from .fusion.folds import default_workers
+    from .fusion.report import write_study
+    from .fusion.study.describe import failures_text, plan_content, plan_text
+    from .fusion.study.grid import read_grid
+    from .fusion.study.overview import study_results
+    from .fusion.study.run import plan_study, run_study
+
+    plan = plan_study(cache, read_grid(preset), out, task, modalities)
+    workers = workers or default_workers("cpu")
+    content = plan_content(plan, workers)
+    if dry_run:
+        return Result(content, plan_text(content))
+    click.echo(plan_text(content), err=True)
+    failed = run_study(plan, workers)
+    report = write_study(study_results(out), out)
+    content |= {"failed": failed, "report": str(report)}
+    return Result(content, f"{failures_text(failed)}Report: {report}", 1 if failed else 0)
+
+
+@main.command()
+@click.argument("folder", type=PATH, metavar="RUN|STUDY")
+@click.option("--patients", is_flag=True, help="Of a run, also a page to look at single samples. It holds their ids.")
+@click.option("--against", type=PATH, metavar="STUDY", help="Another study, on another cache, to set beside this one.")
+@reporting
+def report(folder: Path, patients: bool, against: Path | None) -> Result:
+    """Write the HTML report of a run or a study."""
+    from .fusion.report import write_patients, write_report, write_study
+    from .fusion.study.overview import is_study, study_results
+
+    path = write_study(study_results(folder, against), folder) if is_study(folder) else write_report(folder)
+    content = {"report": str(path)}
+    if patients:
+        content["patients"] = str(write_patients(folder))
+    return Result(content, "\n".join(f"Wrote {written}" for written in content.values()))
 
 
 def free_folder(wanted: Path) -> Path:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..cache_schema import Column, FeatureCache, InputError, RaggedArray, Task
+from .subgroups import Groups, groups_of
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,8 @@ class Cohort:
     """Samples that have at least one of the modalities, in the cache's order.
 
     ``sample_id``, ``subject_id`` [N]; ``y`` [N, C] float32 as in `Task`; ``sources`` one entry per modality, in model
-    order; ``without_input`` counts the samples left out because they have none of the modalities.
+    order; ``without_input`` counts the samples left out because they have none of the modalities; ``groups`` of each
+    sample are for reports alone, no model sees them.
     """
 
     task: Task
@@ -44,6 +46,7 @@ class Cohort:
     y: npt.NDArray[np.float32]
     sources: dict[str, Source]
     without_input: int = 0
+    groups: Groups = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.sample_id)
@@ -67,6 +70,7 @@ class Cohort:
             subject_id=self.subject_id[samples],
             y=self.y[samples],
             sources=sources,
+            groups={name: values[samples] for name, values in self.groups.items()},
         )
 
 
@@ -92,7 +96,9 @@ def load(
     inputs = cache.task_inputs(task, names)
     sources = {name: Source(inputs[name].kind, inputs[name].columns, inputs[name]) for name in names}
     y = np.asarray(task.y, dtype=np.float32)
-    everyone = Cohort(task, cache.samples["sample_id"].to_numpy(), cache.samples["subject_id"].to_numpy(), y, sources)
+    samples = cache.samples
+    sample_id, subject_id = (samples[name].to_numpy() for name in ("sample_id", "subject_id"))
+    everyone = Cohort(task, sample_id, subject_id, y, sources, groups=groups_of(samples))
     wanted = ~np.isnan(y).all(axis=1) if labelled else np.ones(len(y), dtype=bool)
     kept = wanted & everyone.presence.any(axis=1)
     if not kept.any():

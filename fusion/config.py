@@ -98,8 +98,8 @@ class TrainConfig:
     def from_dict(cls, stored: Mapping[str, Any]) -> TrainConfig:
         """Rebuild settings from `to_dict`, strictly: unknown keys and wrong types are refused."""
         plain = {name: value for name, value in stored.items() if name != "options"}
-        options = _build(methods.get(stored["method"]).Options, stored["options"], "options.")
-        config: TrainConfig = replace(_build(cls, plain, ""), options=options)
+        options = build(methods.get(stored["method"]).Options, stored["options"], "options.")
+        config: TrainConfig = replace(build(cls, plain, ""), options=options)
         return config
 
 
@@ -162,16 +162,17 @@ def _set(config: Any, path: Sequence[str], text: str, key: str) -> Any:
     return replace(config, **{name: value})
 
 
-def _build(cls: type, stored: Mapping[str, Any], prefix: str) -> Any:
-    """Make a dataclass, nested ones included, from JSON values."""
-    hints = get_type_hints(cls)
+def build(cls: type, stored: Mapping[str, Any], prefix: str) -> Any:
+    """Make a dataclass, nested ones included, from JSON values; raises `InputError` for unknown keys and wrong types."""
+    every = get_type_hints(cls)
+    hints = {part.name: every[part.name] for part in fields(cls)}
     unknown = stored.keys() - hints.keys()
     if unknown:
         raise InputError(f"Unknown setting {prefix}{min(unknown)}; known here are: {', '.join(hints) or 'none'}.")
     values = {}
     for name, value in stored.items():
         if is_dataclass(hints[name]):
-            values[name] = _build(hints[name], value, f"{prefix}{name}.")
+            values[name] = build(hints[name], value, f"{prefix}{name}.")
         else:
             values[name] = parse(value, hints[name], prefix + name)
     return cls(**values)
@@ -192,6 +193,8 @@ def parse(value: Any, expected: Any, key: str) -> Any:
         return value
     if origin is tuple:
         items = value.split(",") if isinstance(value, str) else value
+        if not isinstance(items, list | tuple):
+            raise InputError(f"{key} = {value!r}; expected a list.")
         return tuple(parse(item, choices[0], key) for item in items)
     return _parse_plain(value, expected, key)
 

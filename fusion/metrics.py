@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -170,19 +171,30 @@ def bootstrap(
 
     ``y``, ``probability`` [N, K], ``subjects`` [N]. The interval is for these predictions, not for training again.
     """
-    rng = np.random.default_rng(seed)
-    names, subject = np.unique(subjects, return_inverse=True)
-    group = max(1, CELLS // len(subject))
-    areas = []
-    for first in range(0, draws, group):
-        count = min(group, draws - first)
-        times_drawn = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), size=count)
-        areas.append(_macro_areas(y, probability, times_drawn[:, subject].astype(np.float32)))
+    groups = subject_weights(subjects, draws, np.random.default_rng(seed))
+    areas = [macro_areas(y, probability, weights) for weights in groups]
     together = np.concatenate(areas, axis=1)  # [2, draws]
     return {name: _interval(values) for name, values in zip(("auroc", "auprc"), together, strict=True)}
 
 
-def _macro_areas(y: FloatArray, probability: FloatArray, weights: FloatArray) -> FloatArray:
+def subject_weights(subjects: npt.NDArray[Any], draws: int, rng: np.random.Generator) -> Iterator[FloatArray]:
+    """Yield how often each of n samples is drawn, float32 [s, n], a group of the draws at a time.
+
+    As many subjects as there are in ``subjects`` [n] are drawn with replacement, each with all its samples.
+    """
+    names, subject = np.unique(subjects, return_inverse=True)
+    group = max(1, CELLS // len(subject))
+    for first in range(0, draws, group):
+        count = min(group, draws - first)
+        times_drawn = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), size=count)
+        yield times_drawn[:, subject].astype(np.float32)
+
+
+def macro_areas(y: FloatArray, probability: FloatArray, weights: FloatArray) -> FloatArray:
+    """Return macro AUROC and AUPRC [2, S] of y, probability [N, K] under S sets of sample weights [S, N].
+
+    The mean is over the labels that have both classes under the weights; NaN where none has.
+    """
     per_label = []
     for truth, chance in zip(y.T, probability.T, strict=True):
         known = ~np.isnan(truth)

@@ -6,7 +6,7 @@ docs/method.md goes through every equation and every decision that the paper lea
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
@@ -18,6 +18,7 @@ from ..cache_schema import InputError
 from .batches import Batch
 from .encoders import Encoded
 from .imputation import CycleImputation, Goal, WayBack, backward_loss, explained_variance, fill, forward_loss
+from .imputation_trace import imputation_rows
 from .laziness import Activation, Distances, Score, combination_called
 from .methods.base import Context, ModelSpec
 from .methods.dwfuse import Completed, DWFuse, Heads
@@ -25,6 +26,9 @@ from .targets import mean_known
 
 WITHOUT_IMPUTATION = ("options.imputation=none", "options.lambda3=0", "options.full_probability=1")
 CONCATENATION = ("options.modality_heads=false", "options.lambda2=1")
+
+Samples = Sequence[tuple[Encoded, Tensor]]
+"""Embeddings of some batches with their labels [B, C]."""
 
 
 class OmniFuse(DWFuse):
@@ -98,6 +102,7 @@ class OmniFuse(DWFuse):
         always = self.options.always_lazy
         self.always = None if always is None else combination_called(always, spec.modalities, self.combinations)
         self.activation = self._new_activation()
+        self.imputation_trace: list[dict[str, Any]] = []
         self.pretraining = False
         wants_teacher = self.imputation is not None and self.options.truth == "teacher"
         self.teacher = deepcopy(self.encoders).requires_grad_(False) if wants_teacher else None
@@ -123,7 +128,7 @@ class OmniFuse(DWFuse):
     def on_fit_start(self, context: Context) -> None:
         """Forget an earlier fit."""
         super().on_fit_start(context)
-        self.activation = self._new_activation()
+        self.activation, self.imputation_trace = self._new_activation(), []
         if self.options.mining == "validation" and next(iter(context.validation()), None) is None:
             raise InputError("options.mining=validation needs a validation part; set validation to 0.1, for example.")
 
@@ -207,37 +212,57 @@ class OmniFuse(DWFuse):
 
     def on_epoch_end(self, context: Context) -> None:
         """Find the combination that training pays more attention to in the next epoch (equation 15)."""
-        train, validation = self._distances(context.training()), self._distances(context.validation())
-        mined = train if self.options.mining == "train" else validation
-        self.activation.record(context.epoch, mined, validation if validation.rows.any() else None)
+        # embeddings are small and encoding takes long: every batch is encoded once for all that is measured
+        train, validation = (
+            [(self.encode(batch), batch.y) for batch in batches()] for batches in (context.training, context.validation)
+        )
+        watched, held_out = self._distances(train), self._distances(validation)
+        mined = watched if self.options.mining == "train" else held_out
+        self.activation.record(context.epoch, mined, held_out if held_out.rows.any() else None)
         if self.discounts:
-            self.reliability.copy_(self._explained_variance(context.training()))
+            self.reliability.copy_(self._explained_variance(train))
+        if self.imputation is not None:
+            for part, samples in (("train", train), ("validation", validation)):
+                place = {"epoch": context.epoch, "part": part}
+                self.imputation_trace += [{**place, **row} for row in imputation_rows(self, samples)]
 
-    def _distances(self, batches: Iterable[Batch]) -> Distances:
+    def _distances(self, samples: Samples) -> Distances:
         distances = Distances(self.combinations, len(self.heads))
-        for batch in batches:
+        for encoded, y in samples:
             logits, log_weights = self.under_combinations(
-                self.encode(batch),
+                encoded,
                 lambda heads: (self.logits(heads), self.fuse.log_weights(heads.l1p, heads.trust)),
             )
-            weights, known = self.target.gather(log_weights.exp(), batch.y.unsqueeze(1))  # [C, B, H, K]
-            losses = self.target.cross_entropy(logits, batch.y)  # [C, B]
-            distances.add(losses, batch.presence, self.target.known(batch.y), mean_known(weights, known))
+            weights, known = self.target.gather(log_weights.exp(), y.unsqueeze(1))  # [C, B, H, K]
+            losses = self.target.cross_entropy(logits, y)  # [C, B]
+            distances.add(losses, encoded.presence, self.target.known(y), mean_known(weights, known))
         return distances
 
-    def _explained_variance(self, batches: Iterable[Batch]) -> Tensor:
+    def _explained_variance(self, samples: Samples) -> Tensor:
         """How well every modality is imputed from all others of a sample, [M]."""
-        assert self.imputation is not None
         parts = []
-        for batch in batches:
-            encoded, present = self.encode(batch), batch.presence
-            imputed = self.imputation.impute_each(encoded.embeddings, encoded.missing, present)
+        for encoded, _ in samples:
+            present = encoded.presence
+            imputed = self._impute_each(encoded)
             parts.append((imputed, encoded.embeddings, present & (present.sum(1, keepdim=True) > 1)))
         return explained_variance(*(torch.cat(pieces) for pieces in zip(*parts, strict=True)))
 
+    def imputed_embeddings(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return the embeddings of a batch, encoded and imputed from all others that a sample has, both [B, M, D].
+
+        Of what a sample lacks the first is the missing embedding; of the only thing it has the second says nothing.
+        """
+        encoded = self.encode(batch)
+        return encoded.embeddings, self._impute_each(encoded)
+
+    def _impute_each(self, encoded: Encoded) -> Tensor:
+        assert self.imputation is not None
+        return self.imputation.impute_each(encoded.embeddings, encoded.missing, encoded.presence)
+
     def tables(self) -> dict[str, list[dict[str, Any]]]:
-        """Return the trace of laziness: a row per epoch and combination."""
-        return {"laziness": self.activation.trace}
+        """Return a row per epoch and combination, the trace of laziness, and per epoch and modality, of imputation."""
+        traces = {"laziness": self.activation.trace, "imputation": self.imputation_trace}
+        return {name: rows for name, rows in traces.items() if rows}
 
     def details(self) -> dict[str, Any]:
         """Return in how many epochs each combination was the lazy one, and how far imputed modalities are trusted."""

@@ -55,7 +55,7 @@ def train(cache_path: str | Path, config: TrainConfig, run_dir: str | Path, work
     if run_dir.exists():
         raise InputError(f"{run_dir} already exists. Name another run folder or remove it.")
     cache = FeatureCache.open(cache_path)
-    cohort = load(cache, _task_name(cache, config), config.modalities)
+    cohort = load(cache, config.task or first_task(cache), config.modalities)
     methods.get(config.method).check(cohort.modalities)
     share = _validation_share(config)
     config = replace(config, task=cohort.task.name, modalities=cohort.modalities, validation=share)
@@ -92,10 +92,14 @@ def train(cache_path: str | Path, config: TrainConfig, run_dir: str | Path, work
     return summary
 
 
-def _task_name(cache: FeatureCache, config: TrainConfig) -> str:
-    """Return the task that was asked for, or the first that has one prediction a sample."""
-    if config.task is not None:
-        return config.task
+def first_task(cache: FeatureCache) -> str:
+    """Return the first task of a cache that has one prediction a sample.
+
+    Raises
+    ------
+    InputError
+        If there is none.
+    """
     trainable = (name for name in cache.tasks if not cache.task(name).long)
     if name := next(trainable, None):
         return name
@@ -129,7 +133,7 @@ def _splits(cache: FeatureCache, cohort: Cohort, config: TrainConfig, share: flo
 def _folds(cache: FeatureCache, cohort: Cohort, config: TrainConfig, share: float) -> list[Split]:
     """Cut the folds over everybody with a label: a patient is in the same one whatever modalities are trained on."""
     labelled = ~np.isnan(cohort.task.y).all(axis=1)
-    samples = cache.samples.filter(labelled)
+    samples = cache.samples.filter(pl.Series(labelled))
     labels = strata(cohort.task.y[labelled], cohort.task.kind)
     splits = k_folds(samples["subject_id"].to_numpy(), labels, config.folds, share, config.seed)
     kept = np.isin(samples["sample_id"].to_numpy(), cohort.sample_id)

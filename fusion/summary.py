@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from . import metrics
+from . import decisions, metrics
 from .batches import Cohort
 from .config import TrainConfig
 from .folds import FoldResult
+from .metrics import FloatArray
 from .missingness import MissingConfig
-
-FloatArray = npt.NDArray[np.floating[Any]]
-
-FEW = 100
-"""Fewer test positives or negatives than this tell too little to conclude anything."""
-
-
-RATIO_RANGE = (0.8, 1.25)
-"""Fewer or more positives than this many times the expected ones are worth a warning, unless chance explains them."""
+from .notes import calibration_notes, missing_notes, size_notes
+from .subgroups import per_subgroup
 
 
 def summarise(
@@ -46,6 +40,7 @@ def summarise(
     scores = _over_folds(cohort, folds, [fold.probability for fold in folds])
     rows = [_fold_row(cohort, number, fold) for number, fold in enumerate(folds)]
     patterns = _per_pattern(cohort, folds)
+    binary = _binary(cohort, tested, probability)
     missing = _missing(cohort, config.missing, folds, hidden)
     return {
         "task": cohort.task.name,
@@ -58,14 +53,32 @@ def summarise(
         "positives": int(np.nansum(y)) if kind == "binary" else None,
         "folds": rows,
         **{name: scores[name] | ({"ci": interval[name]} if name in interval else {}) for name in metrics.MEASURES},
-        "calibration": metrics.calibration(y[:, 0], probability[:, 0]) if kind == "binary" else None,
+        **binary,
         "per_label": _per_label(cohort.task.labels, truth, metrics.score(truth, chance)) if kind != "binary" else [],
         "per_pattern": patterns,
         "cohort": _counts(cohort),
         "presence": presence_counts(cohort),
         "missing": missing,
-        "notes": [*notes, *_notes(cohort, rows, truth), *_missing_notes(missing), *_calibration_notes(patterns)],
+        "notes": [
+            *notes,
+            *size_notes(cohort.without_input, rows, truth),
+            *missing_notes(missing),
+            *calibration_notes(patterns, binary["per_subgroup"]),
+        ],
         "method_details": _details(cohort, folds),
+    }
+
+
+def _binary(cohort: Cohort, tested: npt.NDArray[np.int64], probability: FloatArray) -> dict[str, Any]:
+    """Return what is known of a binary task alone, of all tested samples together."""
+    if cohort.task.kind != "binary":
+        return {"calibration": None, "alert": None, "per_subgroup": []}
+    y, p = cohort.y[tested, 0], probability[:, 0]
+    groups = {name: of_sample[tested] for name, of_sample in cohort.groups.items()}
+    return {
+        "calibration": metrics.calibration(y, p) | {"ece": decisions.expected_calibration_error(y, p)},
+        "alert": decisions.at_alert_rate(y, p),
+        "per_subgroup": per_subgroup(groups, y, p),
     }
 
 
@@ -141,36 +154,6 @@ def _missing(
     return {**described, "complete": complete, "over_draws": over_draws, "each_draw": draws}
 
 
-def _missing_notes(missing: Mapping[str, Any] | None) -> list[str]:
-    if missing is None:
-        return []
-    what = "one of their modalities" if missing["modality"] is None else missing["modality"]
-    where = "in the test alone" if missing["protocol"] == "test" else "in training and test"
-    notes = [f"{missing['rate']:.0%} of the samples that could lost {what} on purpose, {where}."]
-    if missing["protocol"] == "test":
-        complete, drawn = (missing[key]["auroc"]["mean"] for key in ("complete", "over_draws"))
-        if complete is not None:
-            draws = "1 draw" if missing["draws"] == 1 else f"{missing['draws']} draws"
-            notes.append(f"AUROC (mean over folds) {complete:.3f} with nothing hidden, {drawn:.3f} over {draws}.")
-    return notes
-
-
-def _calibration_notes(patterns: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Name the combinations of modalities that are predicted too high or too low, beyond chance."""
-    notes = []
-    for pattern in patterns:
-        found = pattern["calibration"]
-        if found is None or found["observed_expected"] is None:
-            continue
-        ratio, (low, high) = found["observed_expected"], found["observed_expected_ci"]
-        if not RATIO_RANGE[0] <= ratio <= RATIO_RANGE[1] and not low <= 1 <= high:
-            notes.append(
-                f"Samples with {pattern['modalities']} only: {ratio:.2f} times as many positives as predicted "
-                f"(95 % interval {low:.2f} to {high:.2f}); their probabilities are off."
-            )
-    return notes
-
-
 def _per_label(labels: Sequence[str], truth: npt.NDArray[Any], pooled: metrics.Scores) -> list[dict[str, Any]]:
     return [
         {"label": label, "auroc": area, "auprc": precision, "positives": int(positives)}
@@ -197,21 +180,6 @@ def presence_counts(cohort: Cohort) -> dict[str, int]:
     """Return how many samples have exactly each combination of modalities."""
     names, counts = np.unique(combination_names(cohort.presence, cohort.modalities), return_counts=True)
     return {str(name): int(count) for name, count in zip(names, counts, strict=True)}
-
-
-def _notes(cohort: Cohort, rows: Sequence[Mapping[str, Any]], truth: npt.NDArray[Any]) -> list[str]:
-    notes = []
-    if cohort.without_input:
-        notes.append(f"{cohort.without_input} samples of the task have none of the modalities and were left out.")
-    single = [str(row["fold"]) for row in rows if row["auroc"] is None]
-    if single:
-        notes.append(f"Fold {', '.join(single)} has test samples of one class only: no AUROC; the mean leaves it out.")
-    fewest = int(min(np.nansum(truth == 1, axis=0).min(), np.nansum(truth == 0, axis=0).min()))
-    if fewest < FEW:
-        notes.append(
-            f"The smaller class of a label has {fewest} test samples, fewer than {FEW}: too few to conclude anything."
-        )
-    return notes
 
 
 def _details(cohort: Cohort, folds: Sequence[FoldResult]) -> dict[str, Any]:

@@ -1,5 +1,7 @@
-"""The report of a run: one HTML file that a stranger can read without a network."""
+"""The reports of runs and studies: HTML files that a stranger can read without a network."""
 
 from .page import write_report
+from .patients import write_patients
+from .study import write_study
 
-__all__ = ["write_report"]
+__all__ = ["write_patients", "write_report", "write_study"]

@@ -11,7 +11,7 @@ class Text:
     """One paragraph."""
 
     text: str
-    tone: Literal["plain", "aside"] = "plain"
+    tone: Literal["plain", "aside", "warning"] = "plain"
     kind: ClassVar[str] = "text"
 
 
@@ -31,7 +31,17 @@ class Dot:
     kind: ClassVar[str] = "dot"
 
 
-Cell = str | Bar | Dot
+@dataclass(frozen=True)
+class Measure:
+    """A table cell of a number as text, with its uncertainty in smaller print; ``value`` is what sorting goes by."""
+
+    text: str
+    value: float
+    uncertainty: str = ""
+    kind: ClassVar[str] = "measure"
+
+
+Cell = str | Bar | Dot | Measure
 
 
 @dataclass(frozen=True)
@@ -44,6 +54,8 @@ class Table:
     words: tuple[str, ...] = ()
     sortable: bool = False
     total: tuple[Cell, ...] | None = None
+    reading: str = ""
+    """How to read it, shown below the caption."""
     kind: ClassVar[str] = "table"
 
 
@@ -54,6 +66,8 @@ class Figure:
     title: str
     caption: str
     svg: Markup
+    wide: bool = False
+    """Whether it takes the whole width of the page."""
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure as Canvas
 
 from .blocks import Figure
 
-# Blue, vermilion and green of Okabe and Ito's colour-blind safe set; the template receives the same names.
+# Colours of Okabe and Ito's colour-blind safe set, the green darkened; the template receives the same names.
 PALETTE = {
     "ink": "#1c2730",
     "muted": "#5a6772",
@@ -22,10 +22,16 @@ PALETTE = {
     "blue": "#0072b2",
     "orange": "#d55e00",
     "green": "#007a5a",
+    "purple": "#cc79a7",
+    "amber": "#e69f00",
+    "sky": "#56b4e9",
 }
 
 WIDTH = 360.0
-"""Width of every figure in points; the page shows one point as about one pixel, on a phone too."""
+"""Width of a figure in points; the page shows one point as about one pixel, on a phone too."""
+
+WIDE = 720.0
+"""Width in points of a figure that takes the whole page; on a phone it scrolls inside itself."""
 
 STYLE = {
     "svg.fonttype": "none",
@@ -56,18 +62,18 @@ THIN: dict[str, Any] = {"linewidth": 0.8, "alpha": 0.45}
 """Line style of one fold behind the summary of all."""
 
 
-def draw(paint: Callable[[Axes], None], title: str, caption: str, height: float = 270) -> Figure:
-    """Draw one panel of ``WIDTH`` times ``height`` points with ``paint`` and return it as an inline, accessible SVG."""
+def draw(paint: Callable[[Axes], None], title: str, caption: str, height: float = 270, *, wide: bool = False) -> Figure:
+    """Draw one panel with ``paint``, ``height`` points high, and return it as an inline, accessible SVG."""
     # The salt keeps ids of different figures apart and those of the same figure equal from run to run.
     style = STYLE | {"svg.hashsalt": title}
     with matplotlib.rc_context(style), warnings.catch_warnings():
         # The browser sets the text, so a letter that matplotlib's own font lacks is no fault.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        canvas = Canvas(figsize=(WIDTH / 72, height / 72), layout="constrained")
+        canvas = Canvas(figsize=((WIDE if wide else WIDTH) / 72, height / 72), layout="constrained")
         paint(canvas.add_subplot())
         stream = io.StringIO()
         canvas.savefig(stream, format="svg", transparent=True, metadata={"Date": None})
-    return Figure(title, caption, _inline(stream.getvalue(), f"{title}. {caption}"))
+    return Figure(title, caption, _inline(stream.getvalue(), f"{title}. {caption}"), wide)
 
 
 def _inline(svg: str, words: str) -> Markup:

@@ -65,6 +65,25 @@ def reliability_figure(curve: Reliability) -> Figure:
     return draw(_paint, "Reliability", caption, height=300)
 
 
+def decision_figure(thresholds: Floats, model: Floats, everyone: Floats) -> Figure:
+    """Draw the net benefit, [thresholds] each, of treating by the model and of treating everyone."""
+    top = float(max(model.max(), everyone.max()))
+
+    def _paint(axes: Axes) -> None:
+        axes.axhline(0, color=PALETTE["muted"], linewidth=1, linestyle=(0, (4, 4)), label="nobody")
+        axes.plot(thresholds, everyone, color=PALETTE["orange"], linestyle=(0, (5, 2)), label="everyone")
+        axes.plot(thresholds, model, color=PALETTE["blue"], label="by the model")
+        axes.set(xlabel="probability from which to treat", ylabel="net benefit")
+        axes.set(xlim=(0, thresholds[-1]), ylim=(-0.25 * top, 1.1 * top))
+        axes.legend(loc="upper right")
+
+    caption = (
+        "True positives per sample, less the false ones at the odds of the threshold. The model is worth using where "
+        "its line is the highest."
+    )
+    return draw(_paint, "Decision curve", caption, height=300)
+
+
 def loss_figure(term: str, caption: str, means: Mapping[str, Curve], folds: Mapping[str, Sequence[Curve]]) -> Figure:
     """Draw one loss term over epochs; ``means`` and ``folds`` are keyed by part (train, validation)."""
     colours = {"train": PALETTE["blue"], "validation": PALETTE["orange"]}

@@ -36,7 +36,7 @@ def headline(run: Run) -> Headline:
         lead=" ".join(_lead(run)),
         numbers=(_area(run, "auroc"), _area(run, "auprc"), *_sizes(run)),
         reading=_reading(run.metrics["auroc"], run.metrics["kind"]),
-        notes=tuple(dict.fromkeys([*run.metrics.get("notes", []), *_derived_notes(run)])),
+        notes=tuple(dict.fromkeys([*run.metrics.get("notes", []), *data_notes(run.metrics)])),
     )
 
 
@@ -108,16 +108,16 @@ def _reading(auroc: Mapping[str, Any], kind: str) -> str:
     return text
 
 
-def _derived_notes(run: Run) -> Iterator[str]:
-    """Warnings that follow from the files, unless the training has already noted the same."""
-    said = " ".join(run.metrics.get("notes", [])).lower()
-    random = [name for name, recipe in run.metrics.get("recipes", {}).items() if _uses_random_encoder(recipe)]
+def data_notes(metrics: Mapping[str, Any]) -> Iterator[str]:
+    """Yield warnings about the data of a run that follow from metrics.json, unless the training has said the same."""
+    said = " ".join(metrics.get("notes", [])).lower()
+    random = [name for name, recipe in metrics.get("recipes", {}).items() if _uses_random_encoder(recipe)]
     if random and "random" not in said:
         yield (
             f"Encoders with random weights were used for {listing(random)}: fine to try the software, "
             "but scores say nothing about what these data hold."
         )
-    if "synth" in str((run.metrics.get("cache") or {}).get("dataset", "")) and "synthetic" not in said:
+    if "synth" in str((metrics.get("cache") or {}).get("dataset", "")) and "synthetic" not in said:
         yield "The data are synthetic: no number here says anything about patients."
 
 

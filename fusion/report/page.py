@@ -1,17 +1,15 @@
-"""Assembles the page and writes it."""
+"""Assembles the page of a run and writes it."""
 
-import base64
-import hashlib
 from collections.abc import Iterator
 from pathlib import Path
-
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from .blocks import Section
 from .cohort import cohort_section
 from .contributions import contributions_section
-from .drawing import PALETTE
+from .decisions import decisions_section
+from .export import write_tables
 from .headline import headline
+from .html import render
 from .laziness_trace import laziness_section
 from .learning import learning_section
 from .performance import performance_section
@@ -22,7 +20,7 @@ REPORT = "report.html"
 
 
 def write_report(run: Path) -> Path:
-    """Write ``report.html`` into a run folder and return its path.
+    """Write ``report.html`` and its tables, as CSV and LaTeX in ``tables``, into a run folder; return the page's path.
 
     The page is one file that needs no network and holds no identifier of a patient.
 
@@ -33,35 +31,20 @@ def write_report(run: Path) -> Path:
     InputError
         A file of the run is damaged or lacks what the report needs.
     """
+    read = read_run(run)
+    sections = tuple(_sections(read))
     path = run / REPORT
-    path.write_text(render(read_run(run)), encoding="utf-8")
+    page = render("template.html", "sort.js", kind="run", name=read.name, top=headline(read), sections=sections)
+    path.write_text(page, encoding="utf-8")
+    write_tables(sections, run / "tables")
     return path
-
-
-def render(run: Run) -> str:
-    """Return the page of a run as HTML text."""
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    script = environment.get_template("sort.js").render()
-    return environment.get_template("template.html").render(
-        run=run.name,
-        top=headline(run),
-        sections=tuple(_sections(run)),
-        palette=PALETTE,
-        script=script,
-        script_digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
-    )
 
 
 def _sections(run: Run) -> Iterator[Section]:
     for make in (
         cohort_section,
         performance_section,
+        decisions_section,
         learning_section,
         contributions_section,
         laziness_section,

@@ -81,7 +81,7 @@ def read_predictions(path: Path, kind: str, modalities: tuple[str, ...]) -> Pred
         labels=labels,
         y=_one_hot(table, len(labels)) if kind == "multiclass" else _matrix(table, [_column("y", x) for x in labels]),
         p=_matrix(table, [_column("p", x) for x in labels]),
-        fold=_floats(table, "fold"),
+        fold=floats(table, "fold"),
         modalities={name: _modality(table, name, kind) for name in modalities if f"{name}.present" in table.columns},
     )
 
@@ -90,26 +90,27 @@ def _column(kind: str, label: str) -> str:
     return f"{kind}_{label}" if label else kind
 
 
-def _floats(table: pl.DataFrame, column: str) -> Floats:
+def floats(table: pl.DataFrame, column: str) -> Floats:
+    """Return a column as [N] numbers, NaN where it has none."""
     return table[column].cast(pl.Float64).fill_null(np.nan).to_numpy()
 
 
 def _matrix(table: pl.DataFrame, columns: list[str]) -> Floats:
-    return np.stack([_floats(table, column) for column in columns], axis=1)  # [N, C]
+    return np.stack([floats(table, column) for column in columns], axis=1)  # [N, C]
 
 
 def _one_hot(table: pl.DataFrame, classes: int) -> Floats:
-    index = _floats(table, "y")
+    index = floats(table, "y")
     return np.where(np.isnan(index)[:, None], np.nan, index[:, None] == np.arange(classes))  # [N, C]
 
 
 def _modality(table: pl.DataFrame, name: str, kind: str) -> ModalityColumns:
     def optional(suffix: str) -> Floats | None:
-        return _floats(table, f"{name}.{suffix}") if f"{name}.{suffix}" in table.columns else None
+        return floats(table, f"{name}.{suffix}") if f"{name}.{suffix}" in table.columns else None
 
     imputed = optional("imputed")
     return ModalityColumns(
-        present=_floats(table, f"{name}.present") == 1,
+        present=floats(table, f"{name}.present") == 1,
         imputed=None if imputed is None else imputed == 1,
         probability=optional("p") if kind == "binary" else None,
         weight=optional("weight") if kind == "binary" else None,

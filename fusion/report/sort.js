@@ -12,12 +12,13 @@ for (const table of document.querySelectorAll("table.sortable")) {
       const words = heading.classList.contains("words");
       const rising = heading.getAttribute("aria-sort") ? heading.getAttribute("aria-sort") !== "ascending" : words;
       const key = (row) => {
-        const text = row.cells[column].textContent.trim();
-        return words ? text : parseFloat(text.replaceAll(",", "").replace("−", "-"));
+        const { dataset, textContent } = row.cells[column];
+        const text = textContent.trim();
+        return words ? text : parseFloat(dataset.value ?? text.replaceAll(",", "").replace("−", "-"));
       };
       const compare = (one, other) => {
         const [a, b] = [key(one), key(other)];
-        if (words) return a.localeCompare(b) * (rising ? 1 : -1);
+        if (words) return a.localeCompare(b, undefined, { numeric: true }) * (rising ? 1 : -1);
         if (isNaN(a) || isNaN(b)) return isNaN(a) - isNaN(b);
         return (a - b) * (rising ? 1 : -1);
       };

@@ -39,11 +39,11 @@ def modality_words(name: str) -> str:
     return f"{name} ({MODALITIES[name]})" if name in MODALITIES else name
 
 
-def number(value: float | None, digits: int = 3) -> str:
-    """Return a number with fixed decimals and a true minus sign; a dash for None and NaN."""
+def number(value: float | None, digits: int = 3, *, signed: bool = False) -> str:
+    """Return a number with fixed decimals and a true minus sign (``signed``: a plus too); a dash for None and NaN."""
     if value is None or not math.isfinite(value):
         return MISSING
-    return f"{value:.{digits}f}".replace("-", "−")
+    return f"{value:{'+' if signed else ''}.{digits}f}".replace("-", "−")
 
 
 def count(value: float | None) -> str:
@@ -58,11 +58,11 @@ def percent(part: float, whole: float) -> str:
     return f"{100 * part / whole:.1f}{SPACE}%" if whole else MISSING
 
 
-def interval(bounds: Sequence[float | None] | None) -> str:
+def interval(bounds: Sequence[float | None] | None, digits: int = 3) -> str:
     """Return ``[0.790, 0.834]``; a dash where a bound is unknown."""
     if bounds is None or any(bound is None for bound in bounds):
         return MISSING
-    return f"[{f',{SPACE}'.join(number(bound) for bound in bounds)}]"
+    return f"[{f',{SPACE}'.join(number(bound, digits) for bound in bounds)}]"
 
 
 def listing(names: Sequence[str]) -> str:

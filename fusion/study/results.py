@@ -59,7 +59,8 @@ class Series:
 class ResultFigure:
     """A figure: lines over x, points in a plane, or one horizontal bar with interval for each series of one point.
 
-    For ``intervals`` every series has one point, ``y`` is its value, ``low`` and ``high`` its interval.
+    For ``intervals`` every series has one point, ``y`` is its value, ``low`` and ``high`` its interval,
+    and ``x_label`` names the value, as it runs from left to right.
     """
 
     name: str
@@ -100,6 +101,8 @@ class KeyFigure:
     name: str
     value: Estimate
     detail: str
+    decimals: int = 3
+    signed: bool = False
 
 
 @dataclass(frozen=True)

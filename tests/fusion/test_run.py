@@ -52,6 +52,7 @@ def test_a_run_holds_all_files_and_nothing_else(finished: Path) -> None:
         "splits.parquet",
         "predictions.parquet",
         "laziness.parquet",
+        "imputation.parquet",
     }
     assert found == top | per_fold
     assert not (finished / "run.partial").exists()

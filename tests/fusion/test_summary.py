@@ -1,13 +1,16 @@
 """What metrics.json says about predictions that are made up to be right or wrong."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
 import pytest
 from omnifuse.fusion.batches import Cohort
 from omnifuse.fusion.config import make_config
+from omnifuse.fusion.decisions import at_alert_rate, expected_calibration_error
 from omnifuse.fusion.folds import FoldResult
+from omnifuse.fusion.subgroups import per_subgroup
 from omnifuse.fusion.summary import combination_names, summarise
 
 
@@ -50,6 +53,41 @@ def test_chance_is_not_called_bad_calibration(toy_cohort: Callable[..., Cohort])
     ratios = [row["calibration"]["observed_expected"] for row in found["per_pattern"]]
     assert max(ratios) > 1.25
     assert not any("as predicted" in note for note in found["notes"])
+
+
+def test_a_subgroup_that_is_predicted_too_low_is_named(toy_cohort: Callable[..., Cohort]) -> None:
+    cohort = toy_cohort(samples=1000)
+    women = np.arange(1000) % 2 == 0
+    cohort = replace(cohort, groups={"sex": np.where(women, "F", "M")})
+    fair = np.full(1000, cohort.y.mean())
+    assert not any("as predicted" in note for note in notes_of(cohort, fair))
+    named = [note for note in notes_of(cohort, np.where(women, fair / 2, fair)) if "Samples with sex" in note]
+    assert len(named) == 1
+    ratio = cohort.y[women].mean() / (cohort.y.mean() / 2)
+    assert named[0].startswith(f"Samples with sex F: {ratio:.2f} times as many positives as predicted")
+
+
+def test_a_binary_run_has_alerts_calibration_error_and_subgroups_of_what_was_tested(
+    toy_cohort: Callable[..., Cohort],
+) -> None:
+    cohort = toy_cohort(samples=100)
+    cohort = replace(cohort, groups={"sex": np.where(np.arange(100) % 3 == 0, "F", "M")})
+    tested = np.random.default_rng(0).permutation(100)[:80]
+    p = np.random.default_rng(1).random((80, 1)).astype(np.float32)
+    found = summarise(
+        cohort, make_config("concat"), [result(tested, cohort.presence[tested], p)], np.zeros_like(cohort.presence), []
+    )
+    y = cohort.y[tested, 0]
+    assert found["alert"] == at_alert_rate(y, p[:, 0])
+    assert found["calibration"]["ece"] == expected_calibration_error(y, p[:, 0])
+    assert found["per_subgroup"] == per_subgroup({"sex": cohort.groups["sex"][tested]}, y, p[:, 0])
+
+
+def test_other_kinds_have_none_of_what_is_for_binary_tasks(toy_cohort: Callable[..., Cohort]) -> None:
+    cohort = replace(toy_cohort(samples=40, kind="multilabel"), groups={"sex": np.repeat(["F", "M"], 20)})
+    folds = [result(np.arange(40), cohort.presence, np.full((40, 2), 0.5, dtype=np.float32))]
+    found = summarise(cohort, make_config("concat"), folds, np.zeros_like(cohort.presence), [])
+    assert (found["calibration"], found["alert"], found["per_subgroup"]) == (None, None, [])
 
 
 def test_names_of_combinations_are_sorted() -> None:

@@ -10,6 +10,17 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from omnifuse.fusion.study.results import (
+    Chapter,
+    Column,
+    Estimate,
+    KeyFigure,
+    Note,
+    ResultFigure,
+    ResultTable,
+    Series,
+    StudyResults,
+)
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 MODALITIES = ("cxr", "ehr", "rep")
@@ -223,3 +234,104 @@ def multilabel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny_run(tmp_path_factory.mktemp("runs") / "tiny")
+
+
+METHODS = (
+    "omnifuse", "dwfuse", "concat", "late", "late_weighted", "boosting", "logistic", "transformer", "medfuse",
+    "joint, with missing modalities imputed", "stacking", "mofa",
+)  # fmt: skip
+
+
+def compared() -> ResultTable:
+    """Twelve methods with intervals, standard deviations, counts, words, and a score that is not defined."""
+    rows = tuple(
+        (
+            name,
+            Estimate(0.8614 - 0.0053 * i, 0.8453 - 0.0053 * i, 0.8742 - 0.0053 * i),
+            Estimate(0.512 - 0.011 * i, sd=0.0184) if name != "mofa" else None,
+            Estimate(-0.0053 * i, -0.0053 * i - 0.012, -0.0053 * i + 0.009) if i else None,
+            1000 * (i + 1),
+            12.34 + i,
+            "neural" if i % 2 else "gradient boosting",
+        )
+        for i, name in enumerate(METHODS)
+    )
+    columns = (
+        Column("method"), Column("AUROC"), Column("AUPRC"), Column("difference to omnifuse", signed=True),
+        Column("parameters"), Column("seconds", decimals=1), Column("family"),
+    )  # fmt: skip
+    reading = "AUROC with its 95 % interval, AUPRC with the standard deviation over seeds; 100 % of the test rows."
+    return ResultTable("methods", "All methods on the same test rows", reading, columns, rows)
+
+
+def robustness(count: int, name: str) -> ResultFigure:
+    x = tuple(0.1 * k for k in range(10))
+    series = []
+    for i, method in enumerate(METHODS[:count]):
+        y = tuple(0.87 - 0.008 * i - (0.05 + 0.02 * i) * rate**1.5 for rate in x)
+        low, high = tuple(v - 0.012 for v in y), tuple(v + 0.012 for v in y)
+        series.append(Series(method, x, y, low, high, dashed=i % 3 == 2))
+    caption = "Mean over five seeds with 95 % intervals. Dashed: methods that need every modality."
+    return ResultFigure(name, f"AUROC of {count} methods with missing modalities", caption,
+                        "share of modalities removed at test time", "AUROC", tuple(series), reference=0.8)  # fmt: skip
+
+
+def likeness() -> ResultFigure:
+    rng = np.random.default_rng(0)
+    families = ("neural network", "kernel or linear", "trees", "paper")
+    series = tuple(
+        Series(
+            f"{name.split(',')[0]}{k or ''}", (float(rng.normal(i % 4)),), (float(rng.normal()),), group=families[i % 4]
+        )
+        for k in range(2)
+        for i, name in enumerate(METHODS)
+    )
+    caption = "Methods that lie close together rank the patients alike. The axes have no meaning of their own."
+    return ResultFigure("map", "Which methods predict alike", caption, "", "", series, kind="points")
+
+
+def differences() -> ResultFigure:
+    series = tuple(
+        Series(
+            f"omnifuse − {name}",
+            (0.0,),
+            (0.004 * i,),
+            (0.004 * i - 0.01,),
+            (0.004 * i + 0.011,),
+        )
+        for i, name in enumerate(METHODS[1:10])
+    )
+    caption = "Same test rows, patients drawn again and again. Left of the dashed line the other method is better."
+    return ResultFigure("differences", "How much better omnifuse is", caption, "difference of AUROC", "", series,
+                        kind="intervals", reference=0.0)  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def results() -> StudyResults:
+    """A study with every kind of value, table, figure and note."""
+    small = ResultTable(
+        "patterns", "By what was available", "Few positives tell little.", (Column("available"), Column("samples")),
+        (("labs", 120), ("labs + vitals", 3200)),
+    )  # fmt: skip
+    return StudyResults(
+        name="icu-study",
+        title="Twelve ways to fuse labs, vitals and constants",
+        lead="Twelve methods were trained on the same 4,000 stays to predict in-hospital mortality, five seeds each.",
+        notes=("The data are synthetic: no number here says anything about patients.",
+               "Five seeds are few: differences below 0.01 are not told from chance."),
+        numbers=(
+            KeyFigure("Best AUROC", Estimate(0.8614, 0.8453, 0.8742), "omnifuse"),
+            KeyFigure("Gain over concat", Estimate(0.0106, -0.003, 0.021), "same test rows", signed=True),
+            KeyFigure("Trainings", Estimate(720), "12 methods, 5 seeds, 12 rates"),
+            KeyFigure("Share of energy", Estimate(12.25, sd=0.5), "percent", decimals=1),
+        ),
+        chapters=(
+            Chapter("compare", "Which method is best",
+                    (Note("No choice was made on test rows."), compared(), differences(), likeness())),
+            Chapter("missing", "What happens when modalities are missing",
+                    (Note("The masks are random; in a hospital they are not.", warning=True),
+                     robustness(10, "missing"), robustness(4, "missing-few"), small)),
+        ),
+        repeat="omnifuse study --cache cache --task mortality --preset baselines --out icu-study --seed 0",
+        facts=(("digest of the cache", "5f" * 32), ("versions: torch", "2.9.1"), ("seeds", "0, 1, 2, 3, 4")),
+    )  # fmt: skip

@@ -1,0 +1,92 @@
+"""What the probabilities would be worth to who acts on them: alerts, calibration, net benefit, subgroups."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from ..decisions import net_benefit
+from . import scores
+from .blocks import Block, Cell, Figures, Measure, Section, Table, Text
+from .figures import decision_figure
+from .run import Run
+from .words import MISSING, count, interval, number, percent
+
+
+def decisions_section(run: Run) -> Section | None:
+    """Return the chapter on decisions; None unless the task is binary and the predictions have both outcomes."""
+    if run.metrics["kind"] != "binary" or scores.auroc(run.predictions.y[:, 0], run.predictions.p[:, 0]) is None:
+        return None
+    blocks = (*_alert(run), *_calibration(run), *_net_benefit(run), *_subgroups(run))
+    return Section("decisions", "What acting on the predictions would gain", blocks)
+
+
+def _alert(run: Run) -> Iterator[Block]:
+    found: Mapping[str, Any] | None = run.metrics.get("alert")
+    if not found:
+        return
+    rows = tuple(
+        (words, number(found.get(name)), interval(found.get(f"{name}_ci")))
+        for words, name in (
+            ("positives that alert (sensitivity)", "sensitivity"),
+            ("alerts that are positive (positive predictive value)", "positive_predictive_value"),
+        )
+    )
+    yield Table(
+        "Alerting for the highest probabilities",
+        ("share of", "value", "95 % interval"),
+        rows,
+        reading=f"If at most {percent(found['rate'], 1)} of the samples may alert: {count(found['alerts'])} of "
+        f"{count(found['samples'])} do, those with a probability of at least {number(found['threshold'])}.",
+    )
+
+
+def _calibration(run: Run) -> Iterator[Block]:
+    found: Mapping[str, Any] | None = run.metrics.get("calibration")
+    if not found:
+        return
+    rows = tuple(
+        (words, number(found.get(name)), ideal, reading)
+        for words, name, ideal, reading in (
+            ("slope", "slope", "1", "below 1: too extreme"),
+            ("intercept", "intercept", "0", "below 0: too high on average"),
+            ("observed over expected positives", "observed_expected", "1", "below 1: too high on average"),
+            ("expected calibration error", "ece", "0", "mean distance in ten groups by probability"),
+        )
+    )
+    columns = ("calibration", "this model", "ideal", "reading")
+    yield Table("Do the probabilities mean what they say?", columns, rows, words=("reading",))
+
+
+def _net_benefit(run: Run) -> Iterator[Block]:
+    y, p = run.predictions.y[:, 0], run.predictions.p[:, 0]
+    known = scores.known(y, p)
+    highest = np.clip(np.quantile(p[known], 0.99), 0.01, 0.99)
+    thresholds = np.linspace(0, highest, 100)
+    yield Figures((decision_figure(thresholds, *net_benefit(y[known], p[known], thresholds)),))
+
+
+def _subgroups(run: Run) -> Iterator[Block]:
+    groups = run.metrics.get("per_subgroup") or []
+    if not groups:
+        return
+    columns = ("group", "samples", "positive", "AUROC", "observed / expected")
+    yield Table("By who the patients are", columns, tuple(map(_subgroup, groups)), sortable=True)
+    yield Text(
+        "Observed over expected: positives by the sum of the predicted probabilities, with the 95 % interval; an "
+        "interval without 1 means that the probabilities are too low (above 1) or too high for the group. No model "
+        "was told the groups, unless its inputs hold them. A group with few positives tells little.",
+        tone="aside",
+    )
+
+
+def _subgroup(group: Mapping[str, Any]) -> tuple[Cell, ...]:
+    ratio = group.get("observed_expected")
+    bounds = interval(group.get("observed_expected_ci"), 2)
+    return (
+        f"{group['group']} {group['value']}",
+        count(group.get("samples")),
+        count(group.get("positives")),
+        number(group.get("auroc")),
+        MISSING if ratio is None else Measure(number(ratio, 2), ratio, bounds),
+    )

@@ -1,0 +1,86 @@
+r"""Writes tables for other programs: CSV with raw values, and LaTeX to ``\input`` into a paper."""
+
+import csv
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from .blocks import Bar, Cell, Dot, Measure, Section, Table
+
+LATEX = {
+    "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
+    "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
+    # After a line break a bracket or star would be read as its argument.
+    "[": "{[}", "]": "{]}", "*": "{*}",
+    "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}",
+    "\N{NO-BREAK SPACE}": "~", "–": "--", "−": "$-$", "±": r"$\pm$", "×": r"$\times$", "·": r"$\cdot$",
+    "≤": r"$\leq$", "≥": r"$\geq$", "→": r"$\to$", "\n": " ",
+}  # fmt: skip
+"""What stands for a character in LaTeX where it is not the character itself."""
+
+
+def write_tables(sections: Iterable[Section], folder: Path) -> None:
+    """Write every table of a page, as it is shown, into a folder as CSV and LaTeX named after its caption."""
+    for section in sections:
+        for block in section.blocks:
+            if isinstance(block, Table) and block.rows:
+                name = re.sub(r"\W+", "-", block.caption.lower()).strip("-")
+                write_csv(folder / f"{name}.csv", *_shown(block))
+                write_latex(folder / f"{name}.tex", block)
+
+
+def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[str | float | None]]) -> None:
+    """Write a CSV file; None becomes an empty cell and every number is written so that reading gives it back."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows(rows)
+
+
+def write_latex(path: Path, table: Table) -> None:
+    """Write a table environment with caption, label ``tab:<file name>`` and the rows as they are shown."""
+    columns, rows = _shown(table)
+    caption = f"{table.caption}. {table.reading}" if table.reading else table.caption
+    alignment = "".join("l" if i == 0 or name in table.words else "r" for i, name in enumerate(columns))
+    lines = [
+        r"% Needs \usepackage{booktabs}.",
+        r"\begin{table}",
+        r"\centering",
+        rf"\caption{{{escape_latex(caption)}}}",
+        rf"\label{{tab:{path.stem}}}",
+        rf"\begin{{tabular}}{{{alignment}}}",
+        r"\toprule",
+        _line(columns),
+        r"\midrule",
+        *map(_line, rows),
+        r"\bottomrule",
+        r"\end{tabular}",
+        r"\end{table}",
+    ]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def escape_latex(text: str) -> str:
+    """Return text that LaTeX sets as it reads here."""
+    return "".join(LATEX.get(character, character) for character in text)
+
+
+def _line(texts: Sequence[str]) -> str:
+    return " & ".join(map(escape_latex, texts)) + r" \\"
+
+
+def _shown(table: Table) -> tuple[list[str], list[list[str]]]:
+    """Return headings and texts of a table, without the columns that only draw bars."""
+    kept = [i for i in range(len(table.columns)) if not (table.rows and isinstance(table.rows[0][i], Bar))]
+    rows = (*table.rows, table.total) if table.total else table.rows
+    return [table.columns[i] for i in kept], [[_text(row[i]) for i in kept] for row in rows]
+
+
+def _text(cell: Cell) -> str:
+    if isinstance(cell, Measure):
+        return f"{cell.text} {cell.uncertainty}".rstrip()
+    if isinstance(cell, Dot):
+        return "yes" if cell.filled else "no"
+    return "" if isinstance(cell, Bar) else cell

@@ -1,0 +1,159 @@
+"""The report of a study: one page, and every table as CSV and LaTeX."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+
+from ..study.results import (
+    Chapter,
+    Column,
+    Estimate,
+    Item,
+    KeyFigure,
+    Note,
+    ResultFigure,
+    ResultTable,
+    StudyResults,
+    Value,
+)
+from .blocks import Block, Cell, Code, Figures, Measure, Section, Table, Text
+from .export import write_csv, write_latex
+from .headline import Headline, KeyNumber
+from .html import render
+from .study_figures import study_figure
+from .words import MISSING, SPACE, count, interval, number
+
+REPORT = "report.html"
+TABLES = "tables"
+
+REPEAT = (
+    "The same cache, command and versions give the same folds and, on the same machine, the same numbers. Every "
+    "training of the study is an ordinary run folder with its own report."
+)
+
+
+def write_study(results: StudyResults, folder: Path) -> Path:
+    """Write ``report.html`` and ``tables/<name>.csv`` and ``.tex`` of a study into a folder; return the page's path.
+
+    The page is one file that needs no network.
+    """
+    tables = [item for chapter in results.chapters for item in chapter.items if isinstance(item, ResultTable)]
+    for table in tables:
+        write_csv(folder / TABLES / f"{table.name}.csv", *raw_values(table))
+        write_latex(folder / TABLES / f"{table.name}.tex", shown_table(table))
+    sections = (*map(_section, results.chapters), _repeat_section(results, tables))
+    path = folder / REPORT
+    path.parent.mkdir(parents=True, exist_ok=True)
+    page = render(
+        "template.html", "sort.js", kind="study", name=results.name, top=_headline(results), sections=sections
+    )
+    path.write_text(page, encoding="utf-8")
+    return path
+
+
+def shown_table(table: ResultTable) -> Table:
+    """Return the table as the page and LaTeX show it: numbers rounded, each with its uncertainty."""
+    return Table(
+        caption=table.title,
+        columns=tuple(column.name for column in table.columns),
+        rows=tuple(tuple(map(_cell, row, table.columns)) for row in table.rows),
+        words=tuple(
+            column.name
+            for column, values in zip(table.columns, _columns(table), strict=True)
+            if all(value is None or isinstance(value, str) for value in values)
+        ),
+        sortable=True,
+        reading=table.reading,
+    )
+
+
+def raw_values(table: ResultTable) -> tuple[list[str], list[list[str | float | None]]]:
+    """Return headings and rows of the unrounded values; bounds and standard deviations have columns of their own."""
+    headings: list[str] = []
+    values: list[list[str | float | None]] = []
+    for column, cells in zip(table.columns, _columns(table), strict=True):
+        estimates = [cell if isinstance(cell, Estimate) else None for cell in cells]
+        headings.append(column.name)
+        values.append([cell.value if isinstance(cell, Estimate) else cell for cell in cells])
+        for part in ("low", "high", "sd"):
+            bounds = [getattr(estimate, part, None) for estimate in estimates]
+            if any(bound is not None for bound in bounds):
+                headings.append(f"{column.name} {part}")
+                values.append(bounds)
+    return headings, [list(row) for row in zip(*values, strict=True)]
+
+
+def _columns(table: ResultTable) -> list[tuple[Value, ...]]:
+    return [tuple(row[i] for row in table.rows) for i in range(len(table.columns))]
+
+
+def _cell(value: Value, column: Column) -> Cell:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, int):
+        return Measure(count(value), value)
+    estimate = value if isinstance(value, Estimate) else Estimate(value)
+    if estimate.value is None:
+        return MISSING
+    text = number(estimate.value, column.decimals, signed=column.signed)
+    return Measure(text, estimate.value, _uncertainty(estimate, column.decimals))
+
+
+def _uncertainty(estimate: Estimate, decimals: int) -> str:
+    """Return ``[0.845, 0.874]``, else ``± 0.018``, else nothing."""
+    if estimate.low is not None and estimate.high is not None:
+        return interval((estimate.low, estimate.high), decimals)
+    return "" if estimate.sd is None else f"±{SPACE}{number(estimate.sd, decimals)}"
+
+
+def _headline(results: StudyResults) -> Headline:
+    numbers = tuple(map(_key_number, results.numbers))
+    return Headline(results.title, results.lead, numbers, reading="", notes=results.notes)
+
+
+def _key_number(figure: KeyFigure) -> KeyNumber:
+    value = figure.value
+    text = (
+        count(value.value)
+        if isinstance(value.value, int)
+        else number(value.value, figure.decimals, signed=figure.signed)
+    )
+    kind = f"95{SPACE}% interval " if value.low is not None else ""
+    spread = _uncertainty(value, figure.decimals)
+    return KeyNumber(figure.name, text, "; ".join(filter(None, [f"{kind}{spread}", figure.detail])))
+
+
+def _section(chapter: Chapter) -> Section:
+    return Section(chapter.anchor, chapter.title, tuple(_blocks(chapter.items)))
+
+
+def _blocks(items: tuple[Item, ...]) -> Iterator[Block]:
+    """Blocks in the order of the items; neighbouring figures stand beside each other."""
+    for kind, group in itertools.groupby(items, key=type):
+        if kind is ResultFigure:
+            yield Figures(tuple(study_figure(item) for item in group if isinstance(item, ResultFigure) and item.series))
+        else:
+            yield from (_block(item) for item in group if not isinstance(item, ResultFigure))
+
+
+def _block(item: Note | ResultTable) -> Text | Table:
+    if isinstance(item, ResultTable):
+        return shown_table(item)
+    return Text(item.text, tone="warning" if item.warning else "plain")
+
+
+def _repeat_section(results: StudyResults, tables: list[ResultTable]) -> Section:
+    facts = Table("What it was made with", ("what", "value"), results.facts, words=("value",))
+    files = tuple((table.title, f"{TABLES}/{table.name}.csv, {TABLES}/{table.name}.tex") for table in tables)
+    return Section(
+        "repeat",
+        "How to repeat this",
+        (
+            Text(REPEAT),
+            Code(results.repeat),
+            facts,
+            Table("The tables as files beside this page", ("table", "files"), files, words=("files",)),
+        ),
+    )

@@ -1,0 +1,194 @@
+"""Finished cells of a study, read back to be compared."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from .. import metrics, paired
+from ..report.predictions import Predictions, read_predictions
+from .cell import Cell, Measurement, Scope
+from .results import Estimate
+
+FloatArray = npt.NDArray[np.floating[Any]]
+
+METRICS = "metrics.json"
+CELLS = "cells"
+"""Folder of the cells in that of the study."""
+
+
+@dataclass(frozen=True)
+class FinishedCell:
+    """The run folder of a cell."""
+
+    cell: Cell
+    path: Path
+
+    @cached_property
+    def metrics(self) -> dict[str, Any]:
+        """Content of metrics.json."""
+        content: dict[str, Any] = json.loads((self.path / METRICS).read_text(encoding="utf-8"))
+        return content
+
+    @cached_property
+    def sample_id(self) -> npt.NDArray[Any]:
+        """[N] ids of the tested samples."""
+        return pl.read_parquet(self.path / "predictions.parquet", columns=["sample_id"])["sample_id"].to_numpy()
+
+    @cached_property
+    def predictions(self) -> Predictions:
+        """Labels and probabilities of the tested samples, one column a label or class."""
+        modalities = tuple(self.metrics["modalities"])
+        return read_predictions(self.path / "predictions.parquet", self.metrics["kind"], modalities)
+
+    def over_folds(self, measure: str) -> list[float | None]:
+        """Return a measure of each fold's test part; None where it is not defined."""
+        return [fold[measure] for fold in self.metrics["folds"]]
+
+    def measured(self, measurement: Measurement) -> pl.DataFrame | None:
+        """Return the table of a measurement; None if it could not be made."""
+        path = self.path / measurement.file
+        return pl.read_parquet(path) if path.is_file() else None
+
+    def history(self) -> pl.DataFrame:
+        """Return the terms of all folds over epochs: fold, epoch, part, term, value."""
+        files = sorted(self.path.glob("folds/*/history.parquet"))
+        return pl.concat(pl.read_parquet(file).with_columns(fold=pl.lit(file.parent.name)) for file in files)
+
+
+@dataclass(frozen=True)
+class Study:
+    """All finished cells of a study; ``subject`` maps sample ids to numbers of patients."""
+
+    folder: Path
+    scope: Scope
+    subject: pl.DataFrame
+
+    def find(self, cell: Cell) -> FinishedCell | None:
+        """Return a cell's run; None if it has failed."""
+        path = self.folder / CELLS / cell.id
+        return FinishedCell(cell, path) if (path / METRICS).is_file() else None
+
+    def find_all(self, cells: Sequence[Cell]) -> list[FinishedCell]:
+        """Return the runs of those cells that have not failed."""
+        return [found for cell in cells if (found := self.find(cell))]
+
+    def subjects(self, sample_id: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+        """Return the patient of each sample, [N] numbers."""
+        samples = pl.DataFrame({"sample_id": sample_id})
+        return samples.join(self.subject, on="sample_id", how="left", maintain_order="left")["subject"].to_numpy()
+
+
+def estimate(runs: Sequence[FinishedCell], measure: str = "auroc") -> Estimate:
+    """Return the mean of a measure over seeds and folds, with the standard deviation over folds."""
+    values = _table_of_folds(runs, measure)
+    if values is None:
+        return Estimate(None)
+    return Estimate(float(np.mean(values)), sd=paired.spread(values)[1])
+
+
+def pooled(runs: Sequence[FinishedCell], measure: str = "auroc") -> Estimate:
+    """Return the mean of a measure over seeds and folds, with the bootstrap interval of the first seed's predictions.
+
+    The interval is moved to the mean: it is that of predictions pooled over folds, whose measure differs a little.
+    """
+    mean = estimate(runs, measure).value
+    interval = runs[0].metrics[measure].get("ci") if runs else None
+    if mean is None or interval is None:
+        return Estimate(mean)
+    shift = mean - runs[0].metrics[measure]["pooled"]
+    return Estimate(mean, *(bound + shift for bound in interval))
+
+
+def sd_over_seeds(runs: Sequence[FinishedCell], measure: str = "auroc") -> float | None:
+    """Return the standard deviation over seeds of the mean over folds; None with one seed."""
+    values = _table_of_folds(runs, measure)
+    return None if values is None else paired.spread(values)[0]
+
+
+def _table_of_folds(runs: Sequence[FinishedCell], measure: str) -> FloatArray | None:
+    """Return a measure of every seed and fold, [S, F], without folds that lack it; None if nothing is left."""
+    values = np.array([run.over_folds(measure) for run in runs], dtype=float)
+    if not values.size:
+        return None
+    values = values[:, ~np.isnan(values).any(axis=0)]
+    return values if values.size else None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How much better a method is than another on the same patients, by AUROC.
+
+    ``difference`` is the mean over seeds and folds, with the interval of a paired bootstrap of the patients inside each
+    fold (these models, first seed). Two-sided p-values: ``bootstrap``; ``paired_t`` over folds of the first seed, as
+    in the paper, too small because folds share training patients; ``corrected_t`` over folds and seeds (the procedure),
+    None with one seed.
+    """
+
+    difference: Estimate
+    bootstrap: float | None
+    paired_t: float | None
+    corrected_t: float | None
+
+
+def compare(first: Sequence[FinishedCell], second: Sequence[FinishedCell], study: Study) -> Comparison | None:
+    """Compare two methods, each with a run for every seed, on the patients that both have tested."""
+    seeds = sorted({run.cell.seed for run in first} & {run.cell.seed for run in second})
+    pairs = [next((a, b) for a in first for b in second if a.cell.seed == b.cell.seed == seed) for seed in seeds]
+    if not pairs:
+        return None
+    shared = [common(*pair) for pair in pairs]
+    both = shared[0]
+    drawn = paired.paired_bootstrap(both.y, both.first, both.second, study.subjects(both.sample_id), both.fold)
+    if drawn is None:
+        return None
+    differences = [_differences(both) for both in shared]
+    mean = float(np.mean([np.mean(values) for values in differences]))
+    shift = mean - drawn.mean
+    simple = paired.paired_t(differences[0])
+    corrected = None
+    if len(pairs) > 1:
+        corrected = paired.corrected_resampled_t(np.concatenate(differences), 1 / study.scope.folds)
+    return Comparison(
+        Estimate(mean, drawn.low + shift, drawn.high + shift),
+        drawn.p,
+        simple.p if simple else None,
+        corrected.p if corrected else None,
+    )
+
+
+@dataclass(frozen=True)
+class Common:
+    """The n patients' samples that two runs have tested: labels y and the two probabilities [n, K]."""
+
+    sample_id: npt.NDArray[Any]
+    fold: FloatArray
+    y: FloatArray
+    first: FloatArray
+    second: FloatArray
+
+
+def common(first: FinishedCell, second: FinishedCell) -> Common:
+    """Return what two runs say of the samples that both have tested, in the folds of the first."""
+    ids, rows, others = np.intersect1d(first.sample_id, second.sample_id, return_indices=True)
+    a, b = first.predictions, second.predictions
+    return Common(ids, a.fold[rows], a.y[rows], a.p[rows], b.p[others])
+
+
+def _differences(both: Common) -> FloatArray:
+    """Return the AUROC differences [F] of the folds where both have one."""
+    values = []
+    for number in np.unique(both.fold):
+        here = both.fold == number
+        first, second = (metrics.score(both.y[here], p[here]).auroc for p in (both.first, both.second))
+        if first is not None and second is not None:
+            values.append(first - second)
+    return np.array(values)

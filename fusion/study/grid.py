@@ -1,0 +1,107 @@
+"""What a study consists of, read from a preset or from a YAML file of one's own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ...cache_schema import InputError, MissingInputError
+from ..config import build
+from .cell import Cell, Measurement, Scope
+from .kinds import KINDS, Experiment
+
+PRESETS = Path(__file__).parent / "presets"
+
+
+@dataclass(frozen=True)
+class Shared:
+    """What all experiments of a grid share unless they say otherwise."""
+
+    title: str = "Study"
+    folds: int = 5
+    """Folds by patient of every training."""
+    seeds: tuple[int, ...] = (0,)
+    """Seeds; each cuts folds of its own."""
+    settings: tuple[str, ...] = ()
+    """Settings of every training, such as fit.epochs=12."""
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Experiments, and what they share; ``content`` is what it was read from, to be written into the study's folder."""
+
+    name: str
+    shared: Shared
+    experiments: tuple[Experiment, ...]
+    content: Mapping[str, Any]
+
+    def scope(self, task: str, modalities: tuple[str, ...]) -> Scope:
+        """Return what all cells share, for a task of a cache and some modalities of it."""
+        return Scope(task, modalities, self.shared.folds, self.shared.seeds, self.shared.settings)
+
+    def cells(self, scope: Scope) -> dict[Cell, tuple[Measurement, ...]]:
+        """Return every cell once, with all that is to be measured of it.
+
+        Raises
+        ------
+        InputError
+            For an experiment whose methods, presets or settings do not exist.
+        """
+        wanted: dict[Cell, tuple[Measurement, ...]] = {}
+        for experiment in self.experiments:
+            for cell, measurements in experiment.wanted(scope):
+                if cell not in wanted:
+                    _ = cell.config  # says at once what does not exist
+                wanted[cell] = tuple(dict.fromkeys((*wanted.get(cell, ()), *measurements)))
+        return wanted
+
+
+def preset_names() -> list[str]:
+    """Return the names of the presets."""
+    return sorted(path.stem for path in PRESETS.glob("*.yaml"))
+
+
+def read_grid(wanted: str | Path) -> Grid:
+    """Return a preset by name, or the grid of a YAML file.
+
+    Raises
+    ------
+    MissingInputError
+        If there is neither.
+    InputError
+        If the file is no grid; the message names what is wrong and what is known.
+    """
+    path = PRESETS / f"{wanted}.yaml" if str(wanted) in preset_names() else Path(wanted)
+    if not path.is_file():
+        raise MissingInputError(
+            f"{wanted} is neither a preset ({', '.join(preset_names())}) nor a YAML file of a grid."
+        )
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is no YAML: {error}") from error
+    if not isinstance(content, dict) or not isinstance(content.get("experiments"), list):
+        raise InputError(f"{path} is no grid: it needs a list `experiments`, each with a `kind`.")
+    return make_grid(path.stem, content, str(path))
+
+
+def make_grid(name: str, content: Mapping[str, Any], source: str) -> Grid:
+    """Return the grid that plain values describe; ``source`` is named in messages."""
+    shared = {key: value for key, value in content.items() if key != "experiments"}
+    try:
+        return Grid(name, build(Shared, shared, ""), tuple(map(_experiment, content["experiments"])), content)
+    except InputError as error:
+        raise InputError(f"{source}: {error}") from error
+
+
+def _experiment(stored: Any) -> Experiment:
+    kind = stored.get("kind") if isinstance(stored, dict) else None
+    if kind not in KINDS:
+        raise InputError(f"An experiment has the kind {kind!r}; known are: {', '.join(KINDS)}.")
+    fields = {key: value for key, value in stored.items() if key != "kind"}
+    experiment: Experiment = build(KINDS[kind], fields, f"{kind}.")
+    return experiment

@@ -1,0 +1,21 @@
+"""The kinds of experiments that a study can be made of, by the name that a grid calls them."""
+
+from __future__ import annotations
+
+from .ablation import Ablation
+from .base import Experiment
+from .claims import Claims
+from .fusion_methods import FusionMethods
+from .hypotheses import Hypotheses
+from .imputation import Imputation
+from .laziness import Laziness
+from .learning import Learning
+from .missing import Missing
+from .trust import Trust
+
+KINDS: dict[str, type[Experiment]] = {
+    kind.kind: kind
+    for kind in (Claims, Hypotheses, Laziness, FusionMethods, Ablation, Learning, Missing, Imputation, Trust)
+}
+
+__all__ = ["KINDS", "Experiment"]

@@ -1,0 +1,122 @@
+"""The parts of OmniFuse taken away one by one (the paper's Table 4), under two protocols that must not be mixed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from ... import metrics
+from ...combinations import AVAILABLE
+from ..cell import Cell, Measurement, Scope
+from ..finished import FinishedCell, Study, compare, estimate
+from ..results import Column, Estimate, Item, Note, ResultTable
+from .base import Experiment, difference_table, together
+from .laziness import COMBINATIONS
+
+ROWS = {
+    "omnifuse:table4-a": "a: concatenation",
+    "omnifuse:table4-b": "b: dynamic weighted fuse",
+    "omnifuse:table4-c": "c: b + laziness activation",
+    "omnifuse:table4-d": "d: c + forward imputation",
+    "omnifuse:table4-e": "e: b + cycle imputation",
+    "omnifuse": "f: everything",
+}
+STEPS = (("b", "a"), ("c", "b"), ("d", "c"), ("f", "d"), ("e", "b"), ("f", "e"), ("f", "a"))
+"""Rows that differ in one part, and the whole against nothing."""
+
+
+@dataclass(frozen=True)
+class Ablation(Experiment):
+    """Six rows; combinations of fewer modalities are trained alone, or asked of models that know all modalities."""
+
+    kind: ClassVar[str] = "ablation"
+    heading: ClassVar[str] = "Ablation of OmniFuse"
+
+    modalities: str = "several"
+    """Combinations of modalities: all, several, or named."""
+
+    def wanted(self, scope: Scope) -> Iterator[tuple[Cell, tuple[Measurement, ...]]]:
+        """Yield every row on every combination; the models of all modalities are asked without some."""
+        for names in scope.modality_sets(self.modalities):
+            asked = (COMBINATIONS,) if names == scope.modalities else ()
+            for row in ROWS:
+                for cell in self.cells(scope, row, names):
+                    yield cell, asked
+
+    def items(self, study: Study) -> Iterator[Item]:
+        """Yield both protocols and the steps between rows."""
+        sets = study.scope.modality_sets(self.modalities)
+        runs = {(row, names): study.find_all(self.cells(study.scope, row, names)) for row in ROWS for names in sets}
+        yield Note(
+            "The paper's Table 4 compares rows that were trained on two modalities with rows that had the third in "
+            "training. Here they are two tables, because they do not use the same information."
+        )
+        yield ResultTable(
+            "ablation-trained-alone",
+            "Trained and tested on the combination alone",
+            "AUROC over whoever has any of the modalities, mean over folds and seeds ± standard deviation over folds.",
+            (Column("row"), *(Column(together(names)) for names in sets)),
+            tuple((label, *(estimate(runs[row, names]) for names in sets)) for row, label in ROWS.items()),
+        )
+        everything = study.scope.modalities
+        fewer = [names for names in sets if names != everything]
+        if fewer and everything in sets:
+            yield self._asked_of_the_whole(runs, fewer, everything)
+        largest = max(sets, key=len)
+        by_letter = {label[0]: runs[row, largest] for row, label in ROWS.items()}
+        yield difference_table(
+            "ablation-steps",
+            f"What each part changes, {together(largest)}",
+            "rows",
+            [(f"{a} − {b}", compare(by_letter[a], by_letter[b], study)) for a, b in STEPS],
+        )
+
+    def _asked_of_the_whole(
+        self,
+        runs: dict[tuple[str, tuple[str, ...]], list[FinishedCell]],
+        fewer: list[tuple[str, ...]],
+        everything: tuple[str, ...],
+    ) -> ResultTable:
+        """Return the AUROC of models of all modalities that are shown a combination, beside models of it alone."""
+        rows = []
+        for row, label in ROWS.items():
+            cells: list[Estimate | float | None] = []
+            for names in fewer:
+                cells += [_on_complete(runs[row, names], names), _shown(runs[row, everything], names)]
+            rows.append((label, *cells))
+        headings = [heading for names in fewer for heading in (f"{together(names)}, alone", "of all")]
+        return ResultTable(
+            "ablation-asked-of-all",
+            "Trained on the combination alone, and trained on all modalities but shown the combination",
+            "AUROC over whoever has the whole combination, first seed. Where imputation helps, the second column of a "
+            "pair should be above the first: the hidden modality was known in training.",
+            (Column("row"), *map(Column, headings)),
+            tuple(rows),
+        )
+
+
+def _on_complete(runs: list[FinishedCell], names: tuple[str, ...]) -> float | None:
+    """Return the fold-mean AUROC of the first run over samples that have all of some modalities."""
+    if not runs:
+        return None
+    said = runs[0].predictions
+    complete = np.all([said.modalities[name].present for name in names], axis=0)
+    areas = [
+        metrics.score(said.y[rows], said.p[rows]).auroc
+        for fold in np.unique(said.fold)
+        for rows in [complete & (said.fold == fold)]
+    ]
+    return metrics.mean_defined(areas)
+
+
+def _shown(runs: list[FinishedCell], names: tuple[str, ...]) -> float | None:
+    """Return the fold-mean AUROC of the first run when shown some modalities, over samples that have them all."""
+    table = runs[0].measured(COMBINATIONS) if runs else None
+    if table is None:
+        return None
+    available = table.filter(among=AVAILABLE)
+    found = dict(zip(available["combination"], available["auroc"], strict=True))
+    return found.get("+".join(sorted(names)))

@@ -1,0 +1,114 @@
+"""Methods side by side on the same folds, by combination of modalities (the paper's Table 3)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+from ..cell import Cell, Measurement, Scope
+from ..finished import FinishedCell, Study, compare, estimate, pooled, sd_over_seeds
+from ..results import Column, Estimate, Item, Note, ResultFigure, ResultTable, Series, Value
+from .base import Experiment, difference_table, together
+
+PAPER = ("concat", "sum", "se-gate", "g-blend", "ogm-ge", "pmr", "medfuse", "dwfuse")
+
+
+@dataclass(frozen=True)
+class FusionMethods(Experiment):
+    """Every method on every combination, and its difference to a reference."""
+
+    kind: ClassVar[str] = "methods"
+    heading: ClassVar[str] = "Fusion methods"
+
+    methods: tuple[str, ...] = PAPER
+    """Methods, as NAME or NAME:PRESET."""
+    modalities: str = "several"
+    """Combinations of modalities: all, each, several, or named."""
+    reference: str = "concat"
+    """The method that the others are compared with."""
+
+    def wanted(self, scope: Scope) -> Iterator[tuple[Cell, tuple[Measurement, ...]]]:
+        """Yield a cell for every method, combination and seed."""
+        for names in scope.modality_sets(self.modalities):
+            for method in dict.fromkeys((*self.methods, self.reference)):
+                for cell in self.cells(scope, method, names):
+                    yield cell, ()
+
+    def items(self, study: Study) -> Iterator[Item]:
+        """Yield the table by combination, then scores and differences on the largest combination."""
+        sets = study.scope.modality_sets(self.modalities)
+        runs = {(method, names): self._runs(study, method, names) for method in self.methods for names in sets}
+        rows: tuple[tuple[Value, ...], ...] = tuple(
+            (method, *(estimate(runs[method, names]) for names in sets)) for method in self.methods
+        )
+        yield ResultTable(
+            f"{self.kind}-auroc",
+            "AUROC by combination of modalities",
+            "Mean over folds and seeds ± standard deviation over folds, which is no error bar.",
+            (Column("method"), *(Column(together(names)) for names in sets)),
+            rows,
+        )
+        largest = max(sets, key=len)
+        yield _figure([(method, pooled(runs[method, largest])) for method in self.methods], together(largest))
+        yield _scores([(method, runs[method, largest]) for method in self.methods], together(largest))
+        reference = self._runs(study, self.reference, largest)
+        others = [method for method in self.methods if method != self.reference]
+        yield difference_table(
+            f"{self.kind}-differences",
+            f"Difference to {self.reference}, {together(largest)}",
+            "method",
+            [(method, compare(runs[method, largest], reference, study)) for method in others],
+        )
+        yield Note(
+            "Every method had the same encoders, folds, epochs and seeds; none was tuned unless the settings of the "
+            "study name a search."
+        )
+
+    def _runs(self, study: Study, method: str, names: tuple[str, ...]) -> list[FinishedCell]:
+        return study.find_all(self.cells(study.scope, method, names))
+
+
+def _figure(areas: list[tuple[str, Estimate]], combination: str) -> ResultFigure:
+    return ResultFigure(
+        "methods-intervals",
+        f"AUROC with 95 % intervals, {combination}",
+        "Bootstrap of the patients, for the models of the first seed. The methods were tested on the same patients: "
+        "whether they differ is told by the differences below, not by overlapping intervals.",
+        "AUROC",
+        "",
+        tuple(
+            Series(method, (), (area.value,), (area.low,), (area.high,))
+            for method, area in areas
+            if area.value is not None and area.low is not None and area.high is not None
+        ),
+        "intervals",
+    )
+
+
+def _scores(rows: list[tuple[str, list[FinishedCell]]], combination: str) -> ResultTable:
+    """Return discrimination and calibration of each method on one combination."""
+    columns = ("method", "AUROC", "AUPRC", "log loss", "Brier score", "slope", "intercept", "ECE", "sd over seeds")
+    return ResultTable(
+        "methods-scores",
+        f"Discrimination and calibration, {combination}",
+        "AUROC and AUPRC with the 95 % interval of a bootstrap of patients; log loss and Brier score: lower is better. "
+        "Calibration slope 1, intercept 0 and expected calibration error 0 are perfect. Sd over seeds is that of the "
+        "mean AUROC.",
+        tuple(Column(name) for name in columns),
+        tuple((method, *_score_cells(runs)) for method, runs in rows),
+    )
+
+
+def _score_cells(runs: list[FinishedCell]) -> tuple[Value, ...]:
+    calibration = (runs[0].metrics.get("calibration") if runs else None) or {}
+    return (
+        pooled(runs, "auroc"),
+        pooled(runs, "auprc"),
+        estimate(runs, "log_loss").value,
+        estimate(runs, "brier").value,
+        calibration.get("slope"),
+        calibration.get("intercept"),
+        calibration.get("ece"),
+        sd_over_seeds(runs),
+    )

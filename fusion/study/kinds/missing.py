@@ -1,0 +1,125 @@
+"""What missing modalities cost, and what imputation gives back (the paper's Figs 4 to 6)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+import polars as pl
+
+from ..cell import Cell, Measurement, Scope
+from ..finished import FinishedCell, Study, estimate
+from ..results import Column, Estimate, Item, Note, ResultFigure, ResultTable, Series
+from .base import Experiment, together
+
+RANDOM = "random"
+
+
+@dataclass(frozen=True)
+class Missing(Experiment):
+    """Some share of those who can loses a modality, in the test alone or in training and test."""
+
+    kind: ClassVar[str] = "missing"
+    heading: ClassVar[str] = "Missing modalities"
+
+    methods: tuple[str, ...] = ("omnifuse:table4-c", "omnifuse", "concat:modality-dropout", "late:ridge")
+    """Methods; the first is that without imputation, the second that with it."""
+    modalities: str = "all"
+    """Combinations of modalities: all, several, or named."""
+    rates: tuple[float, ...] = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+    """Shares that lose a modality."""
+    draws: int = 5
+    """Draws of who loses what, in the test alone."""
+    retrained: bool = False
+    """Lose modalities in training and test: a training for each rate, one draw."""
+
+    def wanted(self, scope: Scope) -> Iterator[tuple[Cell, tuple[Measurement, ...]]]:
+        """Yield one cell for each method and combination, asked under every rate; or one for each rate."""
+        for names in scope.modality_sets(self.modalities):
+            for method in self.methods:
+                if not self.retrained:
+                    yield self.cells(scope, method, names)[0], (self._curves,)
+                    continue
+                for rate in self.rates:
+                    for cell in self.cells(scope, method, names, *_losing(rate)):
+                        yield cell, ()
+
+    def items(self, study: Study) -> Iterator[Item]:
+        """Yield a figure and a table for each combination, and by which modality is lost."""
+        where = "in training and test" if self.retrained else "in the test alone"
+        yield Note(
+            f"Modalities are lost {where}. A share of the patients who have two modalities or more loses one that they "
+            "have; nobody loses the last. Whoever loses one at some rate loses the same at every higher rate, and all "
+            "methods lose the same."
+        )
+        for names in study.scope.modality_sets(self.modalities):
+            curves = {method: self._random(study, method, names) for method in self.methods}
+            series = tuple(_series(method, curve) for method, curve in curves.items() if curve)
+            label = together(names)
+            name = f"missing-{'+'.join(names)}" + ("-retrained" if self.retrained else "")
+            yield ResultFigure(
+                name, f"AUROC by share that lost one modality, {label}",
+                f"Any modality, {where}. " + ("" if self.retrained else "Band: 95 % of the draws of who loses what."),
+                "share that lost a modality", "AUROC", series,
+            )  # fmt: skip
+            rows = tuple((method, *(curve.get(rate) for rate in self.rates)) for method, curve in curves.items())
+            columns = (Column("method"), *(Column(f"{rate:.0%}") for rate in self.rates))
+            reading = f"Mean over folds{'' if self.retrained else ' and draws'}; modalities lost {where}."
+            yield ResultTable(name, f"AUROC by share that lost one modality, {label}", reading, columns, rows)
+        if not self.retrained:
+            yield from self._by_modality(study)
+
+    @property
+    def _curves(self) -> Measurement:
+        return Measurement("missing_curves", (("rates", self.rates), ("draws", self.draws)))
+
+    def _random(self, study: Study, method: str, names: tuple[str, ...]) -> dict[float, Estimate]:
+        """Return the AUROC by rate when any modality is lost."""
+        if not self.retrained:
+            run = study.find(self.cells(study.scope, method, names)[0])
+            return {} if run is None else self._asked(run, RANDOM)
+        found = {rate: self.cells(study.scope, method, names, *_losing(rate)) for rate in self.rates}
+        return {rate: estimate(runs) for rate, cells in found.items() if (runs := study.find_all(cells))}
+
+    def _asked(self, run: FinishedCell, hidden: str) -> dict[float, Estimate]:
+        """Return the AUROC by rate of a run whose test parts have lost a modality, with 95 % of the draws."""
+        table = run.measured(self._curves)
+        if table is None:
+            return {}
+        by_rate = (
+            table.filter((pl.col("hidden") == hidden) | (pl.col("rate") == 0))
+            .group_by("rate")
+            .agg(
+                pl.mean("auroc").alias("mean"),
+                pl.quantile("auroc", 0.025, "linear").alias("low"),
+                pl.quantile("auroc", 0.975, "linear").alias("high"),
+            )
+        )
+        return {row["rate"]: Estimate(row["mean"], row["low"], row["high"]) for row in by_rate.iter_rows(named=True)}
+
+    def _by_modality(self, study: Study) -> Iterator[Item]:
+        """Yield one figure for each of the first two methods, a line for each modality that is lost."""
+        for method in self.methods[:2]:
+            run = study.find(self.cells(study.scope, method, study.scope.modalities)[0])
+            if run is None:
+                continue
+            lines = {f"{name} lost": self._asked(run, name) for name in study.scope.modalities}
+            lines["any one lost"] = self._asked(run, RANDOM)
+            yield ResultFigure(
+                f"missing-by-modality-{method.replace(':', '-')}", f"AUROC by modality that is lost: {method}",
+                "In the test alone. Band: 95 % of the draws.", "share that lost it", "AUROC",
+                tuple(_series(label, curve) for label, curve in lines.items() if curve),
+            )  # fmt: skip
+
+
+def _losing(rate: float) -> tuple[str, ...]:
+    return (f"missing.rate={rate}", "missing.protocol=train-and-test") if rate else ()
+
+
+def _series(name: str, curve: dict[float, Estimate]) -> Series:
+    """Return a line over rates, with its band where there is one."""
+    rates = sorted(rate for rate, area in curve.items() if area.value is not None)
+    y, low, high = (tuple(getattr(curve[rate], part) for rate in rates) for part in ("value", "low", "high"))
+    banded = None not in low
+    return Series(name, tuple(rates), y, low if banded else (), high if banded else ())

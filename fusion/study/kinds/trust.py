@@ -1,0 +1,159 @@
+"""How far the probabilities can be trusted: by what is missing, by subgroup, at an alert rate, and for a decision."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from ...decisions import net_benefit
+from ..cell import Cell, Measurement, Scope
+from ..finished import FinishedCell, Study
+from ..results import Column, Estimate, Item, Note, ResultFigure, ResultTable, Series, Value
+from .base import Experiment
+
+THRESHOLDS = np.linspace(0.02, 0.5, 25)
+
+
+@dataclass(frozen=True)
+class Trust(Experiment):
+    """Calibration and discrimination of a few methods where it may fail."""
+
+    kind: ClassVar[str] = "trust"
+    heading: ClassVar[str] = "How trustworthy the probabilities are"
+
+    methods: tuple[str, ...] = ("omnifuse", "concat:modality-dropout")
+    """Methods, on all modalities."""
+
+    def wanted(self, scope: Scope) -> Iterator[tuple[Cell, tuple[Measurement, ...]]]:
+        """Yield each method on all modalities."""
+        for method in self.methods:
+            yield self.cells(scope, method, scope.modalities)[0], ()
+
+    def items(self, study: Study) -> Iterator[Item]:
+        """Yield tables by pattern, subgroup and alert, and the decision curve; labels of other than binary tasks."""
+        found = {
+            method: study.find(self.cells(study.scope, method, study.scope.modalities)[0]) for method in self.methods
+        }
+        runs = {method: run for method, run in found.items() if run is not None}
+        for method, run in runs.items():
+            if run.metrics["kind"] != "binary":
+                yield _labels(method, run)
+                continue
+            yield _patterns(method, run)
+            if run.metrics.get("per_subgroup"):
+                yield _subgroups(method, run)
+        binary = {method: run for method, run in runs.items() if run.metrics["kind"] == "binary"}
+        if binary:
+            yield _alerts(binary)
+            yield _decisions(binary)
+            yield Note(
+                "A model is worth using at a threshold only if its net benefit is above that of treating everyone and "
+                "of treating nobody; the probabilities are those of a retrospective cohort."
+            )
+
+
+def _patterns(method: str, run: FinishedCell) -> ResultTable:
+    everyone = {"modalities": "everyone", "rows": run.metrics["samples"], "positives": run.metrics["positives"],
+                "auroc": run.metrics["auroc"]["pooled"], "calibration": run.metrics["calibration"]}  # fmt: skip
+    return ResultTable(
+        f"trust-patterns-{method.replace(':', '-')}",
+        f"By what a patient has: {method}",
+        "Predictions of all folds together. Observed/expected: positives for each one predicted, with its 95 % "
+        "interval; the model is off for a group where that interval leaves 1 out.",
+        (*map(Column, ("available", "samples", "positive", "AUROC", "observed/expected", "slope", "intercept")),),
+        tuple(
+            _calibrated(row["modalities"].replace("+", " + "), row) for row in (everyone, *run.metrics["per_pattern"])
+        ),
+    )
+
+
+def _calibrated(label: str, row: dict[str, Any]) -> tuple[Value, ...]:
+    found = row["calibration"] or {}
+    return (
+        label,
+        row["rows"],
+        row["positives"],
+        row["auroc"],
+        _interval(found, "observed_expected"),
+        found.get("slope"),
+        found.get("intercept"),
+    )
+
+
+def _interval(row: dict[str, Any], name: str) -> Estimate:
+    """Return a number of metrics.json with the interval that stands beside it."""
+    return Estimate(row.get(name), *(row.get(f"{name}_ci") or (None, None)))
+
+
+def _subgroups(method: str, run: FinishedCell) -> ResultTable:
+    return ResultTable(
+        f"trust-subgroups-{method.replace(':', '-')}",
+        f"By subgroup: {method}",
+        "Predictions of all folds together; observed/expected with its 95 % interval. None of these columns was an "
+        "input unless it is also a modality.",
+        tuple(map(Column, ("subgroup", "samples", "positive", "AUROC", "observed/expected"))),
+        tuple(
+            (
+                f"{row['group']}: {row['value']}",
+                row["samples"],
+                row["positives"],
+                row["auroc"],
+                _interval(row, "observed_expected"),
+            )
+            for row in run.metrics["per_subgroup"]
+        ),
+    )
+
+
+def _labels(method: str, run: FinishedCell) -> ResultTable:
+    return ResultTable(
+        f"trust-labels-{method.replace(':', '-')}",
+        f"Each label: {method}",
+        "Predictions of all folds together.",
+        tuple(map(Column, ("label", "positive", "AUROC", "AUPRC"))),
+        tuple((row["label"], row["positives"], row["auroc"], row["auprc"]) for row in run.metrics["per_label"]),
+    )
+
+
+def _alerts(runs: dict[str, FinishedCell]) -> ResultTable:
+    found = {method: run.metrics["alert"] for method, run in runs.items() if run.metrics.get("alert")}
+    return ResultTable(
+        "trust-alerts",
+        "If the tenth with the highest probabilities raised an alert",
+        "Sensitivity: share of the positives who are among them. Positive predictive value: share of the alerts that "
+        "are right. With 95 % Wilson intervals.",
+        tuple(map(Column, ("method", "alerts", "sensitivity", "positive predictive value"))),
+        tuple(
+            (
+                method,
+                alert["alerts"],
+                _interval(alert, "sensitivity"),
+                _interval(alert, "positive_predictive_value"),
+            )
+            for method, alert in found.items()
+        ),
+    )
+
+
+def _decisions(runs: dict[str, FinishedCell]) -> ResultFigure:
+    series = []
+    for method, run in runs.items():
+        y, p = run.predictions.y[:, 0], run.predictions.p[:, 0]
+        model, everyone = net_benefit(y, p, THRESHOLDS)
+        series.append(Series(method, tuple(THRESHOLDS), tuple(model)))
+    top = max(max(line.y) for line in series)
+    shown = everyone > -0.2 * top
+    series.append(Series("treat everyone", tuple(THRESHOLDS[shown]), tuple(everyone[shown]), dashed=True))
+    return ResultFigure(
+        "trust-decision-curve",
+        "Decision curve",
+        "Net benefit: true positives minus false positives weighed by the odds of the threshold, per patient (Vickers "
+        "and Elkin 2006). Line at 0: treat nobody.",
+        "threshold probability",
+        "net benefit",
+        tuple(series),
+        reference=0.0,
+    )

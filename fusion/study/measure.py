@@ -1,0 +1,37 @@
+"""What is asked of a cell's models after the training; each answer is a table in the cell's folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from ..combinations import combination_scores
+from ..embedding_map import embedding_map
+from ..missing_curves import missing_curves
+from ..replay import Replay
+from .cell import Measurement
+
+
+def mapped(replay: Replay) -> pl.DataFrame:
+    """Return the points of `embedding_map`, each with the similarity of its modality."""
+    points, similarity = embedding_map(replay)
+    return points.join(similarity, on="modality", how="left", maintain_order="left")
+
+
+MEASUREMENTS: dict[str, Callable[..., pl.DataFrame]] = {
+    "combinations": combination_scores,
+    "embedding_map": mapped,
+    "missing_curves": missing_curves,
+}
+
+
+def measure(run: Path, cache: Path, measurement: Measurement) -> None:
+    """Ask the models of a run, and write the answer beside them under its own name when it is complete."""
+    table = MEASUREMENTS[measurement.name](Replay.open(run, cache), **dict[str, Any](measurement.arguments))
+    path = run / measurement.file
+    partial = path.with_suffix(".partial")
+    table.write_parquet(partial)
+    partial.rename(path)

@@ -1,0 +1,189 @@
+"""Everything that the report of a study shows: what was done, what must be known first, and a chapter of each kind."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from ...cache_schema import MissingInputError
+from ..report.headline import data_notes
+from ..report.words import listing, modality_words, plural, task_words
+from .cell import Cell, Scope
+from .finished import FinishedCell, Study, compare, estimate, pooled
+from .grid import Grid, make_grid
+from .results import Chapter, Column, Estimate, KeyFigure, ResultTable, StudyResults
+from .run import FAILED, STUDY, SUBJECTS
+
+
+def is_study(folder: Path) -> bool:
+    """Return whether a folder is that of a study."""
+    return (folder / STUDY).is_file()
+
+
+def open_study(folder: Path) -> tuple[dict[str, Any], Grid, Study]:
+    """Open the folder of a study: what study.json says, its grid, and its finished cells.
+
+    Raises
+    ------
+    MissingInputError
+        If the folder is not that of a study.
+    """
+    if not is_study(folder):
+        raise MissingInputError(
+            f"{folder} is no study: {STUDY} is missing. Give the folder that `omnifuse study` made."
+        )
+    stored = json.loads((folder / STUDY).read_text(encoding="utf-8"))
+    grid = make_grid(stored["name"], stored["grid"], str(folder / STUDY))
+    scope = grid.scope(stored["task"], tuple(stored["modalities"]))
+    return stored, grid, Study(folder, scope, pl.read_parquet(folder / SUBJECTS))
+
+
+def study_results(folder: Path, against: Path | None = None) -> StudyResults:
+    """Return everything that the report of a study shows, beside another study on another cache if one is given.
+
+    Raises
+    ------
+    MissingInputError
+        If a folder is not that of a study, or nothing in it is finished.
+    """
+    stored, grid, study = open_study(folder)
+    cells = list(grid.cells(study.scope))
+    finished = study.find_all(cells)
+    if not finished:
+        raise MissingInputError(f"No cell of {folder} is finished yet: run `omnifuse study` again.")
+    whole = _main_run(finished)
+    chapters = [_cohort(whole), *_chapters(grid, study)]
+    if against is not None:
+        chapters.append(beside(study, finished, against))
+    return StudyResults(
+        name=grid.name,
+        title=f"{grid.shared.title}: {task_words(study.scope.task)}",
+        lead=_lead(stored, study.scope, finished),
+        notes=tuple(_notes(folder, cells, finished, whole)),
+        numbers=tuple(_numbers(finished, whole)),
+        chapters=tuple(chapters),
+        repeat=_repeat(stored),
+        facts=tuple(_facts(stored, grid, whole)),
+    )
+
+
+def _main_run(finished: list[FinishedCell]) -> FinishedCell:
+    """Return the run that speaks for the cohort: of OmniFuse on all modalities, or else of as many as there are."""
+    return max(
+        finished, key=lambda run: (len(run.cell.modalities), not run.cell.settings, run.cell.method == "omnifuse")
+    )
+
+
+def _chapters(grid: Grid, study: Study) -> Iterator[Chapter]:
+    seen: dict[str, Iterator[int]] = {}
+    for experiment in grid.experiments:
+        number = next(seen.setdefault(experiment.kind, count(1)))
+        yield experiment.chapter(study, experiment.kind if number == 1 else f"{experiment.kind}-{number}")
+
+
+def _lead(stored: dict[str, Any], scope: Scope, finished: list[FinishedCell]) -> str:
+    methods = len({run.cell.method for run in finished})
+    trainings = sum(len(run.metrics["folds"]) for run in finished)
+    return (
+        f"{plural(methods, 'method')} on the data set {stored['cache']['dataset']}, {plural(trainings, 'training')} in "
+        f"{plural(scope.folds, 'fold')} by patient. Modalities: {listing([*map(modality_words, scope.modalities)])}. "
+        "Every number is of patients whom the model had not seen; no setting was chosen by them unless a table says so."
+    )
+
+
+def _notes(folder: Path, cells: list[Cell], finished: list[FinishedCell], whole: FinishedCell) -> Iterator[str]:
+    failures = sorted((folder / FAILED).glob("*.json"))
+    if failures:
+        stored = [json.loads(path.read_text(encoding="utf-8")) for path in failures]
+        named = "; ".join(f"{failure['cell']}: {failure['error']}" for failure in stored)
+        yield f"{plural(len(failures), 'cell')} failed and left gaps in the tables. {named}"
+    if waiting := len(cells) - len(finished) - len(failures):
+        yield f"{plural(waiting, 'cell')} of {len(cells)} not finished yet: the same command goes on with them."
+    yield from data_notes(whole.metrics)
+    yield from whole.metrics["notes"]
+
+
+def _numbers(finished: list[FinishedCell], whole: FinishedCell) -> Iterator[KeyFigure]:
+    same = [
+        run
+        for run in finished
+        if run.cell.modalities == whole.cell.modalities and run.cell.settings == whole.cell.settings
+    ]
+    for method in ("concat", "omnifuse"):
+        runs = [run for run in same if run.cell.method == method]
+        if runs:
+            yield KeyFigure(f"AUROC, {method}", pooled(runs), "mean over folds; 95 % interval of a patient bootstrap")
+    yield KeyFigure("Samples", Estimate(whole.metrics["samples"]), "with any of the modalities and a label")
+    if whole.metrics["positives"] is not None:
+        yield KeyFigure("Positive", Estimate(whole.metrics["positives"]), "of these")
+
+
+def _cohort(whole: FinishedCell) -> Chapter:
+    metrics = whole.metrics
+    flow = ResultTable(
+        "cohort-flow",
+        "Who is in it",
+        "Samples left after each filter.",
+        (Column("filter"), Column("samples")),
+        tuple((str(step[0]), step[1]) for step in metrics["cohort"]),
+    )
+    presence = ResultTable(
+        "cohort-presence",
+        "What they have",
+        "Samples that have exactly these modalities.",
+        (Column("modalities"), Column("samples"), Column("share")),
+        tuple(
+            (names.replace("+", " + "), samples, samples / metrics["samples"])
+            for names, samples in sorted(metrics["presence"].items(), key=lambda item: -item[1])
+        ),
+    )
+    return Chapter("cohort", "The cohort", (flow, presence))
+
+
+def _repeat(stored: dict[str, Any]) -> str:
+    return shlex.join(
+        [
+            *("omnifuse", "study", "--cache", stored["cache"]["path"], "--task", stored["task"]),
+            *("--modalities", ",".join(stored["modalities"]), "--preset", stored["name"], "--out", "study"),
+        ]
+    )
+
+
+def _facts(stored: dict[str, Any], grid: Grid, whole: FinishedCell) -> Iterator[tuple[str, str]]:
+    environment = json.loads((whole.path / "environment.json").read_text(encoding="utf-8"))
+    yield "cache", f"{stored['cache']['path']}, digest {stored['cache']['digest']}"
+    yield "grid", f"{grid.name}: {json.dumps(grid.content)}"
+    yield "started", stored["started"]
+    yield "platform", f"{environment['platform']}, Python {environment['python']}, {environment['device']}"
+    yield "versions", ", ".join(f"{tool} {version}" for tool, version in environment["versions"].items())
+
+
+def beside(study: Study, finished: list[FinishedCell], folder: Path) -> Chapter:
+    """Return the chapter that sets each cell beside the same cell of another study, on another cache."""
+    stored, _, other = open_study(folder)
+    rows = []
+    for method, names in dict.fromkeys((run.cell.method, run.cell.modalities) for run in finished):
+        here = [run for run in finished if (run.cell.method, run.cell.modalities) == (method, names)]
+        plain = [run for run in here if run.cell.settings == here[0].cell.settings]
+        there = other.find_all([run.cell for run in plain])
+        if there:
+            found = compare(plain, there, study)
+            difference = Estimate(None) if found is None else found.difference
+            rows.append((f"{method}, {' + '.join(names)}", estimate(plain), estimate(there), difference))
+    reading = (
+        f"This study beside that of {stored['cache']['path']} (digest {stored['cache']['digest'][:12]}), by the same "
+        "settings. The difference is over the samples that both have tested in folds of the same patients, with the "
+        "interval of a paired bootstrap; there is none where the caches share no samples."
+    )
+    columns = (Column("method"), Column("AUROC here"), Column("AUROC there"), Column("difference", signed=True))
+    return Chapter(
+        "beside",
+        "Beside another cache",
+        (ResultTable("beside", "The same grid on two caches", reading, columns, tuple(rows)),),
+    )

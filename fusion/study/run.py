@@ -1,0 +1,201 @@
+"""A study from grid to finished cells: every cell once, several at a time, and never one that is finished already."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from tqdm import tqdm
+
+from ...cache_schema import FeatureCache, InputError, OmniFuseError
+from ...processes import WAKE_SECONDS, worker_pool
+from ..run import first_task, train
+from .cell import Cell, Measurement, Scope
+from .finished import CELLS, METRICS, Study
+from .grid import Grid
+from .measure import measure
+
+STUDY, SUBJECTS, FAILED = "study.json", "subjects.parquet", "failed"
+
+Wanted = Mapping[Cell, tuple[Measurement, ...]]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a study has to do: all its cells, and those of them that are not finished."""
+
+    folder: Path
+    cache: FeatureCache
+    grid: Grid
+    scope: Scope
+    cells: Wanted
+    open: Wanted
+
+    @property
+    def trainings(self) -> int:
+        """Number of trainings that are to be done: one for each fold of every open cell."""
+        return self.scope.folds * len(self.open)
+
+    @property
+    def study(self) -> Study:
+        """The finished cells."""
+        return Study(self.folder, self.scope, pl.read_parquet(self.folder / SUBJECTS))
+
+
+def plan_study(
+    cache_path: str | Path, grid: Grid, folder: Path, task: str | None = None, modalities: Sequence[str] | None = None
+) -> Plan:
+    """Find out what is to be done, and write nothing.
+
+    Raises
+    ------
+    InputError
+        If the folder is that of a study on another cache, or the grid names something that does not exist.
+    """
+    cache = FeatureCache.open(cache_path)
+    name = task or first_task(cache)
+    unknown = [modality for modality in modalities or () if modality not in cache.modalities]
+    if unknown:
+        raise InputError(f"There is no modality {unknown[0]!r}; there are: {', '.join(cache.modalities)}.")
+    scope = grid.scope(name, tuple(modalities or cache.modalities))
+    if len(scope.modalities) < 2:
+        raise InputError(f"A study fuses two modalities or more; {cache.path} gives {', '.join(scope.modalities)}.")
+    _refuse_another_cache(folder, cache)
+    cells = grid.cells(scope)
+    unfinished = {cell: asked for cell, asked in cells.items() if not _finished(folder / CELLS / cell.id, asked)}
+    return Plan(folder, cache, grid, scope, cells, unfinished)
+
+
+def _refuse_another_cache(folder: Path, cache: FeatureCache) -> None:
+    path = folder / STUDY
+    if not path.is_file():
+        if folder.is_dir() and any(folder.iterdir()):
+            raise InputError(f"{folder} holds something else than a study. Name another folder with --out.")
+        return
+    made_from = json.loads(path.read_text(encoding="utf-8"))["cache"]
+    if made_from["digest"] != cache.digest:
+        raise InputError(
+            f"{folder} is a study of {made_from['path']} with the digest {made_from['digest']}; {cache.path} has "
+            f"{cache.digest}. Name another folder with --out."
+        )
+
+
+def _finished(path: Path, asked: Sequence[Measurement]) -> bool:
+    return (path / METRICS).is_file() and all((path / measurement.file).is_file() for measurement in asked)
+
+
+def run_study(plan: Plan, workers: int, executor: Executor | None = None) -> dict[str, str]:
+    """Train and measure every open cell, up to ``workers`` at once, and return what went wrong by cell.
+
+    A cell that fails is named and left out; the others go on. Interrupted and started again, the study goes on with
+    the cells that are not finished. ``executor`` runs the cells elsewhere, on a cluster for example.
+    """
+    _write_study(plan)
+    failed: dict[str, str] = {}
+    shutil.rmtree(plan.folder / FAILED, ignore_errors=True)
+    with _pool(workers, executor) as pool, _progress(plan) as done:
+        jobs = {
+            pool.submit(run_cell, str(plan.cache.path), str(plan.folder / CELLS), cell, asked): cell
+            for cell, asked in sorted(plan.open.items(), key=lambda item: item[0].seed)
+        }
+        for job in _as_completed(list(jobs)):
+            cell = jobs[job]
+            if message := _failure(job):
+                failed[cell.id] = message
+                _write_failure(plan.folder / FAILED, cell, message)
+            done(cell)
+    return failed
+
+
+def run_cell(cache: str, folder: str, cell: Cell, asked: Sequence[Measurement]) -> None:
+    """Train a cell unless that is done, and measure what is not measured yet."""
+    path = Path(folder) / cell.id
+    if not (path / METRICS).is_file():
+        train(cache, cell.config, path)
+    for measurement in asked:
+        if not (path / measurement.file).is_file():
+            measure(path, Path(cache), measurement)
+
+
+def _failure(job: Future[None]) -> str | None:
+    """Return what went wrong in a cell; a pool that has lost its processes ends the study."""
+    error = job.exception()
+    if isinstance(error, BrokenProcessPool):
+        raise OmniFuseError(
+            "A process that trained a cell was killed, most likely because memory ran out. Start the study again with "
+            "fewer --workers; finished cells are kept."
+        ) from error
+    if error is None:
+        return None
+    return str(error) if isinstance(error, OmniFuseError) else f"{type(error).__name__}: {error}"
+
+
+def _as_completed(jobs: Sequence[Future[None]]) -> Iterator[Future[None]]:
+    waiting = set(jobs)
+    while waiting:
+        # in short pieces: polars lets waiting go on after a signal, and an interrupt would not be noticed
+        done, waiting = wait(waiting, WAKE_SECONDS, FIRST_COMPLETED)
+        yield from done
+
+
+@contextmanager
+def _pool(workers: int, executor: Executor | None) -> Iterator[Executor]:
+    """Provide what runs the cells: the given executor, or processes that show no progress of their own."""
+    if executor is not None:
+        yield executor
+        return
+    os.environ["TQDM_DISABLE"] = "1"  # read by tqdm when a worker imports it
+    try:
+        with worker_pool(workers) as pool:
+            yield pool
+    finally:
+        del os.environ["TQDM_DISABLE"]
+
+
+@contextmanager
+def _progress(plan: Plan) -> Iterator[Callable[[Cell], None]]:
+    """Show how many of the trainings are done, with the time that the others will take at this rate."""
+    with tqdm(total=plan.trainings, desc="study", unit="training", disable=None, smoothing=0.1) as bar:
+
+        def done(cell: Cell) -> None:
+            bar.set_postfix_str(cell.method, refresh=False)
+            bar.update(cell.folds)
+
+        yield done
+
+
+def _write_study(plan: Plan) -> None:
+    """Write what the study is, and who is the same patient, by numbers that say nothing else."""
+    plan.folder.mkdir(parents=True, exist_ok=True)
+    samples = plan.cache.samples
+    numbers = samples["subject_id"].rank("dense").cast(pl.Int64).rename("subject")
+    pl.DataFrame([samples["sample_id"], numbers]).write_parquet(plan.folder / SUBJECTS)
+    cache = {"path": str(plan.cache.path), "digest": plan.cache.digest, "dataset": plan.cache.dataset}
+    content = {
+        "name": plan.grid.name,
+        "cache": cache,
+        "task": plan.scope.task,
+        "modalities": list(plan.scope.modalities),
+        "grid": plan.grid.content,
+        "started": time.strftime("%Y-%m-%d %H:%M"),
+    }
+    _write_json(plan.folder / STUDY, content)
+
+
+def _write_failure(folder: Path, cell: Cell, message: str) -> None:
+    folder.mkdir(exist_ok=True)
+    _write_json(folder / f"{cell.id}.json", {"method": cell.method, "cell": cell.id, "error": message})
+
+
+def _write_json(path: Path, content: Mapping[str, Any]) -> None:
+    path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -1,0 +1,86 @@
+"""What is said of finished cells follows from their predictions."""
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from omnifuse.fusion.study.cell import Cell, Scope
+from omnifuse.fusion.study.finished import FinishedCell, Study, compare, estimate, pooled, sd_over_seeds
+from sklearn.metrics import roc_auc_score
+
+from tests.fusion.study.runs import write_run
+
+SCOPE = Scope("outcome", ("ehr", "rep"), folds=2, seeds=(0, 1))
+Y = np.tile([0, 1, 0, 1, 1, 0, 0, 1], 10)
+RNG = np.random.default_rng(0)
+GOOD, FAIR = (np.clip(0.5 + (Y - 0.5) * s + RNG.normal(0, 0.3, len(Y)), 0.01, 0.99) for s in (0.8, 0.3))
+
+
+def cell(method: str, seed: int = 0) -> Cell:
+    return Cell(method, ("ehr", "rep"), "outcome", 2, seed)
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Study:
+    """Return a study of two methods and two seeds, the second of which says the same with the signs of noise turned."""
+    for method, p in (("concat", FAIR), ("omnifuse", GOOD)):
+        for seed, values in ((0, p), (1, p[::-1] if method == "none" else np.sqrt(p))):
+            write_run(tmp_path / "cells" / cell(method, seed).id, Y, values, folds=2)
+    subject = pl.DataFrame({"sample_id": np.arange(len(Y)), "subject": np.arange(len(Y)) // 2})
+    return Study(tmp_path, SCOPE, subject)
+
+
+def runs(study: Study, method: str) -> list[FinishedCell]:
+    return study.find_all([cell(method, seed) for seed in (0, 1)])
+
+
+def fold_areas(p: np.ndarray) -> list[float]:
+    fold = np.arange(len(Y)) % 2
+    return [roc_auc_score(Y[fold == k], p[fold == k]) for k in (0, 1)]
+
+
+def test_an_estimate_is_the_mean_over_seeds_and_folds_with_the_spread_over_folds(study: Study) -> None:
+    found = estimate(runs(study, "concat"))
+    areas = fold_areas(FAIR)  # a monotone change leaves the AUROC as it is
+    assert found.value == pytest.approx(np.mean(areas))
+    assert found.sd == pytest.approx(np.std(areas, ddof=1))
+    assert sd_over_seeds(runs(study, "concat")) == pytest.approx(0, abs=1e-12)
+    assert sd_over_seeds(runs(study, "concat")[:1]) is None
+
+
+def test_the_interval_is_that_of_the_first_seed_about_the_mean(study: Study) -> None:
+    one = runs(study, "concat")[0].metrics["auroc"]
+    found = pooled(runs(study, "concat"))
+    assert found.low is not None and found.high is not None and found.value is not None
+    assert found.high - found.low == pytest.approx(one["ci"][1] - one["ci"][0])
+    assert found.low < found.value < found.high
+
+
+def test_nothing_finished_gives_nothing_defined(study: Study) -> None:
+    assert estimate([]).value is None and pooled([]).value is None
+    assert compare([], runs(study, "concat"), study) is None
+
+
+def test_a_comparison_is_the_mean_difference_over_folds(study: Study) -> None:
+    found = compare(runs(study, "omnifuse"), runs(study, "concat"), study)
+    assert found is not None and found.difference.value is not None
+    expected = np.mean(np.subtract(fold_areas(GOOD), fold_areas(FAIR)))
+    assert found.difference.value == pytest.approx(expected)
+    assert found.difference.low is not None and found.difference.low > 0
+    assert found.bootstrap is not None and found.bootstrap < 0.05
+    assert found.corrected_t is not None and found.paired_t is not None
+    turned = compare(runs(study, "concat"), runs(study, "omnifuse"), study)
+    assert turned is not None and turned.difference.value == pytest.approx(-expected)
+
+
+def test_one_seed_has_no_test_of_the_procedure(study: Study) -> None:
+    found = compare(runs(study, "omnifuse")[:1], runs(study, "concat")[:1], study)
+    assert found is not None and found.corrected_t is None
+
+
+def test_only_samples_that_both_have_tested_are_compared(study: Study, tmp_path: Path) -> None:
+    some = slice(0, 48)
+    write_run(tmp_path / "cells" / cell("late").id, Y[some], GOOD[some], folds=2)
+    found = compare(study.find_all([cell("late")]), study.find_all([cell("omnifuse")]), study)
+    assert found is not None and found.difference.value == 0 and found.bootstrap == 1

@@ -1,0 +1,109 @@
+"""A grid says what is trained: every cell once, and nothing that does not exist."""
+
+from pathlib import Path
+
+import pytest
+from omnifuse.cache_schema import InputError, MissingInputError
+from omnifuse.fusion.study.cell import Cell, Measurement, Scope
+from omnifuse.fusion.study.grid import preset_names, read_grid
+from omnifuse.fusion.study.kinds import KINDS
+
+from tests.fusion.study.grids import grid
+
+SCOPE = Scope("mortality", ("ehr", "cxr", "rep"))
+
+
+def test_sets_of_modalities_are_all_each_several_or_named() -> None:
+    assert SCOPE.modality_sets("all") == [("ehr", "cxr", "rep")]
+    assert SCOPE.modality_sets("each") == [("ehr",), ("cxr",), ("rep",)]
+    assert SCOPE.modality_sets("several") == [("ehr", "cxr"), ("ehr", "rep"), ("cxr", "rep"), ("ehr", "cxr", "rep")]
+    assert SCOPE.modality_sets("ehr+rep,cxr") == [("ehr", "rep"), ("cxr",)]
+    with pytest.raises(InputError, match=r"names 'pet'; the study has: ehr, cxr, rep"):
+        SCOPE.modality_sets("ehr+pet")
+
+
+def test_the_id_of_a_cell_is_readable_and_differs_with_every_setting() -> None:
+    cell = Cell("late:ridge", ("ehr", "cxr"), "mortality", 5, 1)
+    assert cell.id.startswith("late-ridge-ehr+cxr-seed1-")
+    others = [
+        Cell("late:ridge", ("ehr", "cxr"), "mortality", 5, 1, ("fit.epochs=2",)),
+        Cell("late:ridge", ("ehr", "cxr"), "phenotyping", 5, 1),
+        Cell("late:ridge", ("ehr", "cxr"), "mortality", 4, 1),
+    ]
+    assert len({cell.id, *(other.id for other in others)}) == 4
+
+
+def test_a_cell_trains_what_its_name_says() -> None:
+    config = Cell("late:ridge", ("ehr", "cxr"), "mortality", 4, 3, ("fit.epochs=2",)).config
+    assert (config.method, config.preset, config.options.imputation) == ("late", "ridge", "ridge")
+    assert (config.modalities, config.task, config.folds, config.seed) == (("ehr", "cxr"), "mortality", 4, 3)
+    assert config.fit.epochs == 2
+
+
+def test_what_several_experiments_want_is_trained_once_and_measured_for_all_of_them() -> None:
+    wanted = grid({"kind": "laziness", "explained": ["concat"]}, {"kind": "methods", "methods": ["concat"]})
+    cells = wanted.cells(SCOPE)
+    assert {(cell.method, cell.modalities) for cell in cells} == {
+        ("concat", names) for names in (*SCOPE.modality_sets("each"), *SCOPE.modality_sets("several"))
+    }
+    assert [asked for cell, asked in cells.items() if cell.modalities == SCOPE.modalities] == [
+        (Measurement("combinations"),)
+    ]
+
+
+def test_an_experiment_may_have_seeds_and_settings_of_its_own() -> None:
+    wanted = grid(
+        {"kind": "methods", "methods": ["concat"], "modalities": "all", "seeds": [4, 5], "settings": ["fit.clip=2"]}
+    )
+    scope = wanted.scope(SCOPE.task, SCOPE.modalities)
+    assert [(cell.seed, cell.settings) for cell in wanted.cells(scope)] == [
+        (4, ("fit.epochs=1", "fit.clip=2")),
+        (5, ("fit.epochs=1", "fit.clip=2")),
+    ]
+
+
+def test_other_arguments_of_a_measurement_are_another_table() -> None:
+    files = {Measurement("missing_curves", (("draws", draws),)).file for draws in (1, 2)}
+    assert len(files) == 2 and all(file.startswith("missing_curves-") for file in files)
+
+
+@pytest.mark.parametrize("name", preset_names())
+def test_every_preset_names_only_what_exists(name: str) -> None:
+    cells = read_grid(name).cells(SCOPE)
+    assert len(cells) > 5
+    assert len({cell.id for cell in cells}) == len(cells)
+
+
+def test_the_paper_has_its_tables_and_figures() -> None:
+    kinds = [experiment.kind for experiment in read_grid("paper").experiments]
+    assert set(kinds) == set(KINDS)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("experiments: [", "is no YAML"),
+        ("- 1", "is no grid: it needs a list `experiments`"),
+        ("experiments: 3", "is no grid"),
+        ("experiments: [{kind: magic}]", "An experiment has the kind 'magic'; known are: claims, hypotheses"),
+        ("experiments: [{kind: methods, method: concat}]", "Unknown setting methods.method; known here are: title"),
+        ("{folds: many, experiments: []}", "folds = 'many'; expected int"),
+        ("{seeds: 3, experiments: []}", "seeds = 3; expected a list"),
+        ("{fold: 3, experiments: []}", "Unknown setting fold; known here are: title, folds, seeds, settings"),
+    ],
+)
+def test_what_is_wrong_in_a_file_is_said(text: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text(text)
+    with pytest.raises(InputError, match=message) as error:
+        read_grid(tmp_path / "mine.yaml")
+    assert "mine.yaml" in str(error.value)
+
+
+def test_a_name_that_is_no_preset_is_refused_with_those_that_are() -> None:
+    with pytest.raises(MissingInputError, match=r"papr is neither a preset .*baselines, paper, paper-full, quick"):
+        read_grid("papr")
+
+
+def test_an_unknown_method_is_said_before_anything_is_trained() -> None:
+    with pytest.raises(InputError, match="magic"):
+        grid({"kind": "methods", "methods": ["magic"]}).cells(SCOPE)

@@ -1,0 +1,136 @@
+"""A study trains every cell once, goes on where it stopped, and survives a cell that fails."""
+
+import json
+from collections.abc import Callable
+from concurrent.futures import Executor, Future
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from omnifuse.cache_schema import InputError
+from omnifuse.fusion.study import run as study_run
+from omnifuse.fusion.study.run import Plan, plan_study, run_study
+
+from tests.fusion.study.grids import grid
+
+ToyCache = Callable[..., Path]
+
+TWO = {"kind": "methods", "methods": ["concat", "late"], "modalities": "all"}
+
+
+class InThisProcess(Executor):
+    """Runs everything at once where it is submitted."""
+
+    def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        try:
+            future.set_result(function(*args, **kwargs))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+
+def run(plan: Plan) -> dict[str, str]:
+    return run_study(plan, 1, InThisProcess())
+
+
+@pytest.fixture(scope="module")
+def cache(toy_cache: ToyCache, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return toy_cache(tmp_path_factory.mktemp("study") / "cache")
+
+
+def test_every_cell_becomes_a_run_folder_with_what_was_measured(cache: Path, tmp_path: Path) -> None:
+    plan = plan_study(cache, grid({"kind": "laziness", "explained": ["concat"]}), tmp_path / "study")
+    assert (len(plan.cells), plan.trainings) == (7, 14)
+    assert run(plan) == {}
+    for cell, asked in plan.cells.items():
+        folder = tmp_path / "study" / "cells" / cell.id
+        assert (folder / "metrics.json").is_file()
+        assert {path.name for path in folder.glob("combinations*")} == {measurement.file for measurement in asked}
+    again = plan_study(cache, plan.grid, tmp_path / "study")
+    assert (again.trainings, len(again.cells)) == (0, 7)
+
+
+def test_a_study_goes_on_where_it_stopped(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trained = []
+    original = study_run.train
+
+    def train(cache: str, config: Any, folder: Path) -> None:
+        if len(trained) == 1:
+            raise KeyboardInterrupt
+        trained.append(config.method)
+        original(cache, config, folder)
+
+    plan = plan_study(cache, grid(TWO), tmp_path / "study")
+    monkeypatch.setattr(study_run, "train", train)
+    with pytest.raises(KeyboardInterrupt):
+        run(plan)
+    monkeypatch.setattr(study_run, "train", lambda *given: (trained.append(given[1].method), original(*given)))
+    again = plan_study(cache, grid(TWO), tmp_path / "study")
+    assert again.trainings == 2
+    assert run(again) == {}
+    assert trained == ["concat", "late"]
+
+
+def test_more_experiments_train_only_what_is_new(cache: Path, tmp_path: Path) -> None:
+    run(plan_study(cache, grid(TWO), tmp_path / "study"))
+    more = plan_study(cache, grid({**TWO, "methods": ["concat", "late", "sum"]}), tmp_path / "study")
+    assert [cell.method for cell in more.open] == ["sum"]
+
+
+def test_a_measurement_that_is_missing_does_not_train_again(cache: Path, tmp_path: Path) -> None:
+    run(plan_study(cache, grid({"kind": "laziness"}), tmp_path / "study"))
+    (measured,) = (tmp_path / "study" / "cells").glob("omnifuse*/combinations*")
+    before = (measured.parent / "metrics.json").stat().st_mtime_ns
+    measured.unlink()
+    run(plan_study(cache, grid({"kind": "laziness"}), tmp_path / "study"))
+    assert measured.is_file() and (measured.parent / "metrics.json").stat().st_mtime_ns == before
+
+
+def test_a_cell_that_fails_is_named_and_the_others_go_on(cache: Path, tmp_path: Path) -> None:
+    plan = plan_study(cache, grid({**TWO, "settings": ["options.imputation=mean", "missing.rate=0.5"]}), tmp_path / "s")
+    (bad, asked), *others = plan.cells.items()
+    wrong = replace(bad, modalities=("ehr", "ehr", "rep"))
+    failed = run(replace(plan, open={wrong: asked, **dict(others)}))
+    assert list(failed) == [wrong.id] and "name each once" in failed[wrong.id]
+    stored = json.loads((tmp_path / "s" / "failed" / f"{wrong.id}.json").read_text())
+    assert stored["error"] == failed[wrong.id]
+    assert plan.study.find(others[0][0]) is not None and plan.study.find(wrong) is None
+    assert run(plan_study(cache, plan.grid, tmp_path / "s")) == {} and not (tmp_path / "s" / "failed").exists()
+
+
+def test_a_folder_of_another_cache_or_of_something_else_is_refused(
+    cache: Path, toy_cache: ToyCache, tmp_path: Path
+) -> None:
+    run(plan_study(cache, grid(TWO), tmp_path / "study"))
+    other = toy_cache(tmp_path / "other", seed=1)
+    with pytest.raises(InputError, match=r"is a study of .*Name another folder with --out"):
+        plan_study(other, grid(TWO), tmp_path / "study")
+    with pytest.raises(InputError, match="holds something else than a study"):
+        plan_study(cache, grid(TWO), other)
+
+
+@pytest.mark.parametrize(("modalities", "message"), [(("ehr",), "two modalities or more"), (("pet", "ehr"), "'pet'")])
+def test_too_few_and_unknown_modalities_are_refused(
+    modalities: tuple[str, ...], message: str, cache: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match=message):
+        plan_study(cache, grid(TWO), tmp_path / "study", modalities=modalities)
+
+
+def test_who_is_the_same_patient_is_stored_without_the_ids_of_patients(cache: Path, tmp_path: Path) -> None:
+    run(plan_study(cache, grid(TWO), tmp_path / "study"))
+    table = pl.read_parquet(tmp_path / "study" / "subjects.parquet")
+    assert table.columns == ["sample_id", "subject"]
+    assert table["subject"].to_list() == [1 + i // 2 for i in range(60)]
+
+
+def test_processes_do_the_same(cache: Path, tmp_path: Path) -> None:
+    one, several = (plan_study(cache, grid(TWO), tmp_path / name) for name in ("one", "several"))
+    run(one)
+    assert run_study(several, 2) == {}
+    for cell in one.cells:
+        predictions = [pl.read_parquet(p.folder / "cells" / cell.id / "predictions.parquet") for p in (one, several)]
+        assert predictions[0].equals(predictions[1])

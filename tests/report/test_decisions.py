@@ -1,0 +1,82 @@
+"""The chapter on decisions: numbers of metrics.json as a reader sees them, and runs that do not have them."""
+
+import json
+from pathlib import Path
+
+import polars as pl
+import pytest
+from omnifuse.fusion.report.blocks import Figures, Measure, Section, Table
+from omnifuse.fusion.report.decisions import decisions_section
+from omnifuse.fusion.report.run import read_run
+
+ALERT = {
+    "rate": 0.1, "samples": 1200, "alerts": 118, "threshold": 0.31,
+    "sensitivity": 0.42, "sensitivity_ci": [0.35, 0.49],
+    "positive_predictive_value": None, "positive_predictive_value_ci": None,
+}  # fmt: skip
+CALIBRATION = {"slope": 0.87, "intercept": -0.12, "observed_expected": 0.95, "observed_expected_ci": [0.9, 1.0]}
+SUBGROUPS = [
+    {"group": "sex", "value": "F", "samples": 1000, "positives": 90, "auroc": 0.871, "observed_expected": 1.31,
+     "observed_expected_ci": [1.1, 1.5]},
+    {"group": "age", "value": "80+", "samples": 200, "positives": 0, "auroc": None, "observed_expected": None,
+     "observed_expected_ci": None},
+]  # fmt: skip
+
+
+def chapter(run: Path, **metrics: object) -> Section | None:
+    stored = json.loads((run / "metrics.json").read_text()) | metrics
+    (run / "metrics.json").write_text(json.dumps(stored))
+    return decisions_section(read_run(run))
+
+
+def table(section: Section, caption: str) -> Table:
+    return next(block for block in section.blocks if isinstance(block, Table) and block.caption.startswith(caption))
+
+
+def test_alerts_say_how_many_and_what_they_find(run: Path) -> None:
+    found = table(chapter(run, alert=ALERT), "Alerting")
+    assert "118 of 1,200 do, those with a probability of at least 0.310" in found.reading
+    assert [row[1:] for row in found.rows] == [("0.420", "[0.350,\N{NO-BREAK SPACE}0.490]"), ("–", "–")]
+
+
+def test_calibration_stands_beside_its_ideal(run: Path) -> None:
+    found = table(chapter(run, calibration=CALIBRATION | {"ece": 0.021}), "Do the probabilities")
+    shown = [("0.870", "1"), ("−0.120", "0"), ("0.950", "1"), ("0.021", "0")]
+    assert [row[1:3] for row in found.rows] == shown
+
+
+def test_each_subgroup_is_a_row_that_sorts_by_its_ratio(run: Path) -> None:
+    found = table(chapter(run, per_subgroup=SUBGROUPS), "By who")
+    assert found.sortable
+    ratio = Measure("1.31", 1.31, "[1.10,\N{NO-BREAK SPACE}1.50]")
+    assert found.rows == (("sex F", "1,000", "90", "0.871", ratio), ("age 80+", "200", "0", "–", "–"))
+
+
+def test_a_run_without_these_numbers_still_has_its_decision_curve(run: Path) -> None:
+    (only,) = chapter(run).blocks
+    assert isinstance(only, Figures)
+    assert [figure.title for figure in only.figures] == ["Decision curve"]
+
+
+def test_calibration_of_an_older_run_lacks_only_its_error(run: Path) -> None:
+    found = table(chapter(run, calibration=CALIBRATION), "Do the probabilities")
+    assert found.rows[-1][:2] == ("expected calibration error", "–")
+
+
+def test_other_tasks_have_no_such_chapter(multilabel: Path) -> None:
+    assert decisions_section(read_run(multilabel)) is None
+
+
+@pytest.mark.parametrize("outcome", [0.0, None])
+def test_one_outcome_decides_nothing(run: Path, outcome: float | None) -> None:
+    predictions = pl.read_parquet(run / "predictions.parquet")
+    predictions.with_columns(y=pl.lit(outcome, dtype=pl.Float64)).write_parquet(run / "predictions.parquet")
+    assert chapter(run, alert=ALERT) is None
+
+
+def test_unknown_labels_and_probabilities_are_left_out_of_the_curve(run: Path) -> None:
+    predictions = pl.read_parquet(run / "predictions.parquet")
+    unknown = pl.int_range(pl.len()) % 7 == 0
+    predictions = predictions.with_columns(p=pl.when(unknown).then(float("nan")).otherwise("p"))
+    predictions.write_parquet(run / "predictions.parquet")
+    assert "nan" not in chapter(run).blocks[0].figures[0].svg.lower()

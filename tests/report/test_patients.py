@@ -1,0 +1,126 @@
+"""The page of single samples: what its data hold, which samples are kept, and that ids cannot become markup."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from omnifuse.cache_schema.errors import InputError
+from omnifuse.fusion.report import patients, write_patients
+
+
+def data_of(run: Path, **options: Any) -> dict[str, Any]:
+    """What the page's script reads."""
+    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', page_of(run, **options), re.DOTALL)
+    assert found
+    content: dict[str, Any] = json.loads(found[1])
+    return content
+
+
+def page_of(run: Path, **options: Any) -> str:
+    return write_patients(run, **options).read_text(encoding="utf-8")
+
+
+def alter(run: Path, *columns: pl.Expr) -> pl.DataFrame:
+    table = pl.read_parquet(run / "predictions.parquet").with_columns(*columns)
+    table.write_parquet(run / "predictions.parquet")
+    return table
+
+
+def test_every_sample_is_there_with_what_was_predicted(run: Path) -> None:
+    table = pl.read_parquet(run / "predictions.parquet")
+    shown = {sample["id"]: sample for sample in data_of(run)["samples"]}
+    assert set(shown) == set(table["sample_id"])
+    row = table.row(7, named=True)
+    sample = shown[row["sample_id"]]
+    assert (sample["y"], sample["fold"]) == ([row["y"]], row["fold"])
+    assert sample["p"] == [pytest.approx(row["p"], abs=5e-5)]
+    assert sample["modalities"][0]["p"] == pytest.approx(row["cxr.p"], abs=5e-5)
+    assert sample["modalities"][0]["weight"] == pytest.approx(row["cxr.weight"], abs=5e-5)
+
+
+def test_a_modality_is_present_imputed_or_missing(run: Path) -> None:
+    first = pl.int_range(pl.len()) == 0
+    alter(run, pl.when(first).then(False).otherwise("cxr.present").alias("cxr.present"),
+          pl.when(first).then(False).otherwise("cxr.imputed").alias("cxr.imputed"),
+          pl.when(first).then(False).otherwise("rep.present").alias("rep.present"),
+          pl.when(first).then(True).otherwise("rep.imputed").alias("rep.imputed"))  # fmt: skip
+    shown = next(sample for sample in data_of(run)["samples"] if sample["id"] == "stay-10000000")
+    assert [state["state"] for state in shown["modalities"]] == ["missing", "present", "imputed"]
+
+
+def test_combinations_and_readouts_are_shown_where_the_method_gives_them(run: Path) -> None:
+    assert data_of(run)["combinations"] == data_of(run)["readouts"] == []
+    alter(run, pl.lit(0.25).alias("p[cxr+ehr]"), pl.lit(None, pl.Float32).alias("p[rep]"), pl.lit(0.5).alias("p.joint"))
+    data = data_of(run)
+    assert data["combinations"] == ["cxr + ehr", "rep"]
+    assert data["samples"][0]["combinations"] == [0.25, None]
+    assert (data["readouts"], data["samples"][0]["readouts"]) == (["joint"], [0.5])
+
+
+def test_unknown_outcomes_are_none_and_come_last(run: Path) -> None:
+    alter(run, pl.when(pl.int_range(pl.len()) == 3).then(None).otherwise("y").alias("y"))
+    last = data_of(run)["samples"][-1]
+    assert (last["id"], last["y"]) == ("stay-10000003", [None])
+
+
+def test_a_method_that_says_nothing_of_modalities_still_has_a_page(run: Path) -> None:
+    table = pl.read_parquet(run / "predictions.parquet").select("sample_id", "fold", "y", "p")
+    table.write_parquet(run / "predictions.parquet")
+    data = data_of(run)
+    assert (data["modalities"], data["explained"], len(data["samples"])) == ([], [], 1200)
+
+
+def test_errors_at_one_half_are_kept_before_all_others(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    table = pl.read_parquet(run / "predictions.parquet")
+    wrong = table.filter((pl.col("p") >= 0.5) != (pl.col("y") == 1))
+    assert 0 < len(wrong) < 300
+    assert "Shown are" not in page_of(run)
+    monkeypatch.setattr(patients, "MOST_SAMPLES", 300)
+    assert {sample["id"] for sample in data_of(run)["samples"]} > set(wrong["sample_id"])
+    assert "Shown are 300 of 1,200 samples" in page_of(run)
+
+
+def test_hostile_ids_are_harmless(run: Path) -> None:
+    attack = "</script><script>alert('x')</script><!--&"
+    alter(run, pl.lit(attack).alias("sample_id"))
+    source = page_of(run)
+    assert source.count("<script") == source.count("</script>") == 2
+    assert "<!--" not in source
+    assert data_of(run)["samples"][0]["id"] == attack
+
+
+def test_page_says_that_it_is_sensitive_and_for_research(run: Path) -> None:
+    source = page_of(run)
+    assert "This page is as sensitive as the data" in source
+    assert "For research, not for clinical decisions." in source
+    assert "default-src 'none'" in source
+    assert "innerHTML" not in source
+
+
+def test_without_ids_no_id_is_in_the_page(run: Path) -> None:
+    source = page_of(run, ids=False)
+    assert "stay-" not in source
+    assert [sample["id"] for sample in data_of(run, ids=False)["samples"][:2]] == ["1", "2"]
+    assert "their ids are left out" in source
+
+
+def test_every_label_of_a_multilabel_task_can_be_chosen(multilabel: Path) -> None:
+    data = data_of(multilabel)
+    assert data["labels"][3] == "phenotype 03"
+    assert len(data["samples"][0]["y"]) == len(data["samples"][0]["p"]) == 25
+    assert data["explained"] == []
+
+
+def test_a_table_without_ids_is_refused(run: Path) -> None:
+    table = pl.read_parquet(run / "predictions.parquet").drop("sample_id")
+    table.write_parquet(run / "predictions.parquet")
+    with pytest.raises(InputError, match="sample_id"):
+        write_patients(run)
+
+
+def test_predictions_without_rows_make_an_empty_page(run: Path) -> None:
+    pl.read_parquet(run / "predictions.parquet").clear().write_parquet(run / "predictions.parquet")
+    assert data_of(run)["samples"] == []
