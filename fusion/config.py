@@ -163,7 +163,7 @@ def _set(config: Any, path: Sequence[str], text: str, key: str) -> Any:
 
 
 def build(cls: type, stored: Mapping[str, Any], prefix: str) -> Any:
-    """Make a dataclass, nested ones included, from JSON values; raises `InputError` for unknown keys and wrong types."""
+    """Make a dataclass, nested ones included, from JSON values; unknown keys and wrong types raise `InputError`."""
     every = get_type_hints(cls)
     hints = {part.name: every[part.name] for part in fields(cls)}
     unknown = stored.keys() - hints.keys()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ..study.results import (
@@ -54,19 +54,23 @@ def write_study(results: StudyResults, folder: Path) -> Path:
 
 
 def shown_table(table: ResultTable) -> Table:
-    """Return the table as the page and LaTeX show it: numbers rounded, each with its uncertainty."""
+    """Return the table as the page and LaTeX show it: numbers rounded, without columns that hold nothing."""
+    held = [(column, cells) for column, cells in zip(table.columns, _columns(table), strict=True) if _any_known(cells)]
     return Table(
         caption=table.title,
-        columns=tuple(column.name for column in table.columns),
-        rows=tuple(tuple(map(_cell, row, table.columns)) for row in table.rows),
+        columns=tuple(column.name for column, _ in held),
+        rows=tuple(zip(*([_cell(cell, column) for cell in cells] for column, cells in held), strict=True)),
         words=tuple(
-            column.name
-            for column, values in zip(table.columns, _columns(table), strict=True)
-            if all(value is None or isinstance(value, str) for value in values)
+            column.name for column, cells in held if all(cell is None or isinstance(cell, str) for cell in cells)
         ),
         sortable=True,
         reading=table.reading,
     )
+
+
+def _any_known(cells: Sequence[Value]) -> bool:
+    """Return whether a column holds anything."""
+    return any(cell.value is not None if isinstance(cell, Estimate) else cell is not None for cell in cells)
 
 
 def raw_values(table: ResultTable) -> tuple[list[str], list[list[str | float | None]]]:

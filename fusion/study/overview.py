@@ -83,8 +83,7 @@ def _main_run(finished: list[FinishedCell]) -> FinishedCell:
 def _chapters(grid: Grid, study: Study) -> Iterator[Chapter]:
     seen: dict[str, Iterator[int]] = {}
     for experiment in grid.experiments:
-        number = next(seen.setdefault(experiment.kind, count(1)))
-        yield experiment.chapter(study, experiment.kind if number == 1 else f"{experiment.kind}-{number}")
+        yield experiment.chapter(study, next(seen.setdefault(experiment.kind, count(1))))
 
 
 def _lead(stored: dict[str, Any], scope: Scope, finished: list[FinishedCell]) -> str:

@@ -339,8 +339,9 @@ class TestFit:
         method = model()
         history = fit(method, noise(150), self.parts(100, 150), self.config, seed=0)
         terms = {part: {row["term"] for row in history if row["part"] == part} for part in ("train", "validation")}
-        assert terms["validation"] == {"total", "enc", "joint", "ce"}
-        assert terms["train"] == {*terms["validation"], "forward", "backward", "tla"}
+        heads = {"total", "enc", "joint", "ce"}
+        assert terms["validation"] == {*heads, "auroc"}
+        assert terms["train"] == {*heads, "forward", "backward", "tla"}
 
     def test_trace_is_of_the_last_fit(self) -> None:
         method, inputs = model(), noise(100)

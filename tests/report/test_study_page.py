@@ -90,8 +90,13 @@ def test_numbers_are_rounded_only_for_the_eye(value: object, expected: tuple[str
 
 @pytest.mark.parametrize("value", [None, Estimate(None), Estimate(None, 0.1, 0.2), math.nan])
 def test_what_is_not_defined_is_a_dash(value: object) -> None:
-    cell = shown_table(table_of(value)).rows[0][1]
+    cell = shown_table(table_of(value, 0.5)).rows[0][1]
     assert (cell if isinstance(cell, str) else cell.text) == "–"
+
+
+@pytest.mark.parametrize("value", [None, Estimate(None)])
+def test_a_column_in_which_nothing_is_known_is_left_out(value: object) -> None:
+    assert shown_table(table_of(value, value)).columns == ("row",)
 
 
 def test_differences_show_their_sign() -> None:

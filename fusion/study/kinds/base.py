@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from ...paired import holm
 from ..cell import Cell, Measurement, Scope
 from ..finished import Comparison, Study
-from ..results import Chapter, Column, Estimate, Item, ResultTable, Value
+from ..results import Chapter, Column, Estimate, Item, Note, ResultTable, Value
 
 
 @dataclass(frozen=True)
@@ -35,9 +35,13 @@ class Experiment:
         """Yield the parts of its chapter in reading order."""
         raise NotImplementedError
 
-    def chapter(self, study: Study, anchor: str) -> Chapter:
-        """Return its chapter."""
-        return Chapter(anchor, self.title or self.heading, tuple(self.items(study)))
+    def chapter(self, study: Study, number: int = 1) -> Chapter:
+        """Return its chapter; ``number`` counts the experiments of its kind and keeps the names of tables apart."""
+        suffix = "" if number == 1 else f"-{number}"
+        items = [
+            item if isinstance(item, Note) else replace(item, name=f"{item.name}{suffix}") for item in self.items(study)
+        ]
+        return Chapter(f"{self.kind}{suffix}", self.title or self.heading, tuple(items))
 
     def seeds_of(self, scope: Scope) -> tuple[int, ...]:
         """Return its seeds, or those of the study."""
