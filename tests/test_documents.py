@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -23,9 +24,24 @@ def test_every_example_runs_on_a_cache(synthetic_cache: Path, tmp_path: Path, do
         subprocess.run([sys.executable, "-W", "error", "-c", block], cwd=tmp_path, check=True)
 
 
-@pytest.mark.parametrize("document", ["README.md", "docs/cache-format.md", "docs/method.md"])
+@pytest.mark.parametrize("document", ["README.md", "docs/cache-format.md", "docs/method.md", "docs/study.md"])
 def test_links_inside_the_project_lead_somewhere(document: str) -> None:
     text = (ROOT / document).read_text(encoding="utf-8")
     targets = [target for target in re.findall(r"\]\(([^)#\s]+)", text) if "://" not in target]
     folder = (ROOT / document).parent
     assert [target for target in targets if not (folder / target).exists()] == []
+
+
+def test_the_page_on_studies_names_every_kind_and_preset_and_its_grid_can_be_read(tmp_path: Path) -> None:
+    from omnifuse.fusion.study.grid import preset_names, read_grid
+    from omnifuse.fusion.study.kinds import KINDS
+
+    text = (ROOT / "docs/study.md").read_text(encoding="utf-8")
+    shared = {"title", "seeds", "settings"}
+    for name, kind in KINDS.items():
+        (row,) = re.findall(rf"^\| `{name}` \|.*\| (.*) \|$", text, re.MULTILINE)
+        assert set(re.findall(r"`(\w+)`", row)) == {field.name for field in fields(kind)} - shared
+    assert all(f"| `{name}` |" in text for name in preset_names())
+    (grid,) = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    (tmp_path / "mine.yaml").write_text(grid)
+    assert [experiment.kind for experiment in read_grid(tmp_path / "mine.yaml").experiments] == ["methods", "missing"]

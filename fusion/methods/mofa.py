@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+import torch
 from torch import Tensor
 
 from ...cache_schema import InputError
@@ -44,6 +45,10 @@ class MOFA(MultiView):
     def __init__(self, spec: ModelSpec, options: Options | None = None) -> None:
         super().__init__(spec, options)
         self.model = FactorModel(self.views.widths, self.options.factors)
+        generator = torch.Generator().manual_seed(0)
+        for m, width in enumerate(self.views.widths):
+            turn, _ = torch.linalg.qr(torch.randn(width, width, generator=generator))
+            self.register_buffer(f"turn_{m}", turn.contiguous())
 
     def score_columns(self) -> int:
         """Return the number of factors."""
@@ -51,9 +56,17 @@ class MOFA(MultiView):
 
     def learn(self, table: ViewTable, seed: int) -> None:
         """Fit the factor model."""
-        self.model.fit(table.views, table.present, seed)
+        self.model.fit(self._turned(table.views), table.present, seed)
 
     def scores(self, views: Sequence[Tensor], present: Tensor) -> Tensor:
         """Return the factors, [B, K]."""
-        factors: Tensor = self.model(views, present)
+        factors: Tensor = self.model(self._turned(views), present)
         return factors
+
+    def _turned(self, views: Sequence[Tensor]) -> list[Tensor]:
+        """Return the views in random orthogonal axes.
+
+        Principal components are uncorrelated, so that each would be taken for noise of its own column; in other axes
+        the same values are correlated columns, and directions of large variance can be factors.
+        """
+        return [view @ getattr(self, f"turn_{m}") for m, view in enumerate(views)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -15,17 +16,28 @@ from .run import Plan
 PROBE = "concat"
 """The method that costs are relative to."""
 PROBED_FOLDS = 2
+PROBED_EPOCHS = (1, 4)
+"""Two lengths of training, whose difference is the time of epochs alone."""
+
+
+@dataclass(frozen=True)
+class Seconds:
+    """What takes how long: a cell beside its folds, a fold beside its epochs, an epoch."""
+
+    cell: float
+    fold: float
+    epoch: float
 
 
 def expected_seconds(plan: Plan, workers: int) -> float:
-    """Train two folds of concatenation for one epoch, and return how long the open cells may take.
+    """Train concatenation twice for a moment, and return how long the open cells may take.
 
     A rough figure: methods are taken to cost what `Method.cost` says, and every set of modalities the same.
     """
     if not plan.open:
         return 0.0
-    overhead, epoch = _probe(plan)
-    cells = [overhead + cell.folds * _epochs(cell) * epoch for cell in plan.open]
+    found = _probe(plan)
+    cells = [found.cell + cell.folds * (found.fold + _epochs(cell) * found.epoch) for cell in plan.open]
     return sum(cells) / min(workers, len(cells))
 
 
@@ -34,15 +46,22 @@ def _epochs(cell: Cell) -> float:
     return get(cell.config.method).cost * cell.config.fit.epochs
 
 
-def _probe(plan: Plan) -> tuple[float, float]:
-    """Return the seconds that a cell takes beside its training, and those of an epoch of a fold."""
-    settings = (*plan.scope.settings, "fit.epochs=1", "search.trials=0")
+def _probe(plan: Plan) -> Seconds:
+    few, more = PROBED_EPOCHS
+    whole, short = _train(plan, few)
+    _, long = _train(plan, more)
+    share = (1 - 1 / plan.scope.folds) / (1 - 1 / PROBED_FOLDS)
+    epoch = max(0.0, long - short) / (more - few)
+    return Seconds(whole - PROBED_FOLDS * short, share * max(0.0, short - few * epoch), share * epoch)
+
+
+def _train(plan: Plan, epochs: int) -> tuple[float, float]:
+    """Return the seconds of a training of some epochs, and those of one of its folds."""
+    settings = (*plan.scope.settings, f"fit.epochs={epochs}", "search.trials=0")
     what = {"task": plan.scope.task, "modalities": plan.scope.modalities, "folds": PROBED_FOLDS}
     config = make_config(PROBE, "default", settings, **what)
     with TemporaryDirectory() as folder:
         started = time.perf_counter()
         metrics = train(plan.cache.path, config, Path(folder) / "probe")
         seconds = time.perf_counter() - started
-    trained = sum(fold["seconds"] for fold in metrics["folds"])
-    share = (1 - 1 / plan.scope.folds) / (1 - 1 / PROBED_FOLDS)
-    return seconds - trained, share * trained / PROBED_FOLDS
+    return seconds, sum(fold["seconds"] for fold in metrics["folds"]) / PROBED_FOLDS
