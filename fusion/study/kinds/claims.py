@@ -61,7 +61,7 @@ class Claims(Experiment):
             "not shown otherwise. Intervals are for these models and this cohort: a paired bootstrap of the patients "
             "of each fold; for imputation 95 % of the draws of who loses what, which leaves the patients as they are.",
             (Column("claim"), Column("measured as"), Column("difference", signed=True), Column("verdict")),
-            tuple((claim, how, difference, _verdict(difference, sign)) for claim, how, difference, sign in rows),
+            tuple((claim, how, difference, verdict(difference, sign)) for claim, how, difference, sign in rows),
         )
         yield Note(
             "The dominant modality and the best other method are the best by these very results, which makes the first "
@@ -113,7 +113,7 @@ def _difference(first: Sequence[FinishedCell], second: Sequence[FinishedCell], s
     return Estimate(None) if found is None else found.difference
 
 
-def _verdict(difference: Estimate, sign: int) -> str:
+def verdict(difference: Estimate, sign: int) -> str:
     """Return in a word whether an interval agrees with a difference of this sign."""
     if difference.low is None or difference.high is None:
         return "not measured"

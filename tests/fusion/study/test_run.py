@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable
-from concurrent.futures import Executor, Future
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,23 +12,11 @@ from omnifuse.cache_schema import InputError
 from omnifuse.fusion.study import run as study_run
 from omnifuse.fusion.study.run import Plan, plan_study, run_study
 
-from tests.fusion.study.grids import grid
+from tests.fusion.study.grids import InThisProcess, grid
 
 ToyCache = Callable[..., Path]
 
 TWO = {"kind": "methods", "methods": ["concat", "late"], "modalities": "all"}
-
-
-class InThisProcess(Executor):
-    """Runs everything at once where it is submitted."""
-
-    def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        future: Future[Any] = Future()
-        try:
-            future.set_result(function(*args, **kwargs))
-        except Exception as error:
-            future.set_exception(error)
-        return future
 
 
 def run(plan: Plan) -> dict[str, str]:

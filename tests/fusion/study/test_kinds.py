@@ -1,0 +1,189 @@
+"""Every kind of experiment says of its cells what follows from their run folders."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from omnifuse.fusion.study.finished import Study, estimate
+from omnifuse.fusion.study.kinds import KINDS
+from omnifuse.fusion.study.kinds.claims import verdict
+from omnifuse.fusion.study.overview import study_results
+from omnifuse.fusion.study.results import Chapter, Estimate, ResultFigure, ResultTable, StudyResults
+from omnifuse.fusion.study.run import plan_study, run_study
+
+from tests.fusion.study.grids import InThisProcess, grid
+
+ToyCache = Callable[..., Path]
+
+GRID = grid(
+    {"kind": "claims", "draws": 2},
+    {"kind": "hypotheses", "seeds": [0, 1]},
+    {"kind": "laziness"},
+    {"kind": "learning"},
+    {"kind": "methods", "methods": ["concat", "sum"]},
+    {"kind": "ablation", "modalities": "all"},
+    {"kind": "missing", "rates": [0, 0.5], "draws": 2},
+    {"kind": "missing", "rates": [0, 0.5], "methods": ["concat"], "retrained": True},
+    {"kind": "imputation"},
+    {"kind": "trust"},
+)
+
+
+@pytest.fixture(scope="module")
+def study(toy_cache: ToyCache, tmp_path_factory: pytest.TempPathFactory) -> Study:
+    """Return a study of every kind on a toy cache of which nothing failed; read-only for tests."""
+    folder = tmp_path_factory.mktemp("kinds")
+    plan = plan_study(toy_cache(folder / "cache", samples=120), GRID, folder / "study")
+    assert run_study(plan, 1, InThisProcess()) == {}
+    return plan.study
+
+
+@pytest.fixture(scope="module")
+def results(study: Study) -> StudyResults:
+    return study_results(study.folder)
+
+
+def chapter(results: StudyResults, anchor: str) -> Chapter:
+    return next(chapter for chapter in results.chapters if chapter.anchor == anchor)
+
+
+def tables(part: Chapter | StudyResults) -> dict[str, ResultTable]:
+    chapters = part.chapters if isinstance(part, StudyResults) else (part,)
+    return {item.name: item for one in chapters for item in one.items if isinstance(item, ResultTable)}
+
+
+def figures(part: Chapter) -> dict[str, ResultFigure]:
+    return {item.name: item for item in part.items if isinstance(item, ResultFigure)}
+
+
+def value(cell: object) -> float:
+    assert isinstance(cell, Estimate) and cell.value is not None
+    return cell.value
+
+
+def test_every_kind_has_a_chapter_and_every_table_a_name_of_its_own(results: StudyResults) -> None:
+    anchors = [part.anchor for part in results.chapters]
+    assert anchors == ["cohort", *(experiment["kind"] for experiment in GRID.content["experiments"][:7]), "missing-2",
+                       "imputation", "trust"]  # fmt: skip
+    assert set(anchors) >= set(KINDS)
+    names = [item.name for part in results.chapters for item in part.items if isinstance(item, ResultTable)]
+    assert len(set(names)) == len(names)
+    assert all(len(row) == len(table.columns) for table in tables(results).values() for row in table.rows)
+
+
+def test_a_cell_of_the_table_of_methods_is_the_mean_of_its_run(study: Study, results: StudyResults) -> None:
+    found = tables(chapter(results, "methods"))["methods-auroc"]
+    headings = [column.name for column in found.columns]
+    assert headings == ["method", "ehr + rep", "ehr + static", "rep + static", "ehr + rep + static"]
+    (run,) = study.find_all(
+        [c for c in GRID.cells(study.scope) if (c.method, c.modalities) == ("sum", ("rep", "static"))]
+    )
+    row = next(row for row in found.rows if row[0] == "sum")
+    assert value(row[3]) == run.metrics["auroc"]["mean"]
+
+
+def test_a_combination_stands_beside_the_best_of_its_own_modalities(study: Study, results: StudyResults) -> None:
+    found = tables(chapter(results, "laziness"))["laziness-dominant"]
+    alone = {
+        cell.modalities[0]: estimate(study.find_all([cell])).value
+        for cell in GRID.cells(study.scope)
+        if cell.method == "concat" and len(cell.modalities) == 1 and cell.settings == ("fit.epochs=1",)
+    }
+    for row in found.rows:
+        names = str(row[0]).split(" + ")
+        best = max(names, key=lambda name: alone[name] or 0)
+        assert (row[2], value(row[3])) == (best, alone[best])
+
+
+def test_shapley_values_make_up_the_whole(results: StudyResults) -> None:
+    found = tables(chapter(results, "laziness"))
+    whole = next(row for row in found["laziness-combinations-concat"].rows if row[0] == "ehr + rep + static")
+    parts = [row[1] for row in found["laziness-shapley-concat"].rows]
+    assert sum(parts) == pytest.approx(whole[1] - 0.5)  # type: ignore[arg-type, operator]
+
+
+def test_hypotheses_are_four_and_have_a_test_of_the_procedure(results: StudyResults) -> None:
+    (found,) = tables(chapter(results, "hypotheses")).values()
+    assert [str(row[0]).split(", ")[0] for row in found.rows] == [
+        "omnifuse − concat:modality-dropout",
+        "omnifuse − late:ridge",
+    ] * 2
+    for row in found.rows:
+        assert row[4] is not None and row[5] is not None and row[5] >= row[4]  # type: ignore[operator]
+
+
+def test_the_ablation_has_six_rows_and_names_its_steps(results: StudyResults) -> None:
+    found = tables(chapter(results, "ablation"))
+    assert [str(row[0])[0] for row in found["ablation-trained-alone"].rows] == list("abcdef")
+    assert [row[0] for row in found["ablation-steps"].rows][:2] == ["b − a", "c − b"]
+
+
+def test_nothing_missing_is_the_run_itself(study: Study, results: StudyResults) -> None:
+    row = next(r for r in tables(chapter(results, "missing"))["missing-ehr+rep+static"].rows if r[0] == "omnifuse")
+    cell = next(c for c in GRID.cells(study.scope) if c.method == "omnifuse" and not c.settings[1:])
+    assert value(row[1]) == pytest.approx(estimate(study.find_all([cell])).value)
+    retrained = tables(chapter(results, "missing-2"))["missing-ehr+rep+static-retrained-2"]
+    assert all(isinstance(cell, Estimate) and cell.value is not None for cell in retrained.rows[0][1:])
+
+
+def test_curves_are_over_all_epochs_and_single_modalities_are_dashed(results: StudyResults) -> None:
+    (found,) = figures(chapter(results, "learning")).values()
+    assert {line.name: line.dashed for line in found.series} == {
+        "ehr": True, "rep": True, "static": True, "concat": False, "dwfuse": False,
+    }  # fmt: skip
+    assert all(line.x == (1.0,) for line in found.series)
+
+
+def test_imputation_has_a_map_of_each_modality(results: StudyResults) -> None:
+    found = figures(chapter(results, "imputation"))
+    assert {"imputation-epochs", "imputation-map-ehr", "imputation-map-rep"} <= found.keys()
+    assert {series.group for series in found["imputation-map-ehr"].series} == {"encoded", "imputed"}
+
+
+def test_trust_begins_with_everyone(study: Study, results: StudyResults) -> None:
+    found = tables(chapter(results, "trust"))["trust-patterns-omnifuse"]
+    assert found.rows[0][:2] == ("everyone", 120)
+    assert sum(int(row[1]) for row in found.rows[1:]) == 120  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("bounds", "sign", "expected"),
+    [
+        ((0.01, 0.02), 1, "holds"),
+        ((-0.02, -0.01), 1, "fails"),
+        ((-0.01, 0.02), 1, "not shown"),
+        ((-0.02, -0.01), -1, "holds"),
+        ((0.01, 0.02), -1, "fails"),
+        ((None, None), 1, "not measured"),
+    ],
+)
+def test_a_claim_is_judged_by_its_interval(bounds: tuple[float, float], sign: int, expected: str) -> None:
+    assert verdict(Estimate(0.0, *bounds), sign) == expected
+
+
+def test_what_failed_leaves_gaps_and_a_note(study: Study, tmp_path: Path) -> None:
+    copy = tmp_path / "study"
+    copy.mkdir()
+    for path in study.folder.iterdir():
+        if path.name != "cells":
+            (copy / path.name).symlink_to(path)
+    (copy / "cells").mkdir()
+    for path in (study.folder / "cells").iterdir():
+        if not path.name.startswith("sum-"):
+            (copy / "cells" / path.name).symlink_to(path)
+    results = study_results(copy)
+    assert any("not finished yet" in note for note in results.notes)
+    row = next(row for row in tables(chapter(results, "methods"))["methods-auroc"].rows if row[0] == "sum")
+    assert all(cell == Estimate(None) for cell in row[1:])
+
+
+def test_beside_itself_a_study_shows_no_difference(study: Study) -> None:
+    found = tables(study_results(study.folder, study.folder))["beside"]
+    assert found.rows and all(value(row[3]) == 0 for row in found.rows)
+
+
+def test_the_same_patients_are_told_by_number_alone(study: Study) -> None:
+    assert pl.read_parquet(study.folder / "subjects.parquet")["subject"].max() == 60
+    assert np.array_equal(study.subjects(np.array([3, 0])), [2, 1])
