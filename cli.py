@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import wraps
 from itertools import chain, count
 from pathlib import Path
@@ -336,6 +337,7 @@ def methods(names: tuple[str, ...]) -> Result:
 @click.option("--preset", default="quick", show_default=True, metavar="NAME|FILE", help="A grid by name, or as YAML.")
 @click.option("--out", type=PATH, default=Path("study"), show_default=True, help="Folder; one that exists goes on.")
 @click.option("--workers", type=click.IntRange(min=1), help="Cells trained at once.  [default: one for each core]")
+@click.option("--scheduler", metavar="URL", help="A Dask scheduler, such as tcp://host:8786, whose workers train.")
 @click.option("--dry-run", is_flag=True, help="Say what would be trained and how long it may take.")
 @reporting
 def study(
@@ -345,6 +347,7 @@ def study(
     preset: str,
     out: Path,
     workers: int | None,
+    scheduler: str | None,
     dry_run: bool,
 ) -> Result:
     """Run a grid of trainings and report on it.
@@ -353,6 +356,7 @@ def study(
     """
     from .fusion.folds import default_workers
     from .fusion.report import write_study
+    from .fusion.study.cluster import cluster
     from .fusion.study.describe import failures_text, plan_content, plan_text
     from .fusion.study.grid import read_grid
     from .fusion.study.overview import study_results
@@ -364,7 +368,8 @@ def study(
     if dry_run:
         return Result(content, plan_text(content))
     click.echo(plan_text(content), err=True)
-    failed = run_study(plan, workers)
+    with cluster(scheduler) if scheduler else nullcontext() as executor:
+        failed = run_study(plan, workers, executor)
     report = write_study(study_results(out), out)
     content |= {"failed": failed, "report": str(report)}
     return Result(content, f"{failures_text(failed)}Report: {report}", 1 if failed else 0)

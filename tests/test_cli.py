@@ -28,7 +28,7 @@ def refused(*arguments: object) -> str:
 
 def test_help_lists_every_command() -> None:
     text = call("--help").stdout
-    for command in ("cache", "demo", "doctor", "extract", "methods", "predict", "report", "synth", "train"):
+    for command in ("cache", "demo", "doctor", "extract", "methods", "predict", "report", "study", "synth", "train"):
         assert f"\n  {command} " in text
 
 
@@ -87,6 +87,44 @@ def test_a_fold_that_fails_in_a_process_is_one_message_and_leaves_no_run(synthet
     )
     assert message == ("Error: A search needs a validation part to choose by; set validation to 0.2, for example.")
     assert not (tmp_path / "run").exists()
+
+
+GRID = """
+folds: 2
+settings: [fit.epochs=1]
+experiments:
+  - kind: methods
+    methods: [prior, late]
+    modalities: all
+"""
+
+
+def test_a_study_says_what_it_will_do_does_it_once_and_reports(synthetic_cache: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text(GRID)
+    arguments = ("study", "--cache", synthetic_cache, "--preset", tmp_path / "mine.yaml", "--out", tmp_path / "study")
+    planned = json.loads(call(*arguments, "--dry-run", "--json").stdout)
+    assert (planned["cells"], planned["trainings"]) == (3, 6) and planned["expected_seconds"] > 0
+    assert not (tmp_path / "study").exists()
+    done = json.loads(call(*arguments, "--workers", 1, "--json").stdout)
+    assert done["failed"] == {} and Path(done["report"]).is_file()
+    assert "3 cells, 3 of them finished; 0 trainings to do." in call(*arguments, "--workers", 1).stderr
+    again = call("report", tmp_path / "study", "--against", tmp_path / "study")
+    assert again.exit_code == 0 and "Beside another cache" in Path(done["report"]).read_text()
+    assert "not a finished run" in refused("report", tmp_path / "study", "--patients")
+
+
+def test_a_study_of_what_does_not_exist_is_refused(synthetic_cache: Path, tmp_path: Path) -> None:
+    study = ("study", "--cache", synthetic_cache, "--out", tmp_path / "study")
+    assert "neither a preset (baselines, paper, paper-full, quick)" in refused(*study, "--preset", "papr")
+    assert "'pet'; there are: cxr, ehr, rep" in refused(*study, "--modalities", "pet,ehr")
+    assert refused("study", "--cache", tmp_path / "none")
+    assert not (tmp_path / "study").exists()
+
+
+def test_a_page_of_patients_is_made_on_request(trained_run: Path, tmp_path: Path) -> None:
+    run = shutil.copytree(trained_run, tmp_path / "run")
+    assert call("report", run).exit_code == 0 and not (run / "patients.html").exists()
+    assert call("report", run, "--patients").exit_code == 0 and (run / "patients.html").is_file()
 
 
 def test_predict_hides_what_it_is_told_to_hide(trained_run: Path, synthetic_cache: Path, tmp_path: Path) -> None:

@@ -105,7 +105,9 @@ def run_study(plan: Plan, workers: int, executor: Executor | None = None) -> dic
     shutil.rmtree(plan.folder / FAILED, ignore_errors=True)
     with _pool(workers, executor) as pool, _progress(plan) as done:
         jobs = {
-            pool.submit(run_cell, str(plan.cache.path), str(plan.folder / CELLS), cell, asked): cell
+            pool.submit(
+                run_cell, str(plan.cache.path.absolute()), str((plan.folder / CELLS).absolute()), cell, asked
+            ): cell
             for cell, asked in sorted(plan.open.items(), key=lambda item: item[0].seed)
         }
         for job in _as_completed(list(jobs)):

@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 from omnifuse.cache_schema import InputError
 from omnifuse.fusion.study import run as study_run
+from omnifuse.fusion.study.cluster import cluster
 from omnifuse.fusion.study.run import Plan, plan_study, run_study
 
 from tests.fusion.study.grids import InThisProcess, grid
@@ -121,3 +122,22 @@ def test_processes_do_the_same(cache: Path, tmp_path: Path) -> None:
     for cell in one.cells:
         predictions = [pl.read_parquet(p.folder / "cells" / cell.id / "predictions.parquet") for p in (one, several)]
         assert predictions[0].equals(predictions[1])
+
+
+@pytest.mark.filterwarnings("ignore")  # of Dask's own, which differ from version to version
+def test_workers_of_a_dask_cluster_do_the_same(cache: Path, tmp_path: Path) -> None:
+    distributed = pytest.importorskip("distributed")
+    one, elsewhere = (plan_study(cache, grid(TWO), tmp_path / name) for name in ("one", "elsewhere"))
+    run(one)
+    local = distributed.LocalCluster(1, threads_per_worker=1, processes=False, dashboard_address=None)
+    with local as workers, cluster(workers.scheduler_address) as executor:
+        assert run_study(elsewhere, 1, executor) == {}
+    for cell in one.cells:
+        tables = [pl.read_parquet(p.folder / "cells" / cell.id / "predictions.parquet") for p in (one, elsewhere)]
+        assert tables[0].equals(tables[1])
+
+
+def test_a_scheduler_that_does_not_answer_is_said() -> None:
+    pytest.importorskip("distributed")
+    with pytest.raises(InputError, match="No Dask scheduler answers at nonsense"), cluster("nonsense://1"):
+        pass
