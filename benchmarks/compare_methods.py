@@ -1,11 +1,11 @@
-"""Every method on one cache: AUROC, AUPRC and log loss by cross-validation, and what an epoch of it costs.
+"""Every method on one cache: AUROC, AUPRC and their spread by cross-validation.
 
     python benchmarks/compare_methods.py [--cache CACHE] [--methods concat,late] [--seeds 1] [--set KEY=VALUE]
 
 Folds, encoders, budget and seeds are the same for all of them. Fold means, the standard deviation over folds, and the
-bootstrap interval of the pooled predictions are printed as JSON lines, then all as one table. Cost is the time of the
-training relative to that of ``concat``; it says something only on a quiet machine with --workers 1. With
+bootstrap interval of the pooled predictions are printed as JSON lines, then all as one table. With
 ``--set search.trials=4`` every method gets the same search; one that names no settings to search over is left out.
+What a training costs is measured by method_cost.py.
 """
 
 import argparse
@@ -19,8 +19,6 @@ from omnifuse.fusion import methods
 from omnifuse.fusion.config import make_config
 from omnifuse.fusion.run import train
 from omnifuse.fusion.search import space_of
-
-REFERENCE = "concat"
 
 
 def measured(cache: Path, name: str, preset: str, seeds: int, overrides: list[str], workers: int) -> dict[str, Any]:
@@ -38,18 +36,15 @@ def measured(cache: Path, name: str, preset: str, seeds: int, overrides: list[st
         **scores,
         "sd over folds": float(np.mean([run["auroc"]["sd"] or 0.0 for run in runs])),
         "ci": runs[0]["auroc"]["ci"],
-        "seconds": float(np.mean([fold["seconds"] for run in runs for fold in run["folds"]])),
     }
 
 
 def table(rows: list[dict[str, Any]]) -> str:
-    """Return the results as a Markdown table, with the cost relative to concatenation where that was measured."""
-    base = next((row["seconds"] for row in rows if row["method"] == REFERENCE), None)
-    lines = ["| method | AUROC | interval (pooled) | AUPRC | time |", "|---|---|---|---|---|"]
+    """Return the results as a Markdown table."""
+    lines = ["| method | AUROC | interval (pooled) | AUPRC |", "|---|---|---|---|"]
     for row in rows:
-        cost = f"{row['seconds'] / base:.1f}" if base else f"{row['seconds']:.1f} s"
         low, high = row["ci"] or (np.nan, np.nan)
-        lines.append(f"| `{row['method']}` | {row['auroc']:.3f} | {low:.3f}-{high:.3f} | {row['auprc']:.3f} | {cost} |")
+        lines.append(f"| `{row['method']}` | {row['auroc']:.3f} | {low:.3f}-{high:.3f} | {row['auprc']:.3f} |")
     return "\n".join(lines)
 
 

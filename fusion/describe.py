@@ -41,6 +41,7 @@ def describe_methods(wanted: Sequence[str] = ()) -> list[dict[str, Any]]:
                 "package": method.package,
                 "summary": summary,
                 "source": method.source,
+                "cost": method.cost,
                 "options": asdict(method.Options()),
                 "choices": _choices(method.Options),
                 "presets": {preset: list(overrides) for preset, overrides in method.presets.items()},

@@ -41,6 +41,7 @@ class OmniFuse(DWFuse):
     name = "omnifuse"
     family = "imputation and weighted heads"
     source = "Wu et al. 2025, equations 1-18"
+    cost = 4.0
     presets: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "default": (),
         "as-published": ("options.alpha=0.1", "options.score=sum"),

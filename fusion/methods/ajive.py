@@ -28,6 +28,7 @@ class AJIVE(MultiView):
 
     name = "ajive"
     source = "Feng et al. 2018, J. Multivar. Anal. 166: 241; estimates for new samples are ours"
+    cost = 0.5
     fewest_modalities = 2
     search_space: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "options.components": ("32", "64", "128"),

@@ -94,6 +94,7 @@ class Boosting(Method):
     name = "boosting"
     family = "trees"
     source = "HistGradientBoostingClassifier of scikit-learn; the settings were chosen on PhysioNet 2012 set-a"
+    cost = 3.0
     presets: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "default": (),
         "masked": ("options.missing=masked",),

@@ -32,6 +32,7 @@ class CCA(MultiView):
 
     name = "cca"
     source = "Kettenring 1971, Biometrika 58: 433, sum of covariances; canonical ridge of Vinod 1976"
+    cost = 0.1
     fewest_modalities = 2
     search_space: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "options.dimensions": ("8", "16", "32", "64"),

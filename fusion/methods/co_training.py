@@ -29,6 +29,7 @@ class CoTraining(Method):
     name = "co-training"
     family = "semi-supervised"
     source = "Blum and Mitchell 1998, COLT, for any number of modalities; contradicted pseudo-labels are left out"
+    cost = 0.1
     presets: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "default": (),
         "few-labels": ("options.labelled_share=0.1",),

@@ -51,6 +51,7 @@ class Contrastive(Pretrained):
 
     name = "contrastive"
     source = "ConVIRT, Zhang et al. 2020, arXiv 2010.00747 (Eqs. 2 to 4); CLIP, Radford et al. 2021, arXiv 2103.00020"
+    cost = 1.7
     presets: ClassVar[Mapping[str, tuple[str, ...]]] = {
         **Pretrained.presets,
         "convirt": ("options.weight=0.75", "options.width=512"),

@@ -64,6 +64,7 @@ class DrFuse(JointFusion):
     name = "drfuse"
     family = "joint head"
     source = "DrFuse, Yao et al. 2024, arXiv 2403.06197"
+    cost = 2.0
     fewest_modalities = 2
     search_space: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "options.alignment_weight": ("0.3", "1.0"),

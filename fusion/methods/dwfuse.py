@@ -63,6 +63,7 @@ class DWFuse(Method):
     name = "dwfuse"
     family = "weighted heads"
     source = "Wu et al. 2025, equations 9-14; the rule of Liu et al. 2018, arXiv 1805.11730"
+    cost = 1.3
     presets: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "default": (),
         "modality-dropout": ("options.full_probability=0.5",),

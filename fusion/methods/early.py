@@ -24,6 +24,7 @@ class Early(Method):
     name = "early"
     family = "early fusion"
     source = "early fusion of Stahlschmidt et al. 2022, doi 10.1093/bib/bbab569"
+    cost = 0.7
     needs = "pooled"
     search_space: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "encoder.dropout": ("0.3", "0.5", "0.7"),

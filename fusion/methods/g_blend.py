@@ -37,6 +37,7 @@ class GBlend(Method):
     name = "g-blend"
     family = "balanced learning"
     source = "Wang, Tran and Feiszli 2020, arXiv 1905.12681: weights by the overfitting-to-generalisation ratio"
+    cost = 3.5
     presets: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "default": (),
         "online": ("options.estimate=online",),

@@ -30,6 +30,7 @@ class LateWeighted(Method):
     name = "late-weighted"
     family = "late fusion"
     source = "stacked generalisation, Wolpert 1992, Neural Networks 5: 241; weighted mean and confidence weights"
+    cost = 6.0
     presets: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "default": (),
         "stacking": ("options.combine=stacking",),

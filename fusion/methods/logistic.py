@@ -33,6 +33,7 @@ class Logistic(Method):
     name = "logistic"
     family = "early fusion"
     source = "ridge logistic regression, le Cessie and van Houwelingen 1992; LogisticRegression of scikit-learn"
+    cost = 3.0
     by_gradient = False
     needs = "pooled"
 

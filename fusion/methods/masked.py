@@ -30,6 +30,7 @@ class Masked(Pretrained):
         "masked modelling, He et al. 2022, arXiv 2111.06377, of modalities: the mean squared error of what is hidden"
     )
     task = "reconstruction"
+    cost = 1.7
     search_space: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "options.pretraining": ("0.5", "1.0"),
     }

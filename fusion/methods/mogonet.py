@@ -35,6 +35,7 @@ class Mogonet(Method):
     name = "mogonet"
     family = "graph"
     source = "Wang et al. 2021, Nat. Commun. 12: 3445"
+    cost = 5.0
     presets: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "default": (),
         "small": ("fit.epochs=40", "options.components=256"),  # for a few hundred samples of many columns

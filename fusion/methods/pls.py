@@ -25,6 +25,7 @@ class PLS(MultiView):
 
     name = "pls"
     source = "PLS regression of Wold et al. 2001, Chemom. Intell. Lab. Syst. 58: 109, on block-scaled columns"
+    cost = 0.1
     supervised = True
     search_space: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "options.dimensions": ("2", "4", "8", "16", "32"),

@@ -19,6 +19,7 @@ class Prior(Method):
     name = "prior"
     family = "reference"
     source = "relative frequencies, one count added to each outcome (Laplace's rule of succession)"
+    cost = 0.1
     by_gradient = False
     needs = "pooled"
 

@@ -25,6 +25,7 @@ class TransformerFusion(JointFusion):
     name = "transformer"
     family = "joint head"
     source = "Vaswani et al. 2017, arXiv 1706.03762, encoder; pre-norm of Xiong et al. 2020, arXiv 2002.04745"
+    cost = 2.5
     presets: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "default": (),
         "modality-dropout": ("options.modality_dropout=0.5",),

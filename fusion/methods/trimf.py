@@ -63,6 +63,7 @@ class TriMF(JointFusion):
     name = "trimf"
     family = "joint head"
     source = "TriMF, Wang et al. 2023, arXiv 2309.15529, reconstructed from its abstract; losses and sizes are ours"
+    cost = 4.5
     presets: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "default": (),
         "modality-dropout": ("options.modality_dropout=0.5",),
