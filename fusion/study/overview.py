@@ -117,7 +117,7 @@ def _numbers(finished: list[FinishedCell], whole: FinishedCell) -> Iterator[KeyF
     for method in ("concat", "omnifuse"):
         runs = [run for run in same if run.cell.method == method]
         if runs:
-            yield KeyFigure(f"AUROC, {method}", pooled(runs), "mean over folds; 95 % interval of a patient bootstrap")
+            yield KeyFigure(f"AUROC, {method}", pooled(runs), "mean over folds, bootstrap of patients")
     yield KeyFigure("Samples", Estimate(whole.metrics["samples"]), "with any of the modalities and a label")
     if whole.metrics["positives"] is not None:
         yield KeyFigure("Positive", Estimate(whole.metrics["positives"]), "of these")

@@ -87,7 +87,9 @@ class Ablation(Experiment):
             for names in fewer:
                 cells += [_on_complete(runs[row, names], names), _shown(runs[row, everything], names)]
             rows.append((label, *cells))
-        headings = [heading for names in fewer for heading in (f"{together(names)}, alone", "of all")]
+        headings = [
+            heading for names in fewer for heading in (f"{together(names)}, alone", f"{together(names)}, of all")
+        ]
         return ResultTable(
             "ablation-asked-of-all",
             "Trained on the combination alone, and trained on all modalities but shown the combination",

@@ -63,7 +63,7 @@ class Missing(Experiment):
                 f"Any modality, {where}. " + ("" if self.retrained else "Band: 95 % of the draws of who loses what."),
                 "share that lost a modality", "AUROC", series,
             )  # fmt: skip
-            rows = tuple((method, *(curve.get(rate) for rate in self.rates)) for method, curve in curves.items())
+            rows = tuple((method, *(_mean(curve, rate) for rate in self.rates)) for method, curve in curves.items())
             columns = (Column("method"), *(Column(f"{rate:.0%}") for rate in self.rates))
             reading = f"Mean over folds{'' if self.retrained else ' and draws'}; modalities lost {where}."
             yield ResultTable(name, f"AUROC by share that lost one modality, {label}", reading, columns, rows)
@@ -111,6 +111,10 @@ class Missing(Experiment):
                 "In the test alone. Band: 95 % of the draws.", "share that lost it", "AUROC",
                 tuple(_series(label, curve) for label, curve in lines.items() if curve),
             )  # fmt: skip
+
+
+def _mean(curve: dict[float, Estimate], rate: float) -> float | None:
+    return curve[rate].value if rate in curve else None
 
 
 def _losing(rate: float) -> tuple[str, ...]:
