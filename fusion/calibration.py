@@ -12,6 +12,8 @@ from torch import Tensor
 
 from .targets import Target
 
+FloatArray = npt.NDArray[np.float64]
+
 RIDGE = 1e-3
 
 Bounds = Sequence[tuple[float | None, float | None]]
@@ -42,6 +44,21 @@ def fit_scale(target: Target, logits: Tensor, y: Tensor) -> tuple[Tensor, Tensor
     bounds = [(0.0, None)] * models + [(None, None)] * outputs
     found = minimise(objective, start, bounds)
     return found[:models].to(logits.dtype), found[models:].to(logits.dtype)
+
+
+def platt(y: FloatArray, probability: FloatArray, fold: FloatArray) -> FloatArray:
+    """Return probabilities [N] of a binary label y [N] after Platt scaling, fitted for each fold on all others.
+
+    Nobody is in the fit of a scale that is applied to them; they are in that of the other folds.
+    """
+    target = Target("binary", 1)
+    logits = target.logits_of(torch.from_numpy(probability)[:, None]).double()
+    truth, scaled = torch.from_numpy(y)[:, None], np.empty(len(y))
+    for number in np.unique(fold):
+        here = torch.from_numpy(fold == number)
+        weight, bias = fit_scale(target, logits[~here, None], truth[~here])
+        scaled[here.numpy()] = torch.sigmoid(weight * logits[here] + bias)[:, 0].numpy()
+    return scaled
 
 
 def minimise(objective: Callable[[Tensor], Tensor], start: Tensor, bounds: Bounds | None = None) -> Tensor:

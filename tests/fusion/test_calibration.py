@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from omnifuse.fusion.calibration import fit_scale
+from omnifuse.fusion.calibration import fit_scale, platt
 from omnifuse.fusion.targets import Target
 from sklearn.linear_model import LogisticRegression
 
@@ -58,3 +58,14 @@ def test_logits_that_are_twice_too_large_are_halved(target: Target) -> None:
     weights, bias = fit_scale(target, 2 * logits[:, None], y)
     assert float(weights) == pytest.approx(0.5, abs=0.02)
     assert (bias - bias.mean()).abs().max() < 0.05
+
+
+def test_platt_scaling_mends_probabilities_that_are_too_extreme_and_reads_no_label_of_its_own_fold() -> None:
+    rng = np.random.default_rng(0)
+    logits = rng.normal(-1, 1, 4000)
+    y = (rng.random(4000) < 1 / (1 + np.exp(-logits))).astype(float)
+    extreme, fold = 1 / (1 + np.exp(-3 * logits)), np.arange(4000.0) % 4
+    scaled = platt(y, extreme, fold)
+    assert np.abs(scaled - 1 / (1 + np.exp(-logits))).mean() < 0.02
+    turned = np.where(fold == 0, 1 - y, y)
+    np.testing.assert_array_equal(platt(turned, extreme, fold)[fold == 0], scaled[fold == 0])

@@ -8,7 +8,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ...decisions import net_benefit
+from ...calibration import platt
+from ...decisions import expected_calibration_error, net_benefit
+from ...metrics import brier, calibration, log_loss
+from ...report.scores import reliability
 from ..cell import Cell, Measurement, Scope
 from ..finished import FinishedCell, Study
 from ..results import Column, Estimate, Item, Note, ResultFigure, ResultTable, Series, Value
@@ -47,6 +50,8 @@ class Trust(Experiment):
                 yield _subgroups(method, run)
         binary = {method: run for method, run in runs.items() if run.metrics["kind"] == "binary"}
         if binary:
+            yield _reliability(binary)
+            yield _platt(binary)
             yield _alerts(binary)
             yield _decisions(binary)
             yield Note(
@@ -115,6 +120,44 @@ def _labels(method: str, run: FinishedCell) -> ResultTable:
         "Predictions of all folds together.",
         tuple(map(Column, ("label", "positive", "AUROC", "AUPRC"))),
         tuple((row["label"], row["positives"], row["auroc"], row["auprc"]) for row in run.metrics["per_label"]),
+    )
+
+
+def _reliability(runs: dict[str, FinishedCell]) -> ResultFigure:
+    series = []
+    for method, run in runs.items():
+        curve = reliability(run.predictions.y[:, 0], run.predictions.p[:, 0])
+        bounds = tuple(curve.low), tuple(curve.high)
+        series.append(Series(method, tuple(curve.predicted), tuple(curve.observed), *bounds))
+    top = max(max(line.x) for line in series)
+    series.append(Series("perfect", (0.0, top), (0.0, top), dashed=True))
+    return ResultFigure(
+        "trust-reliability",
+        "Reliability",
+        "Patients in ten groups of equal size by predicted probability, with the 95 % interval of the observed share.",
+        "predicted probability",
+        "observed share",
+        tuple(series),
+    )
+
+
+def _platt(runs: dict[str, FinishedCell]) -> ResultTable:
+    """Return how far the probabilities are off, and how far after a scale that other folds have chosen."""
+    rows = []
+    for method, run in runs.items():
+        y, p, fold = run.predictions.y[:, 0], run.predictions.p[:, 0], run.predictions.fold
+        for label, chance in ((method, p), (f"{method}, scaled", platt(y, p, fold))):
+            found = calibration(y, chance)
+            losses = (log_loss("binary", y[:, None], chance[:, None]), brier("binary", y[:, None], chance[:, None]))
+            ece = expected_calibration_error(y, chance)
+            rows.append((label, *losses, ece, found["slope"], found["intercept"]))
+    return ResultTable(
+        "trust-platt",
+        "Before and after Platt scaling",
+        "The scale of each fold is fitted to the predictions of the other folds. Where it helps much, a method's "
+        "probabilities are off in size, whatever its AUROC.",
+        tuple(map(Column, ("method", "log loss", "Brier score", "ECE", "slope", "intercept"))),
+        tuple(rows),
     )
 
 
