@@ -7,7 +7,7 @@ from concurrent.futures import Executor
 from contextlib import contextmanager
 
 from ...cache_schema import InputError
-from ..packages import require
+from ...cache_schema.packages import require
 
 
 @contextmanager

@@ -127,10 +127,10 @@ def _table_of_folds(runs: Sequence[FinishedCell], measure: str) -> FloatArray | 
 class Comparison:
     """How much better a method is than another on the same patients, by AUROC.
 
-    ``difference`` is the mean over seeds and folds, with the interval of a paired bootstrap of the patients inside each
-    fold (these models, first seed). Two-sided p-values: ``bootstrap``; ``paired_t`` over folds of the first seed, as
-    in the paper, too small because folds share training patients; ``corrected_t`` over folds and seeds (the procedure),
-    None with one seed.
+    ``difference`` is the mean over seeds and folds. With one seed its interval is that of a paired bootstrap of the
+    patients inside each fold (these models); with several that of the corrected resampled t-test over folds and seeds
+    (the procedure). Two-sided p-values: ``bootstrap`` of the first seed; ``paired_t`` over folds of the first seed, as
+    in the paper, too small because folds share training patients; ``corrected_t``, None with one seed.
     """
 
     difference: Estimate
@@ -151,14 +151,12 @@ def compare(first: Sequence[FinishedCell], second: Sequence[FinishedCell], study
     if drawn is None:
         return None
     differences = [_differences(both) for both in shared]
-    mean = float(np.mean([np.mean(values) for values in differences]))
-    shift = mean - drawn.mean
-    simple = paired.paired_t(differences[0])
-    corrected = None
+    simple, corrected = paired.paired_t(differences[0]), None
     if len(pairs) > 1:
         corrected = paired.corrected_resampled_t(np.concatenate(differences), 1 / study.scope.folds)
+    found = corrected or drawn
     return Comparison(
-        Estimate(mean, drawn.low + shift, drawn.high + shift),
+        Estimate(found.mean, found.low, found.high),
         drawn.p,
         simple.p if simple else None,
         corrected.p if corrected else None,

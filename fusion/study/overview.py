@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -109,13 +110,8 @@ def _notes(folder: Path, cells: list[Cell], finished: list[FinishedCell], whole:
 
 
 def _numbers(finished: list[FinishedCell], whole: FinishedCell) -> Iterator[KeyFigure]:
-    same = [
-        run
-        for run in finished
-        if run.cell.modalities == whole.cell.modalities and run.cell.settings == whole.cell.settings
-    ]
     for method in ("concat", "omnifuse"):
-        runs = [run for run in same if run.cell.method == method]
+        runs = [run for run in finished if run.cell == replace(whole.cell, method=method)]
         if runs:
             yield KeyFigure(f"AUROC, {method}", pooled(runs), "mean over folds, bootstrap of patients")
     yield KeyFigure("Samples", Estimate(whole.metrics["samples"]), "with any of the modalities and a label")

@@ -68,10 +68,11 @@ DIFFERENCE = (
     Column("p, Holm"),
 )
 READING = (
-    "Differences of the AUROC with the 95 % interval of a paired bootstrap of the patients in each fold, which is for "
-    "these models. The paired t-test over folds is the paper's; its p-values are too small, because folds share "
-    "training patients. The corrected resampled t-test speaks of the procedure and needs two seeds or more. Holm: the "
-    "corrected t, or with one seed the bootstrap, adjusted for all rows of the table."
+    "Differences of the AUROC. With one seed the 95 % interval is that of a paired bootstrap of the patients in each "
+    "fold, and is for these models; with several it is that of the corrected resampled t-test over folds and seeds, "
+    "and speaks of the procedure. The paired t-test over folds is the paper's; its p-values are too small, because "
+    "folds share training patients. Bootstrap and paired t are of the first seed. Holm: the corrected t, or with one "
+    "seed the bootstrap, adjusted for all rows of the table."
 )
 
 

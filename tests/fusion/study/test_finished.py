@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from omnifuse.fusion.paired import corrected_resampled_t
 from omnifuse.fusion.study.cell import Cell, Scope
 from omnifuse.fusion.study.finished import FinishedCell, Study, compare, estimate, pooled, sd_over_seeds
 from sklearn.metrics import roc_auc_score
@@ -67,16 +68,24 @@ def test_a_comparison_is_the_mean_difference_over_folds(study: Study) -> None:
     assert found is not None and found.difference.value is not None
     expected = np.mean(np.subtract(fold_areas(GOOD), fold_areas(FAIR)))
     assert found.difference.value == pytest.approx(expected)
-    assert found.difference.low is not None and found.difference.low > 0
     assert found.bootstrap is not None and found.bootstrap < 0.05
     assert found.corrected_t is not None and found.paired_t is not None
     turned = compare(runs(study, "concat"), runs(study, "omnifuse"), study)
     assert turned is not None and turned.difference.value == pytest.approx(-expected)
 
 
-def test_one_seed_has_no_test_of_the_procedure(study: Study) -> None:
+def test_the_interval_of_several_seeds_is_that_of_the_corrected_t(study: Study) -> None:
+    found = compare(runs(study, "omnifuse"), runs(study, "concat"), study)
+    differences = np.tile(np.subtract(fold_areas(GOOD), fold_areas(FAIR)), 2)  # two seeds that say the same
+    expected = corrected_resampled_t(differences, 1 / 2)
+    assert found is not None and expected is not None
+    assert (found.difference.low, found.corrected_t) == pytest.approx((expected.low, expected.p))
+
+
+def test_the_interval_of_one_seed_is_that_of_the_bootstrap(study: Study) -> None:
     found = compare(runs(study, "omnifuse")[:1], runs(study, "concat")[:1], study)
     assert found is not None and found.corrected_t is None
+    assert found.difference.low is not None and found.difference.low > 0
 
 
 def test_only_samples_that_both_have_tested_are_compared(study: Study, tmp_path: Path) -> None:
