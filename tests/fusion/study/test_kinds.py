@@ -187,3 +187,20 @@ def test_beside_itself_a_study_shows_no_difference(study: Study) -> None:
 def test_the_same_patients_are_told_by_number_alone(study: Study) -> None:
     assert pl.read_parquet(study.folder / "subjects.parquet")["subject"].max() == 60
     assert np.array_equal(study.subjects(np.array([3, 0])), [2, 1])
+
+
+@pytest.mark.parametrize("kind", ["multilabel", "multiclass"])
+def test_other_tasks_have_their_labels_and_no_decisions(kind: str, toy_cache: ToyCache, tmp_path: Path) -> None:
+    small = grid(
+        {"kind": "laziness", "explained": ["concat"]},
+        {"kind": "methods", "methods": ["concat", "late"], "modalities": "all"},
+        {"kind": "missing", "methods": ["concat"], "rates": [0, 0.5], "draws": 2},
+        {"kind": "trust", "methods": ["late"]},
+    )
+    plan = plan_study(toy_cache(tmp_path / "cache", kind=kind), small, tmp_path / "study")
+    assert run_study(plan, 1, InThisProcess()) == {}
+    results = study_results(tmp_path / "study")
+    (labels,) = tables(chapter(results, "trust")).values()
+    assert [row[0] for row in labels.rows] == {"multilabel": ["first", "second"], "multiclass": ["a", "b", "c"]}[kind]
+    assert not figures(chapter(results, "trust"))
+    assert len(tables(chapter(results, "laziness"))["laziness-shapley-concat"].rows) == 3
