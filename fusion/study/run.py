@@ -11,6 +11,7 @@ from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -158,7 +159,7 @@ def _pool(workers: int, executor: Executor | None) -> Iterator[Executor]:
         return
     os.environ["TQDM_DISABLE"] = "1"  # read by tqdm when a worker imports it
     try:
-        with worker_pool(workers) as pool:
+        with worker_pool(workers, tqdm.set_lock, get_context("spawn").RLock()) as pool:
             yield pool
     finally:
         del os.environ["TQDM_DISABLE"]
