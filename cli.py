@@ -89,6 +89,11 @@ def named_files(pairs: tuple[str, ...]) -> dict[str, Path]:
 
 
 cache_option = click.option("--cache", type=PATH, default=Path("cache"), show_default=True, help="The feature cache.")
+label_option = click.option(
+    "--label", "labels", multiple=True, metavar="COL|NAME=COL,COL", help="What to predict, one or several labels."
+)
+split_option = click.option("--split", metavar="COL", help="Column of train, validation, test.")
+keep_option = click.option("--keep", callback=split_names, metavar="A,B", help="Columns to store that no model sees.")
 modalities_option = click.option("--modalities", callback=split_names, metavar="A,B", help="Default: all there are.")
 
 
@@ -192,7 +197,7 @@ def synth(
 
 
 @main.command()
-@click.option("--dataset", required=True, help="mimic, physionet2012 or synthetic.")
+@click.option("--dataset", required=True, help="mimic, physionet2012, synthetic, or files (--samples).")
 @click.option("--raw", type=PATH, help="Raw files.  [default: $OMNIFUSE_DATA/DATASET, then ./data/DATASET]")
 @cache_option
 @modalities_option
@@ -220,6 +225,11 @@ def synth(
     type=PATH,
     help="CSV table of subject_id and split (train, val, test) to train and test on; may be repeated.",
 )
+@click.option("--samples", type=PATH, metavar="TABLE", help="Your own table, for --dataset files.")
+@click.option("--columns", type=PATH, metavar="YAML", help="What the columns of --samples are, if not by their names.")
+@label_option
+@split_option
+@keep_option
 @click.option("--workers", type=click.IntRange(min=0), default=1, show_default=True, help="Image decoding processes.")
 @click.option("--reuse", type=PATH, metavar="CACHE", help="Take items over that an older cache has encoded already.")
 @click.option("--drop-items", is_flag=True, help="Delete the encoded parts after the commit.")
@@ -235,6 +245,11 @@ def extract(
     limit: int | None,
     without: tuple[str, ...],
     splits: tuple[Path, ...],
+    samples: Path | None,
+    columns: Path | None,
+    labels: tuple[str, ...],
+    split: str | None,
+    keep: tuple[str, ...] | None,
     text_encoder: str,
     image_encoder: str,
     **how: Any,
@@ -244,12 +259,13 @@ def extract(
     Killed at any time, the same command goes on from there.
     """
     from .pipeline.plan import Encoders
-    from .pipeline.sources import SourceOptions, open_dataset, raw_folder
+    from .pipeline.sources import SourceOptions, TableOptions, open_dataset, raw_folder
     from .pipeline.stages import extract
     from .pipeline.summary import extraction_content, extraction_text
 
-    folder = raw_folder(dataset, raw)
-    options = SourceOptions(modalities, profile, bin_hours, limit, without, splits)
+    folder = raw_folder(dataset, raw, samples)
+    table = TableOptions(samples, columns, labels, split, keep or ())
+    options = SourceOptions(modalities, profile, bin_hours, limit, without, splits, table)
     source = open_dataset(dataset, folder, options)
     extraction = extract(source, cache, Encoders(text_encoder, image_encoder), **how)
     return Result(extraction_content(extraction), extraction_text(extraction))
@@ -435,7 +451,7 @@ def demo_text(runs: dict[str, Any], best: Any, report: Path) -> str:
 
 @main.group()
 def cache() -> None:
-    """Import, inspect or verify a cache."""
+    """Import, export, inspect or verify a cache."""
 
 
 @cache.command("import")
@@ -443,11 +459,9 @@ def cache() -> None:
 @click.option(
     "--features", multiple=True, required=True, metavar="NAME=FILE", help="Table of sample_id and numbers; repeat it."
 )
-@click.option(
-    "--label", "labels", multiple=True, metavar="COL|NAME=COL,COL", help="What to predict, one or several labels."
-)
-@click.option("--split", metavar="COL", help="Column of train, validation, test.")
-@click.option("--keep", callback=split_names, metavar="A,B", help="Columns to store that no model sees.")
+@label_option
+@split_option
+@keep_option
 @cache_option
 @reporting
 def import_features(
@@ -481,6 +495,20 @@ def info(cache: Path) -> Result:
 
     description = describe_cache(FeatureCache.open(cache))
     return Result(description, cache_text(description))
+
+
+@cache.command()
+@click.option("--format", "form", required=True, metavar="hdf5|npz|parquet", help="Parquet is a folder of tables.")
+@click.option("--out", type=PATH, required=True, help="A file or folder that does not exist yet.")
+@modalities_option
+@cache_option
+@reporting
+def export(form: str, out: Path, modalities: tuple[str, ...] | None, cache: Path) -> Result:
+    """Write samples, modalities, tasks and splits for other tools."""
+    from .cache_schema import FeatureCache
+
+    FeatureCache.open(cache).export(form, out, modalities)
+    return Result({"cache": str(cache), "format": form, "out": str(out)}, f"Wrote {out}")
 
 
 @cache.command()

@@ -216,6 +216,12 @@ class FeatureCache:
 
         return TaskDataset.from_cache(self, task, modalities)
 
+    def export(self, form: str, out: str | Path, modalities: Sequence[str] | None = None) -> None:
+        """Write the cache as ``hdf5``, ``npz`` or ``parquet`` for other tools; see :func:`.export.export_cache`."""
+        from .export import export_cache
+
+        export_cache(self, form, Path(out), modalities)
+
     def verify(self) -> Verification:
         """Compare every stored byte with the manifest."""
         return verify_cache(self.path)

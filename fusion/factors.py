@@ -12,7 +12,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from .packages import require
+from ..cache_schema.packages import require
 
 Array = npt.NDArray[np.float64]
 

@@ -8,9 +8,9 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from ..cache_schema.packages import require
 from .encoders import Encoded
 from .factors import PACKAGE, FactorModel
-from .packages import require
 from .ridge import RidgeImputation
 
 Filling = Literal["none", "zero", "mean", "ridge", "mofa"]

@@ -82,13 +82,13 @@ def _item_table(planned: PlannedItems, encoded: Mapping[str, EncodedItem], quara
     """Return the items that have rows, with where these lie; report those that could not be encoded."""
     digests = planned.items["digest"]
     outcome = {digest: (len(item.values), item.reason) for digest, item in encoded.items()}
-    for path, item_id, digest in planned.items.select("path", "item_id", "digest").iter_rows():
+    for place, digest in planned.items.select("place", "digest").iter_rows():
         if reason := outcome[digest][1]:
-            quarantine.add("encode", planned.modality.name, f"{item_id} in {Path(path).name}", "", reason)
+            quarantine.add("encode", planned.modality.name, place, "", reason)
     counted = planned.items.with_columns(rows=pl.Series([outcome[d][0] for d in digests], dtype=pl.Int64))
     kept = counted.filter(pl.col("rows") > 0).with_columns(first_row=pl.col("rows").cum_sum() - pl.col("rows"))
     first = ["item_id", "sample", "first_row", "rows", "time", "digest"]
-    attributes = [name for name in kept.columns if name not in {*first, "sample_id", "path", "length"}]
+    attributes = [name for name in kept.columns if name not in {*first, "sample_id", "path", "place", "length"}]
     return kept.select(*first, *attributes)
 
 

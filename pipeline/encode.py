@@ -22,14 +22,15 @@ def encode_items(planned: PlannedItems, encoders: Encoders, workers: int) -> Non
     if not parts:
         return
     path_of = dict(planned.unique.iter_rows())
-    paths = [[Path(path_of[item]) for item in part] for part in parts]
-    read_text = planned.modality.read_text
-    if read_text is None:
-        encoded = _encode_images(paths, encoders.image, workers)
+    modality = planned.modality
+    if modality.texts is not None:
+        encoded = _encode_texts(parts, encoders.text, modality.texts.__getitem__)
+    elif (read_text := modality.read_text) is not None:
+        encoded = _encode_texts(parts, encoders.text, lambda item: read_text(Path(path_of[item])))
     else:
-        encoded = _encode_texts(paths, encoders.text, read_text)
-    total, unit = sum(map(len, parts)), planned.modality.content
-    with tqdm(total=total, desc=planned.modality.name, unit=unit, disable=None) as bar:
+        encoded = _encode_images([[Path(path_of[item]) for item in part] for part in parts], encoders.image, workers)
+    total, unit = sum(map(len, parts)), modality.content
+    with tqdm(total=total, desc=modality.name, unit=unit, disable=None) as bar:
         for part, outcomes in zip(parts, encoded, strict=True):
             pairs = zip(part, outcomes, strict=True)
             failed = {item: str(outcome) for item, outcome in pairs if isinstance(outcome, UnreadableItem)}
@@ -54,15 +55,13 @@ def _encode_images(parts: Sequence[Sequence[Path]], name: str, workers: int) -> 
         yield [image if isinstance(image, UnreadableItem) else next(vectors)[None] for image in images]
 
 
-def _encode_texts(
-    parts: Sequence[Sequence[Path]], name: str, read_text: Callable[[Path], str]
-) -> Iterator[list[Outcome]]:
+def _encode_texts(parts: Sequence[Sequence[str]], name: str, text_of: Callable[[str], str]) -> Iterator[list[Outcome]]:
     """Yield for each part the token rows ``[tokens, D]`` of every text."""
     from .text.encoder import TextEncoder
 
     encoder = TextEncoder(name)
     for part in parts:
-        yield list(encoder.encode([read_text(path) for path in part]))
+        yield list(encoder.encode([text_of(item) for item in part]))
 
 
 def _with_empty(outcomes: Sequence[Outcome]) -> list[Rows]:

@@ -4,7 +4,7 @@ If nothing has changed, that is found without reading tables. Otherwise the coho
 item is digested. Labels are made at the commit: whether a stay has events is known when those have been read.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from importlib.metadata import version
@@ -26,7 +26,7 @@ from ..cache_schema import (
 from .blocks import BlockStore
 from .image.encoder import image_recipe
 from .image.encoder import weights_digest as image_weights_digest
-from .memo import DigestMemo
+from .memo import DigestMemo, Entry
 from .parts import PartStore
 from .source import DataSet, ItemModality, Quarantine, Records, TableModality
 from .text.encoder import RANDOM, text_recipe
@@ -109,9 +109,10 @@ def cohort_key(dataset: DataSet, memo: DigestMemo) -> dict[str, Any]:
     return {"dataset": dataset.name, "settings": dataset.settings(), "inputs": inputs}
 
 
-def _digests(paths: Iterable[Path], memo: DigestMemo, raw: Path) -> dict[str, str]:
-    """Return the digest of every file by its path below ``raw``."""
-    return _by_folder({path.relative_to(raw).as_posix(): memo.file(path).digest for path in paths})
+def _digests(paths: Sequence[Path], memo: DigestMemo, raw: Path) -> dict[str, str]:
+    """Return the digest of every file by its path below ``raw``, or by its whole path if it lies elsewhere."""
+    names = (path.relative_to(raw) if path.is_relative_to(raw) else path for path in paths)
+    return _by_folder({name.as_posix(): memo.file(path).digest for name, path in zip(names, paths, strict=True)})
 
 
 def _by_folder(digests: Mapping[str, str]) -> dict[str, str]:
@@ -190,15 +191,14 @@ def _plan_items(
 ) -> PlannedItems:
     """Digest every item's content, set the unreadable ones aside, and keep one row for each distinct content."""
     recipe = {**modality.recipe, "encoder": encoder}
-    rule, read = _reader(modality)
-    paths = modality.items["path"].to_list()
-    entries = [memo.content(Path(path), rule, read) for path in paths] if read else [memo.file(Path(p)) for p in paths]
-    for path, item_id, entry in zip(paths, modality.items["item_id"], entries, strict=True):
+    placed = _with_place(modality.items)
+    entries = _entries(modality, memo)
+    for place, entry in zip(placed["place"], entries, strict=True):
         if entry.reason:
-            quarantine.add("plan", modality.name, f"{item_id} in {Path(path).name}", "", entry.reason)
+            quarantine.add("plan", modality.name, place, "", entry.reason)
     index = samples.select("sample_id", sample=pl.int_range(pl.len(), dtype=pl.Int64))
     items = (
-        modality.items.with_columns(
+        placed.with_columns(
             digest=pl.Series([entry.digest for entry in entries], dtype=pl.String),
             length=pl.Series([entry.length for entry in entries], dtype=pl.Int64),
         )
@@ -208,6 +208,23 @@ def _plan_items(
     )
     unique = items.sort("length", "digest", "path").unique("digest", keep="first", maintain_order=True)
     return PlannedItems(modality, recipe, items, unique.select("digest", "path"), PartStore(folder, recipe))
+
+
+def _with_place(items: pl.DataFrame) -> pl.DataFrame:
+    """Add where each item was listed, if that is not said."""
+    if "place" in items.columns:
+        return items
+    places = [f"{item_id} in {Path(path).name}" for item_id, path in items.select("item_id", "path").iter_rows()]
+    return items.with_columns(place=pl.Series(places, dtype=pl.String))
+
+
+def _entries(modality: ItemModality, memo: DigestMemo) -> list[Entry]:
+    """Return the digest of each item's content, or why there is none; given texts have theirs already."""
+    if modality.texts is not None:
+        return [Entry(-1, -1, digest, len(modality.texts[digest])) for digest in modality.items["digest"]]
+    rule, read = _reader(modality)
+    paths = map(Path, modality.items["path"])
+    return [memo.content(path, rule, read) if read else memo.file(path) for path in paths]
 
 
 def _reader(modality: ItemModality) -> tuple[str, Callable[[Path], tuple[str, int]] | None]:

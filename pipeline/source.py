@@ -106,7 +106,9 @@ class ItemModality:
 
     ``items`` has the columns sample_id, item_id, path, time (float32 hours since t0, null without) and any attributes.
     One whose ``sample_id`` is null is not encoded, but a change of its file makes the next extraction read it again.
-    ``read_text`` gives the text to encode and raises :class:`UnreadableItem`.
+    A column ``place`` says where an item was listed, for the quarantine; without it, by its id and file.
+    ``read_text`` gives the text to encode and raises :class:`UnreadableItem`. Texts that are cells of an input table
+    are given in ``texts`` by their sha256 instead; ``items`` then has the column ``digest``, and ``path`` is the table.
     """
 
     name: str
@@ -115,6 +117,7 @@ class ItemModality:
     items: pl.DataFrame
     recipe: dict[str, Any]
     read_text: Callable[[Path], str] | None = None
+    texts: Mapping[str, str] | None = None
 
 
 FirstHours = Mapping[str, npt.NDArray[np.float64]]

@@ -24,7 +24,9 @@ def test_every_example_runs_on_a_cache(synthetic_cache: Path, tmp_path: Path, do
         subprocess.run([sys.executable, "-W", "error", "-c", block], cwd=tmp_path, check=True)
 
 
-@pytest.mark.parametrize("document", ["README.md", "docs/cache-format.md", "docs/method.md", "docs/study.md", "docs/results.md"])
+@pytest.mark.parametrize(
+    "document", ["README.md", "docs/cache-format.md", "docs/method.md", "docs/study.md", "docs/results.md"]
+)
 def test_links_inside_the_project_lead_somewhere(document: str) -> None:
     text = (ROOT / document).read_text(encoding="utf-8")
     targets = [target for target in re.findall(r"\]\(([^)#\s]+)", text) if "://" not in target]

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from ...cache_schema import InputError
+from ...cache_schema.packages import require
 from ..batches import Batch
 from ..encoders import Encoded, EncoderConfig, InputSpec, ModalityEncoders
-from ..packages import require
 from ..targets import Target
 
 if TYPE_CHECKING:

@@ -1,7 +1,7 @@
 """One module per data set: where its raw files are and what they hold."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ...cache_schema import InputError, MissingInputError
@@ -13,6 +13,19 @@ DATASETS = {
     "physionet2012": "PhysioNet/CinC Challenge 2012: 48 hours of vital signs and laboratory values",
     "synthetic": "a MIMIC-shaped cohort written by `omnifuse synth`",
 }
+FILES = "files"
+"""The data set that is a user's own table, which --samples names, and has no raw folder."""
+
+
+@dataclass(frozen=True)
+class TableOptions:
+    """A user's own table: the file, a YAML file of its columns, and which are labels, a split, or kept."""
+
+    samples: Path | None = None
+    columns: Path | None = None
+    labels: tuple[str, ...] = ()
+    split: str | None = None
+    keep: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -21,6 +34,7 @@ class SourceOptions:
 
     ``modalities`` None: all that the folder holds. ``limit``: only the first samples, in order of their id.
     ``without``: rules of the clean profile that are switched off. ``splits``: lists of subjects and their part.
+    ``table``: for the data set ``files`` alone.
     """
 
     modalities: tuple[str, ...] | None = None
@@ -29,6 +43,7 @@ class SourceOptions:
     limit: int | None = None
     without: tuple[str, ...] = ()
     splits: tuple[Path, ...] = ()
+    table: TableOptions = field(default_factory=TableOptions)
 
     def __post_init__(self) -> None:
         if self.bin_hours <= 0 or 24 % self.bin_hours:
@@ -37,16 +52,22 @@ class SourceOptions:
             raise InputError(f"--limit {self.limit} leaves no sample; give a number of at least 1.")
 
 
-def raw_folder(dataset: str, raw: Path | None) -> Path:
+def raw_folder(dataset: str, raw: Path | None, samples: Path | None = None) -> Path:
     """Return the folder of raw files: the given one, else ``$OMNIFUSE_DATA/<dataset>``, else ``./data/<dataset>``.
+
+    That of the data set ``files`` is where the table ``samples`` lies.
 
     Raises
     ------
     InputError
-        If there is no data set of this name.
+        If there is no data set of this name, or ``files`` is asked for without a table.
     MissingInputError
         If the folder does not exist; the message says what to do.
     """
+    if dataset == FILES:
+        if samples is None or raw is not None:
+            raise InputError("--dataset files reads one table: name it with --samples, and leave --raw out.")
+        return samples.parent
     if dataset not in DATASETS:
         raise _unknown(dataset)
     roots = [Path(root) for root in (os.environ.get("OMNIFUSE_DATA"), "data") if root]
@@ -67,6 +88,13 @@ def open_dataset(dataset: str, raw: Path, options: SourceOptions) -> DataSet:
 
 
 def _open(dataset: str, raw: Path, options: SourceOptions) -> DataSet:
+    if dataset == FILES:
+        return _open_files(options)
+    if options.table != TableOptions():
+        raise InputError(
+            f"--samples, --columns, --label, --split and --keep describe a table of your own; {dataset} has none. "
+            "Give --dataset files with them, or leave them out."
+        )
     if dataset in ("mimic", "synthetic"):
         from .mimic import MimicDataSet
 
@@ -80,5 +108,18 @@ def _open(dataset: str, raw: Path, options: SourceOptions) -> DataSet:
     raise _unknown(dataset)
 
 
+def _open_files(options: SourceOptions) -> DataSet:
+    from .files import FilesDataSet
+    from .sample_table import SampleColumns
+
+    table = options.table
+    if table.samples is None:
+        raise InputError("--dataset files reads one table: name it with --samples.")
+    if options.without:
+        raise InputError(f"files has no rule {options.without[0]!r}; only MIMIC's can be switched off.")
+    columns = SampleColumns(table.labels, table.split, table.keep)
+    return FilesDataSet(table.samples, table.columns, columns, options.modalities, options.limit)
+
+
 def _unknown(dataset: str) -> InputError:
-    return InputError(f"Unknown data set {dataset!r}; known: {', '.join(DATASETS)}.")
+    return InputError(f"Unknown data set {dataset!r}; known: {', '.join([*DATASETS, FILES])}.")

@@ -5,10 +5,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from ...cache_schema import InputError, MissingInputError
+from ..source import Block, Quarantine
 
+STAGE = "import"
 SAMPLE_ID = "sample_id"
 LINE_OF_FIRST_ROW = 2
 """As a text editor counts, with the header as line 1."""
@@ -70,3 +73,32 @@ def as_text(column: pl.Series) -> pl.Series:
 def row_of(position: int) -> str:
     """Return where a row lies in its file, as a text editor counts."""
     return f"row {position + LINE_OF_FIRST_ROW}"
+
+
+def read_numbers(
+    column: pl.Series, places: Sequence[str], path: Path, quarantine: Quarantine
+) -> npt.NDArray[np.float32]:
+    """Return a column as float32 ``[n]``, NaN where unknown; what is no finite number is quarantined.
+
+    ``places`` says where each row lies. Raises :class:`InputError` if the column holds no number at all.
+    """
+    text = as_text(column)
+    numbers = text.cast(pl.Float32, strict=False)
+    wrong = text.is_not_null() & ~numbers.is_finite().fill_null(False) & ~text.str.to_lowercase().is_in(["nan", "na"])
+    if wrong.any() and not numbers.is_finite().any():
+        at = int(wrong.arg_true()[0])
+        raise InputError(
+            f"{path}: the column {column.name!r} holds no number ({places[at]}: {text[at][:40]!r}). Leave it out, "
+            "or write categories as columns of 0 and 1."
+        )
+    for at in wrong.arg_true():
+        quarantine.add(STAGE, path.name, f"{places[at]}, {column.name}", text[at][:40], "no finite number")
+    finite = numbers.set(wrong, None).fill_null(np.nan)
+    return finite.to_numpy().astype(np.float32)
+
+
+def feature_block(sample_ids: pl.Series, values: npt.NDArray[np.float32]) -> Block:
+    """Return one row of features ``[n, D]`` for each sample that has any number."""
+    some = ~np.isnan(values).all(axis=1)
+    lengths, time = np.ones(int(some.sum()), dtype=np.int64), np.full(int(some.sum()), np.nan, dtype=np.float32)
+    return Block(sample_ids.to_numpy()[some], lengths, values[some], time)

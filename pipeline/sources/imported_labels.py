@@ -28,10 +28,11 @@ def _suggestion(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9_-]+", "_", name).strip("_-") or "name"
 
 
-def read_task(table: pl.DataFrame, label: str, path: Path) -> Task:
+def read_task(table: pl.DataFrame, label: str, path: Path, positions: pl.Series) -> Task:
     """Return the task of a label: ``COLUMN``, or ``NAME=COLUMN,COLUMN`` for one with several labels.
 
     0 and 1 (or false and true) make a binary task, three or more other values one with classes; empty is unknown.
+    ``positions`` says where each row of ``table`` lies in the file, 0 being its first.
 
     Raises
     ------
@@ -42,13 +43,13 @@ def read_task(table: pl.DataFrame, label: str, path: Path) -> Task:
     if several:
         labels = tuple(column.strip() for column in columns.split(","))
         require_columns(table, labels, path)
-        y = np.stack([_binary(as_text(table[column]), column, path) for column in labels], axis=1)
+        y = np.stack([_binary(as_text(table[column]), column, path, positions) for column in labels], axis=1)
         return _task(name, "multilabel", labels, y)
     require_columns(table, [name], path)
     texts = as_text(table[name])
     values = texts.drop_nulls().unique().to_list()
     if set(map(str.lower, values)) <= set(TRUTH):
-        return _task(name, "binary", (name,), _binary(texts, name, path)[:, None])
+        return _task(name, "binary", (name,), _binary(texts, name, path, positions)[:, None])
     classes = _classes(values, name, path)
     places = texts.replace_strict(classes, list(range(len(classes))), default=None, return_dtype=pl.Float32)
     return _task(name, "multiclass", classes, places.fill_null(np.nan).to_numpy()[:, None])
@@ -60,13 +61,13 @@ def _task(name: str, kind: TaskKind, labels: tuple[str, ...], y: npt.NDArray[np.
     return Task(check_name(name, "The label"), kind, labels, y, None, counts=counts)
 
 
-def _binary(texts: pl.Series, name: str, path: Path) -> npt.NDArray[np.float32]:
+def _binary(texts: pl.Series, name: str, path: Path, positions: pl.Series) -> npt.NDArray[np.float32]:
     """Return 0, 1 or NaN, [N]."""
     y = texts.str.to_lowercase().replace_strict(TRUTH, default=None, return_dtype=pl.Float32)
     wrong = y.is_null() & texts.is_not_null()
     if wrong.any():
         at = int(wrong.arg_true()[0])
-        raise InputError(f"{path}, {row_of(at)}: {name} is {texts[at]!r}; expected 0, 1 or nothing.")
+        raise InputError(f"{path}, {row_of(positions[at])}: {name} is {texts[at]!r}; expected 0, 1 or nothing.")
     return y.fill_null(np.nan).to_numpy()
 
 
@@ -86,12 +87,14 @@ def _classes(values: Sequence[str], name: str, path: Path) -> tuple[str, ...]:
     return tuple(sorted(values, key=float) if numeric else sorted(values))
 
 
-def read_parts(table: pl.DataFrame, column: str, path: Path) -> pl.Series:
-    """Return the part of each sample (train, validation, test), null where the column is empty."""
+def read_parts(table: pl.DataFrame, column: str, path: Path, positions: pl.Series) -> pl.Series:
+    """Return the part of each sample (train, validation, test), null where empty; rows as in :func:`read_task`."""
     require_columns(table, [column], path)
     texts = as_text(table[column])
     unknown = texts.is_not_null() & ~texts.is_in(list(PARTS))
     if unknown.any():
         at = int(unknown.arg_true()[0])
-        raise InputError(f"{path}, {row_of(at)}: {column} is {texts[at]!r}; expected {', '.join(PARTS)} or nothing.")
+        raise InputError(
+            f"{path}, {row_of(positions[at])}: {column} is {texts[at]!r}; expected {', '.join(PARTS)} or nothing."
+        )
     return texts.replace(PARTS)

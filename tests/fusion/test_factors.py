@@ -104,6 +104,6 @@ def test_fitting_prints_nothing_and_leaves_the_generator_of_numpy() -> None:
 
 
 def test_a_missing_package_is_said_before_training(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("omnifuse.fusion.packages.find_spec", lambda _: None)
+    monkeypatch.setattr("omnifuse.cache_schema.packages.find_spec", lambda _: None)
     with pytest.raises(InputError, match=rf"Imputation by 'mofa' needs .*: pip install 'omnifuse\[{PACKAGE}\]'"):
         new_filler("mofa", 3, 8)

@@ -54,6 +54,18 @@ def call(*arguments: object) -> tuple[int, str]:
     return result.exit_code, result.stderr if result.exit_code else result.stdout
 
 
+def test_features_may_lie_in_another_folder_than_the_samples(tables: Path, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "omics"
+    elsewhere.mkdir()
+    (tables / "rna.csv").rename(elsewhere / "rna.csv")
+    (tmp_path / "cohort").mkdir()
+    (tables / "samples.csv").rename(tmp_path / "cohort" / "samples.csv")
+    arguments = ("--samples", tmp_path / "cohort" / "samples.csv", "--features", f"rna={elsewhere / 'rna.csv'}")
+    code, text = call(*arguments, "--label", "died", "--cache", tmp_path / "cache")
+    assert code == 0, text
+    assert call(*arguments, "--label", "died", "--cache", tmp_path / "cache")[1].startswith("Nothing to do")
+
+
 def test_rows_are_joined_by_id_and_a_row_without_numbers_is_missing(tables: Path) -> None:
     found, quarantine = rows(tables)
     assert found == {"a": [1.0, 2.5], "c": [3.0, None]}

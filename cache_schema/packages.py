@@ -1,10 +1,8 @@
 """Optional packages: the extra that installs one has its name."""
 
-from __future__ import annotations
-
 from importlib.util import find_spec
 
-from ..cache_schema import InputError
+from .errors import InputError
 
 
 def require(package: str, user: str) -> None:

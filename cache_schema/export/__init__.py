@@ -1,0 +1,48 @@
+"""A cache in the formats of other tools: all of it or nothing, and never over something that is there."""
+
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from ..errors import InputError
+from ..read import FeatureCache
+from .arrays import write_hdf5, write_npz
+from .parquet import write_parquet
+
+FORMATS: dict[str, Callable[[FeatureCache, Path, Sequence[str]], None]] = {
+    "hdf5": write_hdf5,
+    "npz": write_npz,
+    "parquet": write_parquet,
+}
+
+
+def export_cache(cache: FeatureCache, form: str, out: Path, modalities: Sequence[str] | None = None) -> None:
+    """Write samples, the named modalities (None: all), tasks and splits to ``out`` in one of ``FORMATS``.
+
+    Raises
+    ------
+    InputError
+        If ``out`` exists, format or modality is unknown, the format cannot hold the cache, or its package is missing.
+    """
+    if form not in FORMATS:
+        raise InputError(f"There is no export format {form!r}; known are {', '.join(FORMATS)}.")
+    if out.exists():
+        raise InputError(f"{out} exists already. Name another place to export to, or remove it.")
+    names = tuple(modalities) if modalities else cache.modalities
+    for name in names:
+        cache.modality_spec(name)  # refuses an unknown one before anything is written
+    out.parent.mkdir(parents=True, exist_ok=True)
+    partial = out.with_name(out.name + ".partial")
+    _remove(partial)
+    try:
+        FORMATS[form](cache, partial, names)
+        partial.rename(out)
+    finally:
+        _remove(partial)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

@@ -1,0 +1,174 @@
+"""A cache in other formats holds the same values, offsets, ids and labels, whole or not at all."""
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from click.testing import CliRunner
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from omnifuse.cache_schema import FeatureCache, InputError, ModalitySpec, StagedCache, Task
+from omnifuse.cache_schema.export.cohort import cohort_table
+from omnifuse.cli import main
+
+from .conftest import EHR_TIME, ehr_values, report_values
+
+
+def read_hdf5(path: Path) -> dict[str, np.ndarray]:
+    h5py = pytest.importorskip("h5py")
+    arrays = {}
+    with h5py.File(path) as file:
+
+        def keep(name: str, node: Any) -> None:
+            if isinstance(node, h5py.Dataset):
+                arrays[name] = np.asarray(node.asstr()[()] if h5py.check_string_dtype(node.dtype) else node[()])
+
+        file.visititems(keep)
+    return arrays
+
+
+def read_npz(path: Path) -> dict[str, np.ndarray]:
+    with np.load(path, allow_pickle=False) as file:
+        return dict(file)
+
+
+READERS: Mapping[str, Callable[[Path], dict[str, np.ndarray]]] = {"hdf5": read_hdf5, "npz": read_npz}
+
+
+@pytest.mark.parametrize("form", READERS)
+def test_arrays_lie_where_they_lie_in_the_cache(cache_path: Path, tmp_path: Path, form: str) -> None:
+    FeatureCache.open(cache_path).export(form, tmp_path / "out")
+    arrays = READERS[form](tmp_path / "out")
+    assert arrays["modalities/rep/values"].dtype == np.float16
+    np.testing.assert_array_equal(arrays["modalities/rep/values"], report_values())
+    assert arrays["modalities/rep/offsets"].tolist() == [0, 2, 2, 5]
+    np.testing.assert_array_equal(arrays["modalities/ehr/values"], ehr_values())
+    np.testing.assert_array_equal(arrays["modalities/ehr/time"], EHR_TIME)
+    assert arrays["modalities/ehr/units"].tolist() == ["beats/min", ""]
+    assert arrays["modalities/ehr/roles"].tolist() == ["value", "mask"]
+    assert arrays["modalities/rep/items/view_position__valid"].tolist() == [True, True, False]
+    assert arrays["samples/sample_id"].tolist() == [10, 20, 30]
+    assert arrays["samples/mortality__valid"].tolist() == [True, True, False]
+    np.testing.assert_array_equal(arrays["tasks/mortality/y"], [[0], [1], [np.nan]])
+    assert (arrays["tasks/mortality/kind"], arrays["tasks/mortality/window_hours"]) == ("binary", 48)
+    assert arrays["splits/published/part"].tolist() == ["train", "train", "test"]
+
+
+def test_parquet_is_a_table_of_samples_and_a_long_table_for_each_modality(cache_path: Path, tmp_path: Path) -> None:
+    FeatureCache.open(cache_path).export("parquet", tmp_path / "out")
+    assert pl.read_parquet(tmp_path / "out/samples.parquet").to_dict(as_series=False) == {
+        "sample_id": [10, 20, 30],
+        "subject_id": ["x", "y", "y"],
+        "age": [60.5, None, 41.0],
+        "mortality": [0, 1, None],
+        "published": ["train", "train", "test"],
+    }
+    reports = pl.read_parquet(tmp_path / "out/modalities/rep.parquet")
+    assert reports["sample_id"].to_list() == [10, 10, 30, 30, 30]
+    values = reports.drop("sample_id", "time")
+    assert set(values.dtypes) == {pl.Float16}
+    np.testing.assert_array_equal(values.to_numpy(), report_values())
+    metadata = json.loads(pl.read_parquet_metadata(tmp_path / "out/modalities/ehr.parquet")["omnifuse"])
+    assert (metadata["kind"], metadata["columns"][0]["unit"]) == ("timeseries", "beats/min")
+    labels = pl.read_parquet(tmp_path / "out/tasks/mortality.parquet")
+    np.testing.assert_array_equal(labels["mortality"].to_numpy(), [0, 1, np.nan])
+
+
+def test_labels_and_parts_come_back_through_an_import(cache_path: Path, tmp_path: Path) -> None:
+    cache = FeatureCache.open(cache_path)
+    cache.export("parquet", tmp_path / "out")
+    (tmp_path / "out/score.csv").write_text("sample_id,score\n10,1\n")
+    given = {"--samples": "out/samples.parquet", "--label": "mortality", "--split": "published", "--cache": "back"}
+    paths = [str(tmp_path / value) if name in ("--samples", "--cache") else value for name, value in given.items()]
+    arguments = [part for pair in zip(given, paths, strict=True) for part in pair]
+    features = ["--features", f"score={tmp_path / 'out/score.csv'}"]
+    result = CliRunner().invoke(main, ["cache", "import", *arguments, *features])
+    assert result.exit_code == 0, result.output
+    back = FeatureCache.open(tmp_path / "back")
+    assert back.samples["sample_id"].equals(cache.samples["sample_id"])
+    np.testing.assert_array_equal(back.task("mortality").y, cache.task("mortality").y)
+    assert back.splits["published"].equals(cache.splits["published"])
+
+
+def test_classes_are_written_by_name_and_a_taken_name_gets_a_suffix(
+    tmp_path: Path, staged: Callable[..., StagedCache]
+) -> None:
+    y = np.array([[1], [np.nan], [0]], dtype=np.float32)
+    long = Task("near", "binary", ("d",), y[:1], sample=np.array([0]), time=np.array([5], dtype=np.float32))
+    staged(tmp_path / "cache").add_task(Task("age", "multiclass", ("a", "b", "c"), y)).add_task(long).commit({})
+    table = cohort_table(FeatureCache.open(tmp_path / "cache"))
+    assert table.columns == ["sample_id", "subject_id", "age", "age_label", "mortality", "published"]
+    assert table["age_label"].to_list() == ["b", None, "a"]
+
+
+def test_the_command_writes_the_named_modalities_only(cache_path: Path, tmp_path: Path) -> None:
+    where = ["--out", str(tmp_path / "out.npz"), "--cache", str(cache_path)]
+    result = CliRunner().invoke(main, ["cache", "export", "--format", "npz", "--modalities", "rep", *where])
+    assert result.exit_code == 0
+    arrays = read_npz(tmp_path / "out.npz")
+    assert "modalities/rep/values" in arrays and "modalities/ehr/values" not in arrays
+
+
+@pytest.mark.parametrize(
+    ("form", "names", "message"),
+    [
+        ("xls", None, "no export format 'xls'; known are hdf5, npz, parquet"),
+        ("npz", ["ct"], "no modality 'ct'; it has: ehr, rep"),
+    ],
+)
+def test_what_is_unknown_is_refused(
+    cache_path: Path, tmp_path: Path, form: str, names: list[str] | None, message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        FeatureCache.open(cache_path).export(form, tmp_path / "out", names)
+
+
+def test_a_target_that_exists_is_left_alone(cache_path: Path, tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("mine")
+    with pytest.raises(InputError, match="out exists already"):
+        FeatureCache.open(cache_path).export("npz", tmp_path / "out")
+    assert (tmp_path / "out").read_text() == "mine"
+
+
+@pytest.mark.parametrize("form", ["hdf5", "npz", "parquet"])
+def test_a_failure_leaves_nothing(cache_path: Path, tmp_path: Path, form: str) -> None:
+    cache = FeatureCache.open(cache_path)
+    (cache_path / "modalities/rep/values/c/0/0").unlink()
+    with pytest.raises(Exception, match="is missing"):
+        cache.export(form, tmp_path / "new/out")
+    assert list((tmp_path / "new").iterdir()) == []
+
+
+def test_a_missing_package_is_named(cache_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("omnifuse.cache_schema.packages.find_spec", lambda _: None)
+    with pytest.raises(InputError, match=r"hdf5 needs the package h5py: pip install 'omnifuse\[h5py\]'"):
+        FeatureCache.open(cache_path).export("hdf5", tmp_path / "out")
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.lists(st.integers(0, 3), min_size=1, max_size=5))
+def test_any_lengths_survive(lengths: list[int]) -> None:
+    rows = sum(lengths)
+    values = np.arange(rows * 2, dtype=np.float16).reshape(rows, 2)
+    samples = pl.DataFrame({"sample_id": range(len(lengths)), "subject_id": range(len(lengths))})
+    empty = pl.DataFrame({"reason": pl.Series([], dtype=pl.String)})
+    spec = ModalitySpec("rep", "embedding", "token", {})
+    with TemporaryDirectory() as folder:
+        path = Path(folder)
+        staged = StagedCache(path / "cache", "toy", {}).add_samples(samples).add_quarantine(empty, empty)
+        staged.add_modality(spec, np.array(lengths), 2, [values], np.full(rows, np.nan, np.float32)).commit({})
+        cache = FeatureCache.open(path / "cache")
+        for form, read in READERS.items():
+            cache.export(form, path / form)
+            arrays = read(path / form)
+            np.testing.assert_array_equal(arrays["modalities/rep/values"], values)
+            assert np.diff(arrays["modalities/rep/offsets"]).tolist() == lengths
+        cache.export("parquet", path / "parquet")
+        table = pl.read_parquet(path / "parquet/modalities/rep.parquet")
+        np.testing.assert_array_equal(table.select("0", "1").to_numpy(), values)
+        assert table["sample_id"].to_list() == np.repeat(np.arange(len(lengths)), lengths).tolist()
