@@ -38,7 +38,7 @@ class Stacking(Method):
     name = "stacking"
     family = "ensemble"
     source = "stacked generalisation, Wolpert 1992; non-negative weights, Breiman 1996; Platt scaling 1999"
-    cost = 20.0
+    cost = 37.0
     presets: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "default": ("encoder.timeseries=both", "fit.epochs=24"),
         "best": ("encoder.timeseries=both", "fit.epochs=24"),
