@@ -27,6 +27,21 @@ class Difference:
     p: float
 
 
+@dataclass(frozen=True)
+class Pair:
+    """What two methods say of the same n samples.
+
+    ``y`` [n, K] binary labels (see `metrics.one_vs_rest`; NaN: unknown), ``first`` and ``second`` [n, K] the scores of
+    the two methods, ``subjects`` [n], and ``folds`` [n], the fold that tested each sample.
+    """
+
+    y: FloatArray
+    first: FloatArray
+    second: FloatArray
+    subjects: npt.NDArray[Any]
+    folds: npt.NDArray[Any]
+
+
 def paired_t(differences: FloatArray) -> Difference | None:
     """Paired t-test over folds of differences [F] (NaN: undefined in a fold); None with fewer than two.
 
@@ -60,41 +75,25 @@ def _studentised(mean: float, error: float, law: Any) -> Difference:
 
 
 def paired_bootstrap(
-    y: FloatArray,
-    first: FloatArray,
-    second: FloatArray,
-    subjects: npt.NDArray[Any],
-    folds: npt.NDArray[Any],
-    draws: int = metrics.DRAWS,
-    seed: int = 0,
-    measure: str = "auroc",
+    pair: Pair, draws: int = metrics.DRAWS, seed: int = 0, measure: str = "auroc"
 ) -> Difference | None:
     """Compare fixed models by a bootstrap of the patients in each fold.
 
     The difference is that of the macro ``measure`` (one of `AREAS`), mean over the folds that have both classes. Of
     every fold whole subjects are drawn with replacement, the same for both methods. The p-value is twice the smaller
     share of draws that reach or cross zero from either side, one draw added to each count. What another training would
-    change is not in it.
-
-    Parameters
-    ----------
-    y, first, second : float [N, K]
-        Binary labels (see `metrics.one_vs_rest`; NaN: unknown) and the scores of the two methods.
-    subjects, folds : [N]
-        Subject of each sample, and the fold that tested it.
-
-    Returns
-    -------
-    None where no fold has both classes.
+    change is not in it. None where no fold has both classes, or nobody was tested.
     """
+    if not len(pair.y):
+        return None
     rng = np.random.default_rng(seed)
     observed, drawn = [], []
-    for fold in np.unique(folds):
-        rows = folds == fold
-        part = y[rows], first[rows], second[rows]
+    for fold in np.unique(pair.folds):
+        rows = pair.folds == fold
+        part = pair.y[rows], pair.first[rows], pair.second[rows]
         once = np.ones((1, int(rows.sum())))
         observed.append(_area_differences(*part, once, measure))
-        groups = metrics.subject_weights(subjects[rows], draws, rng)
+        groups = metrics.subject_weights(pair.subjects[rows], draws, rng)
         drawn.append(np.concatenate([_area_differences(*part, weights, measure) for weights in groups]))
     mean = float(_mean_over_folds(observed)[0])
     values = _mean_over_folds(drawn)

@@ -117,17 +117,28 @@ def _validation_share(config: TrainConfig) -> float:
 
 def _splits(cache: FeatureCache, cohort: Cohort, config: TrainConfig, share: float) -> tuple[list[Split], list[str]]:
     """Return the folds, or the cache's own split as the only fold with a note that says so."""
-    labels = strata(cohort.y, cohort.task.kind)
-    known = cache.splits
-    name = next(iter(known), None) if config.split == "supplied" and len(known) == 1 else config.split
-    if name is None or (name == "supplied" and not known):
+    name = split_used(cache, config)
+    if name is None:
         return _folds(cache, cohort, config, share), []
-    if name not in known:
+    split = supplied(cache.splits[name], cohort, strata(cohort.y, cohort.task.kind), share, config.seed)
+    return [split], [f"Trained and tested on the supplied split {name!r} instead of folds."]
+
+
+def split_used(cache: FeatureCache, config: TrainConfig) -> str | None:
+    """Return the name of the cache's split that takes the place of folds; None if folds are made.
+
+    Raises
+    ------
+    InputError
+        If the cache has no such split, or several and none is named.
+    """
+    known = cache.splits
+    name = next(iter(known), None) if config.split == "supplied" and len(known) < 2 else config.split
+    if name is not None and name not in known:
         raise InputError(
             f"split = {name!r}; {cache.path} has the splits: {', '.join(known) or '(none)'}; `none` makes folds."
         )
-    split = supplied(known[name], cohort, labels, share, config.seed)
-    return [split], [f"Trained and tested on the supplied split {name!r} instead of folds."]
+    return name
 
 
 def _folds(cache: FeatureCache, cohort: Cohort, config: TrainConfig, share: float) -> list[Split]:

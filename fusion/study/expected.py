@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from pathlib import Path
+from statistics import mean
 from tempfile import TemporaryDirectory
+from typing import NamedTuple
 
+import numpy as np
+
+from ...processes import results
 from ..config import make_config
 from ..methods import get
 from ..run import train
-from .cell import Cell
-from .run import Plan
+from .cell import Scope
+from .run import Plan, cell_workers
 
 PROBE = "concat"
 """The method that costs are relative to."""
@@ -20,8 +24,7 @@ PROBED_EPOCHS = (1, 4)
 """Two lengths of training, whose difference is the time of epochs alone."""
 
 
-@dataclass(frozen=True)
-class Seconds:
+class Seconds(NamedTuple):
     """What takes how long: a cell beside its folds, a fold beside its epochs, an epoch."""
 
     cell: float
@@ -30,38 +33,40 @@ class Seconds:
 
 
 def expected_seconds(plan: Plan, workers: int) -> float:
-    """Train concatenation twice for a moment, and return how long the open cells may take.
+    """Train concatenation twice for a moment, in as many processes as will train; return how long open cells may take.
 
-    A rough figure: methods are taken to cost what `Method.cost` says, and every set of modalities the same.
+    A rough figure: methods are taken to cost what `Method.cost` says, every set of modalities the same, and what is
+    measured after a training nothing.
     """
     if not plan.open:
         return 0.0
-    found = _probe(plan)
-    cells = [found.cell + cell.folds * (found.fold + _epochs(cell) * found.epoch) for cell in plan.open]
-    return sum(cells) / min(workers, len(cells))
+    at_once = min(workers, len(plan.open))
+    with cell_workers(at_once) as pool:
+        probe = (str(plan.cache.path.absolute()), plan.scope)
+        found = results([pool.submit(probe_seconds, *probe) for _ in range(at_once)])
+    cell, fold, epoch = np.mean(found, axis=0)
+    epochs = [get(one.config.method).cost * one.config.fit.epochs for one in plan.untrained]
+    folds = plan.scope.folds * (fold * len(epochs) + epoch * sum(epochs))
+    return float(cell * len(plan.open) + folds) / at_once
 
 
-def _epochs(cell: Cell) -> float:
-    """Return how many epochs of the probed method a fold of a cell is worth."""
-    return get(cell.config.method).cost * cell.config.fit.epochs
-
-
-def _probe(plan: Plan) -> Seconds:
+def probe_seconds(cache: str, scope: Scope) -> Seconds:
+    """Return how long the parts of a cell take on this machine, as busy as it is."""
     few, more = PROBED_EPOCHS
-    whole, short = _train(plan, few)
-    _, long = _train(plan, more)
-    share = (1 - 1 / plan.scope.folds) / (1 - 1 / PROBED_FOLDS)
-    epoch = max(0.0, long - short) / (more - few)
-    return Seconds(whole - PROBED_FOLDS * short, share * max(0.0, short - few * epoch), share * epoch)
+    whole, short = _train(cache, scope, few)
+    _, long = _train(cache, scope, more)
+    share = (1 - 1 / scope.folds) / (1 - 1 / PROBED_FOLDS) if scope.folds > 1 else 1.0
+    epoch = max(0.0, mean(long) - mean(short)) / (more - few)
+    return Seconds(whole - sum(short), share * max(0.0, mean(short) - few * epoch), share * epoch)
 
 
-def _train(plan: Plan, epochs: int) -> tuple[float, float]:
-    """Return the seconds of a training of some epochs, and those of one of its folds."""
-    settings = (*plan.scope.settings, f"fit.epochs={epochs}", "search.trials=0")
-    what = {"task": plan.scope.task, "modalities": plan.scope.modalities, "folds": PROBED_FOLDS}
+def _train(cache: str, scope: Scope, epochs: int) -> tuple[float, list[float]]:
+    """Return the seconds of a training of some epochs, and those of each of its folds."""
+    settings = (*scope.settings, f"fit.epochs={epochs}", "search.trials=0")
+    what = {"task": scope.task, "modalities": scope.modalities, "folds": PROBED_FOLDS}
     config = make_config(PROBE, "default", settings, **what)
     with TemporaryDirectory() as folder:
         started = time.perf_counter()
-        metrics = train(plan.cache.path, config, Path(folder) / "probe")
+        metrics = train(cache, config, Path(folder) / "probe")
         seconds = time.perf_counter() - started
-    return seconds, sum(fold["seconds"] for fold in metrics["folds"]) / PROBED_FOLDS
+    return seconds, [fold["seconds"] for fold in metrics["folds"]]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,8 @@ from .cell import Cell, Measurement, Scope
 from .results import Estimate
 
 FloatArray = npt.NDArray[np.floating[Any]]
+
+Key = TypeVar("Key")
 
 METRICS = "metrics.json"
 CELLS = "cells"
@@ -108,6 +110,11 @@ def pooled(runs: Sequence[FinishedCell], measure: str = "auroc") -> Estimate:
     return Estimate(mean, *(bound + shift for bound in interval))
 
 
+def best(runs: Mapping[Key, Sequence[FinishedCell]]) -> Key:
+    """Return the key of the runs with the highest mean AUROC, the first of several."""
+    return max(runs, key=lambda key: estimate(runs[key]).value or 0.0)
+
+
 def sd_over_seeds(runs: Sequence[FinishedCell], measure: str = "auroc") -> float | None:
     """Return the standard deviation over seeds of the mean over folds; None with one seed."""
     values = _table_of_folds(runs, measure)
@@ -130,12 +137,14 @@ class Comparison:
     ``difference`` is the mean over seeds and folds. With one seed its interval is that of a paired bootstrap of the
     patients inside each fold (these models); with several that of the corrected resampled t-test over folds and seeds
     (the procedure). Two-sided p-values: ``bootstrap`` of the first seed; ``paired_t`` over folds of the first seed, as
-    in the paper, too small because folds share training patients; ``corrected_t``, None with one seed.
+    in the paper, too small because folds share training patients; ``delong`` of the first seed where one model tested
+    everybody, None for folds; ``corrected_t``, None with one seed or without folds.
     """
 
     difference: Estimate
     bootstrap: float | None
     paired_t: float | None
+    delong: float | None
     corrected_t: float | None
 
 
@@ -145,47 +154,37 @@ def compare(first: Sequence[FinishedCell], second: Sequence[FinishedCell], study
     pairs = [next((a, b) for a in first for b in second if a.cell.seed == b.cell.seed == seed) for seed in seeds]
     if not pairs:
         return None
-    shared = [common(*pair) for pair in pairs]
-    both = shared[0]
-    drawn = paired.paired_bootstrap(both.y, both.first, both.second, study.subjects(both.sample_id), both.fold)
+    shared = [_tested_by_both(*pair, study) for pair in pairs]
+    both, folds = shared[0], study.scope.folds
+    drawn = paired.paired_bootstrap(both)
     if drawn is None:
         return None
     differences = [_differences(both) for both in shared]
-    simple, corrected = paired.paired_t(differences[0]), None
-    if len(pairs) > 1:
-        corrected = paired.corrected_resampled_t(np.concatenate(differences), 1 / study.scope.folds)
+    simple, corrected, delong = paired.paired_t(differences[0]), None, None
+    if folds > 1 and len(pairs) > 1:
+        corrected = paired.corrected_resampled_t(np.concatenate(differences), 1 / folds)
+    if folds == 1 and both.y.shape[1] == 1:
+        delong = paired.delong(both.y[:, 0], both.first[:, 0], both.second[:, 0])
     found = corrected or drawn
     return Comparison(
         Estimate(found.mean, found.low, found.high),
         drawn.p,
-        simple.p if simple else None,
-        corrected.p if corrected else None,
+        *(test.p if test else None for test in (simple, delong, corrected)),
     )
 
 
-@dataclass(frozen=True)
-class Common:
-    """The n patients' samples that two runs have tested: labels y and the two probabilities [n, K]."""
-
-    sample_id: npt.NDArray[Any]
-    fold: FloatArray
-    y: FloatArray
-    first: FloatArray
-    second: FloatArray
-
-
-def common(first: FinishedCell, second: FinishedCell) -> Common:
+def _tested_by_both(first: FinishedCell, second: FinishedCell, study: Study) -> paired.Pair:
     """Return what two runs say of the samples that both have tested, in the folds of the first."""
     ids, rows, others = np.intersect1d(first.sample_id, second.sample_id, return_indices=True)
     a, b = first.predictions, second.predictions
-    return Common(ids, a.fold[rows], a.y[rows], a.p[rows], b.p[others])
+    return paired.Pair(a.y[rows], a.p[rows], b.p[others], study.subjects(ids), a.fold[rows])
 
 
-def _differences(both: Common) -> FloatArray:
+def _differences(both: paired.Pair) -> FloatArray:
     """Return the AUROC differences [F] of the folds where both have one."""
     values = []
-    for number in np.unique(both.fold):
-        here = both.fold == number
+    for number in np.unique(both.folds):
+        here = both.folds == number
         first, second = (metrics.score(both.y[here], p[here]).auroc for p in (both.first, both.second))
         if first is not None and second is not None:
             values.append(first - second)

@@ -35,13 +35,18 @@ class Grid:
     """Experiments, and what they share; ``content`` is what it was read from, to be written into the study's folder."""
 
     name: str
+    source: str
+    """The preset or file that it was read from, as it was named."""
     shared: Shared
     experiments: tuple[Experiment, ...]
     content: Mapping[str, Any]
 
-    def scope(self, task: str, modalities: tuple[str, ...]) -> Scope:
-        """Return what all cells share, for a task of a cache and some modalities of it."""
-        return Scope(task, modalities, self.shared.folds, self.shared.seeds, self.shared.settings)
+    def scope(self, task: str, modalities: tuple[str, ...], folds: int | None = None) -> Scope:
+        """Return what all cells share, for a task of a cache and some modalities of it.
+
+        ``folds`` is 1 where the cache's own split takes the place of the grid's folds.
+        """
+        return Scope(task, modalities, folds or self.shared.folds, self.shared.seeds, self.shared.settings)
 
     def cells(self, scope: Scope) -> dict[Cell, tuple[Measurement, ...]]:
         """Return every cell once, with all that is to be measured of it.
@@ -86,14 +91,14 @@ def read_grid(wanted: str | Path) -> Grid:
         raise InputError(f"{path} is no YAML: {error}") from error
     if not isinstance(content, dict) or not isinstance(content.get("experiments"), list):
         raise InputError(f"{path} is no grid: it needs a list `experiments`, each with a `kind`.")
-    return make_grid(path.stem, content, str(path))
+    return make_grid(path.stem, content, str(wanted))
 
 
 def make_grid(name: str, content: Mapping[str, Any], source: str) -> Grid:
     """Return the grid that plain values describe; ``source`` is named in messages."""
     shared = {key: value for key, value in content.items() if key != "experiments"}
     try:
-        return Grid(name, build(Shared, shared, ""), tuple(map(_experiment, content["experiments"])), content)
+        return Grid(name, source, build(Shared, shared, ""), tuple(map(_experiment, content["experiments"])), content)
     except InputError as error:
         raise InputError(f"{source}: {error}") from error
 

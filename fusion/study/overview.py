@@ -41,7 +41,7 @@ def open_study(folder: Path) -> tuple[dict[str, Any], Grid, Study]:
         )
     stored = json.loads((folder / STUDY).read_text(encoding="utf-8"))
     grid = make_grid(stored["name"], stored["grid"], str(folder / STUDY))
-    scope = grid.scope(stored["task"], tuple(stored["modalities"]))
+    scope = grid.scope(stored["task"], tuple(stored["modalities"]), stored["folds"])
     return stored, grid, Study(folder, scope, pl.read_parquet(folder / SUBJECTS))
 
 
@@ -58,7 +58,7 @@ def study_results(folder: Path, against: Path | None = None) -> StudyResults:
     finished = study.find_all(cells)
     if not finished:
         raise MissingInputError(f"No cell of {folder} is finished yet: run `omnifuse study` again.")
-    whole = _main_run(finished)
+    whole = _main_run(study.scope, finished)
     chapters = [_cohort(whole), *_chapters(grid, study)]
     if against is not None:
         chapters.append(beside(study, finished, against))
@@ -74,10 +74,15 @@ def study_results(folder: Path, against: Path | None = None) -> StudyResults:
     )
 
 
-def _main_run(finished: list[FinishedCell]) -> FinishedCell:
-    """Return the run that speaks for the cohort: of OmniFuse on all modalities, or else of as many as there are."""
+def _main_run(scope: Scope, finished: list[FinishedCell]) -> FinishedCell:
+    """Return the run that speaks for the cohort: of OmniFuse on all modalities with no settings of its own, if any."""
     return max(
-        finished, key=lambda run: (len(run.cell.modalities), not run.cell.settings, run.cell.method == "omnifuse")
+        finished,
+        key=lambda run: (
+            len(run.cell.modalities),
+            run.cell.settings == scope.settings,
+            run.cell.method == "omnifuse",
+        ),
     )
 
 
@@ -90,21 +95,22 @@ def _chapters(grid: Grid, study: Study) -> Iterator[Chapter]:
 def _lead(stored: dict[str, Any], scope: Scope, finished: list[FinishedCell]) -> str:
     methods = len({run.cell.method for run in finished})
     trainings = sum(len(run.metrics["folds"]) for run in finished)
+    where = f"{scope.folds} folds by patient" if scope.folds > 1 else "the split that came with the data"
     return (
         f"{plural(methods, 'method')} on the data set {stored['cache']['dataset']}, {plural(trainings, 'training')} in "
-        f"{plural(scope.folds, 'fold')} by patient. Modalities: {listing([*map(modality_words, scope.modalities)])}. "
+        f"{where}. Modalities: {listing([*map(modality_words, scope.modalities)])}. "
         "Every number is of patients whom the model had not seen; no setting was chosen by them unless a table says so."
     )
 
 
 def _notes(folder: Path, cells: list[Cell], finished: list[FinishedCell], whole: FinishedCell) -> Iterator[str]:
-    failures = sorted((folder / FAILED).glob("*.json"))
-    if failures:
-        stored = [json.loads(path.read_text(encoding="utf-8")) for path in failures]
-        named = "; ".join(f"{failure['cell']}: {failure['error']}" for failure in stored)
-        yield f"{plural(len(failures), 'cell')} failed and left gaps in the tables. {named}"
-    if waiting := len(cells) - len(finished) - len(failures):
-        yield f"{plural(waiting, 'cell')} of {len(cells)} not finished yet: the same command goes on with them."
+    stored = [json.loads(path.read_text(encoding="utf-8")) for path in sorted((folder / FAILED).glob("*.json"))]
+    failed = {failure["cell"]: failure["error"] for failure in stored}
+    if failed:
+        named = "; ".join(f"{cell}: {error}" for cell, error in failed.items())
+        yield f"{plural(len(failed), 'cell')} failed and left gaps in the tables. {named}"
+    if waiting := {cell.id for cell in cells} - {run.cell.id for run in finished} - failed.keys():
+        yield f"{plural(len(waiting), 'cell')} of {len(cells)} not finished yet: the same command goes on with them."
     yield from data_notes(whole.metrics)
     yield from whole.metrics["notes"]
 
@@ -145,7 +151,7 @@ def _repeat(stored: dict[str, Any]) -> str:
     return shlex.join(
         [
             *("omnifuse", "study", "--cache", stored["cache"]["path"], "--task", stored["task"]),
-            *("--modalities", ",".join(stored["modalities"]), "--preset", stored["name"], "--out", "study"),
+            *("--modalities", ",".join(stored["modalities"]), "--preset", stored["preset"], "--out", "study"),
         ]
     )
 
@@ -173,7 +179,7 @@ def beside(study: Study, finished: list[FinishedCell], folder: Path) -> Chapter:
             rows.append((f"{method}, {' + '.join(names)}", estimate(plain), estimate(there), difference))
     reading = (
         f"This study beside that of {stored['cache']['path']} (digest {stored['cache']['digest'][:12]}), by the same "
-        "settings. The difference is over the samples that both have tested in folds of the same patients, with the "
+        "settings. The difference is over the samples that both have tested, by the folds of this study, with the "
         "interval of a paired bootstrap; there is none where the caches share no samples."
     )
     columns = (Column("method"), Column("AUROC here"), Column("AUROC there"), Column("difference", signed=True))

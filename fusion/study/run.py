@@ -20,7 +20,8 @@ from tqdm import tqdm
 
 from ...cache_schema import FeatureCache, InputError, OmniFuseError
 from ...processes import WAKE_SECONDS, worker_pool
-from ..run import first_task, train
+from ..config import make_config
+from ..run import first_task, split_used, train
 from .cell import Cell, Measurement, Scope
 from .finished import CELLS, METRICS, Study
 from .grid import Grid
@@ -43,9 +44,14 @@ class Plan:
     open: Wanted
 
     @property
+    def untrained(self) -> list[Cell]:
+        """The open cells whose training is not done; of the others something is to be measured."""
+        return [cell for cell in self.open if not (self.folder / CELLS / cell.id / METRICS).is_file()]
+
+    @property
     def trainings(self) -> int:
-        """Number of trainings that are to be done: one for each fold of every open cell."""
-        return self.scope.folds * len(self.open)
+        """Number of trainings that are to be done: one for each fold of every untrained cell."""
+        return self.scope.folds * len(self.untrained)
 
     @property
     def study(self) -> Study:
@@ -68,7 +74,8 @@ def plan_study(
     unknown = [modality for modality in modalities or () if modality not in cache.modalities]
     if unknown:
         raise InputError(f"There is no modality {unknown[0]!r}; there are: {', '.join(cache.modalities)}.")
-    scope = grid.scope(name, tuple(modalities or cache.modalities))
+    config = make_config(overrides=grid.shared.settings)
+    scope = grid.scope(name, tuple(modalities or cache.modalities), 1 if split_used(cache, config) else None)
     if len(scope.modalities) < 2:
         raise InputError(f"A study fuses two modalities or more; {cache.path} gives {', '.join(scope.modalities)}.")
     _refuse_another_cache(folder, cache)
@@ -104,7 +111,7 @@ def run_study(plan: Plan, workers: int, executor: Executor | None = None) -> dic
     _write_study(plan)
     failed: dict[str, str] = {}
     shutil.rmtree(plan.folder / FAILED, ignore_errors=True)
-    with _pool(workers, executor) as pool, _progress(plan) as done:
+    with cell_workers(workers, executor) as pool, _progress(plan) as done:
         jobs = {
             pool.submit(
                 run_cell, str(plan.cache.path.absolute()), str((plan.folder / CELLS).absolute()), cell, asked
@@ -152,7 +159,7 @@ def _as_completed(jobs: Sequence[Future[None]]) -> Iterator[Future[None]]:
 
 
 @contextmanager
-def _pool(workers: int, executor: Executor | None) -> Iterator[Executor]:
+def cell_workers(workers: int, executor: Executor | None = None) -> Iterator[Executor]:
     """Provide what runs the cells: the given executor, or processes that show no progress of their own."""
     if executor is not None:
         yield executor
@@ -167,12 +174,12 @@ def _pool(workers: int, executor: Executor | None) -> Iterator[Executor]:
 
 @contextmanager
 def _progress(plan: Plan) -> Iterator[Callable[[Cell], None]]:
-    """Show how many of the trainings are done, with the time that the others will take at this rate."""
-    with tqdm(total=plan.trainings, desc="study", unit="training", disable=None, smoothing=0.1) as bar:
+    """Show how many of the open cells are done, with the time that the others will take at this rate."""
+    with tqdm(total=len(plan.open), desc="study", unit="cell", disable=None, smoothing=0.1) as bar:
 
         def done(cell: Cell) -> None:
             bar.set_postfix_str(cell.method, refresh=False)
-            bar.update(cell.folds)
+            bar.update()
 
         yield done
 
@@ -189,6 +196,8 @@ def _write_study(plan: Plan) -> None:
         "cache": cache,
         "task": plan.scope.task,
         "modalities": list(plan.scope.modalities),
+        "folds": plan.scope.folds,
+        "preset": plan.grid.source,
         "grid": plan.grid.content,
         "started": time.strftime("%Y-%m-%d %H:%M"),
     }

@@ -59,7 +59,7 @@ def test_the_difference_is_the_mean_over_folds_of_macro_areas() -> None:
     y[:5, 1], y[folds == 2, 2] = np.nan, 0  # some unknown; a label with one class in a fold
     first, second = rng.random((2, 80, 3))
     for measure in paired.AREAS:
-        found = paired.paired_bootstrap(y, first, second, np.arange(80), folds, draws=20, measure=measure)
+        found = paired.paired_bootstrap(paired.Pair(y, first, second, np.arange(80), folds), draws=20, measure=measure)
         each = [
             getattr(metrics.score(y[rows], first[rows]), measure)
             - getattr(metrics.score(y[rows], second[rows]), measure)
@@ -76,9 +76,9 @@ def test_the_interval_of_the_bootstrap_covers_as_often_as_it_says() -> None:
     covered, alone = 0, 0
     for _ in range(sets):
         data = cohort(rng, subjects=120)
-        found = paired.paired_bootstrap(**data, draws=draws)
+        found = paired.paired_bootstrap(paired.Pair(**data), draws=draws)
         covered += found.low <= truth <= found.high
-        wrong = paired.paired_bootstrap(**data | {"subjects": np.arange(240)}, draws=draws)
+        wrong = paired.paired_bootstrap(paired.Pair(**data | {"subjects": np.arange(240)}), draws=draws)
         alone += wrong.low <= truth <= wrong.high
     fewest, most = stats.binom.interval(0.99, sets, 0.95)
     assert fewest <= covered <= most
@@ -88,15 +88,15 @@ def test_the_interval_of_the_bootstrap_covers_as_often_as_it_says() -> None:
 def test_the_p_value_counts_draws_beyond_zero() -> None:
     """The better score is better in every draw: with 99 draws nothing smaller than 2 / 100 can be said."""
     y = np.tile([0.0, 1.0], 20)[:, None]
-    found = paired.paired_bootstrap(y, y, 1 - y, np.arange(40), np.zeros(40), draws=99)
+    found = paired.paired_bootstrap(paired.Pair(y, y, 1 - y, np.arange(40), np.zeros(40)), draws=99)
     assert found == Difference(1, 1, 1, 0.02)
 
 
 def test_folds_and_draws_without_both_classes_are_left_out() -> None:
     y = np.array([0.0, 1.0, 0.0, 0.0])[:, None]
     folds, first, second = np.array([0, 0, 1, 1]), y, 1 - y
-    assert paired.paired_bootstrap(y, first, second, np.arange(4), folds, draws=50).mean == 1
-    assert paired.paired_bootstrap(y * 0, first, second, np.arange(4), folds, draws=50) is None
+    assert paired.paired_bootstrap(paired.Pair(y, first, second, np.arange(4), folds), draws=50).mean == 1
+    assert paired.paired_bootstrap(paired.Pair(y * 0, first, second, np.arange(4), folds), draws=50) is None
 
 
 def direct_delong(y: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -139,7 +139,7 @@ def test_delong_and_bootstrap_agree_on_one_model() -> None:
     first, second = rng.normal(size=(2, 600)) + np.array([[1.2], [1.0]]) * y
     exact = paired.delong(y, first, second)
     columns = (values[:, None] for values in (y, first, second))
-    drawn = paired.paired_bootstrap(*columns, np.arange(600), np.zeros(600), draws=2000)
+    drawn = paired.paired_bootstrap(paired.Pair(*columns, np.arange(600), np.zeros(600)), draws=2000)
     assert astuple(drawn) == pytest.approx(astuple(exact), abs=0.1 * (exact.high - exact.low))
 
 
@@ -159,8 +159,8 @@ def test_swapping_the_methods_changes_the_sign_alone(seed: int, distinct: int) -
         (paired.delong(y, first, second), paired.delong(y, second, first)),
         (paired.paired_t(first - second), paired.paired_t(second - first)),
         (
-            paired.paired_bootstrap(*columns, ids, folds, draws=50),
-            paired.paired_bootstrap(columns[0], columns[2], columns[1], ids, folds, draws=50),
+            paired.paired_bootstrap(paired.Pair(*columns, ids, folds), draws=50),
+            paired.paired_bootstrap(paired.Pair(columns[0], columns[2], columns[1], ids, folds), draws=50),
         ),
     ):
         expected = (-there.mean, -there.high, -there.low, there.p)
@@ -174,7 +174,9 @@ def test_a_method_does_not_differ_from_itself(seed: int) -> None:
     none = Difference(0, 0, 0, 1)
     assert paired.delong(y, score, score) == none
     column = score[:, None]
-    assert paired.paired_bootstrap(y[:, None], column, column, np.arange(20), np.zeros(20), draws=20) == none
+    assert (
+        paired.paired_bootstrap(paired.Pair(y[:, None], column, column, np.arange(20), np.zeros(20)), draws=20) == none
+    )
 
 
 def test_holm_by_hand() -> None:

@@ -64,6 +64,7 @@ DIFFERENCE = (
     Column("difference", signed=True),
     Column("p, bootstrap"),
     Column("p, paired t"),
+    Column("p, DeLong"),
     Column("p, corrected t"),
     Column("p, Holm"),
 )
@@ -71,16 +72,17 @@ READING = (
     "Differences of the AUROC. With one seed the 95 % interval is that of a paired bootstrap of the patients in each "
     "fold, and is for these models; with several it is that of the corrected resampled t-test over folds and seeds, "
     "and speaks of the procedure. The paired t-test over folds is the paper's; its p-values are too small, because "
-    "folds share training patients. Bootstrap and paired t are of the first seed. Holm: the corrected t, or with one "
-    "seed the bootstrap, adjusted for all rows of the table."
+    "folds share training patients; where one model tested everybody, DeLong's test takes its place. Bootstrap, paired "
+    "t and DeLong are of the first seed. Holm: the corrected t, or without it the bootstrap, adjusted for all rows of "
+    "the table."
 )
 
 
 def comparison_cells(found: Comparison | None, holm: float | None) -> tuple[Value, ...]:
     """Return the columns `DIFFERENCE` of a row."""
     if found is None:
-        return (Estimate(None), None, None, None, None)
-    return (found.difference, found.bootstrap, found.paired_t, found.corrected_t, holm)
+        return (Estimate(None), *[None] * (len(DIFFERENCE) - 1))
+    return (found.difference, found.bootstrap, found.paired_t, found.delong, found.corrected_t, holm)
 
 
 def main_p(found: Comparison | None) -> float | None:

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from ..cell import Cell, Measurement, Scope
-from ..finished import FinishedCell, Study, compare, estimate
+from ..finished import FinishedCell, Study, best, compare
 from ..results import Column, Estimate, Item, Note, ResultTable
 from .base import Experiment
 from .fusion_methods import PAPER
@@ -93,13 +93,13 @@ class Claims(Experiment):
             names[0]: study.find_all([self._cell(study.scope, "concat", names)])
             for names in study.scope.modality_sets("each")
         }
-        best = max(alone, key=lambda name: estimate(alone[name]).value or 0.0)
-        return f"concat − {best} alone", _difference(self._find(study, "concat"), alone[best], study), -1
+        dominant = best(alone)
+        return f"concat − {dominant} alone", _difference(self._find(study, "concat"), alone[dominant], study), -1
 
     def _dynamic_weighting(self, study: Study) -> tuple[str, Estimate, int]:
         others = {method: self._find(study, method) for method in PAPER if method != "dwfuse"}
-        best = max(others, key=lambda method: estimate(others[method]).value or 0.0)
-        return f"dwfuse − {best}", _difference(self._find(study, "dwfuse"), others[best], study), 1
+        rival = best(others)
+        return f"dwfuse − {rival}", _difference(self._find(study, "dwfuse"), others[rival], study), 1
 
     def _imputation(self, study: Study) -> Estimate:
         tables = [run.measured(self._curves) for method in (WITH, WITHOUT) for run in self._find(study, method)]

@@ -11,7 +11,7 @@ import polars as pl
 from ...combinations import AVAILABLE, COMPLETE, shapley
 from ...paired import holm
 from ..cell import Cell, Measurement, Scope
-from ..finished import FinishedCell, Study, compare, estimate
+from ..finished import FinishedCell, Study, best, compare, estimate
 from ..results import Column, Item, Note, ResultTable
 from .base import DIFFERENCE, READING, Experiment, comparison_cells, main_p, together
 
@@ -53,9 +53,9 @@ class Laziness(Experiment):
         rows, found = [], []
         for names in scope.modality_sets("several"):
             runs = study.find_all(self.cells(scope, self.method, names))
-            best = max(((name,) for name in names), key=lambda single: estimate(alone[single]).value or 0.0)
-            found.append(compare(runs, alone[best], study))
-            rows.append((together(names), estimate(runs), best[0], estimate(alone[best])))
+            dominant = best({name: alone[name,] for name in names})
+            found.append(compare(runs, alone[dominant,], study))
+            rows.append((together(names), estimate(runs), dominant, estimate(alone[dominant,])))
         adjusted = holm([main_p(comparison) for comparison in found])
         return ResultTable(
             "laziness-dominant",

@@ -88,6 +88,14 @@ def test_the_interval_of_one_seed_is_that_of_the_bootstrap(study: Study) -> None
     assert found.difference.low is not None and found.difference.low > 0
 
 
+def test_runs_that_share_no_samples_are_not_compared(study: Study, tmp_path: Path) -> None:
+    path = tmp_path / "cells" / cell("late").id
+    write_run(path, Y, GOOD, folds=2)
+    table = pl.read_parquet(path / "predictions.parquet")
+    table.with_columns(pl.col("sample_id") + 1000).write_parquet(path / "predictions.parquet")
+    assert compare(study.find_all([cell("late")]), study.find_all([cell("concat")]), study) is None
+
+
 def test_only_samples_that_both_have_tested_are_compared(study: Study, tmp_path: Path) -> None:
     some = slice(0, 48)
     write_run(tmp_path / "cells" / cell("late").id, Y[some], GOOD[some], folds=2)

@@ -111,7 +111,7 @@ def test_hypotheses_are_four_and_have_a_test_of_the_procedure(results: StudyResu
         "omnifuse − late:ridge",
     ] * 2
     for row in found.rows:
-        assert row[4] is not None and row[5] is not None and row[5] >= row[4]  # type: ignore[operator]
+        assert row[5] is not None and row[6] is not None and row[6] >= row[5]  # type: ignore[operator]
 
 
 def test_the_ablation_has_six_rows_and_names_its_steps(results: StudyResults) -> None:

@@ -11,6 +11,9 @@ import pytest
 from omnifuse.cache_schema import InputError
 from omnifuse.fusion.study import run as study_run
 from omnifuse.fusion.study.cluster import cluster
+from omnifuse.fusion.study.expected import expected_seconds
+from omnifuse.fusion.study.finished import compare
+from omnifuse.fusion.study.overview import study_results
 from omnifuse.fusion.study.run import Plan, plan_study, run_study
 
 from tests.fusion.study.grids import InThisProcess, grid
@@ -73,7 +76,9 @@ def test_a_measurement_that_is_missing_does_not_train_again(cache: Path, tmp_pat
     (measured,) = (tmp_path / "study" / "cells").glob("omnifuse*/combinations*")
     before = (measured.parent / "metrics.json").stat().st_mtime_ns
     measured.unlink()
-    run(plan_study(cache, grid({"kind": "laziness"}), tmp_path / "study"))
+    again = plan_study(cache, grid({"kind": "laziness"}), tmp_path / "study")
+    assert (len(again.open), again.trainings) == (1, 0)
+    run(again)
     assert measured.is_file() and (measured.parent / "metrics.json").stat().st_mtime_ns == before
 
 
@@ -87,6 +92,48 @@ def test_a_cell_that_fails_is_named_and_the_others_go_on(cache: Path, tmp_path: 
     assert stored["error"] == failed[wrong.id]
     assert plan.study.find(others[0][0]) is not None and plan.study.find(wrong) is None
     assert run(plan_study(cache, plan.grid, tmp_path / "s")) == {} and not (tmp_path / "s" / "failed").exists()
+
+
+def test_what_cannot_be_measured_is_a_failed_cell_and_not_an_unfinished_one(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def measure(*_: object) -> None:
+        raise InputError("too few for a map")
+
+    monkeypatch.setattr(study_run, "measure", measure)
+    plan = plan_study(cache, grid({"kind": "laziness", "explained": ["concat"]}), tmp_path / "study")
+    failed = run(plan)
+    assert list(failed.values()) == ["too few for a map"]
+    notes = study_results(tmp_path / "study").notes
+    assert any("1 cell failed" in note and "too few for a map" in note for note in notes)
+    assert not any("not finished yet" in note for note in notes)
+
+
+def test_a_split_that_came_with_the_cache_takes_the_place_of_folds(toy_cache: ToyCache, tmp_path: Path) -> None:
+    parts = ["train" if sample < 40 else "test" for sample in range(60)]
+    split = pl.DataFrame({"sample_id": range(60), "part": parts})
+    plan = plan_study(toy_cache(tmp_path / "cache", split=split), grid(TWO, seeds=[0, 1]), tmp_path / "study")
+    assert (plan.scope.folds, plan.trainings) == (1, 4)
+    assert run(plan) == {}
+    results = study_results(tmp_path / "study")
+    assert "4 trainings in the split that came with the data" in results.lead
+    late, concat = ([c for c in plan.cells if c.method == name] for name in ("late", "concat"))
+    found = compare(plan.study.find_all(late), plan.study.find_all(concat), plan.study)
+    assert found is not None and found.delong is not None
+    assert (found.paired_t, found.corrected_t) == (None, None)
+
+
+def test_the_command_to_repeat_a_study_names_the_grid_as_it_was_named(cache: Path, tmp_path: Path) -> None:
+    run(plan_study(cache, replace(grid(TWO), source="grids/mine.yaml"), tmp_path / "study"))
+    assert "--preset grids/mine.yaml" in study_results(tmp_path / "study").repeat
+
+
+def test_the_expected_time_is_none_when_nothing_is_left_and_some_otherwise(cache: Path, tmp_path: Path) -> None:
+    plan = plan_study(cache, grid(TWO), tmp_path / "study")
+    assert expected_seconds(plan, 2) > 0
+    assert not (tmp_path / "study").exists()
+    run(plan)
+    assert expected_seconds(plan_study(cache, grid(TWO), tmp_path / "study"), 2) == 0
 
 
 def test_a_folder_of_another_cache_or_of_something_else_is_refused(
