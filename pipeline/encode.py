@@ -8,11 +8,11 @@ import numpy as np
 from tqdm import tqdm
 
 from .parts import Rows
-from .plan import Encoders, PlannedItems
+from .plan import PlannedItems
 from .source import UnreadableItem
 
 
-def encode_items(planned: PlannedItems, encoders: Encoders, workers: int) -> None:
+def encode_items(planned: PlannedItems, workers: int) -> None:
     """Encode what has no part yet.
 
     ``workers`` processes decode images beside the encoder, 0 decodes in this process. Killed at any time, only the part
@@ -24,11 +24,11 @@ def encode_items(planned: PlannedItems, encoders: Encoders, workers: int) -> Non
     path_of = dict(planned.unique.iter_rows())
     modality = planned.modality
     if modality.texts is not None:
-        encoded = _encode_texts(parts, encoders.text, modality.texts.__getitem__)
+        encoded = _encode_texts(parts, planned.encoder, modality.texts.__getitem__)
     elif (read_text := modality.read_text) is not None:
-        encoded = _encode_texts(parts, encoders.text, lambda item: read_text(Path(path_of[item])))
+        encoded = _encode_texts(parts, planned.encoder, lambda item: read_text(Path(path_of[item])))
     else:
-        encoded = _encode_images([[Path(path_of[item]) for item in part] for part in parts], encoders.image, workers)
+        encoded = _encode_images([[Path(path_of[item]) for item in part] for part in parts], planned.encoder, workers)
     total, unit = sum(map(len, parts)), modality.content
     with tqdm(total=total, desc=modality.name, unit=unit, disable=None) as bar:
         for part, outcomes in zip(parts, encoded, strict=True):

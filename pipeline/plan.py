@@ -45,11 +45,16 @@ class Encoders:
     text: str = "bert-base-uncased"
     image: str = "resnet34"
 
+    def name(self, content: str) -> str:
+        """Return the name of the encoder of ``text`` or ``image``."""
+        return {"text": self.text, "image": self.image}[content]
+
     def recipe(self, content: str, memo: DigestMemo) -> Recipe:
         """Return how the encoder of ``text`` or ``image`` makes rows, the digest of its weights included."""
-        name, describe, weigh = {
-            "text": (self.text, text_recipe, text_weights_digest),
-            "image": (self.image, image_recipe, image_weights_digest),
+        name = self.name(content)
+        describe, weigh = {
+            "text": (text_recipe, text_weights_digest),
+            "image": (image_recipe, image_weights_digest),
         }[content]
         recipe = describe(name)
         if name == RANDOM:  # weights without a file: building them takes seconds, so their digest is remembered
@@ -71,10 +76,12 @@ class PlannedItems:
     """A modality of encoded items.
 
     ``items`` has every readable item with its ``sample`` (index) and ``digest``; ``unique`` one row for each distinct
-    content in the order of encoding (digest, path); ``recipe`` is the source's preprocessing and the encoder's.
+    content in the order of encoding (digest, path); ``encoder`` is the name of the encoder, ``recipe`` the source's
+    preprocessing and the encoder's.
     """
 
     modality: ItemModality
+    encoder: str
     recipe: Recipe
     items: pl.DataFrame
     unique: pl.DataFrame
@@ -164,7 +171,15 @@ def make_plan(dataset: DataSet, cache: Path, cohort: dict[str, Any], encoders: E
     )
     recipes = {content: encoders.recipe(content, memo) for content in sorted({item.content for item in records.items})}
     items = tuple(
-        _plan_items(modality, records.samples, recipes[modality.content], folder, memo, quarantine)
+        _plan_items(
+            modality,
+            records.samples,
+            encoders.name(modality.content),
+            recipes[modality.content],
+            folder,
+            memo,
+            quarantine,
+        )
         for modality in records.items
     )
     keys = {"cohort": cohort, "encoders": recipes, "contents": memo.fingerprint}
@@ -184,13 +199,14 @@ def _digest_ids(ids: pl.Series) -> str:
 def _plan_items(
     modality: ItemModality,
     samples: pl.DataFrame,
-    encoder: Recipe,
+    encoder: str,
+    encoder_recipe: Recipe,
     folder: Path,
     memo: DigestMemo,
     quarantine: Quarantine,
 ) -> PlannedItems:
     """Digest every item's content, set the unreadable ones aside, and keep one row for each distinct content."""
-    recipe = {**modality.recipe, "encoder": encoder}
+    recipe = {**modality.recipe, "encoder": encoder_recipe}
     placed = _with_place(modality.items)
     entries = _entries(modality, memo)
     for place, entry in zip(placed["place"], entries, strict=True):
@@ -207,7 +223,7 @@ def _plan_items(
         .sort("sample", "time", "item_id", nulls_last=True)
     )
     unique = items.sort("length", "digest", "path").unique("digest", keep="first", maintain_order=True)
-    return PlannedItems(modality, recipe, items, unique.select("digest", "path"), PartStore(folder, recipe))
+    return PlannedItems(modality, encoder, recipe, items, unique.select("digest", "path"), PartStore(folder, recipe))
 
 
 def _with_place(items: pl.DataFrame) -> pl.DataFrame:

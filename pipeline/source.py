@@ -109,6 +109,8 @@ class ItemModality:
     A column ``place`` says where an item was listed, for the quarantine; without it, by its id and file.
     ``read_text`` gives the text to encode and raises :class:`UnreadableItem`. Texts that are cells of an input table
     are given in ``texts`` by their sha256 instead; ``items`` then has the column ``digest``, and ``path`` is the table.
+    ``read_slices`` gives the grey slices ``[S, 224, 224]`` of an image that has several, and raises the same; it is
+    called in other processes.
     """
 
     name: str
@@ -118,6 +120,7 @@ class ItemModality:
     recipe: dict[str, Any]
     read_text: Callable[[Path], str] | None = None
     texts: Mapping[str, str] | None = None
+    read_slices: Callable[[Path], npt.NDArray[np.uint8]] | None = None
 
 
 FirstHours = Mapping[str, npt.NDArray[np.float64]]

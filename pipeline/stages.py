@@ -146,7 +146,7 @@ class _Run:
                     _fill(table, plan)
         for items in plan.items:
             with self.report.stage(f"encode {items.modality.name}"):
-                encode_items(items, self.encoders, workers)
+                encode_items(items, workers)
         with self.report.stage("commit"):
             commit(plan, self.cache)
         self._write_report(pending)
