@@ -75,15 +75,27 @@ def split_names(_context: click.Context, _parameter: click.Parameter, value: str
     return tuple(name.strip() for name in value.split(",") if name.strip()) if value else None
 
 
-def named_files(pairs: tuple[str, ...]) -> dict[str, Path]:
-    """Parse NAME=FILE pairs."""
+def memory_size(_context: click.Context, _parameter: click.Parameter, value: str | None) -> int | None:
+    """Parse a number of bytes such as 500MB or 1.5GB."""
+    if value is None:
+        return None
+    units = {"KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+    number, unit = value[:-2], value[-2:].upper()
+    try:
+        return int(float(number) * units[unit])
+    except (KeyError, ValueError) as error:
+        raise click.BadParameter(f"{value!r} is no size; write a number and KB, MB, GB or TB, such as 8GB.") from error
+
+
+def named_files(option: str, pairs: tuple[str, ...]) -> dict[str, Path]:
+    """Parse the NAME=FILE pairs of an option."""
     from .cache_schema import InputError
 
     named = {}
     for pair in pairs:
         name, equals, file = pair.partition("=")
         if not equals or not file or name in named:
-            raise InputError(f"--features {pair!r}; write NAME=FILE, each name once, such as rna=rna.csv.")
+            raise InputError(f"{option} {pair!r}; write NAME=FILE, each name once, such as rna=rna.csv.")
         named[name] = Path(file)
     return named
 
@@ -95,6 +107,18 @@ label_option = click.option(
 split_option = click.option("--split", metavar="COL", help="Column of train, validation, test.")
 keep_option = click.option("--keep", callback=split_names, metavar="A,B", help="Columns to store that no model sees.")
 modalities_option = click.option("--modalities", callback=split_names, metavar="A,B", help="Default: all there are.")
+text_encoder_option = click.option(
+    "--text-encoder",
+    multiple=True,
+    metavar="ID|DIR|random",
+    help="One, and any others as NAME=ID.  [default: bert-base-uncased; of --dataset lung: bert-base-chinese]",
+)
+image_encoder_option = click.option(
+    "--image-encoder",
+    multiple=True,
+    metavar="resnet34|FILE|LIBRARY:MODEL|random",
+    help="One, and any others as NAME=...; LIBRARY is torchvision, timm or xrv.  [default: resnet34]",
+)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -123,7 +147,7 @@ def demo(out: Path, stays: int, seed: int) -> Result:
     from .fusion.config import make_config
     from .fusion.report import write_report
     from .fusion.run import train
-    from .pipeline.plan import Encoders
+    from .pipeline.encoders import Encoders
     from .pipeline.sources import SourceOptions, open_dataset
     from .pipeline.stages import extract
     from .pipeline.synthetic import SynthSettings, best_possible, write_cohort
@@ -149,18 +173,18 @@ def demo(out: Path, stays: int, seed: int) -> Result:
 
 
 @main.command()
-@click.option("--text-encoder", default="bert-base-uncased", show_default=True, metavar="ID|DIR|random")
-@click.option("--image-encoder", default="resnet34", show_default=True, metavar="ID|FILE|random")
+@text_encoder_option
+@image_encoder_option
 @reporting
-def doctor(text_encoder: str, image_encoder: str) -> Result:
+def doctor(text_encoder: tuple[str, ...], image_encoder: tuple[str, ...]) -> Result:
     """Check packages, weights, data.
 
     Each problem comes with its mend; exit code 1 if there is any.
     """
     from .pipeline.doctor import checks_text, examine
-    from .pipeline.plan import Encoders
+    from .pipeline.encoders import Encoders
 
-    checks = examine(Encoders(text_encoder, image_encoder))
+    checks = examine(Encoders.parse(text_encoder, image_encoder))
     passed = all(check.state != "problem" for check in checks)
     content = {"passed": passed, "checks": [vars(check) for check in checks]}
     return Result(content, checks_text(checks), 0 if passed else 1)
@@ -168,9 +192,9 @@ def doctor(text_encoder: str, image_encoder: str) -> Result:
 
 @main.command()
 @click.option("--out", type=PATH, required=True, help="New folder for the raw files.")
-@click.option("--stays", default=500, show_default=True, help="ICU stays of the cohort.")
+@click.option("--stays", default=500, show_default=True, help="ICU stays of the cohort, or patients.")
 @click.option("--seed", default=0, show_default=True)
-@click.option("--layout", type=click.Choice(["mimic4", "mimic3"]), default="mimic4", show_default=True)
+@click.option("--layout", type=click.Choice(["mimic4", "mimic3", "lung"]), default="mimic4", show_default=True)
 @click.option("--events-per-stay", default=300, show_default=True, help="Rows in CHARTEVENTS for each stay.")
 @click.option("--images", type=int, help="Write at most this many chest images.  [default: all]")
 @click.option(
@@ -185,10 +209,19 @@ def synth(
 ) -> Result:
     """Write a synthetic raw folder.
 
-    It is shaped like MIMIC and planted with missing, imbalanced and void modalities.
+    It is shaped like MIMIC and planted with missing, imbalanced and void modalities; or of lung patients.
     """
+    from .cache_schema import InputError
     from .pipeline.synthetic import Law, SynthSettings, write_cohort
 
+    if layout == "lung":
+        from .pipeline.synthetic.lung import write_lung
+
+        if images is not None or without:
+            raise InputError("--images and --without are for the MIMIC-shaped cohorts; leave them out with lung.")
+        write_lung(out, stays, seed)
+        dataset = f"omnifuse extract --dataset lung --raw {out}"
+        return Result({"raw": str(out), "patients": stays}, f"Wrote {stays:,} patients to {out}. Next: {dataset}")
     missing, imbalance, void = (problem not in without for problem in PROBLEMS)
     law = Law(missing, imbalance, void)
     write_cohort(out, SynthSettings(stays, seed, layout, events_per_stay, images, law))
@@ -197,7 +230,7 @@ def synth(
 
 
 @main.command()
-@click.option("--dataset", required=True, help="mimic, physionet2012, synthetic, or files (--samples).")
+@click.option("--dataset", required=True, help="mimic, physionet2012, lung, meds, synthetic, or files.")
 @click.option("--raw", type=PATH, help="Raw files.  [default: $OMNIFUSE_DATA/DATASET, then ./data/DATASET]")
 @cache_option
 @modalities_option
@@ -209,8 +242,8 @@ def synth(
     help="Mended values, or those of the published MIMIC-III benchmark, oddities included.",
 )
 @click.option("--bin-hours", default=2.0, show_default=True, help="Width of an EHR bin.")
-@click.option("--text-encoder", default="bert-base-uncased", show_default=True, metavar="ID|DIR|random")
-@click.option("--image-encoder", default="resnet34", show_default=True, metavar="ID|FILE|random")
+@text_encoder_option
+@image_encoder_option
 @click.option("--limit", type=int, help="Only the first samples, in order of their id.")
 @click.option(
     "--without-rule",
@@ -225,12 +258,16 @@ def synth(
     type=PATH,
     help="CSV table of subject_id and split (train, val, test) to train and test on; may be repeated.",
 )
-@click.option("--samples", type=PATH, metavar="TABLE", help="Your own table, for --dataset files.")
-@click.option("--columns", type=PATH, metavar="YAML", help="What the columns of --samples are, if not by their names.")
+@click.option("--samples", type=PATH, metavar="TABLE", help="Your own table, for --dataset files; labels, for meds.")
+@click.option("--columns", type=PATH, metavar="YAML", help="What the columns of --samples are; codes to use, for meds.")
+@click.option("--window-hours", type=float, help="How far --dataset meds looks back.  [default: 48]")
+@click.option("--events", multiple=True, metavar="NAME=FILE", help="A long table of events beside --samples.")
 @label_option
 @split_option
 @keep_option
 @click.option("--workers", type=click.IntRange(min=0), default=1, show_default=True, help="Image decoding processes.")
+@click.option("--scheduler", metavar="URL", help="A Dask scheduler, such as tcp://host:8786, whose workers encode.")
+@click.option("--parts", metavar="URL", help="Where those workers leave what they encoded, if not on a shared disk.")
 @click.option("--reuse", type=PATH, metavar="CACHE", help="Take items over that an older cache has encoded already.")
 @click.option("--drop-items", is_flag=True, help="Delete the encoded parts after the commit.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done, write nothing.")
@@ -247,27 +284,30 @@ def extract(
     splits: tuple[Path, ...],
     samples: Path | None,
     columns: Path | None,
+    window_hours: float | None,
+    events: tuple[str, ...],
     labels: tuple[str, ...],
     split: str | None,
     keep: tuple[str, ...] | None,
-    text_encoder: str,
-    image_encoder: str,
+    text_encoder: tuple[str, ...],
+    image_encoder: tuple[str, ...],
     **how: Any,
 ) -> Result:
     """Turn raw records into a cache.
 
     Killed at any time, the same command goes on from there.
     """
-    from .pipeline.plan import Encoders
-    from .pipeline.sources import SourceOptions, TableOptions, open_dataset, raw_folder
+    from .pipeline.encoders import DEFAULT_TEXT, Encoders
+    from .pipeline.sources import DEFAULT_TEXT_ENCODERS, SourceOptions, TableOptions, open_dataset, raw_folder
     from .pipeline.stages import extract
     from .pipeline.summary import extraction_content, extraction_text
 
     folder = raw_folder(dataset, raw, samples)
-    table = TableOptions(samples, columns, labels, split, keep or ())
-    options = SourceOptions(modalities, profile, bin_hours, limit, without, splits, table)
+    table = TableOptions(samples, columns, labels, split, keep or (), named_files("--events", events))
+    options = SourceOptions(modalities, profile, bin_hours, limit, without, splits, table, window_hours)
     source = open_dataset(dataset, folder, options)
-    extraction = extract(source, cache, Encoders(text_encoder, image_encoder), **how)
+    encoders = Encoders.parse(text_encoder, image_encoder, DEFAULT_TEXT_ENCODERS.get(dataset, DEFAULT_TEXT))
+    extraction = extract(source, cache, encoders, **how)
     return Result(extraction_content(extraction), extraction_text(extraction))
 
 
@@ -287,11 +327,18 @@ def extract(
     type=click.IntRange(min=1),
     help="Folds trained at once, in a process each; results stay the same.  [default: one for each core]",
 )
+@click.option(
+    "--memory-limit",
+    callback=memory_size,
+    metavar="SIZE",
+    help="Rows that take more, such as 8GB, stay on disk.  [default: half of what is available]",
+)
 @reporting
 def train(
     cache: Path,
     run: Path | None,
     workers: int | None,
+    memory_limit: int | None,
     method: str | None,
     preset: str,
     overrides: tuple[str, ...],
@@ -309,7 +356,7 @@ def train(
 
     config = make_config(method, preset, overrides, **settings)
     folder = run or free_folder(Path("runs") / "-".join(name for name in (config.task, config.method) if name))
-    metrics = train(cache, config, folder, workers or default_workers(config.device))
+    metrics = train(cache, config, folder, workers or default_workers(config.device), memory_limit)
     report = write_report(folder)
     return Result({**metrics, "run": str(folder)}, f"{run_text(metrics)}\nRun: {folder}\nReport: {report}")
 
@@ -370,9 +417,9 @@ def study(
 
     Presets: quick, paper, paper-full, baselines. Stopped at any time, the same command goes on from there.
     """
+    from .cluster import cluster
     from .fusion.folds import default_workers
     from .fusion.report import write_study
-    from .fusion.study.cluster import cluster
     from .fusion.study.describe import failures_text, plan_content, plan_text
     from .fusion.study.grid import read_grid
     from .fusion.study.overview import study_results
@@ -457,7 +504,11 @@ def cache() -> None:
 @cache.command("import")
 @click.option("--samples", type=PATH, required=True, help="Table of sample_id, subject_id, labels.")
 @click.option(
-    "--features", multiple=True, required=True, metavar="NAME=FILE", help="Table of sample_id and numbers; repeat it."
+    "--features",
+    multiple=True,
+    required=True,
+    metavar="NAME=FILE[#PART]|FILE",
+    help="Numbers with sample ids, one modality; repeat it. FILE alone: every modality of a MuData file or an export.",
 )
 @label_option
 @split_option
@@ -472,16 +523,18 @@ def import_features(
     keep: tuple[str, ...] | None,
     cache: Path,
 ) -> Result:
-    """Make a cache of your own features.
+    """Make a cache of your own features, joined by sample_id; a sample without a row lacks the modality.
 
-    Tables are .csv, .tsv, .parquet or .npz, joined by sample_id; a sample without a row lacks the modality.
+    Tables are .csv, .tsv, .parquet, matrices .npz, .npy, .h5, .h5ad, .h5mu; a folder has a file SAMPLE_ID.h5 for each
+    sample. PART says what of a file is meant, such as cells.h5ad#obsm/X_pca. Exports of a cache come back as they were.
     """
-    from .pipeline.plan import Encoders
-    from .pipeline.sources.imported import ImportedDataSet
+    from .pipeline.encoders import Encoders
+    from .pipeline.sources.imported import ImportedDataSet, with_every_modality
     from .pipeline.stages import extract
     from .pipeline.summary import extraction_content, extraction_text
 
-    source = ImportedDataSet(samples, named_files(features), labels, split, keep or ())
+    files = named_files("--features", with_every_modality(features))
+    source = ImportedDataSet(samples, files, labels, split, keep or ())
     extraction = extract(source, cache, Encoders())
     return Result(extraction_content(extraction), extraction_text(extraction))
 
@@ -498,7 +551,7 @@ def info(cache: Path) -> Result:
 
 
 @cache.command()
-@click.option("--format", "form", required=True, metavar="hdf5|npz|parquet", help="Parquet is a folder of tables.")
+@click.option("--format", "form", required=True, metavar="hdf5|npz|parquet|mudata|xarray", help="The format.")
 @click.option("--out", type=PATH, required=True, help="A file or folder that does not exist yet.")
 @modalities_option
 @cache_option

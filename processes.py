@@ -3,8 +3,8 @@
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_EXCEPTION, Future, ProcessPoolExecutor, wait
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection
@@ -43,13 +43,20 @@ def worker_pool(
 
 def results(futures: Sequence[Future[Result]]) -> list[Result]:
     """Return the results of all futures in order, or raise the first exception as soon as there is one."""
+    for _ in as_done(futures):
+        pass
+    return [future.result() for future in futures]
+
+
+def as_done(futures: Iterable[Future[Result]]) -> Iterator[Future[Result]]:
+    """Yield futures as they are done, or raise the first exception as soon as there is one."""
     waiting = set(futures)
     while waiting:
         # in short pieces: polars lets waiting go on after a signal, and an interrupt would not be noticed
-        done, waiting = wait(waiting, WAKE_SECONDS, FIRST_EXCEPTION)
+        done, waiting = wait(waiting, WAKE_SECONDS, FIRST_COMPLETED)
         for future in done:
             future.result()
-    return [future.result() for future in futures]
+        yield from done
 
 
 class _InterruptiblePool(ProcessPoolExecutor):

@@ -3,15 +3,15 @@
 import os
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Literal
 
 from ..cache_schema import OmniFuseError
+from .encoders import Encoders
 from .image.encoder import image_recipe
-from .plan import Encoders
 from .sources import DATASETS, SourceOptions, open_dataset, raw_folder
 from .text.encoder import text_recipe
 
@@ -36,8 +36,8 @@ def examine(encoders: Encoders) -> list[Check]:
         *map(_package, PACKAGES),
         _device(),
         _disk(),
-        _weights("text", encoders.text),
-        _weights("image", encoders.image),
+        *(_weights("text", text_recipe, *named) for named in encoders.of("text").items()),
+        *(_weights("image", image_recipe, *named) for named in encoders.of("image").items()),
         *map(_data, DATASETS),
     ]
 
@@ -74,13 +74,13 @@ def _disk() -> Check:
     return Check("disk", "ok", finding)
 
 
-def _weights(content: Literal["text", "image"], encoder: str) -> Check:
-    name = f"{content} encoder {encoder}"
+def _weights(content: str, recipe: Callable[[str], object], name: str, encoder: str) -> Check:
+    title = f"{content} encoder {name + '=' if name else ''}{encoder}"
     try:
-        (text_recipe if content == "text" else image_recipe)(encoder)
+        recipe(encoder)
     except OmniFuseError as error:
-        return Check(name, "problem", str(error))
-    return Check(name, "ok", "can be loaded")
+        return Check(title, "problem", str(error))
+    return Check(title, "ok", "can be loaded")
 
 
 def _data(dataset: str) -> Check:

@@ -10,6 +10,7 @@ from ..cache_schema import digest, digest_file
 from .source import UnreadableItem
 
 FILE_RULE = "file"
+FOLDER_RULE = "folder"
 
 SCHEMA = {
     "path": pl.String,
@@ -61,6 +62,20 @@ class DigestMemo:
             known = _read(path, size, modified, read)
         self._used[name, rule] = known
         return known
+
+    def folder(self, path: Path) -> Entry:
+        """Return one digest of the contents of a folder's files, by name; files that did not change are not read.
+
+        ``length`` is their number. What lies in folders below is not looked at.
+        """
+        size, modified = _state(path)  # noted before the files are listed: one that is added meanwhile changes it
+        files = [self.file(file) for file in sorted(path.iterdir()) if file.is_file()] if size >= 0 else []
+        if reason := "the folder is missing" if size < 0 else next((file.reason for file in files if file.reason), ""):
+            entry = Entry(size, modified, reason=reason)
+        else:
+            entry = Entry(size, modified, digest([file.digest for file in files]), len(files))
+        self._used[self._name(path), FOLDER_RULE] = entry
+        return entry
 
     def value(self, name: str, version: str, compute: Callable[[], str]) -> str:
         """Return a digest that is expensive to compute and changes only with ``version``."""

@@ -12,9 +12,16 @@ import numpy as np
 import numpy.typing as npt
 
 from ..cache_schema import CorruptCacheError, Recipe, digest, offsets_of, write_durably
-from .tensor_file import read_metadata, read_tensors, write_tensors
+from .tensor_file import read_metadata, read_tensors, tensor_bytes
 
 PART_ITEMS = 128
+PART_SERIES = 8
+"""Items in a part where each is a series of slices, minutes of work for a processor."""
+
+SUFFIX = ".safetensors"
+
+Part = tuple[str, ...]
+"""The digests of the items of one part."""
 
 Rows = npt.NDArray[np.float16]
 
@@ -31,7 +38,7 @@ class PartStore:
     """All parts of one recipe, in ``<folder>/<digest of the recipe>``."""
 
     def __init__(self, folder: Path, recipe: Recipe) -> None:
-        self.folder = folder / digest(recipe)[:16]
+        self.folder = folder.absolute() / digest(recipe)[:16]
         self._recipe = recipe
 
     def missing(self, items: Sequence[str]) -> list[str]:
@@ -39,35 +46,32 @@ class PartStore:
         available = {item for path in self._files() for item in json.loads(read_metadata(path)["items"])}
         return [item for item in items if item not in available]
 
-    def unfinished(self, items: Sequence[str]) -> list[tuple[str, ...]]:
-        """Return the parts to be made before every one of these items is in one, each as a tuple of item digests.
+    def unfinished(self, items: Sequence[str], size: int = PART_ITEMS) -> list[Part]:
+        """Return the parts, of at most ``size`` items, to be made before every one of these items is in one.
 
         The first answer is written down, and later ones for the same list keep to it, however far an interrupted run
         came: which items share a batch, and so every bit of the result, does not depend on when a run was killed. Only
         items whose part was lost since then come in new ones.
         """
         missing = self.missing(items)
-        assigned = self._assign(items, missing)
+        assigned = self._assign(items, missing, size)
         at_first, needed = {item for part in assigned for item in part}, set(missing)
-        lost = _cut([item for item in missing if item not in at_first])
+        lost = _cut([item for item in missing if item not in at_first], size)
         return [part for part in assigned if not needed.isdisjoint(part)] + lost
 
-    def _assign(self, items: Sequence[str], missing: Sequence[str]) -> list[tuple[str, ...]]:
+    def _assign(self, items: Sequence[str], missing: Sequence[str], size: int) -> list[Part]:
         journal = self.folder / f"{digest(list(items))[:16]}.plan.json"
         if journal.exists():
             return [tuple(part) for part in json.loads(journal.read_text())]
-        parts = _cut(missing)
-        self._make_folder()
+        parts = _cut(missing, size)
+        self.make_folder()
         write_durably(journal, json.dumps(parts).encode())
         return parts
 
     def write(self, part: Sequence[str], rows: Sequence[Rows], failed: Mapping[str, str]) -> None:
         """Write the part of the given items: rows ``[n, D]`` of each (none where it ``failed``, with the reason)."""
-        values = np.concatenate(rows)  # [R, D]
-        offsets = offsets_of(np.array([len(matrix) for matrix in rows]))
-        metadata = {"items": json.dumps(part), "failed": json.dumps(failed, sort_keys=True)}
-        self._make_folder()
-        write_tensors(self._path(part), {"values": values, "offsets": offsets}, metadata)
+        self.make_folder()
+        write_durably(self.folder / part_name(part), part_content(part, rows, failed))
 
     def load(self, items: Iterable[str]) -> dict[str, EncodedItem]:
         """Return the given items, their rows as read-only memory maps.
@@ -86,20 +90,31 @@ class PartStore:
             raise CorruptCacheError(f"{len(absent)} items have no part in {self.folder}, the first {min(absent)}.")
         return found
 
-    def _make_folder(self) -> None:
+    def make_folder(self) -> None:
+        """Make the folder, with the recipe in it, unless it is there."""
         self.folder.mkdir(parents=True, exist_ok=True)
         if not (recipe := self.folder / "recipe.json").exists():
             write_durably(recipe, json.dumps(self._recipe, indent=1, sort_keys=True).encode())
 
     def _files(self) -> list[Path]:
-        return sorted(self.folder.glob("*.safetensors"))
-
-    def _path(self, part: Sequence[str]) -> Path:
-        return self.folder / f"{digest(list(part))[:32]}.safetensors"
+        return sorted(self.folder.glob(f"*{SUFFIX}"))
 
 
-def _cut(items: Sequence[str]) -> list[tuple[str, ...]]:
-    return [tuple(items[start : start + PART_ITEMS]) for start in range(0, len(items), PART_ITEMS)]
+def part_name(part: Sequence[str]) -> str:
+    """Return the name of a part's file."""
+    return f"{digest(list(part))[:32]}{SUFFIX}"
+
+
+def part_content(part: Sequence[str], rows: Sequence[Rows], failed: Mapping[str, str]) -> bytes:
+    """Return the content of a part's file; the arguments as in :meth:`PartStore.write`."""
+    values = np.concatenate(rows)  # [R, D]
+    offsets = offsets_of(np.array([len(matrix) for matrix in rows]))
+    metadata = {"items": json.dumps(part), "failed": json.dumps(failed, sort_keys=True)}
+    return tensor_bytes({"values": values, "offsets": offsets}, metadata)
+
+
+def _cut(items: Sequence[str], size: int) -> list[Part]:
+    return [tuple(items[start : start + size]) for start in range(0, len(items), size)]
 
 
 def _read_part(path: Path) -> dict[str, EncodedItem]:

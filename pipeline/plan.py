@@ -4,10 +4,11 @@ If nothing has changed, that is found without reading tables. Otherwise the coho
 item is digested. Labels are made at the commit: whether a stay has events is known when those have been read.
 """
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from hashlib import sha256
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -24,43 +25,13 @@ from ..cache_schema import (
     read_manifest,
 )
 from .blocks import BlockStore
-from .image.encoder import image_recipe
-from .image.encoder import weights_digest as image_weights_digest
+from .encoders import Encoders, joined, kind_of, tasks_of_every_encoder
 from .memo import DigestMemo, Entry
 from .parts import PartStore
 from .source import DataSet, ItemModality, Quarantine, Records, TableModality
-from .text.encoder import RANDOM, text_recipe
-from .text.encoder import weights_digest as text_weights_digest
-
-DECIDE_RANDOM_WEIGHTS = ("numpy", "torch", "torchvision", "transformers")
 
 LISTED_FILES = 20
 """A key names single files up to this many in one folder, above it one digest for the folder."""
-
-
-@dataclass(frozen=True)
-class Encoders:
-    """Names of the frozen encoders: a hub id, a local folder, or ``random``."""
-
-    text: str = "bert-base-uncased"
-    image: str = "resnet34"
-
-    def name(self, content: str) -> str:
-        """Return the name of the encoder of ``text`` or ``image``."""
-        return {"text": self.text, "image": self.image}[content]
-
-    def recipe(self, content: str, memo: DigestMemo) -> Recipe:
-        """Return how the encoder of ``text`` or ``image`` makes rows, the digest of its weights included."""
-        name = self.name(content)
-        describe, weigh = {
-            "text": (text_recipe, text_weights_digest),
-            "image": (image_recipe, image_weights_digest),
-        }[content]
-        recipe = describe(name)
-        if name == RANDOM:  # weights without a file: building them takes seconds, so their digest is remembered
-            versions = ", ".join(f"{package} {version(package)}" for package in DECIDE_RANDOM_WEIGHTS)
-            recipe["weights_sha256"] = memo.value(f"random {content} encoder", versions, lambda: weigh(name))
-        return recipe
 
 
 @dataclass(frozen=True)
@@ -73,7 +44,7 @@ class PlannedTable:
 
 @dataclass(frozen=True)
 class PlannedItems:
-    """A modality of encoded items.
+    """A modality of encoded items, with one of the encoders of its content; its name has the encoder's behind it.
 
     ``items`` has every readable item with its ``sample`` (index) and ``digest``; ``unique`` one row for each distinct
     content in the order of encoding (digest, path); ``encoder`` is the name of the encoder, ``recipe`` the source's
@@ -91,6 +62,11 @@ class PlannedItems:
     def digests(self) -> list[str]:
         """Digests of the distinct items, in the order of encoding."""
         return self.unique["digest"].to_list()
+
+    @cached_property
+    def paths(self) -> dict[str, str]:
+        """Absolute path of a file of each distinct item, by its digest."""
+        return {item: str(Path(path).absolute()) for item, path in self.unique.iter_rows()}
 
 
 @dataclass(frozen=True)
@@ -153,7 +129,8 @@ def reasons_to_run(cache: Path, cohort: dict[str, Any], encoders: Encoders, memo
             f"{cache} holds the data set {held}, not {cohort['dataset']}. Name another place with --cache."
         )
     old = {"cohort": keys["cohort"], "encoders": keys["encoders"]}
-    new = {"cohort": cohort, "encoders": {content: encoders.recipe(content, memo) for content in keys["encoders"]}}
+    kinds = {key.partition(".")[0] for key in keys["encoders"]}
+    new = {"cohort": cohort, "encoders": encoders.recipes(kinds, memo)}
     reasons = difference(old, new) + [f"{finding.file} {finding.problem}" for finding in damaged]
     if not reasons and not (memo.unchanged() and memo.saved_fingerprint == keys["contents"]):
         reasons.append("image or text files were added, changed or removed")
@@ -169,21 +146,30 @@ def make_plan(dataset: DataSet, cache: Path, cohort: dict[str, Any], encoders: E
     tables = tuple(
         _plan_table(modality, _digests(modality.inputs, memo, dataset.raw), ids, folder) for modality in records.tables
     )
-    recipes = {content: encoders.recipe(content, memo) for content in sorted({item.content for item in records.items})}
+    recipes = encoders.recipes({kind_of(modality) for modality in records.items}, memo)
     items = tuple(
         _plan_items(
-            modality,
+            replace(modality, name=joined(modality.name, name)),
             records.samples,
-            encoders.name(modality.content),
-            recipes[modality.content],
+            encoder,
+            recipes[joined(kind_of(modality), name)],
             folder,
             memo,
             quarantine,
         )
         for modality in records.items
+        for name, encoder in encoders.of(kind_of(modality)).items()
     )
+    _check_names([*(table.modality.name for table in tables), *(planned.modality.name for planned in items)])
     keys = {"cohort": cohort, "encoders": recipes, "contents": memo.fingerprint}
+    records = replace(records, tasks=partial(tasks_of_every_encoder, records, encoders))
     return Plan(dataset.name, records, tables, items, keys, quarantine)
+
+
+def _check_names(names: Sequence[str]) -> None:
+    name, number = Counter(names).most_common(1)[0] if names else ("", 0)
+    if number > 1:
+        raise InputError(f"Two modalities would be called {name!r}; give the encoder of one of them another name.")
 
 
 def _plan_table(modality: TableModality, inputs: dict[str, str], samples: str, folder: Path) -> PlannedTable:
@@ -235,11 +221,16 @@ def _with_place(items: pl.DataFrame) -> pl.DataFrame:
 
 
 def _entries(modality: ItemModality, memo: DigestMemo) -> list[Entry]:
-    """Return the digest of each item's content, or why there is none; given texts have theirs already."""
+    """Return the digest of each item's content, or why there is none; given texts have theirs already.
+
+    An item with slices is a file, or a folder of files.
+    """
     if modality.texts is not None:
         return [Entry(-1, -1, digest, len(modality.texts[digest])) for digest in modality.items["digest"]]
     rule, read = _reader(modality)
     paths = map(Path, modality.items["path"])
+    if modality.read_slices:
+        return [memo.file(path) if path.is_file() else memo.folder(path) for path in paths]
     return [memo.content(path, rule, read) if read else memo.file(path) for path in paths]
 
 

@@ -110,7 +110,8 @@ class ItemModality:
     ``read_text`` gives the text to encode and raises :class:`UnreadableItem`. Texts that are cells of an input table
     are given in ``texts`` by their sha256 instead; ``items`` then has the column ``digest``, and ``path`` is the table.
     ``read_slices`` gives the grey slices ``[S, 224, 224]`` of an image that has several, and raises the same; it is
-    called in other processes.
+    called in other processes. ``windowed``: a text longer than a window of the encoder is encoded in several windows
+    instead of cut.
     """
 
     name: str
@@ -121,6 +122,7 @@ class ItemModality:
     read_text: Callable[[Path], str] | None = None
     texts: Mapping[str, str] | None = None
     read_slices: Callable[[Path], npt.NDArray[np.uint8]] | None = None
+    windowed: bool = False
 
 
 FirstHours = Mapping[str, npt.NDArray[np.float64]]

@@ -9,7 +9,7 @@ import shutil
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,12 +17,14 @@ from typing import Any
 
 from tqdm import tqdm
 
-from ..cache_schema import EXTRACTION_FILE, cache_lock, refuse_foreign_folder, write_durably
+from ..cache_schema import EXTRACTION_FILE, InputError, cache_lock, refuse_foreign_folder, write_durably
+from ..cluster import cluster
 from .commit import commit
-from .encode import encode_items
+from .encode import Cluster, encode_items
+from .encoders import Encoders
 from .estimate import Estimate, Pending, estimate
 from .memo import DigestMemo
-from .plan import Encoders, Plan, PlannedTable, cohort_key, make_plan, parts_folder, reasons_to_run
+from .plan import Plan, PlannedTable, cohort_key, make_plan, parts_folder, reasons_to_run
 from .reuse import find_reusable, open_older, reuse_items
 from .source import DataSet
 
@@ -78,6 +80,8 @@ def extract(
     encoders: Encoders,
     *,
     workers: int = 0,
+    scheduler: str | None = None,
+    parts: str | None = None,
     dry_run: bool = False,
     drop_items: bool = False,
     reuse: Path | None = None,
@@ -88,6 +92,11 @@ def extract(
     ----------
     workers
         Processes that decode images; 0 decodes in this one.
+    scheduler
+        Address of a Dask scheduler whose workers encode instead of this process. They must see the raw files, and the
+        folder of the cache, under the same paths.
+    parts
+        URL at which those workers leave what they encoded, if they do not see the folder of the cache.
     dry_run
         Stop after the plan: nothing is written.
     drop_items
@@ -102,11 +111,13 @@ def extract(
     CacheLockedError
         If another extraction is writing this cache.
     """
+    if parts and not scheduler:
+        raise InputError("--parts says where the workers of a --scheduler leave what they encoded; name that, too.")
     refuse_foreign_folder(cache, dataset.name)
     if dry_run:
         return _Run(dataset, cache, encoders, reuse).look()
     with cache_lock(cache):
-        return _Run(dataset, cache, encoders, reuse).extract(workers, drop_items)
+        return _Run(dataset, cache, encoders, reuse).extract(workers, scheduler, parts, drop_items)
 
 
 class _Run:
@@ -127,7 +138,7 @@ class _Run:
             self.reused = {items.modality.name: find_reusable(items, self.older).height for items in plan.items}
         return self._outcome(reasons, _pending(plan, self.reused) if plan else (), done=False)
 
-    def extract(self, workers: int, drop_items: bool) -> Extraction:
+    def extract(self, workers: int, scheduler: str | None, parts: str | None, drop_items: bool) -> Extraction:
         """Plan, encode, commit."""
         reasons, plan = self._plan()
         if plan is None:
@@ -144,9 +155,10 @@ class _Run:
             if not table.store.complete:
                 with self.report.stage(f"encode {table.modality.name}"):
                     _fill(table, plan)
-        for items in plan.items:
-            with self.report.stage(f"encode {items.modality.name}"):
-                encode_items(items, workers)
+        with cluster(scheduler) if scheduler else nullcontext() as executor:
+            for items in plan.items:
+                with self.report.stage(f"encode {items.modality.name}"):
+                    encode_items(items, workers, Cluster(executor, parts) if executor else None)
         with self.report.stage("commit"):
             commit(plan, self.cache)
         self._write_report(pending)
@@ -178,7 +190,7 @@ class _Run:
             reasons=tuple(reasons),
             pending={work.modality: work.number for work in pending},
             reused=self.reused,
-            estimated=estimate(pending, self.encoders),
+            estimated=estimate(pending),
             free_bytes=shutil.disk_usage(existing).free,
             report=self.report,
         )
@@ -202,10 +214,14 @@ def _pending(plan: Plan, reusable: Mapping[str, int]) -> tuple[Pending, ...]:
     """Return how many samples (of tables) or distinct items have to be done; ``reusable`` are not written yet."""
     samples = plan.records.samples.height
     tables = (Pending(table.modality.name, "table", 0 if table.store.complete else samples) for table in plan.tables)
-    missing = ((items.modality, len(items.store.missing(items.digests))) for items in plan.items)
     items = (
-        Pending(modality.name, modality.content, number - reusable.get(modality.name, 0))
-        for modality, number in missing
+        Pending(
+            planned.modality.name,
+            "series" if planned.modality.read_slices else planned.modality.content,
+            len(planned.store.missing(planned.digests)) - reusable.get(planned.modality.name, 0),
+            planned.encoder,
+        )
+        for planned in plan.items
     )
     return (*tables, *items)
 

@@ -17,8 +17,14 @@ DTYPES = {"F16": np.float16, "F32": np.float32, "F64": np.float64, "I64": np.int
 
 def write_tensors(path: Path, tensors: Mapping[str, npt.NDArray[Any]], metadata: Mapping[str, str]) -> None:
     """Write float or int64 arrays with string metadata and a checksum over all of them."""
-    content = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
-    write_durably(path, save(content, {**metadata, "sha256": _checksum(content)}))
+    write_durably(path, tensor_bytes(tensors, metadata))
+
+
+def tensor_bytes(tensors: Mapping[str, npt.NDArray[Any]], metadata: Mapping[str, str]) -> bytes:
+    """Return what :func:`write_tensors` writes."""
+    arrays = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
+    content: bytes = save(arrays, {**metadata, "sha256": _checksum(arrays)})
+    return content
 
 
 def read_metadata(path: Path) -> dict[str, str]:

@@ -45,7 +45,7 @@ def test_every_module_is_in_the_wheel(wheel: Path) -> None:
 
 def test_nothing_else_is_in_the_wheel(wheel: Path) -> None:
     tops = {name.split("/")[1] for name in zipfile.ZipFile(wheel).namelist() if name.startswith("omnifuse/")}
-    assert tops == {"__init__.py", "cli.py", "processes.py", "py.typed", *ROOMS}
+    assert tops == {"__init__.py", "cli.py", "cluster.py", "processes.py", "py.typed", *ROOMS}
 
 
 def test_every_module_can_be_imported_from_the_wheel(wheel: Path, tmp_path: Path) -> None:

@@ -1,21 +1,29 @@
-"""Times of the tables as whole seconds: text in the usual formats, or the time types of Parquet."""
+"""Times of tables: text in the usual formats, or the time types of Parquet."""
 
 import polars as pl
 
-FORMATS = ("%Y-%m-%d %H:%M:%S", "%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%d %H:%M")
+FORMATS = (
+    "%Y-%m-%d %H:%M:%S", "%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%d %H:%M",
+    "%Y-%m-%dT%H:%M:%S%.f",
+)  # fmt: skip
 
 
 def seconds(times: pl.Series) -> pl.Series:
-    """Return seconds since 1970 (Int64, local time as written); null where there is no readable time.
+    """Return whole seconds since 1970 (Int64, local time as written); null where there is no readable time."""
+    return moments(times).dt.epoch("s")
+
+
+def moments(times: pl.Series) -> pl.Series:
+    """Return times to the microsecond, local as written; null where there is no readable time.
 
     Dates without a time are midnight. Times with a zone are not readable: those of MIMIC are local and shifted.
     """
     if times.dtype.is_temporal():
-        return times.cast(pl.Datetime("us")).dt.epoch("s")
-    moments = times.str.to_datetime(FORMATS[0], time_unit="us", strict=False, cache=False)
+        return times.cast(pl.Datetime("us"))
+    read = times.str.to_datetime(FORMATS[0], time_unit="us", strict=False, cache=False)
     for form in FORMATS[1:]:
-        unread = moments.is_null() & times.is_not_null()
+        unread = read.is_null() & times.is_not_null()
         if not unread.any():
             break
-        moments = moments.zip_with(~unread, times.str.to_datetime(form, time_unit="us", strict=False, cache=False))
-    return moments.dt.epoch("s")
+        read = read.zip_with(~unread, times.str.to_datetime(form, time_unit="us", strict=False, cache=False))
+    return read

@@ -3,8 +3,9 @@
 import struct
 import zlib
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -92,31 +93,40 @@ def _grey(image: Image.Image) -> Image.Image:
     return Image.fromarray(np.rint(stretched).astype(np.uint8))
 
 
-def decode_all(paths: Iterable[Path], workers: int) -> Iterator[Pixels | UnreadableItem]:
-    """Yield each image as :func:`decode_image` gives it, or why it has none, in the order of ``paths``.
+def decode_all(
+    paths: Iterable[Path],
+    workers: int,
+    read: Callable[[Path], Pixels] = decode_image,
+    ahead: int = WAITING_PER_WORKER,
+) -> Iterator[Pixels | UnreadableItem]:
+    """Yield what ``read`` gives of each image, or why it has nothing, in the order of ``paths``.
 
-    ``workers`` spawned processes decode ahead of the consumer, a bounded number of images; they end with this process,
-    however it ends. 0 decodes in this process.
+    ``workers`` spawned processes decode ``ahead`` images each before the consumer asks for them; they end with this
+    process, however it ends. 0 decodes in this process.
     """
+    decode = partial(_decode_or_reason, read)
     if workers == 0:
-        yield from map(_decode_or_reason, paths)
+        yield from map(decode, paths)
         return
     with worker_pool(workers) as pool:
-        yield from _in_order(pool, iter(paths), workers * WAITING_PER_WORKER)
+        yield from _in_order(pool, decode, iter(paths), workers * ahead)
 
 
-def _in_order(pool: ProcessPoolExecutor, paths: Iterator[Path], ahead: int) -> Iterator[Pixels | UnreadableItem]:
-    waiting: deque[Future[Pixels | UnreadableItem]] = deque(
-        pool.submit(_decode_or_reason, path) for path in islice(paths, ahead)
-    )
+def _in_order(
+    pool: ProcessPoolExecutor,
+    decode: Callable[[Path], Pixels | UnreadableItem],
+    paths: Iterator[Path],
+    ahead: int,
+) -> Iterator[Pixels | UnreadableItem]:
+    waiting: deque[Future[Pixels | UnreadableItem]] = deque(pool.submit(decode, path) for path in islice(paths, ahead))
     while waiting:
         result = waiting.popleft().result()
-        waiting.extend(pool.submit(_decode_or_reason, path) for path in islice(paths, 1))
+        waiting.extend(pool.submit(decode, path) for path in islice(paths, 1))
         yield result
 
 
-def _decode_or_reason(path: Path) -> Pixels | UnreadableItem:
+def _decode_or_reason(read: Callable[[Path], Pixels], path: Path) -> Pixels | UnreadableItem:
     try:
-        return decode_image(path)
+        return read(path)
     except UnreadableItem as reason:
         return reason

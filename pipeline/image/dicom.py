@@ -1,4 +1,4 @@
-"""DICOM files to grey levels, and single elements of their headers without the pixels.
+"""DICOM files to grey levels or measured values, and single elements of their headers without the pixels.
 
 A grey level is what the header says a viewer should show: stored value, through modality LUT or rescale, through the
 first VOI LUT or else the first window, to 0 (black) to 255 (white).
@@ -6,9 +6,9 @@ first VOI LUT or else the first window, to 0 (black) to 255 (white).
 
 import logging
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +22,7 @@ from pydicom.uid import UID
 from ..source import UnreadableItem
 
 Levels = npt.NDArray[np.float64]
+Pixels = TypeVar("Pixels")
 
 MONOCHROME = ("MONOCHROME1", "MONOCHROME2")
 MAX_BITS = 16
@@ -40,7 +41,7 @@ def read_header(path: Path, names: Sequence[str]) -> list[str]:
     UnreadableItem
         If the file is missing or is no whole DICOM file.
     """
-    dataset = _read(path, stop_before_pixels=True, specific_tags=list(names))
+    dataset = read_dataset(path, stop_before_pixels=True, specific_tags=list(names))
     return [str(dataset.get(name) or "").strip() for name in names]
 
 
@@ -56,17 +57,54 @@ def read_grey(path: Path) -> Image.Image:
         If the file is missing, damaged, of a kind that no radiograph is, or compressed in a way that needs a package
         which is not installed.
     """
-    dataset = _read(path)
+    return _decode(path, _grey)
+
+
+def read_rescaled(path: Path) -> Levels:
+    """Return stored value * RescaleSlope + RescaleIntercept ``[rows, columns]``: of CT Hounsfield units, of PET Units.
+
+    Raises
+    ------
+    UnreadableItem
+        As :func:`read_grey`, and if the file has colours or lacks one of the two elements.
+    """
+    return _decode(path, _rescaled)
+
+
+def numbers(dataset: Dataset, name: str, count: int = 1) -> Levels:
+    """Return the finite numbers ``[count]`` of an element; raises :class:`UnreadableItem` naming what has none."""
     try:
         with warnings.catch_warnings(action="ignore"):
-            return _grey(dataset)
+            value = dataset.get(name)
+            values = np.atleast_1d(np.asarray([] if value in (None, "") else value, np.float64))
+    except (ValueError, TypeError, ArithmeticError) as error:
+        raise UnreadableItem(f"{name} is no number") from error
+    if not values.size:
+        raise UnreadableItem(f"without {name}")
+    if values.shape != (count,) or not np.isfinite(values).all():
+        raise UnreadableItem(f"{name} is not {count} finite number{'s' * (count > 1)}")
+    return values
+
+
+def _decode(path: Path, pixels_of: Callable[[Dataset], Pixels]) -> Pixels:
+    dataset = read_dataset(path)
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            return pixels_of(dataset)
     except UnreadableItem:
         raise
     except Exception as error:  # what a damaged header or stream makes the decoders raise has no common class
         raise UnreadableItem("damaged or truncated DICOM image") from error
 
 
-def _read(path: Path, **how: Any) -> Dataset:
+def read_dataset(path: Path, **how: Any) -> Dataset:
+    """Return a DICOM file, read with the arguments of :func:`pydicom.dcmread`.
+
+    Raises
+    ------
+    UnreadableItem
+        If the file is missing or is no whole DICOM file.
+    """
     try:
         with warnings.catch_warnings(action="ignore"):
             return dcmread(path, **how)
@@ -85,6 +123,15 @@ def _grey(dataset: Dataset) -> Image.Image:
     low, high = int(pixels.min()), int(pixels.max())
     grey = _grey_of_each(dataset, low, high)[pixels.astype(np.int32) - low]
     return Image.fromarray(255 - grey if dataset.PhotometricInterpretation == "MONOCHROME1" else grey)
+
+
+def _rescaled(dataset: Dataset) -> Levels:
+    slope, intercept = numbers(dataset, "RescaleSlope"), numbers(dataset, "RescaleIntercept")
+    stored = _stored_values(dataset)
+    if stored.ndim != 2:
+        raise UnreadableItem("a slice in colours, where values are expected")
+    values: Levels = stored * slope + intercept
+    return values
 
 
 def _stored_values(dataset: Dataset) -> npt.NDArray[Any]:

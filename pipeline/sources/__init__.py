@@ -1,6 +1,7 @@
 """One module per data set: where its raw files are and what they hold."""
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,21 +12,31 @@ from .splits import SplitDataSet
 DATASETS = {
     "mimic": "MIMIC-III or MIMIC-IV, with MIMIC-CXR images and reports where the folder holds them",
     "physionet2012": "PhysioNet/CinC Challenge 2012: 48 hours of vital signs and laboratory values",
+    "lung": "CT and PET series, Chinese clinical text, and how invasive the pathology of the lung is",
+    "meds": "a MEDS folder of events, with labels named by --samples",
     "synthetic": "a MIMIC-shaped cohort written by `omnifuse synth`",
 }
+DEFAULT_TEXT_ENCODERS = {"lung": "bert-base-chinese"}
+"""Text encoders of data sets whose texts are not English."""
+
 FILES = "files"
 """The data set that is a user's own table, which --samples names, and has no raw folder."""
 
 
 @dataclass(frozen=True)
 class TableOptions:
-    """A user's own table: the file, a YAML file of its columns, and which are labels, a split, or kept."""
+    """A user's own table: the file, a YAML file of its columns, and which are labels, a split, or kept.
+
+    ``events``: long tables of timed events, by the modality that each becomes. Of the data set ``meds``: its labels,
+    and a YAML file of codes.
+    """
 
     samples: Path | None = None
     columns: Path | None = None
     labels: tuple[str, ...] = ()
     split: str | None = None
     keep: tuple[str, ...] = ()
+    events: Mapping[str, Path] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -34,7 +45,7 @@ class SourceOptions:
 
     ``modalities`` None: all that the folder holds. ``limit``: only the first samples, in order of their id.
     ``without``: rules of the clean profile that are switched off. ``splits``: lists of subjects and their part.
-    ``table``: for the data set ``files`` alone.
+    ``table``: for the data sets ``files`` and ``meds`` alone. ``window_hours``: how far ``meds`` looks back, None: 48.
     """
 
     modalities: tuple[str, ...] | None = None
@@ -44,6 +55,7 @@ class SourceOptions:
     without: tuple[str, ...] = ()
     splits: tuple[Path, ...] = ()
     table: TableOptions = field(default_factory=TableOptions)
+    window_hours: float | None = None
 
     def __post_init__(self) -> None:
         if self.bin_hours <= 0 or 24 % self.bin_hours:
@@ -88,13 +100,23 @@ def open_dataset(dataset: str, raw: Path, options: SourceOptions) -> DataSet:
 
 
 def _open(dataset: str, raw: Path, options: SourceOptions) -> DataSet:
+    if options.window_hours is not None and dataset != "meds":
+        raise InputError(f"--window-hours is for meds; of {dataset} the tasks say how much is seen. Leave it out.")
     if dataset == FILES:
         return _open_files(options)
+    if dataset == "meds":
+        return _open_meds(raw, options)
     if options.table != TableOptions():
         raise InputError(
-            f"--samples, --columns, --label, --split and --keep describe a table of your own; {dataset} has none. "
-            "Give --dataset files with them, or leave them out."
+            "--samples, --columns, --label, --split, --keep and --events describe a table of your own; "
+            f"{dataset} has none. Give --dataset files with them, or leave them out."
         )
+    if dataset == "lung":
+        from .lung import LungDataSet
+
+        if options.without:
+            raise InputError(f"lung has no rule {options.without[0]!r}; only MIMIC's can be switched off.")
+        return LungDataSet(raw, options.modalities, options.limit)
     if dataset in ("mimic", "synthetic"):
         from .mimic import MimicDataSet
 
@@ -118,7 +140,28 @@ def _open_files(options: SourceOptions) -> DataSet:
     if options.without:
         raise InputError(f"files has no rule {options.without[0]!r}; only MIMIC's can be switched off.")
     columns = SampleColumns(table.labels, table.split, table.keep)
-    return FilesDataSet(table.samples, table.columns, columns, options.modalities, options.limit)
+    return FilesDataSet(
+        table.samples, table.columns, columns, options.modalities, options.limit, table.events, options.bin_hours
+    )
+
+
+def _open_meds(raw: Path, options: SourceOptions) -> DataSet:
+    from .meds import WINDOW_HOURS, MedsDataSet
+    from .meds_labels import COLUMNS
+
+    table = options.table
+    if table.samples is None:
+        raise InputError(f"A MEDS data set has no labels of its own: name a table of them, {COLUMNS}, with --samples.")
+    if table != TableOptions(table.samples, table.columns):
+        raise InputError(
+            f"--label, --split, --keep and --events are for tables of your own; labels of MEDS have {COLUMNS}."
+        )
+    if options.without:
+        raise InputError(f"meds has no rule {options.without[0]!r}; only MIMIC's can be switched off.")
+    hours = WINDOW_HOURS if options.window_hours is None else options.window_hours
+    return MedsDataSet(
+        raw, table.samples, table.columns, options.modalities, options.bin_hours, hours, options.limit
+    )  # fmt: skip
 
 
 def _unknown(dataset: str) -> InputError:

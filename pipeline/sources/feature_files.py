@@ -1,12 +1,16 @@
 """Tables that a user brings: CSV, Parquet or NPZ, each row with the id of its sample."""
 
 import zipfile
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
+from scipy.sparse import issparse
 
 from ...cache_schema import InputError, MissingInputError
 from ..source import Block, Quarantine
@@ -15,6 +19,8 @@ STAGE = "import"
 SAMPLE_ID = "sample_id"
 LINE_OF_FIRST_ROW = 2
 """As a text editor counts, with the header as line 1."""
+DAMAGES = (pl.exceptions.PolarsError, OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile)
+"""What the readers of files raise when one is not what its name says."""
 SEPARATORS = {".csv": ",", ".csv.gz": ",", ".tsv": "\t", ".tsv.gz": "\t"}
 
 
@@ -32,30 +38,87 @@ def read_table(path: Path, rows: int | None = None) -> pl.DataFrame:
     """
     if not path.is_file():
         raise MissingInputError(f"There is no file {path}.")
-    ending = next((ending for ending in SEPARATORS if path.name.lower().endswith(ending)), path.suffix.lower())
-    try:
+    ending = _ending(path)
+    with reading(path):
         if ending in SEPARATORS:
             return pl.read_csv(path, infer_schema=False, n_rows=rows, separator=SEPARATORS[ending])
         if ending == ".parquet":
             return pl.read_parquet(path, n_rows=rows)
         if ending == ".npz":
-            return _read_npz(path)
-    except (pl.exceptions.PolarsError, OSError, ValueError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path} cannot be read: {str(error).splitlines()[0]}") from error
+            return _read_npz(path, rows)
     known = f"{', '.join(SEPARATORS)}, .parquet, .npz (arrays sample_id and values)"
     raise InputError(f"{path} cannot be imported; known are {known}.")
 
 
-def _read_npz(path: Path) -> pl.DataFrame:
+def scan_table(path: Path) -> pl.LazyFrame:
+    """Return a long table to be read in batches: text of a CSV file, values as they are of a Parquet file.
+
+    Raises
+    ------
+    MissingInputError
+        If there is no such file.
+    InputError
+        If the file is of another kind.
+    """
+    if not path.is_file():
+        raise MissingInputError(f"There is no file {path}.")
+    ending = _ending(path)
+    if ending in SEPARATORS:
+        return pl.scan_csv(path, infer_schema=False, separator=SEPARATORS[ending])
+    if ending == ".parquet":
+        return pl.scan_parquet(path, glob=False)
+    raise InputError(f"{path} cannot be read as a long table; known are {', '.join(SEPARATORS)}, .parquet.")
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Turn errors of a file that is damaged, or not of the kind that its name says, into :class:`InputError`."""
+    try:
+        yield
+    except InputError:
+        raise
+    except DAMAGES as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise InputError(f"{path} cannot be read: {reason}. Is the file complete, and what its name says?") from error
+
+
+def _ending(path: Path) -> str:
+    return next((ending for ending in SEPARATORS if path.name.lower().endswith(ending)), path.suffix.lower())
+
+
+def _read_npz(path: Path, rows: int | None) -> pl.DataFrame:
     with np.load(path, allow_pickle=False) as file:
         arrays = dict(file)
     if missing := [name for name in (SAMPLE_ID, "values") if name not in arrays]:
         raise InputError(f"{path} has no array {missing[0]}; it has {', '.join(arrays)}.")
-    ids, values = arrays[SAMPLE_ID], arrays["values"]
-    if values.ndim != 2 or len(values) != len(ids):
-        raise InputError(f"{path}: values has the shape {values.shape}; expected one row for each of {len(ids)} ids.")
-    names = arrays.get("columns", np.arange(values.shape[1])).astype(str)
-    return pl.DataFrame({SAMPLE_ID: ids, **{str(name): values[:, i] for i, name in enumerate(names)}})
+    return matrix_table(arrays[SAMPLE_ID].astype(str), arrays["values"], arrays.get("columns"), path, rows)
+
+
+def matrix_table(ids: Sequence[Any], values: Any, names: Any, path: Path, rows: int | None) -> pl.DataFrame:
+    """Return a matrix ``[n, D]`` and the ids ``[n]`` of its rows as a table, or only its first rows.
+
+    ``values`` is an array, or something that is read when it is sliced; ``names`` ``[D]``, None: columns are numbered.
+
+    Raises
+    ------
+    InputError
+        If lengths or types do not fit, or two columns have one name.
+    """
+    if len(values.shape) != 2 or values.shape[0] != len(ids):
+        raise InputError(
+            f"{path}: the values have the shape {values.shape}; expected a row for each of {len(ids)} ids."
+        )
+    if values.dtype.kind not in "fiub":
+        raise InputError(f"{path}: the values are of type {values.dtype}, not numbers.")
+    columns = [str(name) for name in (range(values.shape[1]) if names is None else names)]
+    if len(columns) != values.shape[1]:
+        raise InputError(f"{path}: {len(columns)} names do not go with {values.shape[1]} columns.")
+    if repeated := [name for name, count in Counter([SAMPLE_ID, *columns]).items() if count > 1]:
+        raise InputError(f"{path} has two columns {repeated[0]!r}; make their names unique.")
+    cells = values[:rows]
+    dense = np.asarray(cells.toarray() if issparse(cells) else cells)
+    table = pl.from_numpy(dense.astype(np.uint8) if dense.dtype == bool else dense, schema=columns)
+    return table.insert_column(0, pl.Series(SAMPLE_ID, list(map(str, ids[:rows])), dtype=pl.String))
 
 
 def require_columns(table: pl.DataFrame, names: Sequence[str], path: Path) -> None:
@@ -67,7 +130,12 @@ def require_columns(table: pl.DataFrame, names: Sequence[str], path: Path) -> No
 
 def as_text(column: pl.Series) -> pl.Series:
     """Return a column as trimmed text, null where empty."""
-    return pl.select(pl.lit(column).cast(pl.String).str.strip_chars().replace("", None)).to_series()
+    return pl.select(text_of(pl.lit(column))).to_series()
+
+
+def text_of(column: pl.Expr) -> pl.Expr:
+    """Return an expression as trimmed text, null where empty."""
+    return column.cast(pl.String).str.strip_chars().replace("", None)
 
 
 def row_of(position: int) -> str:
@@ -82,19 +150,24 @@ def read_numbers(
 
     ``places`` says where each row lies. Raises :class:`InputError` if the column holds no number at all.
     """
-    text = as_text(column)
-    numbers = text.cast(pl.Float32, strict=False)
-    wrong = text.is_not_null() & ~numbers.is_finite().fill_null(False) & ~text.str.to_lowercase().is_in(["nan", "na"])
-    if wrong.any() and not numbers.is_finite().any():
-        at = int(wrong.arg_true()[0])
+    cells = column if column.dtype.is_numeric() else as_text(column)
+    numbers = cells.cast(pl.Float32, strict=False).to_numpy().astype(np.float32)  # a copy, NaN where null
+    wrong = np.flatnonzero(np.isinf(numbers) if cells.dtype != pl.String else ~np.isfinite(numbers) & _said(cells))
+    if len(wrong) and not np.isfinite(numbers).any():
+        at = int(wrong[0])
         raise InputError(
-            f"{path}: the column {column.name!r} holds no number ({places[at]}: {text[at][:40]!r}). Leave it out, "
-            "or write categories as columns of 0 and 1."
+            f"{path}: the column {column.name!r} holds no number ({places[at]}: {str(cells[at])[:40]!r}). Leave it "
+            "out, or write categories as columns of 0 and 1."
         )
-    for at in wrong.arg_true():
-        quarantine.add(STAGE, path.name, f"{places[at]}, {column.name}", text[at][:40], "no finite number")
-    finite = numbers.set(wrong, None).fill_null(np.nan)
-    return finite.to_numpy().astype(np.float32)
+    for at in map(int, wrong):
+        quarantine.add(STAGE, path.name, f"{places[at]}, {column.name}", str(cells[at])[:40], "no finite number")
+    numbers[wrong] = np.nan
+    return numbers
+
+
+def _said(texts: pl.Series) -> npt.NDArray[np.bool_]:
+    """Return which texts ``[n]`` say something, and not that the value is unknown."""
+    return (texts.is_not_null() & ~texts.str.to_lowercase().is_in(["nan", "na"])).fill_null(False).to_numpy()
 
 
 def feature_block(sample_ids: pl.Series, values: npt.NDArray[np.float32]) -> Block:

@@ -1,7 +1,7 @@
-"""A user's own table of texts, image files and numbers, one row a sample."""
+"""A user's own table of texts, image files and numbers, one row a sample, and long tables of timed events."""
 
 import errno
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from hashlib import sha256
@@ -13,8 +13,10 @@ import polars as pl
 
 from ...cache_schema import Column, InputError
 from ..source import Block, ItemModality, Quarantine, Records, TableModality
+from .event_table import EventTable, Starts
 from .feature_files import SAMPLE_ID, STAGE, as_text, feature_block, read_numbers, read_table, require_columns, row_of
-from .files_columns import LABEL, NUMBERS, Content, contents_of, read_mapping
+from .files_columns import KINDS, LABEL, NUMBERS, T0, Content, Description, contents_of, read_description
+from .imported_labels import check_name
 from .sample_table import SUBJECT_ID, SampleColumns, SampleTable, read_samples
 
 VERSION = 1
@@ -26,7 +28,7 @@ SEPARATOR = ";"
 
 
 class FilesDataSet:
-    """A table whose columns are texts, paths of image files and numbers.
+    """A table whose columns are texts, paths of image files and numbers, and long tables of events.
 
     Parameters
     ----------
@@ -35,13 +37,20 @@ class FilesDataSet:
         or relative to the table), ``num:COLUMN`` (the modality ``num``) or ``num.GROUP:COLUMN`` (the modality GROUP).
         What is empty is missing.
     mapping
-        YAML file with these names and, behind each, the column of the table; then no other column is read.
+        YAML file with these names and, behind each, the column of the table; then no other column is read. It can also
+        list the variables of a table of events, ``events:NAME: [HR, Temp]``.
     columns
         Labels, split and columns to keep. Without labels, a column called ``label`` is one.
     modalities
         None: all that the table has.
     limit
         Only the first samples, in order of their id.
+    events
+        Long tables by the name of their modality, with the columns sample_id, time, variable and value. ``time`` is in
+        hours since t0 or, if the table of samples has a column ``t0``, a date and time. Each becomes bins from t0 to
+        the last event: the last value of each variable, carried forward, then the masks.
+    bin_hours
+        Hours per bin of events.
     """
 
     name = "files"
@@ -53,18 +62,29 @@ class FilesDataSet:
         columns: SampleColumns | None = None,
         modalities: Sequence[str] | None = None,
         limit: int | None = None,
+        events: Mapping[str, Path] | None = None,
+        bin_hours: float = 2.0,
     ) -> None:
         self.raw = samples.parent
         self.samples = samples
-        self.mapping = read_mapping(mapping) if mapping else None
+        described = read_description(mapping) if mapping else Description()
+        self.mapping = described.columns
+        if unknown := sorted(described.variables.keys() - (events or {}).keys()):
+            raise InputError(f"{mapping} names events:{unknown[0]}; give its table, --events {unknown[0]}=FILE.")
+        self.events = [
+            EventTable(check_name(name, "The modality"), path, described.variables.get(name), bin_hours)
+            for name, path in (events or {}).items()
+        ]
         self.columns = columns or SampleColumns()
         self.modalities = None if modalities is None else tuple(modalities)
         self.limit = limit
 
     def inputs(self) -> list[Path]:
-        """Return the table; raises :class:`InputError` if it lacks a column or has one that cannot be meant."""
+        """Return the tables; raises :class:`InputError` if one lacks a column or has one that cannot be meant."""
         self._columns()
-        return [self.samples]
+        for table in self.events:
+            table.require_columns()
+        return [self.samples, *(table.path for table in self.events)]
 
     def settings(self) -> dict[str, Any]:
         """Return everything but the files that decides the result."""
@@ -76,6 +96,7 @@ class FilesDataSet:
             "keep": list(self.columns.keep),
             "modalities": None if self.modalities is None else list(self.modalities),
             "limit": self.limit,
+            "events": {table.name: table.settings() for table in self.events},
         }
 
     def read(self, quarantine: Quarantine) -> Records:
@@ -91,8 +112,17 @@ class FilesDataSet:
                 items.append(_texts(content, samples, self.samples))
             else:
                 items.append(_images(content, samples, self.samples, quarantine))
-        tables = tuple(_numbers(name, group, samples, self.samples) for name, group in numbers.items())
-        return Records(samples.frame, lambda _: samples.tasks, tables, tuple(items), samples.splits)
+        tables = [_numbers(name, group, samples, self.samples) for name, group in numbers.items()]
+        wanted = [table for table in self.events if self.modalities is None or table.name in self.modalities]
+        if wanted:
+            starts = Starts.read(samples, self._t0(samples.table), self.samples, quarantine)
+            tables += [table.modality(starts) for table in wanted]
+        return Records(samples.frame, lambda _: samples.tasks, tuple(tables), tuple(items), samples.splits)
+
+    def _t0(self, table: pl.DataFrame) -> str | None:
+        """Return the column with the beginning of each sample, if there is one."""
+        column = (self.mapping or {}).get(T0, T0)
+        return column if column in table.columns else None
 
     def _columns(self) -> tuple[SampleColumns, list[Content]]:
         """Return which columns of the table say what."""
@@ -100,6 +130,13 @@ class FilesDataSet:
         mapping = self.mapping or {}
         contents = contents_of(header.columns, self.mapping, self.samples)
         known = {content.modality for content in contents}
+        if twice := [table.name for table in self.events if table.name in known]:
+            raise InputError(f"{twice[0]!r} is a modality of {self.samples} already; give --events another name.")
+        known |= {table.name for table in self.events}
+        if not known:
+            raise InputError(
+                f"{self.samples} has no column of contents. Name some {KINDS}, or say with --columns which are."
+            )
         if unknown := [name for name in self.modalities or () if name not in known]:
             raise InputError(f"{self.samples} has no modality {unknown[0]!r}; it has {', '.join(sorted(known))}.")
         label = mapping.get(LABEL, LABEL)
@@ -110,7 +147,7 @@ class FilesDataSet:
             sample_id=mapping.get(SAMPLE_ID, SAMPLE_ID),
             subject_id=mapping.get(SUBJECT_ID, SUBJECT_ID),
         )
-        ids = [columns.sample_id, *([columns.subject_id] if SUBJECT_ID in mapping else [])]
+        ids = [columns.sample_id, *(mapping[name] for name in (SUBJECT_ID, T0) if name in mapping)]
         require_columns(header, [*ids, *(content.column for content in contents)], self.samples)
         return columns, [
             content for content in contents if self.modalities is None or content.modality in self.modalities

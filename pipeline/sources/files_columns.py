@@ -1,9 +1,9 @@
 """What the columns of a user's table hold, by their names or by a YAML file."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 import yaml
 
@@ -14,6 +14,9 @@ from .sample_table import SUBJECT_ID
 
 LABEL = "label"
 NUMBERS = "num"
+T0 = "t0"
+"""The column with the time from which events count."""
+EVENTS = "events:"
 KINDS = "text:NAME, image:NAME, num:COLUMN and num.GROUP:COLUMN"
 
 Kind = Literal["text", "image", "num"]
@@ -29,15 +32,51 @@ class Content:
     column: str
 
 
-def read_mapping(path: Path) -> dict[str, str]:
-    """Return the columns that a YAML file names: ours as keys, those of the table as values.
+@dataclass(frozen=True)
+class Description:
+    """What a YAML file says of a user's tables.
+
+    ``columns``: our names of the columns as keys, those of the table as values; None if they are the same.
+    ``variables``: of tables of events those to read, by modality.
+    """
+
+    columns: dict[str, str] | None = None
+    variables: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+def read_description(path: Path) -> Description:
+    """Return what a YAML file says of the columns of a table and the variables of tables of events.
 
     Raises
     ------
     MissingInputError
         If there is no such file.
     InputError
-        If it is no mapping of text to text, or has a key that is neither an id, the label nor a kind of content.
+        If a column is no text, or a key neither an id, t0, the label nor a kind of content.
+    """
+    columns: dict[str, str] = {}
+    variables: dict[str, tuple[str, ...]] = {}
+    for key, value in read_yaml(path, "text:note: Findings").items():
+        if isinstance(key, str) and key.startswith(EVENTS):
+            variables[key.removeprefix(EVENTS)] = read_names(value, key, path)
+            continue
+        if not isinstance(key, str) or not isinstance(value, str):
+            raise InputError(f"{path}: {key!r}: {value!r} is not the name of a column; write numbers in quotes.")
+        if key not in (SAMPLE_ID, SUBJECT_ID, T0, LABEL):
+            parse_content(key, value, path)
+        columns[key] = value
+    return Description(columns or None, variables)
+
+
+def read_yaml(path: Path, example: str) -> dict[Any, Any]:
+    """Return what a YAML file of columns holds; ``example`` shows a line of such a file.
+
+    Raises
+    ------
+    MissingInputError
+        If there is no such file.
+    InputError
+        If it is no mapping, or an empty one.
     """
     if not path.is_file():
         raise MissingInputError(f"There is no file {path}; give a YAML file of columns with --columns.")
@@ -46,13 +85,17 @@ def read_mapping(path: Path) -> dict[str, str]:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise InputError(f"{path} is no YAML: {error}") from error
     if not isinstance(mapping, dict) or not mapping:
-        raise InputError(f"{path} names no columns; write lines such as `text:note: Findings`.")
-    for key, column in mapping.items():
-        if not isinstance(key, str) or not isinstance(column, str):
-            raise InputError(f"{path}: {key!r}: {column!r} is not the name of a column; write numbers in quotes.")
-        if key not in (SAMPLE_ID, SUBJECT_ID, LABEL):
-            parse_content(key, column, path)
-    return cast("dict[str, str]", mapping)
+        raise InputError(f"{path} names no columns; write lines such as `{example}`.")
+    return mapping
+
+
+def read_names(names: Any, key: str, path: Path) -> tuple[str, ...]:
+    """Return the names that a YAML file lists under a key; :class:`InputError` for anything but different texts."""
+    if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
+        raise InputError(f"{path}: {key!r} needs a list of names, such as [HR, Temp]; write numbers in quotes.")
+    if len(set(names)) < len(names):
+        raise InputError(f"{path}: {key!r} lists a name twice.")
+    return tuple(names)
 
 
 def contents_of(header: Sequence[str], mapping: Mapping[str, str] | None, path: Path) -> list[Content]:
@@ -61,12 +104,10 @@ def contents_of(header: Sequence[str], mapping: Mapping[str, str] | None, path: 
     Raises
     ------
     InputError
-        For an unknown kind, a modality of two columns that are not numbers, or no column at all.
+        For an unknown kind, or a modality of two columns that are not numbers.
     """
     named = mapping or dict(zip(header, header, strict=True))
     contents = [parse_content(name, column, path) for name, column in named.items() if ":" in name]
-    if not contents:
-        raise InputError(f"{path} has no column of contents. Name some {KINDS}, or say with --columns which are.")
     kinds: dict[str, Kind] = {}
     for content in contents:
         if kinds.setdefault(content.modality, content.kind) != content.kind:

@@ -1,25 +1,48 @@
-"""Features that somebody else computed: one row of numbers per sample and modality, joined by id."""
+"""Features that somebody else computed, joined by the id of the sample."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-import numpy as np
-import polars as pl
+from ...cache_schema import InputError, MissingInputError
+from ...cache_schema.export.exported import find_export
+from ..source import Quarantine, Records, TableModality
+from .feature_files import SAMPLE_ID, read_table, reading, require_columns
+from .imported_exports import ExportedFeatures
+from .imported_items import ItemFeatures
+from .imported_labels import NAME, check_name
+from .imported_tables import TableFeatures
+from .matrix_files import MUDATA, mudata_modalities
+from .sample_table import SampleColumns, SampleTable, read_samples
 
-from ...cache_schema import Column, InputError
-from ..source import Block, Quarantine, Records, TableModality
-from .feature_files import SAMPLE_ID, STAGE, as_text, feature_block, read_numbers, read_table, require_columns
-from .imported_labels import check_name
-from .sample_table import SUBJECT_ID, SampleColumns, SampleTable, first_rows, read_samples
-
-VERSION = 1
+VERSION = 2
 """To be raised whenever the same files would give another result."""
+
+PART = "#"
+"""Between a file and what of it is meant."""
+
+
+class Features(Protocol):
+    """The features of one modality: in one file, or in a folder with a file for each sample."""
+
+    @property
+    def part(self) -> str:
+        """What of the file is meant; empty if it holds one thing only."""
+        ...
+
+    def files(self) -> tuple[Path, ...]:
+        """Return every file that decides the rows; raises :class:`InputError` if they cannot be used."""
+        ...
+
+    def modality(self, name: str, samples: SampleTable) -> TableModality:
+        """Return the modality, whose rows are read when it is computed."""
+        ...
 
 
 class ImportedDataSet:
-    """A table of samples and one table of features for each modality.
+    """A table of samples and the features of each modality.
 
     Parameters
     ----------
@@ -27,8 +50,8 @@ class ImportedDataSet:
         Table with ``sample_id``, ``subject_id`` (the patient; without it every sample is a patient of its own) and the
         columns named below.
     features
-        File of each modality: ``sample_id`` and columns of numbers. What is empty is unknown; a sample without a row,
-        or with an empty one, lacks the modality.
+        File of each modality, or ``FILE#PART``: see :func:`open_features`. What is empty is unknown; a sample without a
+        row, or with an empty one, lacks the modality.
     labels
         Columns to predict: ``COLUMN``, or ``NAME=COLUMN,COLUMN`` for a task with several labels.
     split
@@ -51,20 +74,25 @@ class ImportedDataSet:
             raise InputError("There are no features; give at least one --features NAME=FILE.")
         self.raw = samples.parent
         self.samples = samples
-        self.features = {check_name(name, "The modality"): path for name, path in features.items()}
+        self.given = {_checked(name): path for name, path in features.items()}
         self.columns = SampleColumns(tuple(labels), split, tuple(keep))
+
+    @cached_property
+    def features(self) -> dict[str, Features]:
+        """The features by modality; raises :class:`InputError` as :func:`open_features`."""
+        return {name: open_features(name, path) for name, path in self.given.items()}
 
     def inputs(self) -> list[Path]:
         """Return all files; raises MissingInputError naming what is missing."""
-        for path in (self.samples, *self.features.values()):
-            require_columns(read_table(path, rows=0), [SAMPLE_ID], path)
-        return [self.samples, *self.features.values()]
+        require_columns(read_table(self.samples, rows=0), [SAMPLE_ID], self.samples)
+        files = (path for features in self.features.values() for path in features.files())
+        return [self.samples, *dict.fromkeys(files)]
 
     def settings(self) -> dict[str, Any]:
         """Return everything but the files that decides the result."""
         return {
             "version": VERSION,
-            "modalities": list(self.features),
+            "modalities": {name: features.part for name, features in self.features.items()},
             "labels": list(self.columns.labels),
             "split": self.columns.split,
             "keep": list(self.columns.keep),
@@ -73,32 +101,64 @@ class ImportedDataSet:
     def read(self, quarantine: Quarantine) -> Records:
         """Read the samples; rows without an id, or with one that was there already, are quarantined."""
         samples = read_samples(self.samples, self.columns, quarantine)
-        modalities = tuple(self._modality(name, path, samples) for name, path in self.features.items())
-        return Records(samples.frame, lambda _: samples.tasks, modalities, splits=samples.splits)
-
-    def _modality(self, name: str, path: Path, samples: SampleTable) -> TableModality:
-        columns = tuple(Column(column, variable=column) for column in _feature_names(read_table(path, rows=0), path))
-        blocks = partial(_blocks, path, samples.frame.select(SAMPLE_ID, text=samples.texts))
-        recipe = {"imported": VERSION}
-        return TableModality(name, "features", columns, "one row of features a sample", recipe, (path,), blocks)
+        modalities = (features.modality(name, samples) for name, features in self.features.items())
+        versioned = tuple(replace(table, recipe={"imported": VERSION, **table.recipe}) for table in modalities)
+        return Records(samples.frame, lambda _: samples.tasks, versioned, splits=samples.splits)
 
 
-def _feature_names(table: pl.DataFrame, path: Path) -> list[str]:
-    names = [name for name in table.columns if name not in (SAMPLE_ID, SUBJECT_ID)]
-    if not names:
-        raise InputError(f"{path} has no column of features beside {SAMPLE_ID}.")
-    return names
+def open_features(name: str, given: Path) -> Features:
+    """Return the features that ``FILE`` or ``FILE#PART`` means.
+
+    A file is a table (CSV, Parquet), a matrix with ids (NPY, NPZ, HDF5, AnnData, MuData) or an export of a cache; a
+    folder holds an HDF5 file for each sample. Of MuData and exports the modality ``name`` is meant, unless PART names
+    another or there is only one.
+
+    Raises
+    ------
+    MissingInputError
+        If there is no such file.
+    InputError
+        If the file cannot be read, or has no such modality.
+    """
+    path, part = _split_part(given)
+    with reading(path):
+        export = find_export(path)
+        held = export.modalities() if export else ()
+    if export is not None:
+        wanted = part or (name if name in held or len(held) > 1 else held[0])
+        if wanted not in held:
+            raise InputError(
+                f"{path} has no modality {wanted!r}; it has {', '.join(held)}. Write NAME={path}{PART}PART."
+            )
+        return ExportedFeatures(export, wanted)
+    if path.is_dir():
+        return ItemFeatures(path, part)
+    return TableFeatures(path, part or (name if path.suffix.lower() == MUDATA else ""))
 
 
-def _blocks(path: Path, samples: pl.DataFrame, quarantine: Quarantine) -> Iterator[Block]:
-    """Yield the rows of the samples that have any number, as one block."""
-    table = read_table(path)
-    table = table[first_rows(as_text(table[SAMPLE_ID]), path, quarantine)]
-    texts = as_text(table[SAMPLE_ID])
-    ids = pl.DataFrame({"text": texts}).with_row_index("position")
-    for text in ids.join(samples, on="text", how="anti", maintain_order="left")["text"]:
-        quarantine.add(STAGE, path.name, f"sample {text}", text, "the sample is not in the table of samples")
-    known = samples.join(ids, on="text", maintain_order="left")
-    places = [f"sample {text}" for text in texts]
-    numbers = [read_numbers(table[name], places, path, quarantine) for name in _feature_names(table, path)]
-    yield feature_block(known[SAMPLE_ID], np.stack(numbers, axis=1)[known["position"].to_numpy()])
+def with_every_modality(pairs: Sequence[str]) -> tuple[str, ...]:
+    """Return NAME=FILE pairs; a FILE alone that holds several modalities, an export or MuData, gives one for each."""
+    return tuple(named for pair in pairs for named in ([pair] if "=" in pair else _pairs_of(Path(pair)) or [pair]))
+
+
+def _pairs_of(path: Path) -> list[str]:
+    if not path.exists():
+        return []
+    with reading(path):
+        export = find_export(path)
+        held = export.modalities() if export else mudata_modalities(path) if path.suffix.lower() == MUDATA else ()
+    return [f"{name}={path}{PART}{name}" for name in held]
+
+
+def _checked(name: str) -> str:
+    """Return the name of a modality, in which a dot may stand before the name of its encoder."""
+    return name if all(map(NAME.fullmatch, name.split("."))) else check_name(name, "The modality")
+
+
+def _split_part(given: Path) -> tuple[Path, str]:
+    """Return a file and what of it is meant; a name that has the sign in it is taken as it is if it exists."""
+    file, sign, part = str(given).rpartition(PART)
+    path, part = (given, "") if given.exists() or not sign else (Path(file), part)
+    if not path.exists():
+        raise MissingInputError(f"There is no file {path}.")
+    return path, part

@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 from tqdm import tqdm
 
 from ...cache_schema import Column, InputError, Task
-from ..ehr.bins import bin_ends, bin_index, carry_forward
+from ..ehr.event_block import event_block, event_columns
 from ..source import Block, Quarantine, Records, TableModality
 from .physionet2012_records import DESCRIPTORS, find_outcomes, find_records, read_outcomes, read_rows, set_name
 
@@ -138,7 +137,8 @@ class Physionet2012DataSet:
                 lambda _: iter([_static_block(described)]),
             )  # fmt: skip
         return TableModality(
-            name, "timeseries", _columns(name), f"{self.bin_hours:g} hours of the stay",
+            name, "timeseries", event_columns(_parameters(name).select("parameter", "unit").iter_rows()),
+            f"{self.bin_hours:g} hours of the stay",
             {**recipe, "bin_hours": self.bin_hours, "value": "last of the bin, carried forward"},
             inputs, partial(self._blocks, name),
         )  # fmt: skip
@@ -148,7 +148,9 @@ class Physionet2012DataSet:
         parameters = _parameters(name)
         for some, rows in self._rows(name, Quarantine()):  # what is wrong with rows was counted by read()
             events = rows.join(parameters.with_row_index("column"), on="parameter", maintain_order="left")
-            yield _bins(np.array(some), _plausible(events, quarantine), len(parameters), self.bin_hours)
+            usable = _plausible(events, quarantine)
+            timed = usable.with_columns(hours=pl.Series(usable["minute"].to_numpy() / 60)).rename({"record": "sample"})
+            yield event_block(np.array(some), timed, len(parameters), self.bin_hours, HOURS)
 
 
 @cache
@@ -156,12 +158,6 @@ def _parameters(modality: str) -> pl.DataFrame:
     """Return parameter, unit, low and high of a modality, in column order."""
     table = pl.read_csv(files(__package__).joinpath("physionet2012.csv").read_bytes())
     return table.filter(pl.col("modality") == modality).with_columns(pl.col("unit").fill_null(""))
-
-
-def _columns(modality: str) -> tuple[Column, ...]:
-    parameters = list(_parameters(modality).select("parameter", "unit").iter_rows())
-    values = [Column(name, unit, name) for name, unit in parameters]
-    return (*values, *(Column(f"mask->{name}", "", name, "mask") for name, _ in parameters))
 
 
 def _plausible(events: pl.DataFrame, quarantine: Quarantine) -> pl.DataFrame:
@@ -176,19 +172,6 @@ def _plausible(events: pl.DataFrame, quarantine: Quarantine) -> pl.DataFrame:
         where = f"{record} {minute // 60:02d}:{minute % 60:02d}"
         quarantine.add("values", parameter, where, f"{value:g}", f"outside {low:g} to {high:g}", count)
     return events.filter(inside)
-
-
-def _bins(records: npt.NDArray[np.int64], events: pl.DataFrame, width: int, bin_hours: float) -> Block:
-    """Return values and masks ``[bins of the records with an event, 2 * width]`` from events in order of time."""
-    place = np.searchsorted(records, events["record"].to_numpy())
-    observed = np.zeros(len(records), dtype=bool)
-    observed[place] = True
-    lengths = np.where(observed, int(HOURS / bin_hours), 0).astype(np.int64)
-    row = (np.cumsum(lengths) - lengths)[place] + bin_index(events["minute"].to_numpy() / 60, bin_hours)
-    seen = np.full((int(lengths.sum()), width), np.nan)  # [R, V]
-    seen[row, events["column"].to_numpy()] = events["value"].to_numpy()  # the later overwrites
-    values = np.concatenate([carry_forward(seen, lengths), ~np.isnan(seen)], axis=1)  # [R, 2 V]
-    return Block(records, lengths, values.astype(np.float32), bin_ends(lengths, bin_hours).astype(np.float32))
 
 
 def _describe(records: list[int], rows: pl.DataFrame, quarantine: Quarantine) -> pl.DataFrame:

@@ -82,8 +82,8 @@ def read_samples(path: Path, columns: SampleColumns, quarantine: Quarantine, lim
 def first_rows(ids: pl.Series, path: Path, quarantine: Quarantine) -> pl.Series:
     """Return the position of the first row of every id; the other rows are quarantined."""
     for reason, wrong in (
-        ("sample_id is empty", ids.is_null()),
-        ("sample_id is repeated", ids.is_not_null() & ~ids.is_first_distinct()),
+        (f"{ids.name} is empty", ids.is_null()),
+        (f"{ids.name} is repeated", ids.is_not_null() & ~ids.is_first_distinct()),
     ):
         for at in wrong.arg_true():
             quarantine.add(STAGE, path.name, row_of(at), str(ids[at] or ""), reason)

@@ -2,6 +2,8 @@
 
 import json
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -37,14 +39,30 @@ def write_cohort(out: Path, settings: SynthSettings) -> None:
     InputError
         `out` exists and is not an empty folder.
     """
+    with new_folder(out, "synthetic") as partial:
+        (partial / "synthetic").mkdir()
+        _write(partial, settings)
+
+
+@contextmanager
+def new_folder(out: Path, mark: str) -> Iterator[Path]:
+    """Give an empty folder beside `out` to write into, which becomes `out` at the end.
+
+    One that an interrupted run left, known by what it wrote first and calls `mark`, is replaced.
+
+    Raises
+    ------
+    InputError
+        `out` exists and is not an empty folder, or something else is in the way.
+    """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise InputError(f"{out} exists already and is not an empty folder; remove it or give another --out")
     partial = out.with_name(f"{out.name}.partial")
-    if partial.exists() and not (partial / "synthetic").is_dir():
+    if partial.exists() and not (partial / mark).exists():
         raise InputError(f"{partial} is in the way, not an unfinished cohort; remove it or give another --out")
     shutil.rmtree(partial, ignore_errors=True)
-    (partial / "synthetic").mkdir(parents=True)
-    _write(partial, settings)
+    partial.mkdir(parents=True)
+    yield partial
     partial.rename(out)
 
 

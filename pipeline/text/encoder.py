@@ -1,20 +1,19 @@
-"""A frozen BERT that gives one vector per token of a text, and the recipe that says what decides these vectors."""
+"""A frozen encoder that gives one vector per token of a text, and the recipe that says what decides these vectors."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ...cache_schema import digest
+from ...cache_schema import InputError, digest
 from .folder import digest_folder, encoder_folder
+from .tokens import MAX_CHARACTERS, MAX_TOKENS, WINDOW_TOKENS
 
 RANDOM = "random"
 SEED = 0
-MAX_TOKENS = 150
-"""Longest text in tokens, [CLS] and [SEP] included; the rest is cut off."""
-
 BATCH_TEXTS = 32
 TOLERANCE = 0.05
 """Bound of a token's error against float32, relative to its length. In bfloat16 the worst token of 24 texts was off by
@@ -24,8 +23,10 @@ VERSION = 1
 """Raised by hand when texts get other vectors, beyond the tolerance, from the same files."""
 
 
-def text_recipe(encoder: str) -> dict[str, Any]:
+def text_recipe(encoder: str, *, windowed: bool = False) -> dict[str, Any]:
     """Return what decides the vectors of a text encoder, as JSON values, without importing PyTorch.
+
+    ``windowed``: of texts that are encoded in several windows where they are longer than one.
 
     Weights and vocabulary are named by the sha256 of their files, so a renamed copy or the hub's own gives the same
     digests. The versions of PyTorch and transformers are left out on purpose: the files define model and tokeniser, and
@@ -38,9 +39,10 @@ def text_recipe(encoder: str) -> dict[str, Any]:
     InputError
         If the files are incomplete, or can be neither found nor fetched.
     """
+    windows = {"max_characters": MAX_CHARACTERS, "window_tokens": WINDOW_TOKENS}
     recipe = {
         "version": VERSION,
-        "max_tokens": MAX_TOKENS,
+        **(windows if windowed else {"max_tokens": MAX_TOKENS}),
         "output": "last hidden state of every token",
         "dtype": "float16",
         "precision": "bfloat16 where the processor multiplies it, else float32",
@@ -89,39 +91,54 @@ class TextEncoder:
 
     def __init__(self, encoder: str) -> None:
         from ..frozen import default_device, fast_precision
-        from .model import Tokenizer, pretrained_model, pretrained_tokenizer, random_model
-        from .tokens import hash_words
+        from .model import pretrained_model, pretrained_tokenizer, random_model, token_positions
+        from .tokens import HASHED_WORDS
 
         if encoder == RANDOM:
-            self._tokenize: Tokenizer = lambda texts: [hash_words(text, MAX_TOKENS) for text in texts]
+            self._tokenizer = HASHED_WORDS
             model = random_model(SEED, MAX_TOKENS)
         else:
             folder = encoder_folder(encoder)
-            self._tokenize = pretrained_tokenizer(folder, MAX_TOKENS)
             model = pretrained_model(folder)
+            self._tokenizer = pretrained_tokenizer(folder)
+        self._encoder = encoder
+        self._positions = token_positions(model)
         self._device = default_device()
         dtype = fast_precision(self._device)
         self._model = model.eval().requires_grad_(False).to(self._device, dtype)
         self.dim: int = model.config.hidden_size
         self.precision = str(dtype).removeprefix("torch.")
 
-    def encode(self, texts: Sequence[str]) -> list[npt.NDArray[np.float16]]:
-        """Return for each text the vectors of its tokens ``[tokens, dim]``, at most 150 with [CLS] and [SEP].
+    def encode(self, texts: Sequence[str], *, windowed: bool = False) -> list[npt.NDArray[np.float16]]:
+        """Return for each text the vectors of its tokens ``[tokens, dim]``, those of the special tokens included.
 
-        A batch holds texts of one number of tokens, so nothing is padded. Equal lists give equal bytes; another list
+        Of a text at most 150 tokens are encoded, or the model's positions if it has fewer. ``windowed`` encodes its
+        first 1,748 characters instead, in windows of at most 512 tokens (or the model's positions) with special tokens
+        each; the rows are the tokens of all windows in order.
+
+        A batch holds windows of one number of tokens, so nothing is padded. Equal lists give equal bytes; another list
         gives a text the same vectors within the tolerance, because matrix products round by their shapes.
 
         Raises
         ------
         ValueError
             If the encoder gives values that are not finite.
+        InputError
+            If it does not give one vector for every token.
         """
-        tokens = self._tokenize(list(texts)) if texts else []
-        rows: list[npt.NDArray[np.float16]] = [np.empty((0, self.dim), np.float16)] * len(tokens)
-        for batch in batches_of_one_length([len(ids) for ids in tokens]):
-            vectors = self._forward([tokens[text] for text in batch])  # [B, T, D]
-            for text, matrix in zip(batch, vectors, strict=True):
-                rows[text] = matrix
+        length = WINDOW_TOKENS if windowed else MAX_TOKENS
+        length = min(length, self._positions or length)
+        read = [text[:MAX_CHARACTERS] for text in texts] if windowed else texts
+        windows = [of_text if windowed else of_text[:1] for of_text in self._tokenizer.windows(read, length)]
+        encoded = iter(self._encode_windows([ids for of_text in windows for ids in of_text]))
+        return [np.concatenate(list(islice(encoded, len(of_text)))) for of_text in windows]
+
+    def _encode_windows(self, windows: list[list[int]]) -> list[npt.NDArray[np.float16]]:
+        rows: list[npt.NDArray[np.float16]] = [np.empty((0, self.dim), np.float16)] * len(windows)
+        for batch in batches_of_one_length([len(ids) for ids in windows]):
+            vectors = self._forward([windows[window] for window in batch])  # [B, T, D]
+            for window, matrix in zip(batch, vectors, strict=True):
+                rows[window] = matrix
         return rows
 
     def _forward(self, tokens: list[list[int]]) -> npt.NDArray[np.float16]:
@@ -131,7 +148,13 @@ class TextEncoder:
 
         with torch.inference_mode():
             ids = torch.tensor(tokens, device=self._device)  # [B, T]
-            return to_float16(self._model(input_ids=ids).last_hidden_state)
+            vectors = self._model(input_ids=ids).last_hidden_state
+            if vectors.shape[:2] != ids.shape:
+                raise InputError(
+                    f"The text encoder {self._encoder!r} gives {vectors.shape[1]} vectors for {ids.shape[1]} tokens; "
+                    "only encoders with one vector for every token can be used."
+                )
+            return to_float16(vectors)
 
 
 def batches_of_one_length(lengths: Sequence[int]) -> Iterator[list[int]]:

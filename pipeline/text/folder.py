@@ -1,18 +1,24 @@
 """Where the files of a pretrained text encoder lie: a local folder, or the cache of the Hugging Face hub."""
 
 from pathlib import Path
-from urllib.parse import quote
-from urllib.request import urlopen
 
 from ...cache_schema import InputError, MissingInputError, digest_file
+from ..hub import fetch_from_hub, first_line
 
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
-TOKENIZER = ("tokenizer.json", "vocab.txt", "vocab.json", "sentencepiece.bpe.model", "tokenizer.model")
+TOKENIZER = (
+    *("tokenizer.json", "vocab.txt", "vocab.json"),
+    *("sentencepiece.bpe.model", "tokenizer.model", "spm.model", "spiece.model"),
+)
 FILES = ["config.json", "*.safetensors", "*.safetensors.index.json", "tokenizer*", "vocab*", "merges.txt"]
 FILES += ["*.model", "special_tokens_map.json", "added_tokens.json"]
 """What is fetched of a hub repository: only weights that cannot run code (safetensors) and what reads the text."""
 
-TIMEOUT_SECONDS = 5.0
+CONVERSION = (
+    " Weights in pytorch_model.bin are a pickle, which can run code, and are neither fetched nor read. Convert them "
+    "once, where you trust them: transformers.AutoModel.from_pretrained(ID).save_pretrained(DIR), the same with "
+    "AutoTokenizer, and give DIR."
+)
 
 
 def encoder_folder(encoder: str) -> Path:
@@ -53,21 +59,11 @@ def _cached(encoder: str) -> Path | None:
 
 
 def _fetched(encoder: str) -> Path:
-    """Fetch an encoder from the hub; one short question first, because a download tries again for half a minute."""
-    from huggingface_hub import constants, snapshot_download
-
     try:
-        if not constants.HF_HUB_OFFLINE:
-            address = f"{constants.ENDPOINT}/api/models/{quote(encoder)}"
-            urlopen(address, timeout=TIMEOUT_SECONDS).close()  # noqa: S310  (the scheme is the hub's own)
-        return Path(snapshot_download(encoder, allow_patterns=FILES))
+        return fetch_from_hub(encoder, FILES)
     except OSError as error:
-        reason = f"It is neither a folder nor in the local hub cache, and fetching it failed ({_first_line(error)})."
+        reason = f"It is neither a folder nor in the local hub cache, and fetching it failed ({first_line(error)})."
         raise _not_found(encoder, reason) from error
-
-
-def _first_line(error: OSError) -> str:
-    return str(error).partition("\n")[0].rstrip(". ")
 
 
 def _not_found(encoder: str, reason: str) -> MissingInputError:
@@ -83,17 +79,8 @@ def _check(folder: Path, encoder: str) -> None:
             found = ", ".join(sorted(path.name for path in folder.iterdir())[:10]) or "nothing"
             raise InputError(
                 f"The text encoder {encoder!r} is not complete: {' or '.join(names[:2])} is missing in {folder} "
-                f"(found: {found}).{_advice(folder)} `--text-encoder random` needs no weights."
+                f"(found: {found}).{CONVERSION if names == WEIGHTS else ''} `--text-encoder random` needs no weights."
             )
-
-
-def _advice(folder: Path) -> str:
-    if not (folder / "pytorch_model.bin").exists():
-        return ""
-    return (
-        " pytorch_model.bin is a pickle, which can run code, and is not read. Convert it once, where you trust it: "
-        "transformers.AutoModel.from_pretrained(DIR).save_pretrained(DIR)."
-    )
 
 
 def _has(folder: Path, names: tuple[str, ...]) -> bool:

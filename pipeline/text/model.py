@@ -1,21 +1,23 @@
 """Frozen text models, pretrained or with seeded weights."""
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoModel, AutoTokenizer, BertConfig, BertModel, PreTrainedModel
+from transformers import MODEL_FOR_MASKED_LM_MAPPING as FILL_IN_WORDS
+from transformers import AutoConfig, AutoModel, AutoTokenizer, BertConfig, BertModel, PreTrainedModel
 from transformers.utils import logging
 
 from ...cache_schema import InputError
 from ..frozen import seed_weights
-from .tokens import BUCKETS
-
-Tokenizer = Callable[[list[str]], list[list[int]]]
+from .tokens import BUCKETS, Tokenizer
 
 UNUSED = "pooler."
 """Weights that many checkpoints lack; the last hidden state does not pass through them."""
+
+POSITIONS = "position_embeddings"
+"""End of the name of the table of positions in every model that has one."""
 
 
 def pretrained_model(folder: Path) -> PreTrainedModel:
@@ -24,12 +26,19 @@ def pretrained_model(folder: Path) -> PreTrainedModel:
     Raises
     ------
     InputError
-        If the files cannot be read as a model, or leave some of its weights undefined.
+        If the files cannot be read as a model, leave some of its weights undefined, or are no encoder's.
     """
     logging.disable_progress_bar()  # it counts the tensors of one file, for a few milliseconds
+    config = _encoder_config(folder)
     try:
         loaded: tuple[PreTrainedModel, dict[str, Any]] = AutoModel.from_pretrained(
-            folder, local_files_only=True, use_safetensors=True, dtype=torch.float32, output_loading_info=True
+            folder,
+            config=config,
+            local_files_only=True,
+            use_safetensors=True,
+            trust_remote_code=False,
+            dtype=torch.float32,
+            output_loading_info=True,
         )
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise InputError(f"The text encoder in {folder} cannot be loaded: {error}") from error
@@ -40,13 +49,50 @@ def pretrained_model(folder: Path) -> PreTrainedModel:
     return model
 
 
-def pretrained_tokenizer(folder: Path, max_tokens: int) -> Tokenizer:
-    """Return a function from texts to token ids with the special tokens, cut to ``max_tokens``."""
+def _encoder_config(folder: Path) -> Any:
+    """Return the configuration of an encoder; a decoder's tokens see only what stands before them, so it is refused."""
     try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except (OSError, ValueError, KeyError) as error:
+        raise InputError(
+            f"The text encoder in {folder} cannot be loaded: config.json names no kind of model that transformers has "
+            "itself, and code that comes with a model is never run. Choose another with --text-encoder."
+        ) from error
+    if type(config) not in FILL_IN_WORDS or config.is_encoder_decoder or getattr(config, "is_decoder", False):
+        raise InputError(
+            f"The model in {folder} ({config.model_type}) is not a text encoder: only models that learnt to fill in "
+            "words from both sides, such as BERT or RoBERTa, can be used. Choose another with --text-encoder."
+        )
+    return config
+
+
+def token_positions(model: PreTrainedModel) -> int | None:
+    """Return how many tokens a model has positions for, or None if it has no limit.
+
+    RoBERTa and its kin number positions from the one after that of padding, so the first ones are never used.
+    """
+    positions = getattr(model.config, "max_position_embeddings", None) or 0
+    paddings = (
+        getattr(module, "padding_idx", None) for name, module in model.named_modules() if name.endswith(POSITIONS)
+    )
+    unused = max((padding + 1 for padding in paddings if padding is not None), default=0)
+    return positions - unused if positions > 0 else None
+
+
+def pretrained_tokenizer(folder: Path) -> Tokenizer:
+    """Return the tokeniser of a folder, with the special tokens that it puts around a text."""
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    except (OSError, ValueError, KeyError, ImportError) as error:
         raise InputError(f"The tokenizer in {folder} cannot be loaded: {error}") from error
-    return lambda texts: tokenizer(texts, truncation=True, max_length=max_tokens)["input_ids"]
+    one = tokenizer("a", return_special_tokens_mask=True)
+    ids, special = one["input_ids"], one["special_tokens_mask"]
+    first, after_last = special.index(0), len(special) - special[::-1].index(0)
+
+    def split(texts: Sequence[str]) -> list[list[int]]:
+        return tokenizer(list(texts), add_special_tokens=False, verbose=False)["input_ids"] if texts else []
+
+    return Tokenizer(split, ids[:first], ids[after_last:])
 
 
 def random_model(seed: int, max_tokens: int) -> PreTrainedModel:

@@ -1,7 +1,18 @@
-"""Words without a vocabulary: the tokeniser of the ``random`` encoder."""
+"""From texts to token ids, in windows that an encoder can read; and words without a vocabulary, for ``random``."""
 
 import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from zlib import crc32
+
+MAX_TOKENS = 150
+"""Longest text in tokens, [CLS] and [SEP] included; the rest is cut off."""
+
+MAX_CHARACTERS = 1748
+"""Longest text in characters where a text is encoded in several windows; the rest is cut off."""
+
+WINDOW_TOKENS = 512
+"""Longest of these windows in tokens, [CLS] and [SEP] included."""
 
 CLS, SEP = 0, 1
 BUCKETS = 16384
@@ -12,7 +23,27 @@ WORD = re.compile(rf"[{CJK}]|[^\W_{CJK}]+")
 """One Chinese character, or a run of other letters and digits; punctuation is left out."""
 
 
-def hash_words(text: str, max_tokens: int) -> list[int]:
-    """Return token ids: CLS, one per word or Chinese character in lower case, SEP; at most ``max_tokens``."""
-    words = WORD.findall(text.lower())[: max_tokens - 2]
-    return [CLS, *(2 + crc32(word.encode()) % (BUCKETS - 2) for word in words), SEP]
+@dataclass(frozen=True)
+class Tokenizer:
+    """``split`` gives the token ids of texts; ``before`` and ``after`` are the special ones around every window."""
+
+    split: Callable[[Sequence[str]], list[list[int]]]
+    before: list[int]
+    after: list[int]
+
+    def windows(self, texts: Sequence[str], length: int) -> list[list[list[int]]]:
+        """Return the windows of every text, at least one, each of at most ``length`` token ids."""
+        inner = length - len(self.before) - len(self.after)
+        return [
+            [[*self.before, *ids[start : start + inner], *self.after] for start in range(0, max(len(ids), 1), inner)]
+            for ids in self.split(texts)
+        ]
+
+
+def hash_words(texts: Sequence[str]) -> list[list[int]]:
+    """Return one token id per word, or per Chinese character, of every text in lower case."""
+    return [[2 + crc32(word.encode()) % (BUCKETS - 2) for word in WORD.findall(text.lower())] for text in texts]
+
+
+HASHED_WORDS = Tokenizer(hash_words, [CLS], [SEP])
+"""The tokeniser of the ``random`` encoder."""

@@ -9,18 +9,12 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
-from omnifuse.cache_schema import difference
+from omnifuse.cache_schema import difference, digest
 from omnifuse.pipeline import frozen
 from omnifuse.pipeline.frozen import seed_weights
 from omnifuse.pipeline.image.decode import DICOM_GREY
-from omnifuse.pipeline.image.encoder import (
-    DEVIATION,
-    MEAN,
-    TOLERANCE,
-    ImageEncoder,
-    image_recipe,
-    weights_digest,
-)
+from omnifuse.pipeline.image.encoder import TOLERANCE, ImageEncoder, image_recipe, weights_digest
+from omnifuse.pipeline.image.library import IMAGENET
 from safetensors.torch import save_file
 from torchvision.models import resnet34
 from torchvision.transforms.functional import normalize
@@ -59,7 +53,7 @@ def plain(resnet: torch.nn.Module, images: npt.NDArray[np.uint8]) -> npt.NDArray
     pooled: list[torch.Tensor] = []
     handle = resnet.avgpool.register_forward_hook(lambda module, inputs, output: pooled.append(output.flatten(1)))
     with torch.inference_mode():
-        resnet(normalize(torch.tensor(images)[:, None].expand(-1, 3, -1, -1) / 255, MEAN, DEVIATION))
+        resnet(normalize(torch.tensor(images)[:, None].expand(-1, 3, -1, -1) / 255, IMAGENET.mean, IMAGENET.deviation))
     handle.remove()
     return pooled[0].numpy()
 
@@ -142,13 +136,17 @@ def test_a_folder_must_hold_one_file_of_weights(tmp_path: Path) -> None:
 
 
 def test_missing_weights_are_named_with_the_choices() -> None:
-    with pytest.raises(FileNotFoundError, match=r"'/no/such/file\.pth'.*--image-encoder PATH.*random"):
+    with pytest.raises(
+        FileNotFoundError, match=r"'/no/such/file\.pth'.*a file or folder.*timm:NAME.*--image-encoder random"
+    ):
         image_recipe("/no/such/file.pth")
 
 
 def test_unreachable_torchvision_weights_are_said_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    monkeypatch.setattr("omnifuse.pipeline.image.weights.RESNET34_URL", "http://127.0.0.1:9/resnet34-b627a593.pth")
+    monkeypatch.setattr(
+        "omnifuse.pipeline.image.torchvision_models.RESNET34_URL", "http://127.0.0.1:9/resnet34-b627a593.pth"
+    )
     with pytest.raises(FileNotFoundError, match=r"could not be fetched.*--image-encoder random"):
         image_recipe("resnet34")
 
@@ -162,6 +160,12 @@ def test_recipe_says_how_dicom_files_become_grey(monkeypatch: pytest.MonkeyPatch
     before = image_recipe("random")
     monkeypatch.setattr("omnifuse.pipeline.image.encoder.DICOM_GREY", "another rule")
     assert difference(before, image_recipe("random")) == [f"dicom: {DICOM_GREY[:57]}... -> another rule"]
+
+
+def test_the_recipe_of_a_resnet34_is_what_caches_were_made_with(weights: Path) -> None:
+    of_file = {key: value for key, value in image_recipe(str(weights)).items() if key not in ("name", "weights")}
+    assert digest(of_file) == "90c406bf4b694c3bb956113b366a769341e6e6a6ee9f25e33064fcd0dddf15c8"
+    assert digest(image_recipe("random")) == "65889ae4c0b4e296ca9ae28a114123f3ff01ee36606dd531bbf326adb1c47a05"
 
 
 def test_recipe_needs_no_torch(weights: Path) -> None:

@@ -102,3 +102,23 @@ def test_a_plan_that_ends_early_forgets_nothing(tmp_path: Path, file: Path) -> N
     again = DigestMemo(tmp_path / "digests.parquet", tmp_path)
     assert again.unchanged() and again.saved_fingerprint == before
     assert again.value("random weights", "2", lambda: "computed again") == "digest"
+
+
+def test_a_folder_is_the_contents_of_its_files_and_what_is_added_or_changed_is_noticed(tmp_path: Path) -> None:
+    folder = tmp_path / "series"
+    folder.mkdir()
+    for name in "ab":
+        (folder / name).write_text(name)
+    memo = DigestMemo(tmp_path / "digests.parquet", tmp_path)
+    first = memo.folder(folder)
+    assert first.length == 2
+    assert memo.folder(tmp_path / "none").reason == "the folder is missing"
+    memo.save()
+    memo = DigestMemo(tmp_path / "digests.parquet", tmp_path)
+    assert memo.unchanged() and memo.folder(folder) == first
+    (folder / "a").write_text("changed")
+    assert not memo.unchanged() and DigestMemo(tmp_path / "digests.parquet", tmp_path).folder(folder) != first
+    (folder / "a").write_text("a")
+    assert DigestMemo(tmp_path / "digests.parquet", tmp_path).folder(folder).digest == first.digest
+    (folder / "c").write_text("c")
+    assert DigestMemo(tmp_path / "digests.parquet", tmp_path).folder(folder).length == 3

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 from omnifuse.cache_schema import CorruptCacheError, FeatureCache, InputError, verify_cache
-from omnifuse.pipeline import encode, reuse
+from omnifuse.pipeline import reuse
+from omnifuse.pipeline.item_encoder import ItemEncoder
 from omnifuse.pipeline.plan import Encoders
 from omnifuse.pipeline.stages import Extraction, extract
 
@@ -42,8 +43,7 @@ def no_encoders(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         raise AssertionError("an encoder was built")
 
-    for name in ("_encode_images", "_encode_texts"):
-        monkeypatch.setattr(encode, name, fail)
+    monkeypatch.setattr(ItemEncoder, "load", fail)
 
 
 def run(folder: Path, **options: Any) -> Extraction:

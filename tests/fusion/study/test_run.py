@@ -9,8 +9,8 @@ from typing import Any
 import polars as pl
 import pytest
 from omnifuse.cache_schema import InputError
+from omnifuse.cluster import cluster
 from omnifuse.fusion.study import run as study_run
-from omnifuse.fusion.study.cluster import cluster
 from omnifuse.fusion.study.expected import expected_seconds
 from omnifuse.fusion.study.finished import compare
 from omnifuse.fusion.study.overview import study_results

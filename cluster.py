@@ -1,4 +1,4 @@
-"""Cells on other machines: a Dask cluster as an executor."""
+"""Work on other machines: a Dask cluster as an executor."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager
 
-from ...cache_schema import InputError
-from ...cache_schema.packages import require
+from .cache_schema import InputError
+from .cache_schema.packages import require
 
 
 @contextmanager
 def cluster(address: str) -> Iterator[Executor]:
-    """Provide the workers of a Dask scheduler; they must see cache and study under the same absolute paths.
+    """Provide the workers of a Dask scheduler; they must see the same files under the same absolute paths.
 
     Raises
     ------

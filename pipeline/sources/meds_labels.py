@@ -1,0 +1,114 @@
+"""Labels of a MEDS task: a subject, the time up to which everything may be seen, and what is to be predicted."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import polars as pl
+
+from ...cache_schema import InputError, MissingInputError, Task
+from ..ehr.times import moments
+from ..source import Quarantine
+from .feature_files import as_text, read_table, require_columns, row_of
+from .imported_labels import check_name, read_task
+
+STAGE = "labels"
+VALUES = ("boolean_value", "integer_value", "categorical_value")
+QUANTITY = "float_value"
+COLUMNS = f"subject_id, prediction_time and one of {', '.join(VALUES)}"
+
+
+@dataclass(frozen=True)
+class Labels:
+    """The samples, sorted by ``sample_id``: sample_id, subject_id, prediction_time; and their task."""
+
+    samples: pl.DataFrame
+    task: Task
+
+
+def label_files(path: Path) -> list[Path]:
+    """Return the files of a task: the one named, or every Parquet file below a folder.
+
+    Raises :class:`MissingInputError` if there are none.
+    """
+    files = sorted(path.rglob("*.parquet")) if path.is_dir() else [path]
+    if not files or not files[0].is_file():
+        raise MissingInputError(f"There are no labels at {path}; --samples names a table with {COLUMNS}.")
+    return files
+
+
+def read_rows(files: Sequence[Path], quarantine: Quarantine) -> pl.DataFrame:
+    """Return the usable rows of tables of labels: subject_id, prediction_time, file, position, and the values as text.
+
+    Rows without a readable subject and time, or with those of a row before, are quarantined.
+
+    Raises
+    ------
+    InputError
+        If a table lacks a column, or its times have a time zone: those of MEDS have none.
+    """
+    rows = pl.concat([_read_file(path) for path in files], how="diagonal")
+    repeated = ~pl.struct("subject_id", "prediction_time").is_first_distinct()
+    for reason, wrong in (
+        ("subject_id is no whole number", pl.col("subject_id").is_null()),
+        ("prediction_time is no date and time", pl.col("prediction_time").is_null()),
+        ("this subject has a label at this time already", repeated),
+    ):
+        rows = leave_out(rows, wrong, reason, quarantine)
+    return rows
+
+
+def leave_out(rows: pl.DataFrame, wrong: pl.Expr, reason: str, quarantine: Quarantine) -> pl.DataFrame:
+    """Quarantine the rows of :func:`read_rows` for which a condition holds, and return the others."""
+    first = rows.filter(wrong).group_by("file", maintain_order=True).agg(pl.col("position").first(), pl.len())
+    for file, position, count in first.iter_rows():
+        quarantine.add(STAGE, file, row_of(position), "", reason, count)
+    return rows.filter(~wrong)
+
+
+def make_labels(path: Path, rows: pl.DataFrame, window_hours: float, limit: int | None) -> Labels:
+    """Return samples and task of the rows; the task is named like its file or folder.
+
+    A sample's id is that of its subject and its prediction time. ``limit``: only the first by id.
+
+    Raises
+    ------
+    InputError
+        If the values are not of one kind that can be predicted.
+    """
+    time = pl.col("prediction_time").dt.strftime("%Y-%m-%dT%H:%M:%S%.f")
+    rows = rows.with_columns(sample_id=pl.format("{}@{}", "subject_id", time)).sort("sample_id")
+    name = check_name(path.name.partition(".")[0], "The task")
+    task = read_task(rows.rename({_value_column(rows, path): name}), name, path, rows["position"])
+    counts = (("labels of subjects with data", len(rows)), *task.counts[1:])
+    if limit is not None:
+        rows, counts = rows.head(limit), (*counts, (f"the first {limit}", min(limit, len(rows))))
+    samples = rows.select("sample_id", "subject_id", "prediction_time")
+    return Labels(samples, replace(task, y=task.y[: len(samples)], window_hours=window_hours, counts=counts))
+
+
+def _read_file(path: Path) -> pl.DataFrame:
+    table = read_table(path)
+    require_columns(table, ["subject_id", "prediction_time"], path)
+    kind = table["prediction_time"].dtype
+    if not (kind == pl.String or (isinstance(kind, pl.Datetime) and kind.time_zone is None)):
+        raise InputError(f"{path}: prediction_time is {kind}; in MEDS it holds timestamps without a time zone.")
+    return table.select(
+        as_text(table["subject_id"]).cast(pl.Int64, strict=False).alias("subject_id"),
+        moments(table["prediction_time"]).alias("prediction_time"),
+        pl.lit(path.name).alias("file"),
+        pl.int_range(pl.len()).alias("position"),
+        *(as_text(table[name]).alias(name) for name in (*VALUES, QUANTITY) if name in table.columns),
+    )
+
+
+def _value_column(rows: pl.DataFrame, path: Path) -> str:
+    """Return the column that holds the labels."""
+    given = [name for name in (*VALUES, QUANTITY) if name in rows.columns and rows[name].count()]
+    if not given:
+        raise InputError(f"{path} holds no label; a table of MEDS labels has {COLUMNS}.")
+    if given == [QUANTITY]:
+        raise InputError(f"{path} has only {QUANTITY}, and a quantity cannot be predicted: make classes of it.")
+    if len(given) > 1:
+        raise InputError(f"{path} holds labels in {' and '.join(given)}; keep one of the columns.")
+    return given[0]
