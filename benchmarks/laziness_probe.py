@@ -17,9 +17,10 @@ import torch
 from missing_modalities import Fold, trained
 from omnifuse.cache_schema import FeatureCache
 from omnifuse.fusion import training
-from omnifuse.fusion.batches import Cohort, load
+from omnifuse.fusion.batches import Cohort
 from omnifuse.fusion.config import make_config
 from omnifuse.fusion.folds import torch_threads
+from omnifuse.fusion.loading import load
 from omnifuse.fusion.metrics import auroc
 from sklearn.linear_model import LogisticRegression
 

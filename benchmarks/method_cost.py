@@ -13,8 +13,8 @@ from pathlib import Path
 import torch
 from omnifuse.cache_schema import FeatureCache
 from omnifuse.fusion import methods
-from omnifuse.fusion.batches import load
 from omnifuse.fusion.config import make_config
+from omnifuse.fusion.loading import load
 from omnifuse.fusion.model import new_method
 from omnifuse.fusion.normalisation import Normaliser
 from omnifuse.fusion.preparation import prepare

@@ -22,10 +22,11 @@ import polars as pl
 import torch
 from omnifuse.cache_schema import FeatureCache
 from omnifuse.fusion import metrics, training
-from omnifuse.fusion.batches import Cohort, Inputs, load
+from omnifuse.fusion.batches import Cohort, Inputs
 from omnifuse.fusion.config import TrainConfig, make_config
 from omnifuse.fusion.folds import default_workers, torch_threads
 from omnifuse.fusion.laziness import combination_name, combination_table
+from omnifuse.fusion.loading import load
 from omnifuse.fusion.missingness import MissingConfig, draw_hidden
 from omnifuse.fusion.model import Model
 from omnifuse.fusion.preparation import prepare

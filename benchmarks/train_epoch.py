@@ -35,11 +35,12 @@ import polars as pl
 import torch
 import zarr
 from omnifuse.cache_schema import FeatureCache, ModalitySpec, StagedCache, Task
-from omnifuse.fusion.batches import Cohort, load
+from omnifuse.fusion.batches import Cohort
 from omnifuse.fusion.config import TrainConfig, make_config
 from omnifuse.fusion.encoders import Encoded, EncoderConfig, mlp
 from omnifuse.fusion.folds import torch_threads
 from omnifuse.fusion.laziness import combination_table
+from omnifuse.fusion.loading import load
 from omnifuse.fusion.methods.base import Method
 from omnifuse.fusion.metrics import auroc
 from omnifuse.fusion.model import new_method

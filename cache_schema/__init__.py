@@ -19,6 +19,7 @@ from .manifest import Manifest, read_manifest, write_durably
 from .ragged import RaggedArray, offsets_of, row_indices
 from .read import FeatureCache, Modality
 from .recipe import Recipe, canonical_json, difference, digest, digest_file
+from .selection import input_rows
 from .verify import Finding, Verification, damaged_files, verification_text, verify_cache
 from .write import Commit, StagedCache, refuse_foreign_folder
 
@@ -57,6 +58,7 @@ __all__ = [
     "difference",
     "digest",
     "digest_file",
+    "input_rows",
     "offsets_of",
     "read_manifest",
     "refuse_foreign_folder",

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -34,6 +34,9 @@ from .table import VALID_SUFFIX, column_frame
 from .verify import MEND, Verification, size_problem, verify_cache
 
 if TYPE_CHECKING:
+    import dask.array
+    import xarray
+
     from .torch_dataset import TaskDataset
 
 
@@ -161,6 +164,11 @@ class FeatureCache:
         self._require(name, self.modalities, "modality")
         return int(self._root[f"{modality_path(name)}/values"].shape[1])
 
+    def chunk_rows(self, name: str) -> int:
+        """Return how many rows of a modality are stored, and so read, together."""
+        self._require(name, self.modalities, "modality")
+        return int(self._root[f"{modality_path(name)}/values"].chunks[0])
+
     def modality(self, name: str) -> Modality:
         """Read a modality into memory.
 
@@ -171,9 +179,16 @@ class FeatureCache:
         CorruptCacheError
             If stored bytes are missing or damaged.
         """
-        spec, items = self.modality_spec(name), self.items(name)
-        values, time = self.rows(name), self._array(f"{modality_path(name)}/time")
-        return Modality(values=values, offsets=self.offsets(name), time=time, spec=spec, items=items)
+        return replace(self.row_numbers(name), values=self.rows(name))
+
+    def row_numbers(self, name: str) -> Modality:
+        """Return a modality with the number of each row, ``[R, 1]`` int64, in place of its values.
+
+        To choose rows before any is read; raises as :meth:`modality`.
+        """
+        spec, items, offsets = self.modality_spec(name), self.items(name), self.offsets(name)
+        numbers = np.arange(offsets[-1], dtype=np.int64)[:, None]
+        return Modality(values=numbers, offsets=offsets, time=self.times(name), spec=spec, items=items)
 
     def items(self, name: str) -> pl.DataFrame | None:
         """Return what was encoded for a modality (see :class:`Modality`) without reading its rows."""
@@ -185,6 +200,11 @@ class FeatureCache:
         """Return the rows ``[first:end, D]`` of a modality; raises :class:`CorruptCacheError` as :meth:`modality`."""
         self._require(name, self.modalities, "modality")
         return self._array(f"{modality_path(name)}/values", slice(first, end))
+
+    def times(self, name: str) -> npt.NDArray[np.float32]:
+        """Return the time ``[R]`` of each row of a modality, in hours since t0, NaN for a row without time."""
+        self._require(name, self.modalities, "modality")
+        return self._array(f"{modality_path(name)}/time")
 
     def task(self, name: str) -> Task:
         """Read a task's labels; an unknown name raises :class:`InputError` that lists the known ones."""
@@ -216,8 +236,20 @@ class FeatureCache:
 
         return TaskDataset.from_cache(self, task, modalities)
 
+    def to_dask(self, modality: str) -> "dask.array.Array":
+        """Return the rows ``[R, D]`` of a modality, read when they are computed; see :func:`.lazy.dask_values`."""
+        from .lazy import dask_values
+
+        return dask_values(self, modality)
+
+    def to_xarray(self, modality: str) -> "xarray.Dataset":
+        """Return a modality with its ids and times, values read when needed; see :func:`.lazy.xarray_dataset`."""
+        from .lazy import xarray_dataset
+
+        return xarray_dataset(self, modality)
+
     def export(self, form: str, out: str | Path, modalities: Sequence[str] | None = None) -> None:
-        """Write the cache as ``hdf5``, ``npz`` or ``parquet`` for other tools; see :func:`.export.export_cache`."""
+        """Write the cache in one of the formats :data:`.export.FORMATS`; see :func:`.export.export_cache`."""
         from .export import export_cache
 
         export_cache(self, form, Path(out), modalities)

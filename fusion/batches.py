@@ -1,4 +1,4 @@
-"""A task's part of a cache in memory, and batches of it; nothing here touches the cache after ``load``."""
+"""The samples of a task with their rows, and batches of them; nothing here touches a cache."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..cache_schema import Column, FeatureCache, InputError, RaggedArray, Task
-from .subgroups import Groups, groups_of
+from ..cache_schema import Column, RaggedArray, Task
+from .subgroups import Groups
 
 
 @dataclass(frozen=True)
@@ -72,51 +72,6 @@ class Cohort:
             sources=sources,
             groups={name: values[samples] for name, values in self.groups.items()},
         )
-
-
-def load(
-    cache: FeatureCache, task: str | Task, modalities: Sequence[str] | None = None, labelled: bool = True
-) -> Cohort:
-    """Read one task's inputs into memory: window and selection applied, embeddings kept in float16.
-
-    With ``labelled`` only samples with at least one known label are read; without it every sample that has an input,
-    whatever its label (to predict). ``modalities`` (all by default) also fixes their order.
-
-    Raises
-    ------
-    InputError
-        For an unknown modality, a task with several predictions a sample, or when no sample is left.
-    """
-    task = cache.task(task) if isinstance(task, str) else task
-    if task.sample is not None:
-        raise InputError(
-            f"Task {task.name!r} has several predictions a sample; training on such tasks is not possible."
-        )
-    names = _known(cache, modalities)
-    inputs = cache.task_inputs(task, names)
-    sources = {name: Source(inputs[name].kind, inputs[name].columns, inputs[name]) for name in names}
-    y = np.asarray(task.y, dtype=np.float32)
-    samples = cache.samples
-    sample_id, subject_id = (samples[name].to_numpy() for name in ("sample_id", "subject_id"))
-    everyone = Cohort(task, sample_id, subject_id, y, sources, groups=groups_of(samples))
-    wanted = ~np.isnan(y).all(axis=1) if labelled else np.ones(len(y), dtype=bool)
-    kept = wanted & everyone.presence.any(axis=1)
-    if not kept.any():
-        raise InputError(f"No sample of task {task.name!r} has any of the modalities {', '.join(names)}.")
-    cohort = everyone if kept.all() else everyone.take(np.flatnonzero(kept))
-    return replace(cohort, without_input=int(wanted.sum() - kept.sum()))
-
-
-def _known(cache: FeatureCache, modalities: Sequence[str] | None) -> tuple[str, ...]:
-    names = tuple(cache.modalities if modalities is None else modalities)
-    unknown = [name for name in names if name not in cache.modalities]
-    if unknown:
-        raise InputError(f"There is no modality {unknown[0]!r}; there are: {', '.join(cache.modalities)}.")
-    if len(set(names)) < len(names) or not names:
-        raise InputError(
-            f"Modalities {', '.join(names) or '(none)'}: name each once, out of {', '.join(cache.modalities)}."
-        )
-    return names
 
 
 @dataclass(frozen=True)

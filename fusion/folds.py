@@ -31,8 +31,8 @@ from .normalisation import Normaliser
 from .predictions import Predicted, frame
 from .preparation import Prepared, prepare
 from .search import Trial, best, fit_searched
-from .shared import SharedCohort
 from .splits import Positions, Split
+from .stored import StoredCohort
 
 BoolArray = npt.NDArray[np.bool_]
 FloatArray = npt.NDArray[np.float32]
@@ -77,31 +77,33 @@ def train_folds(cohort: Cohort, splits: Sequence[Split], config: TrainConfig, fo
     return [train_fold(cohort, prepared, split, fold, config, folder) for fold, split in enumerate(splits)]
 
 
-def train_folds_in_processes(
-    shared: SharedCohort, splits: Sequence[Split], config: TrainConfig, folder: Path, workers: int
+def train_stored_folds(
+    stored: StoredCohort, splits: Sequence[Split], config: TrainConfig, folder: Path, workers: int
 ) -> list[FoldResult]:
     """Do the same as `train_folds`, to the last digit, with up to ``workers`` folds at once.
 
-    A fold that fails, or an interrupt, ends all of them. All processes share the rows in memory; of its own each takes
-    about 0.7 GB for torch and the statistics of 20,000 stays, and its model.
+    A fold that fails, or an interrupt, ends all of them. All processes map the same rows, in memory as far as there is
+    room; of its own each takes about 0.7 GB for torch and the statistics of 20,000 stays, and its model.
 
     Raises
     ------
     OmniFuseError
         If a process was killed from outside; and whatever the first fold that fails raises.
     """
+    if workers == 1:
+        return train_folds(stored.open(), splits, config, folder)
     try:
         with worker_pool(workers, tqdm.set_lock, get_context("spawn").RLock()) as pool:
             each = enumerate(splits)
-            return results([pool.submit(_train_shared, shared, split, fold, config, folder) for fold, split in each])
+            return results([pool.submit(_train_stored, stored, split, fold, config, folder) for fold, split in each])
     except BrokenProcessPool as error:
         raise OmniFuseError(
             "A process that trained a fold was killed, most likely because memory ran out. Train with fewer --workers."
         ) from error
 
 
-def _train_shared(shared: SharedCohort, split: Split, fold: int, config: TrainConfig, folder: Path) -> FoldResult:
-    cohort = shared.open()
+def _train_stored(stored: StoredCohort, split: Split, fold: int, config: TrainConfig, folder: Path) -> FoldResult:
+    cohort = stored.open()
     return train_fold(cohort, prepare(cohort, config.encoder), split, fold, config, folder, line=fold)
 
 

@@ -15,11 +15,12 @@ from torch import Tensor
 
 from ..cache_schema import FeatureCache, InputError, Task
 from . import training
-from .batches import Cohort, Inputs, load
+from .batches import Cohort, Inputs
 from .folds import torch_threads
+from .loading import select
 from .methods.base import Method
 from .metrics import MEASURES, mean_defined, measures
-from .missingness import draw_hidden, hide
+from .missingness import draw_hidden
 from .model import Model
 from .preparation import prepare
 from .run import Run, load_run
@@ -81,9 +82,11 @@ class Replay:
             )
         config = run.config
         assert config.task is not None
-        cohort = load(cache, config.task, config.modalities)
+        selection = select(cache, config.task, config.modalities)
         if config.missing.protocol == "train-and-test":
-            cohort = hide(cohort, draw_hidden(config.missing, cohort.presence, cohort.modalities))
+            cohort = selection.cohort
+            selection = selection.hiding(draw_hidden(config.missing, cohort.presence, cohort.modalities))
+        cohort = selection.read()
         return cls(run, cohort, _tested_by(run, cohort))
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import platform
 import shutil
 import time
@@ -18,27 +19,36 @@ import torch
 
 from ..cache_schema import FeatureCache, InputError, MissingInputError
 from . import methods, training
-from .batches import Cohort, load
+from .batches import Cohort
 from .config import TrainConfig
-from .folds import FoldResult, train_folds, train_folds_in_processes
-from .missingness import draw_hidden, hide
+from .folds import FoldResult, train_folds, train_stored_folds
+from .loading import default_limit, load, select
+from .missingness import draw_hidden
 from .model import Model, check_inputs, demands, task_view
 from .predictions import Predicted, frame, mean_prediction
 from .preparation import prepare
-from .shared import SharedCohort
 from .splits import Split, k_folds, split_frame, strata, supplied
 from .summary import summarise
 
 VALIDATION, VALIDATION_OF_SEARCH = 0.1, 0.2
 """Share of the training subjects that validate where the method chooses by them, and where settings are searched."""
 
+logger = logging.getLogger(__name__)
+
 TOOLS = ("omnifuse", "torch", "numpy", "polars", "scikit-learn", "zarr")
 
 
-def train(cache_path: str | Path, config: TrainConfig, run_dir: str | Path, workers: int = 1) -> dict[str, Any]:
+def train(
+    cache_path: str | Path,
+    config: TrainConfig,
+    run_dir: str | Path,
+    workers: int = 1,
+    memory_limit: int | None = None,
+) -> dict[str, Any]:
     """Train and test a method by cross-validation, or on the cache's own split, and write a run folder.
 
-    Up to ``workers`` folds are trained at once; their number changes the time and nothing else. The folder appears
+    Up to ``workers`` folds are trained at once. Rows that take more than ``memory_limit`` bytes (by default half of the
+    memory that is available) stay on disk. Both change the time and nothing else. The folder appears
     under its name when everything in it is complete; a failed or interrupted training leaves at most
     ``<run_dir>.partial``. Each test part is predicted by the model of its fold alone, after training has ended.
 
@@ -55,13 +65,15 @@ def train(cache_path: str | Path, config: TrainConfig, run_dir: str | Path, work
     if run_dir.exists():
         raise InputError(f"{run_dir} already exists. Name another run folder or remove it.")
     cache = FeatureCache.open(cache_path)
-    cohort = load(cache, config.task or first_task(cache), config.modalities)
+    selection = select(cache, config.task or first_task(cache), config.modalities)
+    cohort = selection.cohort
     methods.get(config.method).check(cohort.modalities)
     share = _validation_share(config)
     config = replace(config, task=cohort.task.name, modalities=cohort.modalities, validation=share)
     hidden = draw_hidden(config.missing, cohort.presence, cohort.modalities)
     if config.missing.protocol == "train-and-test":
-        cohort = hide(cohort, hidden)
+        selection = selection.hiding(hidden)
+        cohort = selection.cohort
     splits, notes = _splits(cache, cohort, config, share)
     workers = min(workers, len(splits))
     partial = run_dir.with_name(run_dir.name + ".partial")
@@ -70,15 +82,17 @@ def train(cache_path: str | Path, config: TrainConfig, run_dir: str | Path, work
     _write_json(partial / "config.json", {**config.to_dict(), "model": demands(cache, cohort)})
     _write_json(partial / "environment.json", environment(config, workers))
     split_frame(splits, cohort.sample_id).write_parquet(partial / "splits.parquet")
-    if workers == 1:
-        folds = train_folds(cohort, splits, config, partial / "folds")
+    large = selection.bytes > (default_limit() if memory_limit is None else memory_limit)
+    if workers == 1 and not large:
+        folds = train_folds(selection.read(selection.bytes), splits, config, partial / "folds")
     else:
-        shared = SharedCohort.write(cohort, partial / "rows.safetensors")
-        cohort = shared.open()  # so that this process no longer holds rows of its own
+        stored = selection.store(partial / "rows")
+        if large:
+            logger.info("rows take %.1f GB: they stay on disk and are read as batches need them", selection.bytes / 1e9)
         try:
-            folds = train_folds_in_processes(shared, splits, config, partial / "folds", workers)
+            folds = train_stored_folds(stored, splits, config, partial / "folds", workers)
         finally:
-            shared.file.unlink()
+            stored.remove()
     _write_tables(folds, partial)
     summary = {
         "run": run_dir.name,

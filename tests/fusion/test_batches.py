@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 import torch
 from omnifuse.cache_schema import FeatureCache, InputError
-from omnifuse.fusion.batches import Cohort, Inputs, RowStore, load
+from omnifuse.fusion import loading
+from omnifuse.fusion.batches import Cohort, Inputs, RowStore
 from omnifuse.fusion.config import make_config
 from omnifuse.fusion.encoders import EncoderConfig
+from omnifuse.fusion.loading import load, select
 from omnifuse.fusion.model import new_method
 from omnifuse.fusion.normalisation import Normaliser
 from omnifuse.fusion.preparation import prepare
@@ -79,6 +81,25 @@ def test_the_window_of_the_task_is_applied(toy_cache: Callable[..., Path], tmp_p
     cache = FeatureCache.open(toy_cache(tmp_path / "cache"))
     assert cache.modality("ehr").time.max() <= 12 == cache.task("outcome").window_hours
     assert load(cache, "outcome").sources["ehr"].rows.time.max() <= 12
+
+
+@pytest.mark.parametrize("block_bytes", [1, 1 << 20])
+def test_rows_are_the_same_in_memory_and_on_disk_however_many_are_read_at_once(
+    toy_cache: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block_bytes: int
+) -> None:
+    cache = FeatureCache.open(toy_cache(tmp_path / "cache"))
+    expected = {
+        name: rows.take(load(cache, "outcome").sample_id) for name, rows in cache.task_inputs("outcome").items()
+    }
+    monkeypatch.setattr(loading, "BLOCK_BYTES", block_bytes)
+    selection = select(cache, "outcome")
+    assert selection.bytes == sum(rows.values.nbytes for rows in expected.values())
+    for cohort in (selection.read(selection.bytes), selection.read(selection.bytes - 1)):
+        for name, rows in expected.items():
+            np.testing.assert_array_equal(cohort.sources[name].rows.values, rows.values)
+            np.testing.assert_array_equal(cohort.sources[name].rows.offsets, rows.offsets)
+    mapped = {isinstance(source.rows.values, np.memmap) for source in cohort.sources.values()}
+    assert mapped == {True}
 
 
 @pytest.mark.parametrize("names", [["mri"], ["ehr", "ehr"], []])

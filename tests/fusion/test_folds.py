@@ -15,10 +15,10 @@ from omnifuse.cache_schema import InputError, OmniFuseError
 from omnifuse.fusion import folds
 from omnifuse.fusion.batches import Cohort
 from omnifuse.fusion.config import make_config
-from omnifuse.fusion.folds import torch_threads, train_folds_in_processes
+from omnifuse.fusion.folds import torch_threads, train_stored_folds
 from omnifuse.fusion.run import train
-from omnifuse.fusion.shared import SharedCohort
 from omnifuse.fusion.splits import k_folds, strata
+from omnifuse.fusion.stored import StoredCohort
 
 
 def without_seconds(metrics: Path) -> str:
@@ -30,13 +30,16 @@ def without_seconds(metrics: Path) -> str:
     return json.dumps(content)
 
 
-def test_the_number_of_workers_changes_no_byte(toy_cache: Callable[..., Path], tmp_path: Path) -> None:
+@pytest.mark.parametrize(("workers", "memory_limit"), [(2, None), (1, 0)])
+def test_neither_the_number_of_workers_nor_rows_on_disk_change_a_byte(
+    toy_cache: Callable[..., Path], tmp_path: Path, workers: int, memory_limit: int | None
+) -> None:
     cache = toy_cache(tmp_path / "cache")
     overrides = ["fit.epochs=2", "folds=3", "encoder.timeseries=both", "validation=0.2", "missing.rate=0.3"]
-    one, two = (tmp_path / str(workers) / "run" for workers in (1, 2))
+    one, two = (tmp_path / name / "run" for name in ("plain", "other"))
     with torch_threads(2):  # as if the machine had another number of cores
         train(cache, make_config("omnifuse", overrides=overrides), one, workers=1)
-    train(cache, make_config("omnifuse", overrides=overrides), two, workers=2)
+    train(cache, make_config("omnifuse", overrides=overrides), two, workers, memory_limit)
     files = {path.relative_to(one) for path in one.rglob("*") if path.is_file()}
     assert files == {path.relative_to(two) for path in two.rglob("*") if path.is_file()}
     timed = {Path("metrics.json"), Path("environment.json")}
@@ -45,16 +48,22 @@ def test_the_number_of_workers_changes_no_byte(toy_cache: Callable[..., Path], t
     assert without_seconds(one / "metrics.json") == without_seconds(two / "metrics.json")
     environments = [json.loads((run / "environment.json").read_text()) for run in (one, two)]
     assert [made["threads"] for made in environments] == [1, 1]
-    assert [made["workers"] for made in environments] == [1, 2]
+    assert [made["workers"] for made in environments] == [1, workers]
 
 
-def test_a_shared_cohort_is_the_cohort_and_outlives_its_file(toy_cohort: Callable[..., Cohort], tmp_path: Path) -> None:
+def store(cohort: Cohort, folder: Path) -> StoredCohort:
+    return StoredCohort.write(cohort, folder, {name: [source.rows.values] for name, source in cohort.sources.items()})
+
+
+def test_a_stored_cohort_is_the_cohort_and_outlives_its_files(
+    toy_cohort: Callable[..., Cohort], tmp_path: Path
+) -> None:
     cohort = toy_cohort()
-    shared = SharedCohort.write(cohort, tmp_path / "rows")
-    for source in shared.without_rows.sources.values():
+    stored = store(cohort, tmp_path / "rows")
+    for source in stored.without_rows.sources.values():
         assert source.rows.values.size == 0 and source.rows.values.base is None  # a view would hold all rows
-    opened = shared.open()
-    shared.file.unlink()
+    opened = stored.open()
+    stored.remove()
     assert opened.modalities == cohort.modalities
     for name, source in cohort.sources.items():
         np.testing.assert_array_equal(opened.sources[name].rows.values, source.rows.values)
@@ -64,7 +73,7 @@ def test_a_shared_cohort_is_the_cohort_and_outlives_its_file(toy_cohort: Callabl
 def in_processes(cohort: Cohort, folder: Path, *overrides: str) -> None:
     config = make_config("concat", overrides=["fit.epochs=1", *overrides])
     splits = k_folds(cohort.subject_id, strata(cohort.y, "binary"), 2, 0.0, 0)
-    train_folds_in_processes(SharedCohort.write(cohort, folder / "rows"), splits, config, folder, workers=2)
+    train_stored_folds(store(cohort, folder / "rows"), splits, config, folder, workers=2)
 
 
 def test_a_fold_that_fails_fails_the_training_with_its_own_message(

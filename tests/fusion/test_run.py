@@ -11,8 +11,8 @@ import polars as pl
 import pytest
 from omnifuse.cache_schema import CacheNotFoundError, FeatureCache, InputError, MissingInputError
 from omnifuse.fusion import run
-from omnifuse.fusion.batches import load
 from omnifuse.fusion.config import TrainConfig, make_config
+from omnifuse.fusion.loading import load
 from omnifuse.fusion.metrics import auroc, calibration, measures
 from omnifuse.fusion.model import Model
 from omnifuse.fusion.preparation import prepare

@@ -9,8 +9,9 @@ import polars as pl
 import pytest
 from omnifuse.cache_schema import FeatureCache
 from omnifuse.fusion import metrics
-from omnifuse.fusion.batches import Cohort, load
-from omnifuse.fusion.shared import SharedCohort
+from omnifuse.fusion.batches import Cohort
+from omnifuse.fusion.loading import load
+from omnifuse.fusion.stored import StoredCohort
 from omnifuse.fusion.subgroups import groups_of, per_subgroup
 
 SEX = np.array(["F", "F", "M", "M", "M", "unknown"])
@@ -53,7 +54,8 @@ def test_measures_of_a_group_are_those_of_its_samples() -> None:
 def test_a_cohort_keeps_its_groups(toy_cohort: Callable[..., Cohort], tmp_path: Path) -> None:
     cohort = replace(toy_cohort(samples=6), groups={"sex": SEX})
     assert cohort.take(np.array([5, 0])).groups["sex"].tolist() == ["unknown", "F"]
-    assert SharedCohort.write(cohort, tmp_path / "rows").open().groups["sex"].tolist() == SEX.tolist()
+    rows = {name: [source.rows.values] for name, source in cohort.sources.items()}
+    assert StoredCohort.write(cohort, tmp_path / "rows", rows).open().groups["sex"].tolist() == SEX.tolist()
 
 
 def test_groups_are_read_from_the_cache_for_the_samples_that_are_kept(
