@@ -291,12 +291,16 @@ def extract(
     keep: tuple[str, ...] | None,
     text_encoder: tuple[str, ...],
     image_encoder: tuple[str, ...],
+    workers: int,
+    scheduler: str | None,
+    parts: str | None,
     **how: Any,
 ) -> Result:
     """Turn raw records into a cache.
 
     Killed at any time, the same command goes on from there.
     """
+    from .pipeline.encode import Machines
     from .pipeline.encoders import DEFAULT_TEXT, Encoders
     from .pipeline.sources import DEFAULT_TEXT_ENCODERS, SourceOptions, TableOptions, open_dataset, raw_folder
     from .pipeline.stages import extract
@@ -307,7 +311,7 @@ def extract(
     options = SourceOptions(modalities, profile, bin_hours, limit, without, splits, table, window_hours)
     source = open_dataset(dataset, folder, options)
     encoders = Encoders.parse(text_encoder, image_encoder, DEFAULT_TEXT_ENCODERS.get(dataset, DEFAULT_TEXT))
-    extraction = extract(source, cache, encoders, **how)
+    extraction = extract(source, cache, encoders, Machines(workers, scheduler, parts), **how)
     return Result(extraction_content(extraction), extraction_text(extraction))
 
 
@@ -331,7 +335,7 @@ def extract(
     "--memory-limit",
     callback=memory_size,
     metavar="SIZE",
-    help="Rows that take more, such as 8GB, stay on disk.  [default: half of what is available]",
+    help="Such as 8GB; rows for which that has no room stay on disk.  [default: half of the free memory for rows]",
 )
 @reporting
 def train(

@@ -1,4 +1,4 @@
-"""A training whose rows take four times the memory that they may, beside the same in memory: seconds, memory, metrics.
+"""A training on rows four times the room that they have in memory, beside the same in memory: seconds, memory, metrics.
 
     python benchmarks/larger_than_memory.py [--stays 16000] [--epochs 2] [--method concat] [--folder DIR]
 
@@ -22,6 +22,7 @@ from typing import Any
 import psutil
 from omnifuse.cache_schema import FeatureCache
 from omnifuse.fusion.loading import select
+from omnifuse.fusion.run import BYTES_OF_A_PROCESS
 from train_epoch import write_cache
 
 SHARE = 4
@@ -76,7 +77,7 @@ def main() -> None:
     if options.group_mib:
         GROUP.mkdir(exist_ok=True)
         (GROUP / "memory.limit_in_bytes").write_text(str(options.group_mib << 20))
-    limit = f"{size / SHARE / 1e6:.0f}MB"
+    limit = f"{(BYTES_OF_A_PROCESS + size / SHARE) / 1e6:.0f}MB"
     outside = train(cache, options.folder / "outside", [*settings, "--memory-limit", limit], bool(options.group_mib))
     for name, result in (("in memory", inside), (f"--memory-limit {limit}", outside)):
         print(json.dumps({"rows": name, **{key: result[key] for key in ("seconds", "anonymous_mib")}}))

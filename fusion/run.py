@@ -33,6 +33,9 @@ from .summary import summarise
 VALIDATION, VALIDATION_OF_SEARCH = 0.1, 0.2
 """Share of the training subjects that validate where the method chooses by them, and where settings are searched."""
 
+BYTES_OF_A_PROCESS = 1 << 30
+"""What a process that trains takes beside the rows, about: torch, statistics of 10,000 stays, a model."""
+
 logger = logging.getLogger(__name__)
 
 TOOLS = ("omnifuse", "torch", "numpy", "polars", "scikit-learn", "zarr")
@@ -47,8 +50,9 @@ def train(
 ) -> dict[str, Any]:
     """Train and test a method by cross-validation, or on the cache's own split, and write a run folder.
 
-    Up to ``workers`` folds are trained at once. Rows that take more than ``memory_limit`` bytes (by default half of the
-    memory that is available) stay on disk. Both change the time and nothing else. The folder appears
+    Up to ``workers`` folds are trained at once. Rows for which there is no room in ``memory_limit`` bytes, those of all
+    processes together, stay on disk; by default rows get half of the memory that is available. Both change the time and
+    nothing else. The folder appears
     under its name when everything in it is complete; a failed or interrupted training leaves at most
     ``<run_dir>.partial``. Each test part is predicted by the model of its fold alone, after training has ended.
 
@@ -82,7 +86,8 @@ def train(
     _write_json(partial / "config.json", {**config.to_dict(), "model": demands(cache, cohort)})
     _write_json(partial / "environment.json", environment(config, workers))
     split_frame(splits, cohort.sample_id).write_parquet(partial / "splits.parquet")
-    large = selection.bytes > (default_limit() if memory_limit is None else memory_limit)
+    room = default_limit() if memory_limit is None else memory_limit - workers * BYTES_OF_A_PROCESS
+    large = selection.bytes > room
     if workers == 1 and not large:
         folds = train_folds(selection.read(selection.bytes), splits, config, partial / "folds")
     else:

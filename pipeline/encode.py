@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -9,6 +10,8 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from ..cache_schema import InputError
+from ..cluster import cluster
 from ..processes import as_done
 from .item_encoder import ItemEncoder, Outcome
 from .parts import PART_ITEMS, PART_SERIES, Part, PartStore
@@ -18,22 +21,32 @@ from .source import UnreadableItem
 
 
 @dataclass(frozen=True)
-class Cluster:
-    """Processes that make whole parts, on other machines perhaps.
+class Machines:
+    """Where items are encoded: here, with ``workers`` processes (or none) that decode images, or on a Dask cluster.
 
-    They must see the raw files under the same paths; and the folder of parts, unless they leave these at ``url``.
+    The workers of the ``scheduler`` at an address must see the raw files under the same paths; and the folder of parts,
+    unless they leave these at the URL ``parts``.
     """
 
-    executor: Executor
-    url: str | None = None
+    workers: int = 0
+    scheduler: str | None = None
+    parts: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.parts and not self.scheduler:
+            raise InputError("--parts says where the workers of a --scheduler leave what they encoded; name that, too.")
+
+    def connect(self) -> AbstractContextManager[Executor | None]:
+        """Provide the processes of the cluster, None without one."""
+        return cluster(self.scheduler) if self.scheduler else nullcontext()
 
 
-def encode_items(planned: PlannedItems, workers: int, cluster: Cluster | None = None) -> None:
-    """Encode what has no part yet: here, with ``workers`` processes (or none) that decode images, or on a cluster.
+def encode_items(planned: PlannedItems, machines: Machines, executor: Executor | None) -> None:
+    """Encode what has no part yet; ``executor`` is what :meth:`Machines.connect` provides.
 
     Killed at any time, only the parts in work are lost.
     """
-    remote = RemoteParts.of(planned.store, cluster.url) if cluster and cluster.url else None
+    remote = RemoteParts.of(planned.store, machines.parts) if machines.parts else None
     if remote:
         remote.fetch_all(planned.store)
     parts = planned.store.unfinished(planned.digests, PART_SERIES if planned.modality.read_slices else PART_ITEMS)
@@ -41,10 +54,10 @@ def encode_items(planned: PlannedItems, workers: int, cluster: Cluster | None = 
         return
     encoder = ItemEncoder.of(planned.modality, planned.encoder)
     contents = [_contents(part, planned) for part in parts]
-    if cluster is None:
-        done = _make_here(encoder, planned.store, parts, contents, workers)
+    if executor is None:
+        done = _make_here(encoder, planned.store, parts, contents, machines.workers)
     else:
-        done = _make_on(cluster.executor, encoder, planned.store, remote, parts, contents)
+        done = _make_on(executor, encoder, planned.store, remote, parts, contents)
     total = sum(map(len, parts))
     with tqdm(total=total, desc=planned.modality.name, unit=planned.modality.content, disable=None) as bar:
         for part in done:

@@ -9,7 +9,7 @@ import shutil
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,10 +17,9 @@ from typing import Any
 
 from tqdm import tqdm
 
-from ..cache_schema import EXTRACTION_FILE, InputError, cache_lock, refuse_foreign_folder, write_durably
-from ..cluster import cluster
+from ..cache_schema import EXTRACTION_FILE, cache_lock, refuse_foreign_folder, write_durably
 from .commit import commit
-from .encode import Cluster, encode_items
+from .encode import Machines, encode_items
 from .encoders import Encoders
 from .estimate import Estimate, Pending, estimate
 from .memo import DigestMemo
@@ -31,6 +30,8 @@ from .source import DataSet
 logger = logging.getLogger(__name__)
 
 MEBIBYTE = 1 << 20
+
+HERE = Machines()
 
 
 @dataclass
@@ -78,10 +79,8 @@ def extract(
     dataset: DataSet,
     cache: Path,
     encoders: Encoders,
+    machines: Machines = HERE,
     *,
-    workers: int = 0,
-    scheduler: str | None = None,
-    parts: str | None = None,
     dry_run: bool = False,
     drop_items: bool = False,
     reuse: Path | None = None,
@@ -90,13 +89,8 @@ def extract(
 
     Parameters
     ----------
-    workers
-        Processes that decode images; 0 decodes in this one.
-    scheduler
-        Address of a Dask scheduler whose workers encode instead of this process. They must see the raw files, and the
-        folder of the cache, under the same paths.
-    parts
-        URL at which those workers leave what they encoded, if they do not see the folder of the cache.
+    machines
+        Where items are encoded.
     dry_run
         Stop after the plan: nothing is written.
     drop_items
@@ -111,13 +105,11 @@ def extract(
     CacheLockedError
         If another extraction is writing this cache.
     """
-    if parts and not scheduler:
-        raise InputError("--parts says where the workers of a --scheduler leave what they encoded; name that, too.")
     refuse_foreign_folder(cache, dataset.name)
     if dry_run:
         return _Run(dataset, cache, encoders, reuse).look()
     with cache_lock(cache):
-        return _Run(dataset, cache, encoders, reuse).extract(workers, scheduler, parts, drop_items)
+        return _Run(dataset, cache, encoders, reuse).extract(machines, drop_items)
 
 
 class _Run:
@@ -138,7 +130,7 @@ class _Run:
             self.reused = {items.modality.name: find_reusable(items, self.older).height for items in plan.items}
         return self._outcome(reasons, _pending(plan, self.reused) if plan else (), done=False)
 
-    def extract(self, workers: int, scheduler: str | None, parts: str | None, drop_items: bool) -> Extraction:
+    def extract(self, machines: Machines, drop_items: bool) -> Extraction:
         """Plan, encode, commit."""
         reasons, plan = self._plan()
         if plan is None:
@@ -155,10 +147,10 @@ class _Run:
             if not table.store.complete:
                 with self.report.stage(f"encode {table.modality.name}"):
                     _fill(table, plan)
-        with cluster(scheduler) if scheduler else nullcontext() as executor:
+        with machines.connect() as executor:
             for items in plan.items:
                 with self.report.stage(f"encode {items.modality.name}"):
-                    encode_items(items, workers, Cluster(executor, parts) if executor else None)
+                    encode_items(items, machines, executor)
         with self.report.stage("commit"):
             commit(plan, self.cache)
         self._write_report(pending)

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from omnifuse.cache_schema import InputError
 from omnifuse.pipeline import encode
+from omnifuse.pipeline.encode import Machines
 from omnifuse.pipeline.parts import PartStore
 from omnifuse.pipeline.plan import Encoders, parts_folder
 from omnifuse.pipeline.remote_parts import RemoteParts
@@ -74,7 +75,7 @@ def copy(alone: Path, tmp_path: Path) -> Path:
 
 def test_a_cluster_that_loses_a_worker_makes_the_same_bytes(one_item_in_a_part: None, alone: Path, copy: Path) -> None:
     with distributed.LocalCluster(2, threads_per_worker=1, processes=True, dashboard_address=None) as workers:
-        extract(DeadlyDataSet(copy / "raw"), copy / "cache", RANDOM, scheduler=workers.scheduler_address)
+        extract(DeadlyDataSet(copy / "raw"), copy / "cache", RANDOM, Machines(scheduler=workers.scheduler_address))
     assert (copy / "raw/killed").exists()
     assert digests(copy / "cache") == digests(alone / "cache")  # its quarantine has a picture that cannot be read
 
@@ -83,7 +84,7 @@ def test_workers_that_leave_parts_at_a_url_make_the_same_bytes(alone: Path, copy
     (copy / "raw/killed").touch()
     with distributed.LocalCluster(1, threads_per_worker=1, processes=False, dashboard_address=None) as workers:
         address = workers.scheduler_address
-        extract(DeadlyDataSet(copy / "raw"), copy / "cache", RANDOM, scheduler=address, parts=memory_url)
+        extract(DeadlyDataSet(copy / "raw"), copy / "cache", RANDOM, Machines(scheduler=address, parts=memory_url))
     assert digests(copy / "cache") == digests(alone / "cache")
 
 
@@ -118,6 +119,6 @@ def test_a_url_that_cannot_be_opened_is_said(tmp_path: Path, url: str) -> None:
         RemoteParts.of(PartStore(tmp_path, {}), url)
 
 
-def test_parts_without_a_scheduler_are_refused(tmp_path: Path) -> None:
+def test_parts_without_a_scheduler_are_refused() -> None:
     with pytest.raises(InputError, match="name that, too"):
-        extract(ToyDataSet(tmp_path), tmp_path / "cache", RANDOM, parts="memory://x")
+        Machines(parts="memory://x")

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from omnifuse.cache_schema import FeatureCache, InputError, verification_text, verify_cache
+from omnifuse.pipeline.encode import Machines
 from omnifuse.pipeline.plan import Encoders
 from omnifuse.pipeline.stages import Extraction, extract
 
@@ -183,6 +184,6 @@ def test_stages_are_timed_and_their_memory_measured(finished: Path) -> None:
 
 
 def test_workers_give_the_same_bytes(tmp_path: Path, finished: Path) -> None:
-    extract(ToyDataSet(finished / "raw"), tmp_path / "cache", RANDOM, workers=2)
+    extract(ToyDataSet(finished / "raw"), tmp_path / "cache", RANDOM, Machines(workers=2))
     ours, theirs = (FeatureCache.open(path).manifest.nodes for path in (tmp_path / "cache", finished / "cache"))
     assert ours == theirs
