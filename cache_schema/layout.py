@@ -13,8 +13,8 @@ import numpy.typing as npt
 import zarr
 from zarr.codecs import Crc32cCodec, ZstdCodec
 
-SCHEMA_VERSION = 0
-ELEMENT_VERSION = 0
+SCHEMA_VERSION = 1
+ELEMENT_VERSION = 1
 
 ATTRIBUTE = "omnifuse"
 """Every group that means something carries its description in this attribute."""

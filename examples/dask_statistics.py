@@ -8,7 +8,7 @@ Needs ``pip install 'omnifuse[dask]'``. Chunks are those of the cache: each is r
 import argparse
 
 import numpy as np
-from omnifuse.cache_schema import FeatureCache
+from omnifuse import FeatureCache
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ XGBoost and LightGBM read the same matrix.
 import argparse
 
 import numpy as np
-from omnifuse.cache_schema import FeatureCache
+from omnifuse import FeatureCache
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict

@@ -9,8 +9,7 @@ import argparse
 
 import numpy as np
 import torch
-from omnifuse.cache_schema import FeatureCache
-from omnifuse.cache_schema.torch_dataset import Sample, collate
+from omnifuse import FeatureCache, collate
 from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Subset
@@ -24,7 +23,7 @@ class MeanFusion(nn.Module):
         self.layers = nn.ModuleDict({name: nn.Linear(width, dimension) for name, width in widths.items()})
         self.head = nn.Linear(dimension, 1)
 
-    def forward(self, batch: Sample) -> Tensor:
+    def forward(self, batch: dict[str, Tensor]) -> Tensor:
         """Return logits ``[B]``."""
         fused = torch.zeros(len(batch["y"]), self.head.in_features)
         for name, layer in self.layers.items():

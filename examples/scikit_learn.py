@@ -9,7 +9,8 @@ import argparse
 import warnings
 
 import numpy as np
-from omnifuse.cache_schema import FeatureCache, Modality
+from omnifuse import FeatureCache
+from omnifuse.cache_schema import Modality
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score

@@ -15,7 +15,7 @@ from .parts import EncodedItem
 from .plan import Plan, PlannedItems, PlannedTable
 from .source import Quarantine
 
-COPY_SAMPLES = 256
+COPY_BYTES = 64 << 20
 COPY_ITEMS = 64
 
 VERSIONED = ("omnifuse", "numpy", "polars", "torch", "torchvision", "transformers", "zarr")
@@ -49,19 +49,23 @@ def _add_table(
     modality = planned.modality
     rows = planned.store.load(samples, quarantine)
     spec = ModalitySpec(modality.name, modality.kind, modality.row_meaning, modality.recipe, modality.columns)
+    dim = rows.values[0].shape[1] if rows.values else len(modality.columns)
     time = np.concatenate([*_in_order(rows, rows.times), np.empty(0, np.float32)])
-    staged.add_modality(spec, rows.lengths, len(modality.columns), _in_order(rows, rows.values), time)
+    staged.add_modality(spec, rows.lengths, dim, _in_order(rows, rows.values), time)
     return rows.first_hours
 
 
 def _in_order(rows: StoredRows, blocks: list[npt.NDArray[np.float32]]) -> Iterator[npt.NDArray[np.float32]]:
-    """Yield the rows of all samples in order, some samples at a time."""
+    """Yield the rows of all samples in order, about ``COPY_BYTES`` at a time."""
     present = np.flatnonzero(rows.lengths)
-    for first in range(0, len(present), COPY_SAMPLES):
+    if not len(present):
+        return
+    copied = np.cumsum(rows.lengths[present]) * blocks[0].strides[0]  # bytes up to and with each sample
+    for samples in np.split(present, np.flatnonzero(np.diff(copied // COPY_BYTES)) + 1):
         yield np.concatenate(
             [
                 blocks[rows.block[sample]][rows.start[sample] : rows.start[sample] + rows.lengths[sample]]
-                for sample in present[first : first + COPY_SAMPLES]
+                for sample in samples
             ]
         )
 

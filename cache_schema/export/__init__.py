@@ -7,12 +7,16 @@ from pathlib import Path
 from ..errors import InputError
 from ..read import FeatureCache
 from .arrays import write_hdf5, write_npz
+from .mudata_file import write_mudata
 from .parquet import write_parquet
+from .xarray_store import write_xarray
 
 FORMATS: dict[str, Callable[[FeatureCache, Path, Sequence[str]], None]] = {
     "hdf5": write_hdf5,
     "npz": write_npz,
     "parquet": write_parquet,
+    "mudata": write_mudata,
+    "xarray": write_xarray,
 }
 
 

@@ -13,7 +13,7 @@ import polars as pl
 from ..elements import Task
 from ..layout import SAMPLES, SPLITS, modality_path, task_path
 from ..packages import require
-from ..read import FeatureCache
+from ..read import FeatureCache, Modality
 from ..table import VALID_SUFFIX
 from .cohort import cohort_table
 
@@ -26,7 +26,7 @@ def write_hdf5(cache: FeatureCache, path: Path, modalities: Sequence[str]) -> No
     import h5py
 
     with h5py.File(path, "w") as file:
-        for name, array in _entries(cache, modalities):
+        for name, array in entries(cache, modalities):
             if array.dtype.kind == "U":
                 file.create_dataset(name, data=array.astype(object), dtype=h5py.string_dtype())
             else:
@@ -36,20 +36,21 @@ def write_hdf5(cache: FeatureCache, path: Path, modalities: Sequence[str]) -> No
 def write_npz(cache: FeatureCache, path: Path, modalities: Sequence[str]) -> None:
     """Write one NPZ archive, array by array, so that memory holds one modality at most."""
     with zipfile.ZipFile(path, "w") as archive:
-        for name, array in _entries(cache, modalities):
+        for name, array in entries(cache, modalities):
             with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
                 np.lib.format.write_array(file, array, allow_pickle=False)
 
 
-def _entries(cache: FeatureCache, modalities: Sequence[str]) -> Iterator[Entry]:
+def entries(cache: FeatureCache, modalities: Sequence[str]) -> Iterator[Entry]:
+    """Yield samples, the named modalities, tasks and splits as arrays with their paths, one modality read at a time."""
     yield "dataset", np.array(cache.dataset)
-    yield from _table(SAMPLES, cohort_table(cache))
+    yield from table_entries(SAMPLES, cohort_table(cache))
     for name in modalities:
         yield from _modality(cache, name)
     for name in cache.tasks:
         yield from _task(cache.task(name))
     for name, parts in cache.splits.items():
-        yield from _table(f"{SPLITS}/{name}", parts)
+        yield from table_entries(f"{SPLITS}/{name}", parts)
 
 
 def _modality(cache: FeatureCache, name: str) -> Iterator[Entry]:
@@ -57,6 +58,11 @@ def _modality(cache: FeatureCache, name: str) -> Iterator[Entry]:
     yield f"{path}/values", modality.values
     yield f"{path}/offsets", modality.offsets
     yield f"{path}/time", modality.time
+    yield from description_entries(path, modality)
+
+
+def description_entries(path: str, modality: Modality) -> Iterator[Entry]:
+    """Yield what the rows of a modality are, and the items that they came from."""
     yield f"{path}/kind", np.array(modality.kind)
     yield f"{path}/row_meaning", np.array(modality.spec.row_meaning)
     yield f"{path}/recipe", np.array(json.dumps(modality.recipe))
@@ -66,7 +72,7 @@ def _modality(cache: FeatureCache, name: str) -> Iterator[Entry]:
         yield f"{path}/variables", np.array([column.variable for column in modality.columns])
         yield f"{path}/roles", np.array([column.role for column in modality.columns])
     if modality.items is not None:
-        yield from _table(f"{path}/items", modality.items)
+        yield from table_entries(f"{path}/items", modality.items)
 
 
 def _task(task: Task) -> Iterator[Entry]:
@@ -81,7 +87,8 @@ def _task(task: Task) -> Iterator[Entry]:
         yield f"{path}/time", task.time
 
 
-def _table(path: str, frame: pl.DataFrame) -> Iterator[Entry]:
+def table_entries(path: str, frame: pl.DataFrame) -> Iterator[Entry]:
+    """Yield the columns of a table as arrays; one with nulls also has ``<column>__valid``, as in the cache."""
     for column in frame.iter_columns():
         name = column.name.replace("/", "|")  # a slash would be another group
         if column.null_count():

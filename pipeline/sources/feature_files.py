@@ -87,7 +87,7 @@ def _ending(path: Path) -> str:
 
 
 def _read_npz(path: Path, rows: int | None) -> pl.DataFrame:
-    with np.load(path, allow_pickle=False) as file:
+    with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
         arrays = dict(file)
     if missing := [name for name in (SAMPLE_ID, "values") if name not in arrays]:
         raise InputError(f"{path} has no array {missing[0]}; it has {', '.join(arrays)}.")

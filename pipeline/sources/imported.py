@@ -124,16 +124,17 @@ def open_features(name: str, given: Path) -> Features:
     with reading(path):
         export = find_export(path)
         held = export.modalities() if export else ()
-    if export is not None:
-        wanted = part or (name if name in held or len(held) > 1 else held[0])
-        if wanted not in held:
-            raise InputError(
-                f"{path} has no modality {wanted!r}; it has {', '.join(held)}. Write NAME={path}{PART}PART."
-            )
+    several = len(held) > 1 or path.suffix.lower() == MUDATA
+    wanted = part or (name if several or name in held else "".join(held))
+    if export is not None and wanted in held:
         return ExportedFeatures(export, wanted)
-    if path.is_dir():
-        return ItemFeatures(path, part)
-    return TableFeatures(path, part or (name if path.suffix.lower() == MUDATA else ""))
+    if path.suffix.lower() == MUDATA:
+        return TableFeatures(path, wanted)
+    if export is not None:
+        raise InputError(
+            f"{path} has no modality {wanted!r}; it has {', '.join(held)}. Write {name}={path}{PART}{held[0]}."
+        )
+    return ItemFeatures(path, part) if path.is_dir() else TableFeatures(path, part)
 
 
 def with_every_modality(pairs: Sequence[str]) -> tuple[str, ...]:
@@ -145,8 +146,8 @@ def _pairs_of(path: Path) -> list[str]:
     if not path.exists():
         return []
     with reading(path):
-        export = find_export(path)
-        held = export.modalities() if export else mudata_modalities(path) if path.suffix.lower() == MUDATA else ()
+        export = None if path.suffix.lower() == MUDATA else find_export(path)
+        held = mudata_modalities(path) if path.suffix.lower() == MUDATA else export.modalities() if export else ()
     return [f"{name}={path}{PART}{name}" for name in held]
 
 

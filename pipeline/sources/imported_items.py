@@ -9,12 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from ...cache_schema import InputError
-from ...cache_schema.export.exported import HDF5_ENDINGS
+from ...cache_schema.export.exported import HDF5_ENDINGS, open_hdf5
 from ...cache_schema.packages import require
 from ..source import Block, Quarantine, TableModality, UnreadableItem
 from .feature_files import SAMPLE_ID, STAGE
 from .imported_tables import UNKNOWN_SAMPLE
-from .matrix_files import dataset_of, open_hdf5
+from .matrix_files import dataset_of
 from .sample_table import SampleTable
 
 DATASETS = ("features", "feats")
@@ -97,11 +97,11 @@ class ItemFeatures:
         index = {text: place for place, text in enumerate(samples.texts)}
         seen: set[str] = set()
         for path in self.files():
-            reason = UNKNOWN_SAMPLE if path.stem not in index else "the sample has two files"
             if path.stem in index and path.stem not in seen:
                 seen.add(path.stem)
                 yield path, index[path.stem]
             else:
+                reason = "the sample has two files" if path.stem in seen else UNKNOWN_SAMPLE
                 quarantine.add(STAGE, self.path.name, path.name, "", reason)
 
     def _rows(self, path: Path) -> Rows:

@@ -1,7 +1,6 @@
 """Matrices that a user brings, each row with the id of its sample: NPY, HDF5, AnnData and MuData files, as tables."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +8,7 @@ import numpy as np
 import polars as pl
 
 from ...cache_schema import InputError, MissingInputError
+from ...cache_schema.export.exported import open_hdf5
 from ...cache_schema.packages import require
 from .feature_files import SAMPLE_ID, matrix_table, reading
 
@@ -47,16 +47,6 @@ def mudata_modalities(path: Path) -> tuple[str, ...]:
         return tuple(file["mod"])
 
 
-@contextmanager
-def open_hdf5(path: Path) -> Iterator[Any]:
-    """Open an HDF5 file to read it."""
-    require("h5py", f"Reading {path.name}")
-    import h5py
-
-    with h5py.File(path) as file:
-        yield file
-
-
 def _read_npy(path: Path, part: str, rows: int | None) -> pl.DataFrame:
     ids = ids_beside(path)
     if part:
@@ -66,7 +56,7 @@ def _read_npy(path: Path, part: str, rows: int | None) -> pl.DataFrame:
             f"{path} does not say whose its rows are. Write their sample ids, a line each, to {ids}."
         )
     values = np.load(path, mmap_mode="r", allow_pickle=False)
-    return matrix_table(ids.read_text(encoding="utf-8").splitlines(), values, None, path, rows)
+    return matrix_table(ids.read_text(encoding="utf-8-sig").splitlines(), values, None, path, rows)
 
 
 def _read_hdf5(path: Path, part: str, rows: int | None) -> pl.DataFrame:

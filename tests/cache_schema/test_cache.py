@@ -167,13 +167,13 @@ def test_an_unknown_version_is_refused(cache_path: Path) -> None:
     manifest = json.loads((cache_path / "manifest.json").read_text())
     manifest["schema_version"] = 99
     (cache_path / "manifest.json").write_text(json.dumps(manifest))
-    with pytest.raises(UnknownVersionError, match=r"version 99; this OmniFuse reads version 0\. Update OmniFuse"):
+    with pytest.raises(UnknownVersionError, match=r"version 99; this OmniFuse reads version 1\. Update OmniFuse"):
         FeatureCache.open(cache_path)
 
 
 def test_an_unknown_element_version_is_refused(cache_path: Path) -> None:
     metadata = cache_path / "modalities/rep/zarr.json"
-    metadata.write_text(metadata.read_text().replace('"element_version": 0', '"element_version": 7'))
+    metadata.write_text(metadata.read_text().replace('"element_version": 1', '"element_version": 7'))
     with pytest.raises(UnknownVersionError, match="version 7"):
         FeatureCache.open(cache_path).modality("rep")
 

@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from omnifuse.cache_schema import FeatureCache, InputError, ModalitySpec, StagedCache, Task
+from omnifuse.cache_schema import Column, FeatureCache, InputError, ModalitySpec, StagedCache, Task
 from omnifuse.cache_schema.export.cohort import cohort_table
 from omnifuse.cli import main
 
@@ -79,6 +79,104 @@ def test_parquet_is_a_table_of_samples_and_a_long_table_for_each_modality(cache_
     np.testing.assert_array_equal(labels["mortality"].to_numpy(), [0, 1, np.nan])
 
 
+def read_mudata(path: Path) -> Any:
+    mudata = pytest.importorskip("mudata")
+    with mudata.set_options(pull_on_update=False):  # reading warns of this default otherwise
+        return mudata.read(path)
+
+
+class TestMuData:
+    def test_a_row_is_an_observation_with_its_sample_and_time(self, cache_path: Path, tmp_path: Path) -> None:
+        FeatureCache.open(cache_path).export("mudata", tmp_path / "out.h5mu")
+        data = read_mudata(tmp_path / "out.h5mu")
+        assert list(data.mod) == ["ehr", "rep"]
+        rep = data["rep"]
+        assert rep.X.dtype == np.float16
+        np.testing.assert_array_equal(rep.X, report_values())
+        assert rep.obs_names.tolist() == ["10/rep/0", "10/rep/1", "30/rep/0", "30/rep/1", "30/rep/2"]
+        assert rep.obs["sample_id"].tolist() == [10, 10, 30, 30, 30]
+        assert rep.obs["time"].tolist() == [1, 1, 5, 5, 50]
+        assert data["ehr"].var_names.tolist() == ["Heart Rate", "mask"]
+        assert data["ehr"].var["unit"].tolist() == ["beats/min", ""]
+        np.testing.assert_array_equal(data["ehr"].X, ehr_values())
+
+    def test_labels_are_beside_every_observation_and_all_samples_in_uns(self, cache_path: Path, tmp_path: Path) -> None:
+        FeatureCache.open(cache_path).export("mudata", tmp_path / "out.h5mu")
+        data = read_mudata(tmp_path / "out.h5mu")
+        cohort = data.obs.loc[["10/rep/1", "20/ehr/0", "30/rep/2"]]
+        assert cohort["published"].tolist() == ["train", "train", "test"]
+        assert cohort["mortality"].isna().tolist() == [False, False, True]
+        assert cohort["mortality"].tolist()[:2] == [0, 1]
+        held = data.uns["omnifuse"]
+        assert held["samples"]["sample_id"].tolist() == [10, 20, 30]
+        np.testing.assert_array_equal(held["tasks"]["mortality"]["y"], [[0], [1], [np.nan]])
+        assert data["rep"].uns["omnifuse"]["items"]["item_id"].tolist() == ["a", "b", "c"]
+
+    def test_modalities_of_one_row_a_sample_are_joined_by_sample(self, tmp_path: Path) -> None:
+        first = np.array([[1, 2], [3, 4]], np.float32)
+        wide_cache(tmp_path / "cache", {"rna": ([1, 1, 0], first), "protein": ([0, 1, 0], first[:1])})
+        FeatureCache.open(tmp_path / "cache").export("mudata", tmp_path / "out.h5mu")
+        data = read_mudata(tmp_path / "out.h5mu")
+        assert data.obs_names.tolist() == ["b", "a"]
+        assert data.obs["sample_id"].tolist() == ["b", "a"]
+        assert data["rna"].obs_names.tolist() == ["a", "b"]
+        assert data["rna"].var_names.tolist() == ["rna:x", "rna:y"]  # both modalities have a column x
+        assert data["protein"].var["name"].tolist() == ["x", "y"]
+
+
+class TestXarray:
+    def test_a_group_is_the_data_set_of_its_modality(self, cache_path: Path, tmp_path: Path) -> None:
+        xarray = pytest.importorskip("xarray")
+        cache = FeatureCache.open(cache_path)
+        cache.export("xarray", tmp_path / "out.zarr")
+        for name in cache.modalities:
+            with xarray.open_zarr(tmp_path / "out.zarr", group=f"modalities/{name}") as found:
+                xarray.testing.assert_identical(found.load(), cache.to_xarray(name).load())
+
+    def test_the_cohort_is_at_the_top_and_tasks_below(self, cache_path: Path, tmp_path: Path) -> None:
+        xarray = pytest.importorskip("xarray")
+        FeatureCache.open(cache_path).export("xarray", tmp_path / "out.zarr")
+        with xarray.open_zarr(tmp_path / "out.zarr") as cohort:
+            assert cohort["sample_id"].values.tolist() == [10, 20, 30]
+            assert cohort["published"].values.tolist() == ["train", "train", "test"]
+            assert cohort["mortality__valid"].values.tolist() == [True, True, False]
+        with xarray.open_zarr(tmp_path / "out.zarr", group="tasks/mortality") as task:
+            np.testing.assert_array_equal(task["y"].values, [[0], [1], [np.nan]])
+            assert (task.attrs["labels"], task.attrs["window_hours"]) == (["died"], 48.0)
+        with xarray.open_zarr(tmp_path / "out.zarr", group="modalities/rep/items") as items:
+            assert items["item_id"].values.tolist() == ["a", "b", "c"]
+
+    def test_a_modality_without_rows_keeps_its_width(self, tmp_path: Path) -> None:
+        xarray = pytest.importorskip("xarray")
+        wide_cache(tmp_path / "cache", {"rna": ([0, 0, 0], np.empty((0, 2), np.float32))})
+        FeatureCache.open(tmp_path / "cache").export("xarray", tmp_path / "out.zarr")
+        with xarray.open_zarr(tmp_path / "out.zarr", group="modalities/rna") as rna:
+            assert (rna["values"].shape, rna["row_size"].values.tolist()) == ((0, 2), [0, 0, 0])
+
+    def test_long_tasks_have_a_sample_and_a_time_for_each_prediction(
+        self, tmp_path: Path, staged: Callable[..., StagedCache]
+    ) -> None:
+        xarray = pytest.importorskip("xarray")
+        y, time = np.array([[1], [0]], np.float32), np.array([5, 6], np.float32)
+        long = Task("near", "binary", ("d",), y, sample=np.array([0, 2]), time=time)
+        staged(tmp_path / "cache").add_task(long).commit({})
+        FeatureCache.open(tmp_path / "cache").export("xarray", tmp_path / "out.zarr")
+        with xarray.open_zarr(tmp_path / "out.zarr", group="tasks/near") as task:
+            assert (task["y"].values.tolist(), task["sample"].values.tolist()) == ([[1], [0]], [0, 2])
+            assert task["time"].values.tolist() == [5, 6]
+
+
+def wide_cache(path: Path, modalities: Mapping[str, tuple[list[int], np.ndarray]]) -> None:
+    """A cache of the samples a, b, c with columns x and y in every modality."""
+    samples = pl.DataFrame({"sample_id": ["a", "b", "c"], "subject_id": ["a", "b", "c"]})
+    empty = pl.DataFrame({"reason": pl.Series([], dtype=pl.String)})
+    staged = StagedCache(path, "toy", {}).add_samples(samples).add_quarantine(empty, empty)
+    for name, (lengths, values) in modalities.items():
+        spec = ModalitySpec(name, "features", "sample", {}, (Column("x"), Column("y")))
+        staged.add_modality(spec, np.array(lengths), 2, [values], np.full(len(values), np.nan, np.float32))
+    staged.commit({})
+
+
 def test_labels_and_parts_come_back_through_an_import(cache_path: Path, tmp_path: Path) -> None:
     cache = FeatureCache.open(cache_path)
     cache.export("parquet", tmp_path / "out")
@@ -117,7 +215,7 @@ def test_the_command_writes_the_named_modalities_only(cache_path: Path, tmp_path
 @pytest.mark.parametrize(
     ("form", "names", "message"),
     [
-        ("xls", None, "no export format 'xls'; known are hdf5, npz, parquet"),
+        ("xls", None, "no export format 'xls'; known are hdf5, npz, parquet, mudata, xarray"),
         ("npz", ["ct"], "no modality 'ct'; it has: ehr, rep"),
     ],
 )
@@ -135,7 +233,7 @@ def test_a_target_that_exists_is_left_alone(cache_path: Path, tmp_path: Path) ->
     assert (tmp_path / "out").read_text() == "mine"
 
 
-@pytest.mark.parametrize("form", ["hdf5", "npz", "parquet"])
+@pytest.mark.parametrize("form", ["hdf5", "npz", "parquet", "mudata", "xarray"])
 def test_a_failure_leaves_nothing(cache_path: Path, tmp_path: Path, form: str) -> None:
     cache = FeatureCache.open(cache_path)
     (cache_path / "modalities/rep/values/c/0/0").unlink()
@@ -144,10 +242,13 @@ def test_a_failure_leaves_nothing(cache_path: Path, tmp_path: Path, form: str) -
     assert list((tmp_path / "new").iterdir()) == []
 
 
-def test_a_missing_package_is_named(cache_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("form", "package"), [("hdf5", "h5py"), ("mudata", "mudata"), ("xarray", "xarray")])
+def test_a_missing_package_is_named(
+    cache_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str, package: str
+) -> None:
     monkeypatch.setattr("omnifuse.cache_schema.packages.find_spec", lambda _: None)
-    with pytest.raises(InputError, match=r"hdf5 needs the package h5py: pip install 'omnifuse\[h5py\]'"):
-        FeatureCache.open(cache_path).export("hdf5", tmp_path / "out")
+    with pytest.raises(InputError, match=rf"{form} needs the package {package}: pip install 'omnifuse\[{package}\]'"):
+        FeatureCache.open(cache_path).export(form, tmp_path / "out")
 
 
 @settings(max_examples=10, deadline=None)

@@ -184,7 +184,7 @@ def test_every_kind_of_file_gives_the_same(tables: Path) -> None:
         ("rna.csv", b"sample_id,g1\na,1,2,3\n", "cannot be read"),
         ("rna.parquet", b"no parquet", "cannot be read"),
         ("rna.npz", b"no archive", "cannot be read"),
-        ("rna.npy", b"", r"rna.npy cannot be imported; known are .csv"),
+        ("rna.xls", b"", r"rna.xls cannot be imported; known are .csv"),
     ],
 )
 def test_files_that_are_no_tables(tables: Path, name: str, content: bytes, message: str) -> None:

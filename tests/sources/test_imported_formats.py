@@ -1,0 +1,475 @@
+"""Features come in many formats: matrices with ids, one file a sample, and exports, which come back as they were."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import polars as pl
+import pytest
+from click.testing import CliRunner
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from omnifuse.cache_schema import Column, FeatureCache, InputError, MissingInputError, ModalitySpec, StagedCache
+from omnifuse.cli import main
+from omnifuse.pipeline.plan import Encoders
+from omnifuse.pipeline.source import Quarantine, TableModality
+from omnifuse.pipeline.sources import imported_items
+from omnifuse.pipeline.sources.imported import ImportedDataSet, with_every_modality
+from omnifuse.pipeline.stages import extract
+from scipy import sparse
+
+IDS = ["c", "b", "a"]
+VALUES = np.array([[3, np.nan], [np.nan, np.nan], [1, 2.5]], dtype=np.float32)
+EXPECTED = {"a": [[1, 2.5]], "c": [[3, None]]}
+EXPORTS = {"hdf5": "out.h5", "npz": "out.npz", "parquet": "out", "mudata": "out.h5mu"}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "samples.csv").write_text("sample_id,died\na,0\nb,1\nc,1\n")
+    return tmp_path
+
+
+def modality(folder: Path, given: str, name: str = "rna") -> TableModality:
+    dataset = ImportedDataSet(folder / "samples.csv", {name: folder / given}, labels=("died",))
+    dataset.inputs()
+    return dataset.read(Quarantine()).tables[0]
+
+
+def rows(folder: Path, given: str, name: str = "rna") -> tuple[dict[str, list[list[float | None]]], Quarantine]:
+    """Rows by sample, NaN as None."""
+    quarantine = Quarantine()
+    found = {}
+    for block in modality(folder, given, name).blocks(quarantine):
+        ends = np.cumsum(block.lengths)
+        for sample, length, end in zip(block.sample_ids, block.lengths, ends, strict=True):
+            cells = block.values[end - length : end].tolist()
+            found[sample] = [[None if np.isnan(cell) else cell for cell in row] for row in cells]
+    return found, quarantine
+
+
+def reasons(quarantine: Quarantine) -> dict[str, int]:
+    return {row["reason"]: row["count"] for row in quarantine.counts().iter_rows(named=True)}
+
+
+def write_hdf5(path: Path, **datasets: Any) -> None:
+    with h5py.File(path, "w") as file:
+        for name, data in datasets.items():
+            file[name] = data
+
+
+def annotated(values: Any = VALUES, ids: list[str] = IDS, names: tuple[str, ...] = ("g1", "g2")) -> Any:
+    anndata = pytest.importorskip("anndata")
+    pandas = pytest.importorskip("pandas")
+    return anndata.AnnData(values, obs=pandas.DataFrame(index=ids), var=pandas.DataFrame(index=list(names)))
+
+
+def write_mudata(path: Path, modalities: Mapping[str, Any]) -> None:
+    mudata = pytest.importorskip("mudata")
+    with mudata.set_options(pull_on_update=False):
+        mudata.MuData(dict(modalities)).write(path)
+
+
+def write_npy(folder: Path) -> str:
+    np.save(folder / "rna.npy", VALUES)
+    (folder / "rna.ids.txt").write_text("\n".join(IDS) + "\n")
+    return "rna.npy"
+
+
+def write_matrix(folder: Path) -> str:
+    write_hdf5(folder / "rna.h5", ids=IDS, features=VALUES.astype(np.float64))
+    return "rna.h5"
+
+
+def write_named_matrix(folder: Path) -> str:
+    write_hdf5(folder / "rna.hdf5", **{"deep/sample_id": IDS, "deep/mine": VALUES, "deep/columns": ["g1", "g2"]})
+    return "rna.hdf5#deep/mine"
+
+
+def write_anndata(folder: Path) -> str:
+    annotated().write_h5ad(folder / "rna.h5ad")
+    return "rna.h5ad"
+
+
+def write_embedding_of_anndata(folder: Path) -> str:
+    data = annotated(np.zeros((3, 2), np.float32))
+    data.obsm["X_pca"] = VALUES
+    data.write_h5ad(folder / "rna.h5ad")
+    return "rna.h5ad#obsm/X_pca"
+
+
+def write_modality_of_mudata(folder: Path) -> str:
+    other = annotated(np.ones((1, 1), np.float32), ["a"], ("p1",))
+    write_mudata(folder / "all.h5mu", {"rna": annotated(), "protein": other})
+    return "all.h5mu"
+
+
+@pytest.mark.parametrize(
+    ("write", "columns"),
+    [
+        (write_npy, ["0", "1"]),
+        (write_matrix, ["0", "1"]),
+        (write_named_matrix, ["g1", "g2"]),
+        (write_anndata, ["g1", "g2"]),
+        (write_embedding_of_anndata, ["0", "1"]),
+        (write_modality_of_mudata, ["g1", "g2"]),
+    ],
+)
+def test_a_matrix_is_joined_by_id_and_a_row_without_numbers_is_missing(
+    folder: Path, write: Callable[[Path], str], columns: list[str]
+) -> None:
+    given = write(folder)
+    found = modality(folder, given)
+    assert (found.kind, [column.name for column in found.columns]) == ("features", columns)
+    values, quarantine = rows(folder, given)
+    assert values == EXPECTED
+    assert quarantine.total == 0
+
+
+@pytest.mark.parametrize("layout", [sparse.csr_matrix, sparse.csc_matrix])
+def test_a_sparse_matrix_holds_zeros_and_not_unknowns(folder: Path, layout: Callable[[Any], Any]) -> None:
+    annotated(layout(np.array([[0, 3], [0, 0], [1, 0]], np.float32))).write_h5ad(folder / "rna.h5ad")
+    assert rows(folder, "rna.h5ad")[0] == {"a": [[1, 0]], "b": [[0, 0]], "c": [[0, 3]]}
+
+
+def test_whole_numbers_are_ids(folder: Path) -> None:
+    (folder / "samples.csv").write_text("sample_id,died\n9,0\n10,1\n")
+    write_hdf5(folder / "rna.h5", sample_id=np.array([10, 9]), values=np.array([[1], [2]]))
+    assert rows(folder, "rna.h5")[0] == {9: [[2]], 10: [[1]]}
+
+
+def test_rows_and_cells_that_cannot_be_used_are_quarantined(folder: Path) -> None:
+    values = np.array([[1, np.inf], [2, 2], [3, 3], [4, 4]], np.float32)
+    write_hdf5(folder / "rna.h5", sample_id=["a", "a", "z", ""], values=values)
+    found, quarantine = rows(folder, "rna.h5")
+    assert found == {"a": [[1, None]]}
+    assert reasons(quarantine) == {
+        "no finite number": 1,
+        "sample_id is empty": 1,
+        "sample_id is repeated": 1,
+        "the sample is not in the table of samples": 1,
+    }
+
+
+@pytest.mark.parametrize(
+    ("datasets", "message"),
+    [
+        ({"values": VALUES}, "rna.h5 has no dataset sample_id or ids; it has values"),
+        ({"ids": IDS, "x": VALUES}, "rna.h5 has no dataset values or features or feats; it has ids, x"),
+        ({"ids": IDS, "values": VALUES[:2]}, r"the values have the shape \(2, 2\); expected a row for each of 3 ids"),
+        ({"ids": IDS, "values": VALUES[:, 0]}, r"the values have the shape \(3,\)"),
+        ({"ids": IDS, "values": np.array([[b"x"]] * 3)}, "the values are of type .*, not numbers"),
+        ({"ids": VALUES[:, 0], "values": VALUES}, "/ids is float32, neither texts nor whole numbers"),
+        ({"ids": IDS, "values": VALUES, "columns": ["g1"]}, "1 names do not go with 2 columns"),
+        ({"ids": IDS, "values": VALUES, "columns": ["g", "g"]}, "has two columns 'g'; make their names unique"),
+    ],
+)
+def test_an_hdf5_file_that_is_no_matrix_with_ids(folder: Path, datasets: dict[str, Any], message: str) -> None:
+    write_hdf5(folder / "rna.h5", **datasets)
+    with pytest.raises(InputError, match=message):
+        modality(folder, "rna.h5")
+
+
+def test_an_array_without_ids_is_refused_with_the_mend(folder: Path) -> None:
+    np.save(folder / "rna.npy", VALUES)
+    with pytest.raises(
+        MissingInputError, match=r"does not say whose its rows are. Write their sample ids.*rna.ids.txt"
+    ):
+        modality(folder, "rna.npy")
+    (folder / "rna.ids.txt").write_text("a\nb\n")
+    with pytest.raises(InputError, match=r"shape \(3, 2\); expected a row for each of 2 ids"):
+        modality(folder, "rna.npy")
+
+
+@pytest.mark.parametrize("form", EXPORTS)
+def test_half_an_export_is_named(folder: Path, form: str) -> None:
+    path = folder / EXPORTS[form]
+    ragged_cache(folder / "cache", [1, 2]).export(form, path)
+    path = path / "modalities/rep.parquet" if path.is_dir() else path
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(InputError, match=f"{path.name} cannot be read|out cannot be read"):
+        modality(folder, EXPORTS[form], name="rep")
+
+
+def test_ids_may_be_written_as_windows_does(folder: Path) -> None:
+    write_npy(folder)
+    (folder / "rna.ids.txt").write_bytes(b"\xef\xbb\xbfc\r\nb\r\na\r\n")
+    assert rows(folder, "rna.npy")[0] == EXPECTED
+
+
+def test_a_change_of_the_ids_alone_is_noticed(folder: Path) -> None:
+    write_npy(folder)
+    dataset = ImportedDataSet(folder / "samples.csv", {"rna": folder / "rna.npy"})
+    assert dataset.inputs() == [folder / "samples.csv", folder / "rna.npy", folder / "rna.ids.txt"]
+
+
+@pytest.mark.parametrize("name", ["rna.npy", "rna.h5", "rna.h5ad", "rna.h5mu", "rna.npz", "rna.parquet"])
+def test_a_damaged_file_is_named(folder: Path, name: str) -> None:
+    (folder / "rna.ids.txt").write_text("a\n")
+    (folder / name).write_bytes(b"\x89HDF\r\n\x1a\n and no more")
+    with pytest.raises(InputError, match=f"{name} cannot be read"):
+        modality(folder, name)
+
+
+@pytest.mark.parametrize(
+    ("part", "message"),
+    [
+        ("obsm/X_umap", r"rna.h5ad has no matrix 'obsm/X_umap'; it has X, obsm/X_pca"),
+        ("obs", "has no matrix 'obs'"),
+    ],
+)
+def test_a_matrix_that_is_not_there_is_named_with_those_that_are(folder: Path, part: str, message: str) -> None:
+    write_embedding_of_anndata(folder)
+    with pytest.raises(InputError, match=message):
+        modality(folder, f"rna.h5ad#{part}")
+
+
+def test_names_of_genes_must_be_unique(folder: Path) -> None:
+    with pytest.warns(UserWarning, match="not unique"):
+        annotated(names=("g", "g")).write_h5ad(folder / "rna.h5ad")
+    with pytest.raises(InputError, match="has two columns 'g'; make their names unique"):
+        modality(folder, "rna.h5ad")
+
+
+def test_parts_of_files_without_parts_are_refused(folder: Path) -> None:
+    (folder / "rna.csv").write_text("sample_id,g1\na,1\n")
+    with pytest.raises(InputError, match=r"rna\.csv has no parts; 'x' cannot be one"):
+        modality(folder, "rna.csv#x")
+    with pytest.raises(MissingInputError, match=r"There is no file .*none.h5"):
+        modality(folder, "none.h5#x")
+
+
+class TestOneFileForEachSample:
+    def folder_of(self, folder: Path, **files: Any) -> str:
+        (folder / "slides").mkdir()
+        for name, features in files.items():
+            coordinates = np.zeros((len(features), 2), np.int64)
+            write_hdf5(folder / "slides" / f"{name}.h5", features=np.asarray(features, np.float32), coords=coordinates)
+        return "slides"
+
+    def test_its_rows_are_those_of_the_sample(self, folder: Path) -> None:
+        given = self.folder_of(folder, c=[[1, 2], [3, 4]], a=[5, 6])
+        found = modality(folder, given)
+        assert (found.kind, found.columns) == ("embedding", ())
+        assert rows(folder, given)[0] == {"a": [[5, 6]], "c": [[1, 2], [3, 4]]}
+
+    def test_its_dataset_may_have_another_name(self, folder: Path) -> None:
+        (folder / "slides").mkdir()
+        write_hdf5(folder / "slides/a.h5", feats=[[1.0]], other=[[2.0]])
+        assert rows(folder, "slides")[0] == {"a": [[1]]}
+        assert rows(folder, "slides#other")[0] == {"a": [[2]]}
+
+    def test_blocks_are_small_however_many_files_there_are(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        given = self.folder_of(folder, a=[[1, 2]], b=[[3, 4]], c=[[5, 6]])
+        monkeypatch.setattr(imported_items, "BLOCK_BYTES", 16)
+        lengths = [block.lengths.tolist() for block in modality(folder, given).blocks(Quarantine())]
+        assert lengths == [[1, 1], [1]]
+
+    def test_what_cannot_be_used_is_quarantined(self, folder: Path) -> None:
+        given = self.folder_of(folder, a=[[1, 2]], b=[[np.nan, 1]], c=np.zeros((0, 2)), stranger=[[1, 2]])
+        (folder / "samples.csv").write_text("sample_id,died\na,0\nb,1\nc,1\nd,1\ne,1\nf,1\n")
+        (folder / "slides/d.h5").write_bytes(b"torn")
+        write_hdf5(folder / "slides/a.hdf5", features=[[7, 8]])
+        write_hdf5(folder / "slides/e.h5", coords=[1])
+        write_hdf5(folder / "slides/f.h5", features=[[1e5, 1]])
+        found, quarantine = rows(folder, given)
+        assert found == {"a": [[1, 2]]}
+        assert reasons(quarantine) == {
+            "cannot be read": 1,
+            "has no dataset features or feats; it has coords": 1,
+            "holds a value that is not finite in float16": 2,
+            "holds no rows": 1,
+            "the sample has two files": 1,
+            "the sample is not in the table of samples": 1,
+        }
+
+    def test_files_of_two_encoders_are_refused(self, folder: Path) -> None:
+        given = self.folder_of(folder, a=[[1, 2]], b=[[1, 2, 3]])
+        with pytest.raises(InputError, match=r"b.h5 has 3 columns, a.h5 has 2. .* a folder of their own"):
+            rows(folder, given)
+
+    def test_a_folder_without_a_single_good_file_is_refused(self, folder: Path) -> None:
+        given = self.folder_of(folder, x=[[1]], y=[[1]])
+        with pytest.raises(
+            InputError, match=r"none of the 2 files can be used, such as y.h5: it is not named by a sample"
+        ):
+            rows(folder, given)
+        with pytest.raises(InputError, match=r"holds no files SAMPLE_ID\.h5"):
+            modality(folder, ".")
+
+    def test_it_becomes_a_cache(self, folder: Path) -> None:
+        given = self.folder_of(folder, c=[[1, 2], [3, 4]], a=[[5, 6]])
+        dataset = ImportedDataSet(folder / "samples.csv", {"slide": folder / given}, labels=("died",))
+        extract(dataset, folder / "cache", Encoders())
+        slide = FeatureCache.open(folder / "cache").modality("slide")
+        assert (slide.kind, slide.values.dtype, slide.dim) == ("embedding", np.float16, 2)
+        assert slide.offsets.tolist() == [0, 1, 1, 3]
+        assert slide.values.tolist() == [[5, 6], [1, 2], [3, 4]]
+
+
+def ragged_cache(path: Path, lengths: list[int]) -> FeatureCache:
+    """A cache of two modalities: reports without, vital signs with times and named columns."""
+    count, total = len(lengths), sum(lengths)
+    samples = pl.DataFrame(
+        {"sample_id": [f"s{i}" for i in range(count)], "subject_id": [f"p{i}" for i in range(count)]}
+    )
+    empty = pl.DataFrame({"reason": pl.Series([], dtype=pl.String)})
+    columns = (Column("HR", "beats/min", "HR"), Column("mask", "", "HR", "mask"))
+    reports = np.arange(total * 3, dtype=np.float16).reshape(total, 3) / 7
+    vitals = np.arange(total * 2, dtype=np.float32).reshape(total, 2) / 3
+    vitals[::2, 0] = np.nan
+    times = np.arange(total, dtype=np.float32) * 2
+    unknown = np.full(total, np.nan, np.float32)
+    staged = StagedCache(path, "toy", {}).add_samples(samples).add_quarantine(empty, empty)
+    staged.add_modality(ModalitySpec("rep", "embedding", "token", {"encoder": "toy"}), lengths, 3, [reports], unknown)
+    series = ModalitySpec("ehr", "timeseries", "2-hour bin", {"bin_hours": 2.0}, columns)
+    staged.add_modality(series, lengths[::-1], 2, [vitals], times).commit({})
+    cache = FeatureCache.open(path)
+    cache.samples.write_csv(path.with_name("samples.csv"))
+    return cache
+
+
+def assert_same(back: FeatureCache, cache: FeatureCache, name: str) -> None:
+    found, expected = back.modality(name), cache.modality(name)
+    assert found.values.dtype == expected.values.dtype
+    np.testing.assert_array_equal(found.values, expected.values)
+    np.testing.assert_array_equal(found.offsets, expected.offsets)
+    np.testing.assert_array_equal(found.time, expected.time)
+    assert (found.columns, found.kind, found.spec.row_meaning) == (
+        expected.columns,
+        expected.kind,
+        expected.spec.row_meaning,
+    )
+    assert found.recipe["exported"] == expected.recipe
+
+
+def import_back(folder: Path, *features: str) -> FeatureCache:
+    paths = [part for given in features for part in ("--features", given)]
+    arguments = ["--samples", str(folder / "samples.csv"), *paths, "--cache", str(folder / "back")]
+    result = CliRunner().invoke(main, ["cache", "import", *arguments])
+    assert result.exit_code == 0, result.output
+    return FeatureCache.open(folder / "back")
+
+
+class TestExports:
+    @pytest.mark.parametrize("form", EXPORTS)
+    def test_every_modality_comes_back_as_it_was(self, tmp_path: Path, form: str) -> None:
+        cache = ragged_cache(tmp_path / "cache", [2, 0, 3, 1])
+        cache.export(form, tmp_path / EXPORTS[form])
+        back = import_back(tmp_path, str(tmp_path / EXPORTS[form]))
+        assert back.modalities == ("ehr", "rep")
+        for name in back.modalities:
+            assert_same(back, cache, name)
+        assert back.quarantine.is_empty()
+
+    @pytest.mark.parametrize("form", EXPORTS)
+    def test_one_modality_may_get_another_name(self, tmp_path: Path, form: str) -> None:
+        cache = ragged_cache(tmp_path / "cache", [1, 2])
+        cache.export(form, tmp_path / EXPORTS[form])
+        back = import_back(tmp_path, f"notes={tmp_path / EXPORTS[form]}#rep", f"ehr={tmp_path / EXPORTS[form]}")
+        np.testing.assert_array_equal(back.modality("notes").values, cache.modality("rep").values)
+        assert_same(back, cache, "ehr")
+
+    @pytest.mark.parametrize("form", EXPORTS)
+    def test_a_modality_that_nobody_has_keeps_its_width(self, tmp_path: Path, form: str) -> None:
+        cache = ragged_cache(tmp_path / "cache", [0, 0])
+        cache.export(form, tmp_path / EXPORTS[form])
+        back = import_back(tmp_path, str(tmp_path / EXPORTS[form]))
+        assert (back.dim("rep"), back.dim("ehr")) == (3, 2)
+        assert back.offsets("rep").tolist() == [0, 0, 0]
+
+    @pytest.mark.parametrize("form", EXPORTS)
+    def test_samples_that_are_no_more_are_counted(self, tmp_path: Path, form: str) -> None:
+        ragged_cache(tmp_path / "cache", [2, 1]).export(form, tmp_path / EXPORTS[form])
+        (tmp_path / "samples.csv").write_text("sample_id\ns1\nnew\n")
+        back = import_back(tmp_path, f"rep={tmp_path / EXPORTS[form]}")
+        assert back.modality("rep").lengths.tolist() == [0, 1]
+        (count,) = back.quarantine_counts.to_dicts()
+        assert (count["reason"], count["count"]) == ("the sample is not in the table of samples", 1)
+
+    def test_one_table_of_a_parquet_export_is_enough(self, tmp_path: Path) -> None:
+        cache = ragged_cache(tmp_path / "cache", [2, 0, 1])
+        cache.export("parquet", tmp_path / "out")
+        assert_same(import_back(tmp_path, f"rep={tmp_path / 'out/modalities/rep.parquet'}"), cache, "rep")
+
+    def test_rows_may_be_taken_out_and_moved_in_mudata(self, tmp_path: Path) -> None:
+        mudata = pytest.importorskip("mudata")
+        cache = ragged_cache(tmp_path / "cache", [2, 0, 3])
+        cache.export("mudata", tmp_path / "out.h5mu")
+        with mudata.set_options(pull_on_update=False):
+            data = mudata.read(tmp_path / "out.h5mu")
+            mudata.MuData({"rep": data["rep"][[4, 0, 2]].copy()}).write(tmp_path / "some.h5mu")
+        rep = import_back(tmp_path, f"rep={tmp_path / 'some.h5mu'}").modality("rep")
+        assert rep.lengths.tolist() == [1, 0, 2]
+        np.testing.assert_array_equal(rep.values, cache.modality("rep").values[[0, 4, 2]])
+
+    def test_a_modality_may_be_added_in_mudata(self, tmp_path: Path) -> None:
+        mudata = pytest.importorskip("mudata")
+        cache = ragged_cache(tmp_path / "cache", [2, 0])
+        cache.export("mudata", tmp_path / "out.h5mu")
+        added = annotated(np.ones((1, 1), np.float32), ["s1"], ("g1",))
+        with mudata.set_options(pull_on_update=False):
+            data = mudata.read(tmp_path / "out.h5mu")
+            mudata.MuData({"rep": data["rep"], "rna": added}).write(tmp_path / "more.h5mu")
+        back = import_back(tmp_path, str(tmp_path / "more.h5mu"))
+        assert_same(back, cache, "rep")
+        assert (back.modality("rna").kind, back.modality("rna")[1].tolist()) == ("features", [[1]])
+
+    def test_infinite_values_are_quarantined(self, tmp_path: Path) -> None:
+        ragged_cache(tmp_path / "cache", [1, 2]).export("hdf5", tmp_path / "out.h5")
+        with h5py.File(tmp_path / "out.h5", "r+") as file:
+            file["modalities/rep/values"][0, 0] = np.inf
+            file["modalities/ehr/values"][1, 0] = np.inf
+        back = import_back(tmp_path, str(tmp_path / "out.h5"))
+        assert back.modality("rep").lengths.tolist() == [0, 2]
+        assert np.isnan(back.modality("ehr").values[1, 0])
+        assert dict(back.quarantine.select("where", "reason").rows()) == {
+            "sample s0": "holds a value that is not finite in float16",
+            "sample s0, HR": "no finite number",
+        }
+
+    def test_a_modality_that_is_not_there_is_named_with_those_that_are(self, folder: Path) -> None:
+        ragged_cache(folder / "cache", [1]).export("npz", folder / "out.npz")
+        with pytest.raises(InputError, match=r"out.npz has no modality 'ct'; it has ehr, rep. Write ct=.*out.npz#ehr"):
+            modality(folder, "out.npz", name="ct")
+
+    @settings(max_examples=4, deadline=None)
+    @given(st.lists(st.integers(0, 3), min_size=1, max_size=4))
+    def test_any_lengths_come_back(self, tmp_path_factory: pytest.TempPathFactory, lengths: list[int]) -> None:
+        folder = tmp_path_factory.mktemp("any")
+        cache = ragged_cache(folder / "cache", lengths)
+        for form in ("hdf5", "npz", "parquet"):
+            cache.export(form, folder / EXPORTS[form])
+            for name in ("rep", "ehr"):
+                dataset = ImportedDataSet(folder / "samples.csv", {name: folder / EXPORTS[form]})
+                extract(dataset, folder / form, Encoders())
+                assert_same(FeatureCache.open(folder / form), cache, name)
+
+
+def test_a_file_of_several_modalities_needs_no_names(folder: Path) -> None:
+    write_modality_of_mudata(folder)
+    path = folder / "all.h5mu"
+    assert with_every_modality([str(path), "a=b.csv"]) == (f"protein={path}#protein", f"rna={path}#rna", "a=b.csv")
+    (folder / "rna.csv").write_text("sample_id,g1\na,1\n")
+    assert with_every_modality([str(folder / "rna.csv")]) == (str(folder / "rna.csv"),)
+    with pytest.raises(InputError, match=r"all\.h5mu has no modality 'ct'; it has protein, rna"):
+        modality(folder, "all.h5mu", name="ct")
+
+
+def test_another_part_of_the_same_file_is_computed_anew(folder: Path) -> None:
+    write_embedding_of_anndata(folder)
+    for part, expected in (("X", [[0, 0]]), ("obsm/X_pca", [[1, 2.5]])):
+        dataset = ImportedDataSet(folder / "samples.csv", {"rna": folder / f"rna.h5ad#{part}"})
+        extract(dataset, folder / "cache", Encoders())
+        assert FeatureCache.open(folder / "cache").modality("rna")[0].tolist() == expected
+
+
+def test_a_missing_package_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_anndata(folder)
+    monkeypatch.setattr("omnifuse.cache_schema.packages.find_spec", lambda package: package != "anndata" or None)
+    with pytest.raises(
+        InputError, match=r"Reading rna.h5ad needs the package anndata: pip install 'omnifuse\[anndata\]'"
+    ):
+        modality(folder, "rna.h5ad")
