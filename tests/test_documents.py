@@ -25,7 +25,8 @@ def test_every_example_runs_on_a_cache(synthetic_cache: Path, tmp_path: Path, do
 
 
 @pytest.mark.parametrize(
-    "document", ["README.md", "docs/cache-format.md", "docs/method.md", "docs/study.md", "docs/results.md"]
+    "document",
+    ["README.md", *(f"docs/{name}.md" for name in ("cache-format", "data-sets", "method", "results", "study"))],
 )
 def test_links_inside_the_project_lead_somewhere(document: str) -> None:
     text = (ROOT / document).read_text(encoding="utf-8")
