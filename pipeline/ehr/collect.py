@@ -40,9 +40,10 @@ class Collected:
 
 def events_to_read(stays: pl.DataFrame, settings: EhrSettings) -> pl.Expr:
     """Return which rows of the event tables :func:`collect` takes; it counts only those."""
+    mine = pl.col("subject_id").is_in(stays["subject_id"].unique().implode())
     if settings.profile == "benchmark":  # every event of a subject decides whether its values are text or numbers
-        return pl.col("subject_id").is_in(stays["subject_id"].unique().implode())
-    return pl.col("itemid").is_in(_wanted(settings)["itemid"].implode())
+        return mine
+    return mine & pl.col("itemid").is_in(_wanted(settings)["itemid"].implode())
 
 
 def collect(batches: Iterable[pl.DataFrame], stays: pl.DataFrame, settings: EhrSettings, into: Collected) -> None:
@@ -67,8 +68,7 @@ def _events_of_benchmark(
 def _events_of_clean(
     batch: pl.DataFrame, wanted: pl.DataFrame, stays: pl.DataFrame, settings: EhrSettings, into: Collected
 ) -> pl.DataFrame:
-    subjects = stays["subject_id"].unique().implode()
-    mine = batch.filter(pl.col("subject_id").is_in(subjects)).join(wanted, on="itemid").with_columns(_valuenum())
+    mine = batch.join(wanted, on="itemid").with_columns(_valuenum())
     into.counts["events"] += len(mine)
     if settings.uses("drop_charted_errors"):
         error = pl.col("error").is_in(["1", "1.0", "true"]).fill_null(False)

@@ -377,7 +377,7 @@ class TestNifti:
         with pytest.raises(UnreadableItem, match=reason):
             read(save(tmp_path / "a.nii.gz", volume, np.eye(4)))
 
-    @pytest.mark.parametrize("content", [b"", b"text", gzip.compress(bytes(400))])
+    @pytest.mark.parametrize("content", [b"", b"text", gzip.compress(bytes(400))], ids=["empty", "text", "zeros"])
     def test_damaged_files(self, tmp_path: Path, content: bytes) -> None:
         path = tmp_path / "a.nii.gz"
         path.write_bytes(content)
