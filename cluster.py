@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import Executor
+from concurrent.futures import CancelledError, Executor
 from contextlib import contextmanager
 
-from .cache_schema import InputError
+from .cache_schema import InputError, OmniFuseError
 from .cache_schema.packages import require
+
+AGAIN = "give the same command again: nothing finished is lost."
 
 
 @contextmanager
@@ -18,9 +20,11 @@ def cluster(address: str) -> Iterator[Executor]:
     ------
     InputError
         If the package distributed is missing, or nobody answers at the address.
+    OmniFuseError
+        If the scheduler is lost, or a task brings one worker after the other down.
     """
     require("distributed", "--scheduler")
-    from distributed import Client
+    from distributed import Client, KilledWorker
 
     try:
         client = Client(address, timeout="10s")
@@ -29,4 +33,12 @@ def cluster(address: str) -> Iterator[Executor]:
             f"No Dask scheduler answers at {address} ({error}). Start one, or leave --scheduler out."
         ) from error
     with client:
-        yield client.get_executor()
+        try:
+            yield client.get_executor()
+        except CancelledError as error:
+            raise OmniFuseError(f"The Dask scheduler at {address} was lost. Start it and {AGAIN}") from error
+        except KilledWorker as error:
+            raise OmniFuseError(
+                f"Several workers of {address} ended over the same task, most likely because memory ran out. Give them "
+                f"more, and {AGAIN}"
+            ) from error

@@ -5,12 +5,14 @@ import os
 import shutil
 import signal
 from collections.abc import Iterator
+from concurrent.futures import CancelledError
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from omnifuse.cache_schema import InputError
+from omnifuse.cache_schema import InputError, OmniFuseError
+from omnifuse.cluster import cluster
 from omnifuse.pipeline import encode
 from omnifuse.pipeline.encode import Machines
 from omnifuse.pipeline.parts import PartStore
@@ -86,6 +88,19 @@ def test_workers_that_leave_parts_at_a_url_make_the_same_bytes(alone: Path, copy
         address = workers.scheduler_address
         extract(DeadlyDataSet(copy / "raw"), copy / "cache", RANDOM, Machines(scheduler=address, parts=memory_url))
     assert digests(copy / "cache") == digests(alone / "cache")
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (CancelledError(), "was lost. Start it and give the same command again"),
+        (distributed.KilledWorker("task", None, 3), "Several workers of .* ended over the same task"),
+    ],
+)
+def test_what_a_lost_scheduler_or_worker_raises_is_one_message(error: Exception, message: str) -> None:
+    local = distributed.LocalCluster(1, threads_per_worker=1, processes=False, dashboard_address=None)
+    with local as workers, pytest.raises(OmniFuseError, match=message), cluster(workers.scheduler_address):
+        raise error
 
 
 def test_parts_at_a_url_are_copied_once_and_are_what_was_written(tmp_path: Path, memory_url: str) -> None:
