@@ -133,7 +133,7 @@ def _row_bytes(cache: FeatureCache, name: str) -> int:
 def _blocks(cache: FeatureCache, name: str, numbers: npt.NDArray[np.int64]) -> Iterator[npt.NDArray[Any]]:
     """Yield the rows with the given ascending numbers [R], some at a time; at least one block, if an empty one."""
     chunk = cache.chunk_rows(name)
-    step = chunk * max(1, BLOCK_BYTES // (chunk * _row_bytes(cache, name)))
+    step = chunk * max(1, BLOCK_BYTES // max(1, chunk * _row_bytes(cache, name)))
     yield cache.rows(name, 0, 0)
     for first in range(0, int(cache.offsets(name)[-1]), step):
         low, high = np.searchsorted(numbers, [first, first + step])

@@ -5,9 +5,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 import torch
-from omnifuse.cache_schema import FeatureCache, InputError
+from omnifuse.cache_schema import Column, FeatureCache, InputError, ModalitySpec, StagedCache, Task
 from omnifuse.fusion import loading
 from omnifuse.fusion.batches import Cohort, Inputs, RowStore
 from omnifuse.fusion.config import make_config
@@ -100,6 +101,18 @@ def test_rows_are_the_same_in_memory_and_on_disk_however_many_are_read_at_once(
             np.testing.assert_array_equal(cohort.sources[name].rows.offsets, rows.offsets)
     mapped = {isinstance(source.rows.values, np.memmap) for source in cohort.sources.values()}
     assert mapped == {True}
+
+
+def test_a_modality_of_which_nothing_could_be_encoded_is_read(tmp_path: Path) -> None:
+    y, one = np.array([[0], [1]], np.float32), np.ones(2, np.int64)
+    staged = StagedCache(tmp_path / "cache", "toy", {})
+    staged.add_samples(pl.DataFrame({"sample_id": [1, 2], "subject_id": [1, 2]}))
+    staged.add_modality(ModalitySpec("cxr", "embedding", "image", {}), 0 * one, 0, [], np.empty(0, np.float32))
+    staged.add_modality(ModalitySpec("num", "features", "row", {}, (Column("a"),)), one, 1, [y], y[:, 0])
+    staged.add_task(Task("death", "binary", ("died",), y)).commit({})
+    selection = select(FeatureCache.open(tmp_path / "cache"), "death")
+    for cohort in (selection.read(selection.bytes), selection.read(0)):
+        assert [source.rows.values.shape for source in cohort.sources.values()] == [(0, 0), (2, 1)]
 
 
 @pytest.mark.parametrize("names", [["mri"], ["ehr", "ehr"], []])
