@@ -79,8 +79,9 @@ class DigestMemo:
 
     def value(self, name: str, version: str, compute: Callable[[], str]) -> str:
         """Return a digest that is expensive to compute and changes only with ``version``."""
-        known = self._known.get((name, version)) or Entry(-1, -1, compute())
-        self._used[name, version] = known
+        key = name, version
+        known = self._used.get(key) or self._known.get(key) or Entry(-1, -1, compute())
+        self._used[key] = known
         return known.digest
 
     def unchanged(self) -> bool:
