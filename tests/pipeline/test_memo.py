@@ -124,17 +124,6 @@ def test_a_folder_is_the_contents_of_its_files_and_what_is_added_or_changed_is_n
     assert DigestMemo(tmp_path / "digests.parquet", tmp_path).folder(folder).length == 3
 
 
-def test_a_value_is_computed_once_in_a_run_and_not_in_the_next(tmp_path: Path) -> None:
-    computed = []
-
-    def compute() -> str:
-        computed.append(1)
-        return "digest"
-
-    memo = DigestMemo(tmp_path / "memo.parquet", tmp_path)
-    assert [memo.value("weights", "1", compute) for _ in range(2)] == ["digest"] * 2
-    memo.save()
-    assert DigestMemo(tmp_path / "memo.parquet", tmp_path).value("weights", "1", compute) == "digest"
-    assert len(computed) == 1
-    DigestMemo(tmp_path / "memo.parquet", tmp_path).value("weights", "2", compute)
-    assert len(computed) == 2
+def test_a_value_that_is_asked_for_twice_is_computed_once(tmp_path: Path) -> None:
+    memo, calls = DigestMemo(tmp_path / "memo.parquet", tmp_path), iter(["digest"])
+    assert [memo.value("weights", "1", lambda: next(calls)) for _ in range(2)] == ["digest"] * 2
