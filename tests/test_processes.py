@@ -13,7 +13,7 @@ import pytest
 from omnifuse.processes import results, worker_pool
 
 SCRIPT = """
-import os, sys, time
+import os, signal, sys, time
 from omnifuse.processes import results, worker_pool
 
 def work(_):
@@ -22,6 +22,8 @@ def work(_):
 
 if __name__ == "__main__":
     import polars  # handles interrupts in its own way
+
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # the suite may run in the background of a shell
 
     try:
         with worker_pool(2) as pool:
