@@ -49,6 +49,8 @@ class RemoteParts:
             names = [posixpath.basename(path) for path in files.ls(folder, detail=False)]
         except FileNotFoundError:
             return
+        except OSError as error:
+            raise InputError(f"--parts {self.url} cannot be read: {error}.") from error
         for name in sorted(names):
             if name.endswith(SUFFIX) and not (store.folder / name).exists():
                 self._copy(name, store)

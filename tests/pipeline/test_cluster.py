@@ -134,6 +134,13 @@ def test_a_url_that_cannot_be_opened_is_said(tmp_path: Path, url: str) -> None:
         RemoteParts.of(PartStore(tmp_path, {}), url)
 
 
+def test_a_url_that_cannot_be_read_is_said(tmp_path: Path) -> None:
+    store = PartStore(tmp_path, {})
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match=r"--parts file://.* cannot be read: .*Not a directory"):
+        RemoteParts.of(store, f"file://{tmp_path}/file").fetch_all(store)
+
+
 def test_parts_without_a_scheduler_are_refused() -> None:
     with pytest.raises(InputError, match="name that, too"):
         Machines(parts="memory://x")
