@@ -9,6 +9,7 @@ import polars as pl
 
 from ...cache_schema import InputError, MissingInputError, Task
 from ..source import Quarantine
+from ..text.tokens import MAX_CHARACTERS
 from .feature_files import STAGE, as_text, require_columns, row_of
 from .sample_table import first_rows
 
@@ -18,7 +19,6 @@ LABEL = "label"
 TEXT = "text:"
 """What the names of columns of clinical text begin with; the rest is the heading."""
 
-MAX_CHARACTERS = 1748
 MAX_SHOWN = 20
 """A value of the label column is quarantined as it is up to this length; a longer one may be clinical text."""
 
