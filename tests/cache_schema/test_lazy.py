@@ -1,6 +1,5 @@
 """A modality read when it is needed: the same values, chunk by chunk, and never from a cache that changed."""
 
-import pickle
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -83,8 +82,8 @@ def test_damage_and_change_are_noticed_when_computing(chunked: FeatureCache) -> 
 
 
 def test_an_array_goes_to_other_processes(chunked: FeatureCache) -> None:
-    array = pickle.loads(pickle.dumps(chunked.to_dask("rep")))
-    np.testing.assert_array_equal(array.compute(), report_values())
+    found = chunked.to_dask("rep").compute(scheduler="processes", num_workers=1)
+    np.testing.assert_array_equal(found, report_values())
 
 
 def test_a_data_set_is_a_contiguous_ragged_array(chunked: FeatureCache) -> None:
