@@ -1,7 +1,7 @@
 """One pass over the event tables: keep the cohort's events of the 17 variables, on disk."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,7 +43,7 @@ def events_to_read(stays: pl.DataFrame, settings: EhrSettings) -> pl.Expr:
     mine = pl.col("subject_id").is_in(stays["subject_id"].unique().implode())
     if settings.profile == "benchmark":  # every event of a subject decides whether its values are text or numbers
         return mine
-    return mine & pl.col("itemid").is_in(_wanted(settings)["itemid"].implode())
+    return mine & pl.col("itemid").is_in(list(_wanted(settings)))
 
 
 def collect(batches: Iterable[pl.DataFrame], stays: pl.DataFrame, settings: EhrSettings, into: Collected) -> None:
@@ -56,19 +56,19 @@ def collect(batches: Iterable[pl.DataFrame], stays: pl.DataFrame, settings: EhrS
 
 
 def _events_of_benchmark(
-    batch: pl.DataFrame, wanted: pl.DataFrame, stays: pl.DataFrame, _: EhrSettings, into: Collected
+    batch: pl.DataFrame, wanted: Mapping[int, int], stays: pl.DataFrame, _: EhrSettings, into: Collected
 ) -> pl.DataFrame:
     events, counts = link_as_benchmark(batch, stays)
     into.counts.update(counts)
     _mark_text_subjects(events, into.text_subjects)
-    measured = events.join(wanted, on="itemid").filter(~_missing()).with_columns(_valuenum())
-    return _timed(measured, into.counts)
+    measured = events.filter(pl.col("itemid").is_in(list(wanted)) & ~_missing())
+    return _timed(measured.with_columns(_item(wanted), _valuenum()), into.counts)
 
 
 def _events_of_clean(
-    batch: pl.DataFrame, wanted: pl.DataFrame, stays: pl.DataFrame, settings: EhrSettings, into: Collected
+    batch: pl.DataFrame, wanted: Mapping[int, int], stays: pl.DataFrame, settings: EhrSettings, into: Collected
 ) -> pl.DataFrame:
-    mine = batch.join(wanted, on="itemid").with_columns(_valuenum())
+    mine = batch.with_columns(_item(wanted), _valuenum())
     into.counts["events"] += len(mine)
     if settings.uses("drop_charted_errors"):
         error = pl.col("error").is_in(["1", "1.0", "true"]).fill_null(False)
@@ -93,13 +93,18 @@ def report_counts(counts: Counter[str], quarantine: Quarantine) -> None:
             quarantine.add(STAGE, "events", "", "", meaning, count)
 
 
-def _wanted(settings: EhrSettings) -> pl.DataFrame:
-    """Return itemid and item (row of ``items()``) of the items that are read."""
+def _wanted(settings: EhrSettings) -> dict[int, int]:
+    """Return the items that are read: the row in ``items()`` of each ITEMID."""
     used = pl.col("benchmark")
     if settings.profile == "clean":
         used = pl.col("clean") if settings.uses("new_items") else pl.col("clean") & pl.col("benchmark")
         used = used if settings.uses("blood_only") else used | pl.col("benchmark")
-    return items().with_columns(item=pl.int_range(pl.len(), dtype=pl.UInt16)).filter(used).select("itemid", "item")
+    return dict(items().with_row_index("item").filter(used).select("itemid", "item").iter_rows())
+
+
+def _item(wanted: Mapping[int, int]) -> pl.Expr:
+    """Look up ``item``, the row in ``items()``."""
+    return pl.col("itemid").replace_strict(wanted, return_dtype=pl.UInt16).alias("item")
 
 
 def _valuenum() -> pl.Expr:
