@@ -256,7 +256,7 @@ def synth(
     "--splits",
     multiple=True,
     type=PATH,
-    help="CSV table of subject_id and split (train, val, test) to train and test on; may be repeated.",
+    help="Table of subject_id and split (train, val, test), or folder of testset.csv and valset.csv; may be repeated.",
 )
 @click.option("--samples", type=PATH, metavar="TABLE", help="Your own table, for --dataset files; labels, for meds.")
 @click.option("--columns", type=PATH, metavar="YAML", help="What the columns of --samples are; codes to use, for meds.")

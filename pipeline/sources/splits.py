@@ -1,4 +1,4 @@
-"""Published splits that the user supplies: a list of subjects with the part each belongs to."""
+"""Published splits that the user supplies: lists of subjects with the part each belongs to."""
 
 import re
 from dataclasses import replace
@@ -7,18 +7,22 @@ from typing import Any
 
 import polars as pl
 
-from ...cache_schema import InputError, MissingInputError, digest_file
+from ...cache_schema import InputError, MissingInputError, digest, digest_file
 from ..source import DataSet, Quarantine, Records
 
 PARTS = {"train": "train", "val": "validation", "validation": "validation", "test": "test"}
 COLUMNS = ["subject_id", "split"]
+BENCHMARK_LISTS = {"testset.csv": "test", "valset.csv": "val"}
+"""Files of the ICU benchmark and its ports without a header: a subject and 1 if it is in this part. The first must be
+there; without the second, the trainer cuts a validation part from the training part."""
 
 
 class SplitDataSet:
     """A data set with splits from files: a change in these changes nothing else.
 
-    Each file is a CSV table with the columns ``subject_id`` and ``split`` (train, val or validation, test), whose name
-    becomes the split's. Subjects that it does not list are trained on, as in the benchmark.
+    Each path is a CSV table with the columns ``subject_id`` and ``split`` (train, val or validation, test), or a folder
+    with the lists of the ICU benchmark (``BENCHMARK_LISTS``); its name becomes the split's. Subjects that are not
+    listed are trained on, as in the benchmark.
     """
 
     def __init__(self, dataset: DataSet, paths: tuple[Path, ...]) -> None:
@@ -26,7 +30,7 @@ class SplitDataSet:
         self.name, self.raw = dataset.name, dataset.raw
         self.paths = {split_name(path): path for path in paths}
         if len(self.paths) < len(paths):
-            raise InputError(f"Two of the files {', '.join(map(str, paths))} give a split of one name; rename one.")
+            raise InputError(f"Two of {', '.join(map(str, paths))} give a split of one name; rename one.")
 
     def inputs(self) -> list[Path]:
         """Return the inputs of the data set."""
@@ -34,10 +38,7 @@ class SplitDataSet:
 
     def settings(self) -> dict[str, Any]:
         """Return the settings of the data set and the digest of every split."""
-        if missing := [path for path in self.paths.values() if not path.is_file()]:
-            raise MissingInputError(f"There is no file {missing[0]}; give a list of subjects with --splits.")
-        splits = {name: digest_file(path) for name, path in self.paths.items()}
-        return {**self.dataset.settings(), "splits": splits}
+        return {**self.dataset.settings(), "splits": {name: _digest(path) for name, path in self.paths.items()}}
 
     def read(self, quarantine: Quarantine) -> Records:
         """Read the data set and put its samples into the parts of every split."""
@@ -57,13 +58,10 @@ def read_split(path: Path, samples: pl.DataFrame) -> pl.DataFrame:
     Raises
     ------
     InputError
-        Where the file is no such table, names an unknown part, gives a subject two parts, or lists no subject of the
+        Where a file is no such list, names an unknown part, gives a subject two parts, or lists no subject of the
         cohort.
     """
-    listed = _read_list(path).with_row_index("row", 2)  # as a text editor counts, with the header as line 1
-    if (unknown := listed.filter(~pl.col("split").is_in(list(PARTS)))).height:
-        row, _, part = unknown.row(0)
-        raise InputError(f"{path}, row {row}: unknown part {part!r}; known are {', '.join(PARTS)}.")
+    listed = _read_benchmark_lists(path) if path.is_dir() else _read_list(path)
     parts = listed.select("subject_id", part=pl.col("split").replace(PARTS)).unique(maintain_order=True)
     several = parts.group_by("subject_id", maintain_order=True).agg("part").filter(pl.col("part").list.len() > 1)
     if several.height:
@@ -79,15 +77,72 @@ def read_split(path: Path, samples: pl.DataFrame) -> pl.DataFrame:
     return found.select("sample_id", pl.col("part").fill_null("train"))
 
 
+def _digest(path: Path) -> str:
+    """Return the digest of a list, or of those in a folder; raises :class:`MissingInputError` where there is none."""
+    if path.is_dir():
+        return digest({list_.name: digest_file(list_) for list_ in _benchmark_lists(path)})
+    if not path.is_file():
+        raise MissingInputError(f"There is no file {path}; give a list of subjects with --splits.")
+    return digest_file(path)
+
+
+def _benchmark_lists(folder: Path) -> list[Path]:
+    required, *others = (folder / name for name in BENCHMARK_LISTS)
+    if not required.is_file():
+        raise MissingInputError(
+            f"There is no file {required}; a folder given with --splits holds the benchmark's lists."
+        )
+    return [required, *(path for path in others if path.is_file())]
+
+
+def _read_benchmark_lists(folder: Path) -> pl.DataFrame:
+    """Return subject_id and split: a subject that no list marks with 1 is trained on."""
+    lists = [
+        _read_benchmark_list(path).with_columns(split=pl.lit(BENCHMARK_LISTS[path.name]))
+        for path in _benchmark_lists(folder)
+    ]
+    listed = pl.concat(lists)
+    marked = listed.filter(pl.col("marked") == "1").select(COLUMNS)
+    others = listed.join(marked, on="subject_id", how="anti").select("subject_id", split=pl.lit("train"))
+    return pl.concat([marked, others])
+
+
+def _read_benchmark_list(path: Path) -> pl.DataFrame:
+    """Return subject_id and ``marked``, 1 or 0, as text."""
+    table = _read_csv(path, header=False)
+    if table.width != 2:
+        raise InputError(f"{path} has {table.width} columns; the lists of the benchmark have a subject and 0 or 1.")
+    table = table.rename(dict(zip(table.columns, ["subject_id", "marked"], strict=True)))
+    _refuse_unknown(path, table["marked"], ["0", "1"], "mark", 1)
+    return table
+
+
 def _read_list(path: Path) -> pl.DataFrame:
-    """Return subject_id and split as trimmed text."""
-    try:
-        table = pl.read_csv(path, infer_schema=False)
-    except pl.exceptions.PolarsError as error:
-        raise InputError(f"{path} is no CSV table: {str(error).splitlines()[0]}.") from error
+    """Return subject_id and split of a table with this header."""
+    table = _read_csv(path, header=True)
     if missing := [name for name in COLUMNS if name not in table.columns]:
         raise InputError(
             f"{path} has no column {', '.join(missing)}; it has {', '.join(table.columns)}. A split is a table with "
-            "the header subject_id,split."
+            f"the header subject_id,split, or a folder with the benchmark's {' and '.join(BENCHMARK_LISTS)}."
         )
-    return table.select(pl.col(COLUMNS).fill_null("").str.strip_chars())
+    _refuse_unknown(path, table["split"], list(PARTS), "part", 2)
+    return table.select(COLUMNS)
+
+
+def _read_csv(path: Path, *, header: bool) -> pl.DataFrame:
+    """Return a table as trimmed text, "" where there is none."""
+    try:
+        table = pl.read_csv(path, has_header=header, infer_schema=False)
+    except pl.exceptions.PolarsError as error:
+        raise InputError(f"{path} is no CSV table: {str(error).splitlines()[0]}.") from error
+    return table.select(pl.all().fill_null("").str.strip_chars())
+
+
+def _refuse_unknown(path: Path, values: pl.Series, known: list[str], meaning: str, first_row: int) -> None:
+    """Raise :class:`InputError` for the first value that is not known; rows count from ``first_row``."""
+    unknown = (~values.is_in(known)).arg_true()
+    if len(unknown):
+        value = values[unknown[0]]
+        raise InputError(
+            f"{path}, row {unknown[0] + first_row}: unknown {meaning} {value!r}; known are {', '.join(known)}."
+        )

@@ -42,14 +42,66 @@ def test_subjects_may_be_named_by_text(listed) -> None:
             "lists 2 subjects, none of which is in the cohort .subjects 10, 10, 20",
         ),
         (["10,train"], "subject,split", "no column subject_id; it has subject, split"),
-        (["20,0"], "10,1", "no column subject_id, split; it has 10, 1.*header subject_id,split"),
+        (
+            ["20,0"],
+            "10,1",
+            "no column subject_id, split; it has 10, 1.*a folder with the benchmark's testset.csv and val",
+        ),
         (["10"], "subject_id,split", "row 2: unknown part ''"),
     ],
-    ids=["part", "twice", "other data set", "header", "the benchmark's own form", "empty"],
+    ids=["part", "twice", "other data set", "header", "one list of the benchmark", "empty"],
 )
 def test_a_wrong_list_is_named(listed, rows: list[str], header: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
         read_split(listed(*rows, header=header), SAMPLES)
+
+
+@pytest.fixture
+def benchmark_lists(tmp_path: Path):
+    """Write lists as the benchmark has them: without a header, 1 for a subject that is in the part."""
+
+    def write(testset: str | None, valset: str | None = None) -> Path:
+        for name, content in {"testset.csv": testset, "valset.csv": valset}.items():
+            if content is not None:
+                (tmp_path / name).write_text(content)
+        return tmp_path
+
+    return write
+
+
+def test_the_benchmark_lists_the_subjects_of_test_and_validation_in_files_of_their_own(benchmark_lists) -> None:
+    parts = read_split(benchmark_lists("10,1\n20,0\n30,0\n", "20,1\n30,0\n"), SAMPLES)
+    assert parts.rows() == [(1, "test"), (2, "test"), (3, "validation"), (4, "train"), (5, "train")]
+
+
+def test_without_a_list_for_validation_there_is_none(benchmark_lists) -> None:
+    parts = read_split(benchmark_lists("10,1\n20,0\n"), SAMPLES)
+    assert parts["part"].to_list() == ["test", "test", "train", "train", "train"]
+
+
+@pytest.mark.parametrize(
+    ("testset", "valset", "message"),
+    [
+        ("10,1\n20,0\n", "10,1\n", "puts subject 10 into test and validation"),
+        ("subject_id,test\n10,1\n", "20,1\n", r"testset.csv, row 1: unknown mark 'test'; known are 0, 1"),
+        ("10\n20\n", "20,1\n", r"testset.csv has 1 columns; the lists of the benchmark have a subject and 0 or 1"),
+        (None, "20,1\n", r"There is no file .*testset.csv"),
+    ],
+    ids=["in both", "with a header", "one column", "no list for test"],
+)
+def test_a_wrong_list_of_the_benchmark_is_named(
+    benchmark_lists, testset: str | None, valset: str, message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        read_split(benchmark_lists(testset, valset), SAMPLES)
+
+
+def test_every_list_of_the_benchmark_decides_what_is_done_again(mimic3, benchmark_lists) -> None:
+    folder = benchmark_lists("10,1\n")
+    dataset = open_dataset("mimic", mimic3.write(), SourceOptions(splits=(folder,)))
+    before = dataset.settings()["splits"]
+    benchmark_lists("10,1\n", "20,1\n")
+    assert set(before) == {folder.name} and dataset.settings()["splits"] != before
 
 
 def test_files_give_names(tmp_path: Path) -> None:
