@@ -10,7 +10,7 @@ import polars as pl
 
 from ..source import Quarantine
 from .cleaning import STAGE
-from .link import TAKEN_FROM_ADMISSION, link_as_benchmark, link_by_stay_admission_or_time
+from .link import TAKEN_FROM_ADMISSION, link_by_stay_admission_or_time, match_admissions
 from .rules import EVENT_RULES
 from .settings import EhrSettings
 from .spill import EventStore
@@ -58,10 +58,10 @@ def collect(batches: Iterable[pl.DataFrame], stays: pl.DataFrame, settings: EhrS
 def _events_of_benchmark(
     batch: pl.DataFrame, wanted: Mapping[int, int], stays: pl.DataFrame, _: EhrSettings, into: Collected
 ) -> pl.DataFrame:
-    events, counts = link_as_benchmark(batch, stays)
+    events, linked, counts = match_admissions(batch, stays)
     into.counts.update(counts)
-    _mark_text_subjects(events, into.text_subjects)
-    measured = events.filter(pl.col("itemid").is_in(list(wanted)) & ~_missing())
+    _mark_text_subjects(events.select("subject", "value", linked=linked), into.text_subjects)
+    measured = events.filter(linked, pl.col("itemid").is_in(list(wanted)), ~_missing())
     return _timed(measured.with_columns(_item(wanted), _valuenum()), into.counts)
 
 
@@ -135,11 +135,11 @@ def _near_stays(events: pl.DataFrame, spans: pl.DataFrame) -> pl.DataFrame:
     return events.filter((events["second"] >= first) & (events["second"] <= last))
 
 
-def _mark_text_subjects(events: pl.DataFrame, text_subjects: npt.NDArray[np.bool_]) -> None:
-    """Mark the subjects that have a value which is not a number."""
+def _mark_text_subjects(values: pl.DataFrame, text_subjects: npt.NDArray[np.bool_]) -> None:
+    """Mark the subjects that have a linked value which is not a number; ``values`` has subject, value and linked."""
     number = pl.col("value").str.strip_chars().cast(pl.Float64, strict=False)
     is_text = ~(_missing() | number.is_not_nan().fill_null(False))
-    values = events.select("subject", "value")
-    for step in (LOOK_AHEAD, 1):  # most subjects have texts: a few rows spare the rest
-        values = values.filter(~pl.Series(text_subjects).gather(values["subject"]))
-        text_subjects[values.gather_every(step).filter(is_text)["subject"].unique().to_numpy()] = True
+    for some in (values.gather_every(LOOK_AHEAD), values):  # most subjects have texts: a few rows spare the rest
+        marked = pl.Series(text_subjects).gather(some["subject"])
+        undecided = some.filter(pl.col("linked") & ~marked)
+        text_subjects[undecided.filter(is_text)["subject"].unique().to_numpy()] = True

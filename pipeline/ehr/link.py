@@ -2,7 +2,7 @@
 
 ``stays`` has one row per stay of the cohort: ``subject_id``, ``hadm_id``, ``stay_id``, ``subject`` and ``stay``
 (running numbers), ``intime`` and ``outtime`` (seconds). Linked events gain ``subject`` and ``stay``; the others are
-dropped and counted.
+counted.
 """
 
 from collections import Counter
@@ -13,24 +13,28 @@ TAKEN_FROM_ADMISSION = "stay id empty, taken from HADM_ID"
 """Count of events that are linked as usual: laboratory tables have no stay id."""
 
 
-def link_as_benchmark(events: pl.DataFrame, stays: pl.DataFrame) -> tuple[pl.DataFrame, Counter[str]]:
-    """Link events of the cohort's subjects through HADM_ID; a stay id may be empty but must not contradict.
+def match_admissions(events: pl.DataFrame, stays: pl.DataFrame) -> tuple[pl.DataFrame, pl.Series, Counter[str]]:
+    """Return all events, and for which of them HADM_ID leads to a stay of the subject, as in the benchmark.
 
-    Events without HADM_ID are dropped even if they name their stay.
+    A stay id may be empty but must not contradict; events without HADM_ID do not match even if they name their stay.
     """
     key = stays.select("hadm_id", "subject", "stay", owner="subject_id", expected="stay_id")
-    linked = events.join(key, on="hadm_id", how="left")
-    empty = pl.col("hadm_id").is_null()
-    inside = (pl.col("owner") == pl.col("subject_id")).fill_null(False)
-    wrong = inside & (pl.col("stay_id") != pl.col("expected")).fill_null(False)
-    counts = linked.select(
-        pl.len().alias("events"),
-        empty.sum().alias("HADM_ID empty"),
-        (~empty & ~inside).sum().alias("HADM_ID outside the cohort"),
-        (inside & pl.col("stay_id").is_null()).sum().alias(TAKEN_FROM_ADMISSION),
-        wrong.sum().alias("stay id contradicts HADM_ID"),
-    ).row(0, named=True)
-    return linked.filter(inside & ~wrong).drop("owner", "expected"), Counter(counts)
+    matched = events.join(key, on="hadm_id", how="left")
+    checks = matched.select(
+        pl.col("hadm_id").is_null().alias("empty"),
+        pl.col("owner").eq_missing(pl.col("subject_id")).alias("inside"),
+        pl.col("stay_id").is_null().alias("unnamed"),
+        (pl.col("stay_id") != pl.col("expected")).fill_null(False).alias("other"),
+    )
+    empty, inside, unnamed, other = checks
+    counts = {
+        "events": len(events),
+        "HADM_ID empty": empty.sum(),
+        "HADM_ID outside the cohort": (~empty & ~inside).sum(),
+        TAKEN_FROM_ADMISSION: (inside & unnamed).sum(),
+        "stay id contradicts HADM_ID": (inside & other).sum(),
+    }
+    return matched.drop("owner", "expected"), inside & ~other, Counter(counts)
 
 
 def link_by_stay_admission_or_time(
@@ -41,7 +45,8 @@ def link_by_stay_admission_or_time(
     ``by_stay`` links events that name a stay but no admission, ``by_time`` those that name neither (many laboratory
     rows). Ids that contradict each other drop the event.
     """
-    through_hadm, counts = link_as_benchmark(events, stays)
+    matched, linked, counts = match_admissions(events, stays)
+    through_hadm = matched.filter(linked)
     without = events.filter(pl.col("hadm_id").is_null())
     named = pl.col("stay_id").is_not_null()
     through_stay = without.filter(named & by_stay).join(

@@ -111,7 +111,9 @@ class Table:
         if skip:
             frame = frame.slice(skip)
         rows = frame.with_row_index("row", skip).with_columns(absent).filter(keep)
-        yield from filter(len, rows.collect_batches(chunk_size=ROWS_AT_ONCE))
+        for batch in rows.collect_batches(chunk_size=ROWS_AT_ONCE):
+            if len(batch):
+                yield batch.rechunk()  # it comes in dozens of pieces, each of which costs time in every later step
 
 
 def _typed(table: Table, name: str, kind: pl.DataType | type[pl.DataType]) -> pl.Expr:

@@ -1,7 +1,7 @@
 """Which stay an event belongs to."""
 
 import polars as pl
-from omnifuse.pipeline.ehr.link import link_as_benchmark, link_by_stay_admission_or_time
+from omnifuse.pipeline.ehr.link import link_by_stay_admission_or_time, match_admissions
 
 STAYS = pl.DataFrame(
     {
@@ -37,8 +37,9 @@ MIXED = events(
 
 
 def test_benchmark_needs_the_admission_and_no_contradiction() -> None:
-    linked, counts = link_as_benchmark(MIXED, STAYS)
-    assert linked.select("second", "stay").sort("second").rows() == [(1, 0), (2, 0)]
+    matched, linked, counts = match_admissions(MIXED, STAYS)
+    assert matched["second"].to_list() == MIXED["second"].to_list(), "all events, in order"
+    assert matched.filter(linked).select("second", "stay").sort("second").rows() == [(1, 0), (2, 0)]
     assert counts == {
         "events": 10,
         "HADM_ID empty": 5,
