@@ -8,7 +8,7 @@ import polars as pl
 from ...cache_schema import InputError, Task
 from ..source import Quarantine
 from .feature_files import SAMPLE_ID, STAGE, as_text, read_table, require_columns, row_of
-from .imported_labels import check_name, read_parts, read_task
+from .labels import check_name, read_parts, read_task
 
 SUBJECT_ID = "subject_id"
 WHOLE_NUMBER = r"^(0|-?[1-9]\d{0,17})$"

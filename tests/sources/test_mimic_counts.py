@@ -7,8 +7,8 @@ import polars as pl
 import pytest
 from omnifuse.cache_schema import Task
 from omnifuse.pipeline.ehr import EhrSettings
-from omnifuse.pipeline.sources.mimic_cohort import TABLES_STEP, Step
-from omnifuse.pipeline.sources.mimic_counts import count_steps
+from omnifuse.pipeline.sources.mimic.cohort import TABLES_STEP, Step
+from omnifuse.pipeline.sources.mimic.counts import count_steps
 
 LEFT_OUT = pl.DataFrame({"stage": ["ehr", "tables"], "source": ["events", "PATIENTS.csv"],
                          "reason": ["HADM_ID empty", "dod is no date and time"], "count": [5_162_703, 1]})  # fmt: skip

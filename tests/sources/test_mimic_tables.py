@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 from omnifuse.cache_schema import InputError, MissingInputError
 from omnifuse.pipeline.source import Quarantine
-from omnifuse.pipeline.sources.mimic_tables import Table, read_table, unique_rows
+from omnifuse.pipeline.sources.mimic.tables import Table, read_table, unique_rows
 
 HEADER = "SUBJECT_ID,ICUSTAY_ID,VALUE,LAST\n"
 

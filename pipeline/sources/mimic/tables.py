@@ -13,8 +13,8 @@ from pathlib import Path
 
 import polars as pl
 
-from ...cache_schema import InputError, MissingInputError
-from ..source import Quarantine
+from ....cache_schema import InputError, MissingInputError
+from ...source import Quarantine
 
 SUFFIXES = (".csv", ".csv.gz", ".parquet")
 DEPTH = 3

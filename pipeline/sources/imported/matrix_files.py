@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from ...cache_schema import InputError, MissingInputError
-from ...cache_schema.export.exported import open_hdf5
-from ...cache_schema.packages import require
-from .feature_files import SAMPLE_ID, matrix_table, reading
+from ....cache_schema import InputError, MissingInputError
+from ....cache_schema.export.exported import open_hdf5
+from ....cache_schema.packages import require
+from ..feature_files import SAMPLE_ID, matrix_table, reading
 
 IDS = (SAMPLE_ID, "ids")
 VALUES = ("values", "features", "feats")

@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from ...cache_schema import Column, InputError
-from ..source import Block, ItemModality, Quarantine, Records, TableModality
+from ....cache_schema import Column, InputError
+from ...source import Block, ItemModality, Quarantine, Records, TableModality
+from ..feature_files import SAMPLE_ID, STAGE, as_text, feature_block, read_numbers, read_table, require_columns, row_of
+from ..labels import check_name
+from ..sample_table import SUBJECT_ID, SampleColumns, SampleTable, read_samples
+from .columns import KINDS, LABEL, NUMBERS, T0, Content, Description, contents_of, read_description
 from .event_table import EventTable, Starts
-from .feature_files import SAMPLE_ID, STAGE, as_text, feature_block, read_numbers, read_table, require_columns, row_of
-from .files_columns import KINDS, LABEL, NUMBERS, T0, Content, Description, contents_of, read_description
-from .imported_labels import check_name
-from .sample_table import SUBJECT_ID, SampleColumns, SampleTable, read_samples
 
 VERSION = 1
 """To be raised whenever the same files would give another result."""

@@ -10,16 +10,16 @@ import numpy as np
 import polars as pl
 from tqdm import tqdm
 
-from ...cache_schema import InputError, Task
-from ..ehr import EhrSettings, EhrTensors, Profile, columns, extract_tensors
-from ..long_tasks import decompensation, length_of_stay
-from ..source import Block, FirstHours, Quarantine, Records, TableModality
-from ..tasks import Stays, mortality, phenotyping
-from .mimic_cohort import Cohort, read_cohort, read_phenotypes
-from .mimic_counts import count_steps
-from .mimic_cxr import require_mimic_cxr, study_items
-from .mimic_folder import MimicFolder
-from .mimic_tables import Table
+from ....cache_schema import InputError, Task
+from ...ehr import EhrSettings, EhrTensors, Profile, columns, extract_tensors
+from ...long_tasks import decompensation, length_of_stay
+from ...source import Block, FirstHours, Quarantine, Records, TableModality
+from ...tasks import Stays, mortality, phenotyping
+from .cohort import Cohort, read_cohort, read_phenotypes
+from .counts import count_steps
+from .cxr import require_mimic_cxr, study_items
+from .folder import MimicFolder
+from .tables import Table
 
 VERSION = 2
 """To be raised whenever the same raw folder and settings would give another result."""

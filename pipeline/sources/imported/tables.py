@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from ...cache_schema import Column, InputError
-from ..source import Block, Quarantine, TableModality
-from .feature_files import (
+from ....cache_schema import Column, InputError
+from ...source import Block, Quarantine, TableModality
+from ..feature_files import (
     SAMPLE_ID,
     SEPARATORS,
     STAGE,
@@ -20,8 +20,8 @@ from .feature_files import (
     read_table,
     require_columns,
 )
+from ..sample_table import SUBJECT_ID, SampleTable, first_rows
 from .matrix_files import READERS, ids_beside, read_matrix
-from .sample_table import SUBJECT_ID, SampleTable, first_rows
 
 TABLES = (*SEPARATORS, ".parquet", ".npz")
 UNKNOWN_SAMPLE = "the sample is not in the table of samples"

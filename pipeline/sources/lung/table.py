@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from ...cache_schema import InputError, MissingInputError, Task
-from ..source import Quarantine
-from ..text.tokens import MAX_CHARACTERS
-from .feature_files import STAGE, as_text, require_columns, row_of
-from .sample_table import first_rows
+from ....cache_schema import InputError, MissingInputError, Task
+from ...source import Quarantine
+from ...text.tokens import MAX_CHARACTERS
+from ..feature_files import STAGE, as_text, require_columns, row_of
+from ..sample_table import first_rows
 
 TABLE = "patients.csv"
 PATIENT_ID = "patient_id"

@@ -6,8 +6,8 @@ from typing import Any
 
 import polars as pl
 
-from ...cache_schema import InputError, MissingInputError
-from ..source import Quarantine
+from ....cache_schema import InputError, MissingInputError
+from ...source import Quarantine
 
 SETS = "set-?"
 DEPTH = 2

@@ -6,13 +6,13 @@ from typing import Any
 
 import polars as pl
 
-from ...cache_schema import InputError
-from ..source import Quarantine, Records, TableModality
-from .meds_codes import MOST_CODES, ROWS, most_frequent, read_codes
-from .meds_folder import SPLITS, data_files, read_parts
-from .meds_labels import Labels, label_files, leave_out, make_labels, read_rows
-from .meds_rows import sample_windows, survey
-from .meds_tables import Windows, table_modality
+from ....cache_schema import InputError
+from ...source import Quarantine, Records, TableModality
+from .codes import MOST_CODES, ROWS, most_frequent, read_codes
+from .folder import SPLITS, data_files, read_parts
+from .labels import Labels, label_files, leave_out, make_labels, read_rows
+from .rows import sample_windows, survey
+from .tables import Windows, table_modality
 
 VERSION = 1
 """To be raised whenever the same files would give another result."""

@@ -7,13 +7,13 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from ...cache_schema import InputError
-from ..ehr import EhrSettings
-from ..ehr.times import seconds
-from ..phenotypes import phenotype_flags
-from ..source import Quarantine
-from .mimic_folder import MimicFolder
-from .mimic_tables import Table, read_table, unique_rows
+from ....cache_schema import InputError
+from ...ehr import EhrSettings
+from ...ehr.times import seconds
+from ...phenotypes import phenotype_flags
+from ...source import Quarantine
+from .folder import MimicFolder
+from .tables import Table, read_table, unique_rows
 
 STAGE = "tables"
 TABLES_STEP = "ICU stays in the tables"

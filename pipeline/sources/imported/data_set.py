@@ -6,16 +6,16 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
-from ...cache_schema import InputError, MissingInputError
-from ...cache_schema.export.exported import find_export
-from ..source import Quarantine, Records, TableModality
-from .feature_files import SAMPLE_ID, read_table, reading, require_columns
-from .imported_exports import ExportedFeatures
-from .imported_items import ItemFeatures
-from .imported_labels import NAME, check_name
-from .imported_tables import TableFeatures
+from ....cache_schema import InputError, MissingInputError
+from ....cache_schema.export.exported import find_export
+from ...source import Quarantine, Records, TableModality
+from ..feature_files import SAMPLE_ID, read_table, reading, require_columns
+from ..labels import NAME, check_name
+from ..sample_table import SampleColumns, SampleTable, read_samples
+from .exports import ExportedFeatures
+from .items import ItemFeatures
 from .matrix_files import MUDATA, mudata_modalities
-from .sample_table import SampleColumns, SampleTable, read_samples
+from .tables import TableFeatures
 
 VERSION = 2
 """To be raised whenever the same files would give another result."""

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import polars as pl
 
-from ...cache_schema import InputError
-from .feature_files import reading
-from .files_columns import read_names, read_yaml
-from .meds_rows import coded_rows, numeric_rows, static_rows
+from ....cache_schema import InputError
+from ..feature_files import reading
+from ..files.columns import read_names, read_yaml
+from .rows import coded_rows, numeric_rows, static_rows
 
 ROWS = {"ehr": numeric_rows, "codes": coded_rows, "static": static_rows}
 """The rows that make each modality."""

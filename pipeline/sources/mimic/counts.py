@@ -6,9 +6,9 @@ from importlib.resources import files
 import numpy as np
 import polars as pl
 
-from ...cache_schema import Task
-from ..ehr import EhrSettings
-from .mimic_cohort import TABLES_STEP, Step
+from ....cache_schema import Task
+from ...ehr import EhrSettings
+from .cohort import TABLES_STEP, Step
 
 COHORT, EVENTS, TASK = "cohort", "events", "task"
 KEY = ["scope", "step", "unit"]

@@ -9,13 +9,13 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from ...cache_schema import InputError, ModalitySpec
-from ...cache_schema.export.exported import Export
-from ..source import Block, Quarantine, TableModality
-from .feature_files import SAMPLE_ID, STAGE, as_text, reading
-from .imported_items import NOT_FINITE, is_finite_embedding
-from .imported_tables import UNKNOWN_SAMPLE
-from .sample_table import SampleTable
+from ....cache_schema import InputError, ModalitySpec
+from ....cache_schema.export.exported import Export
+from ...source import Block, Quarantine, TableModality
+from ..feature_files import SAMPLE_ID, STAGE, as_text, reading
+from ..sample_table import SampleTable
+from .items import NOT_FINITE, is_finite_embedding
+from .tables import UNKNOWN_SAMPLE
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,10 @@ from typing import Any, Literal, cast
 
 import yaml
 
-from ...cache_schema import InputError, MissingInputError
-from .feature_files import SAMPLE_ID
-from .imported_labels import check_name
-from .sample_table import SUBJECT_ID
+from ....cache_schema import InputError, MissingInputError
+from ..feature_files import SAMPLE_ID
+from ..labels import check_name
+from ..sample_table import SUBJECT_ID
 
 LABEL = "label"
 NUMBERS = "num"

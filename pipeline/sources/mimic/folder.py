@@ -8,8 +8,8 @@ from functools import cached_property
 from itertools import islice
 from pathlib import Path
 
-from ...cache_schema import InputError, MissingInputError
-from .mimic_tables import DEPTH, SUFFIXES, Table
+from ....cache_schema import InputError, MissingInputError
+from .tables import DEPTH, SUFFIXES, Table
 
 METADATA = "mimic-cxr-2.0.0-metadata"
 """Table at the root of MIMIC-CXR-JPG: every image with its study, time and view."""

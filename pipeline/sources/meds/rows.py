@@ -10,9 +10,9 @@ from pathlib import Path
 
 import polars as pl
 
-from ..source import Quarantine
-from .feature_files import reading, row_of
-from .meds_folder import NUMBER, STAGE
+from ...source import Quarantine
+from ..feature_files import reading, row_of
+from .folder import NUMBER, STAGE
 
 BIRTH = "MEDS_BIRTH"
 """The code of a birth, also with something behind it: ``MEDS_BIRTH//HOSPITAL``."""

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import polars as pl
 
-from ...cache_schema import InputError, MissingInputError, Task
-from ..ehr.times import moments
-from ..source import Quarantine
-from .feature_files import as_text, read_table, require_columns, row_of
-from .imported_labels import check_name, read_task
+from ....cache_schema import InputError, MissingInputError, Task
+from ...ehr.times import moments
+from ...source import Quarantine
+from ..feature_files import as_text, read_table, require_columns, row_of
+from ..labels import check_name, read_task
 
 STAGE = "labels"
 VALUES = ("boolean_value", "integer_value", "categorical_value")

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import polars as pl
 
-from ...cache_schema import InputError, MissingInputError
-from ..source import Quarantine
-from .feature_files import reading
+from ....cache_schema import InputError, MissingInputError
+from ...source import Quarantine
+from ..feature_files import reading
 
 STAGE = "read"
 SPLITS = "metadata/subject_splits.parquet"

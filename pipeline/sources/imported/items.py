@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from ...cache_schema import InputError
-from ...cache_schema.export.exported import HDF5_ENDINGS, open_hdf5
-from ...cache_schema.packages import require
-from ..source import Block, Quarantine, TableModality, UnreadableItem
-from .feature_files import SAMPLE_ID, STAGE
-from .imported_tables import UNKNOWN_SAMPLE
+from ....cache_schema import InputError
+from ....cache_schema.export.exported import HDF5_ENDINGS, open_hdf5
+from ....cache_schema.packages import require
+from ...source import Block, Quarantine, TableModality, UnreadableItem
+from ..feature_files import SAMPLE_ID, STAGE
+from ..sample_table import SampleTable
 from .matrix_files import dataset_of
-from .sample_table import SampleTable
+from .tables import UNKNOWN_SAMPLE
 
 DATASETS = ("features", "feats")
 NOT_FINITE = "holds a value that is not finite in float16"

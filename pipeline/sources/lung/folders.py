@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..image.dicom import read_header
-from ..image.series import is_nifti, slice_files
-from ..source import UnreadableItem
+from ...image.dicom import read_header
+from ...image.series import is_nifti, slice_files
+from ...source import UnreadableItem
 
 MODALITY_OF_TAG = {"CT": "ct", "PT": "pet"}
 MODALITY_OF_WORD = {"ct": "ct", "pet": "pet", "pt": "pet"}

@@ -9,13 +9,13 @@ from typing import Any
 import polars as pl
 from tqdm import tqdm
 
-from ...cache_schema import InputError
-from ..ehr.bins import bin_index
-from ..ehr.event_block import by_subject, event_block, event_columns, portions
-from ..ehr.times import moments
-from ..source import Block, Quarantine, TableModality
-from .feature_files import SAMPLE_ID, STAGE, as_text, reading, require_columns, row_of, scan_table, text_of
-from .sample_table import SampleTable
+from ....cache_schema import InputError
+from ...ehr.bins import bin_index
+from ...ehr.event_block import by_subject, event_block, event_columns, portions
+from ...ehr.times import moments
+from ...source import Block, Quarantine, TableModality
+from ..feature_files import SAMPLE_ID, STAGE, as_text, reading, require_columns, row_of, scan_table, text_of
+from ..sample_table import SampleTable
 
 VERSION = 1
 """To be raised whenever the same table would give another result."""

@@ -10,11 +10,11 @@ from pathlib import Path
 import polars as pl
 from tqdm import tqdm
 
-from ...cache_schema import InputError, MissingInputError
-from ..source import ItemModality, Quarantine, UnreadableItem
-from ..text.sections import findings
-from .mimic_folder import METADATA, RECORDS, MimicFolder
-from .mimic_tables import Table, read_table, unique_rows
+from ....cache_schema import InputError, MissingInputError
+from ...source import ItemModality, Quarantine, UnreadableItem
+from ...text.sections import findings
+from .folder import METADATA, RECORDS, MimicFolder
+from .tables import Table, read_table, unique_rows
 
 STAGE = "items"
 REPORT_RECIPE = {"sections": "findings", "version": 2}
@@ -122,7 +122,7 @@ def _read_studies(folder: MimicFolder, stays: pl.DataFrame, quarantine: Quaranti
 
 def _with_headers(images: pl.DataFrame, folder: MimicFolder, table: Table, quarantine: Quarantine) -> pl.DataFrame:
     """Add what MIMIC-CXR-JPG has in its table from the DICOM headers."""
-    from ..image.dicom import read_header
+    from ...image.dicom import read_header
 
     assert folder.dicom is not None
     paths = images.select(_study_path(folder.dicom, "/") + pl.col("dicom_id") + ".dcm").to_series()

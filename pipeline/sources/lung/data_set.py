@@ -23,15 +23,15 @@ from typing import Any
 
 import polars as pl
 
-from ...cache_schema import InputError
-from ...cache_schema.packages import require
-from ..image.series import is_nifti
-from ..image.slices import CT_RECIPE, PET_RECIPE, read_ct, read_pet
-from ..source import ItemModality, Quarantine, Records
-from ..text.tokens import MAX_CHARACTERS
-from .feature_files import STAGE
-from .lung_folders import find_series
-from .lung_table import PATIENT_ID, TABLE, TEXT, Patients, check_table, read_patients
+from ....cache_schema import InputError
+from ....cache_schema.packages import require
+from ...image.series import is_nifti
+from ...image.slices import CT_RECIPE, PET_RECIPE, read_ct, read_pet
+from ...source import ItemModality, Quarantine, Records
+from ...text.tokens import MAX_CHARACTERS
+from ..feature_files import STAGE
+from .folders import find_series
+from .table import PATIENT_ID, TABLE, TEXT, Patients, check_table, read_patients
 
 VERSION = 1
 """To be raised whenever the same files would give another result."""

@@ -11,12 +11,12 @@ import numpy.typing as npt
 import polars as pl
 from tqdm import tqdm
 
-from ...cache_schema import Column
-from ..ehr.event_block import by_subject, event_block, event_columns, portions
-from ..source import Block, Quarantine, TableModality
-from .feature_files import feature_block, reading
-from .meds_codes import ROWS
-from .meds_rows import BIRTH
+from ....cache_schema import Column
+from ...ehr.event_block import by_subject, event_block, event_columns, portions
+from ...source import Block, Quarantine, TableModality
+from ..feature_files import feature_block, reading
+from .codes import ROWS
+from .rows import BIRTH
 
 ROWS_AT_ONCE = 150_000
 AGE = Column("age", "a", "age")
@@ -24,7 +24,7 @@ AGE = Column("age", "a", "age")
 
 @dataclass(frozen=True)
 class Windows:
-    """What samples may see: files of events, the samples' ids, ``rows`` as in ``meds_rows``, and hours per window."""
+    """What samples may see: files of events, the samples' ids, ``rows`` as in :mod:`.rows`, and hours per window."""
 
     files: Sequence[Path]
     sample_ids: pl.Series

@@ -13,10 +13,10 @@ import numpy as np
 import polars as pl
 from tqdm import tqdm
 
-from ...cache_schema import Column, InputError, Task
-from ..ehr.event_block import event_block, event_columns
-from ..source import Block, Quarantine, Records, TableModality
-from .physionet2012_records import DESCRIPTORS, find_outcomes, find_records, read_outcomes, read_rows, set_name
+from ....cache_schema import Column, InputError, Task
+from ...ehr.event_block import event_block, event_columns
+from ...source import Block, Quarantine, Records, TableModality
+from .records import DESCRIPTORS, find_outcomes, find_records, read_outcomes, read_rows, set_name
 
 VERSION = 1
 HOURS = 48.0
@@ -156,7 +156,7 @@ class Physionet2012DataSet:
 @cache
 def _parameters(modality: str) -> pl.DataFrame:
     """Return parameter, unit, low and high of a modality, in column order."""
-    table = pl.read_csv(files(__package__).joinpath("physionet2012.csv").read_bytes())
+    table = pl.read_csv(files(__package__).joinpath("variables.csv").read_bytes())
     return table.filter(pl.col("modality") == modality).with_columns(pl.col("unit").fill_null(""))
 
 

@@ -1,0 +1,1 @@
+"""A user's own table of texts, images, numbers and events."""

@@ -1,0 +1,1 @@
+"""CT and PET series, Chinese text and the pathology of the lung."""

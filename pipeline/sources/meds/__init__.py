@@ -1,0 +1,1 @@
+"""A MEDS folder of events with a table of labels."""
