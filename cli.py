@@ -533,7 +533,7 @@ def import_features(
     sample. PART says what of a file is meant, such as cells.h5ad#obsm/X_pca. Exports of a cache come back as they were.
     """
     from .pipeline.encoders import Encoders
-    from .pipeline.sources.imported.data_set import ImportedDataSet, with_every_modality
+    from .pipeline.sources.imported import ImportedDataSet, with_every_modality
     from .pipeline.stages import extract
     from .pipeline.summary import extraction_content, extraction_text
 

@@ -22,7 +22,7 @@ from omnifuse.fusion import methods
 from omnifuse.fusion.config import make_config
 from omnifuse.fusion.run import train
 from omnifuse.pipeline.plan import Encoders
-from omnifuse.pipeline.sources.imported.data_set import ImportedDataSet
+from omnifuse.pipeline.sources.imported import ImportedDataSet
 from omnifuse.pipeline.stages import extract
 from sklearn.metrics import accuracy_score, f1_score, roc_auc_score
 

@@ -234,7 +234,12 @@ EVENT_RULES: dict[str, str] = {
 def _value_rules() -> dict[str, str]:
     """Return the switchable rules of the table above, with the first line of their documentation."""
     used = {rule for _, clean in TREATMENTS.values() for rule in clean.rules[1:]} | {one_spelling}
-    return {rule.__name__: (rule.__doc__ or "").split("\n")[0] for rule in sorted(used, key=lambda rule: rule.__name__)}
+    return {rule.__name__: _first_line(rule) for rule in sorted(used, key=lambda rule: rule.__name__)}
+
+
+def _first_line(rule: Rule) -> str:
+    """Return the first line of a rule's documentation, without the marks of code."""
+    return (rule.__doc__ or "").split("\n")[0].replace("``", "")
 
 
 CLEAN_RULES: dict[str, str] = {**_value_rules(), **EVENT_RULES}
@@ -243,4 +248,4 @@ CLEAN_RULES: dict[str, str] = {**_value_rules(), **EVENT_RULES}
 
 def described(rule: Rule) -> str:
     """Return the name of a rule and what it does, for the quarantine."""
-    return f"{rule.__name__}: {(rule.__doc__ or '').splitlines()[0].rstrip('.')}"
+    return f"{rule.__name__}: {_first_line(rule).rstrip('.')}"

@@ -112,17 +112,17 @@ def _open(dataset: str, raw: Path, options: SourceOptions) -> DataSet:
             f"{dataset} has none. Give --dataset files with them, or leave them out."
         )
     if dataset == "lung":
-        from .lung.data_set import LungDataSet
+        from .lung import LungDataSet
 
         if options.without:
             raise InputError(f"lung has no rule {options.without[0]!r}; only MIMIC's can be switched off.")
         return LungDataSet(raw, options.modalities, options.limit)
     if dataset in ("mimic", "synthetic"):
-        from .mimic.data_set import MimicDataSet
+        from .mimic import MimicDataSet
 
         return MimicDataSet(raw, options.modalities, options.profile, options.bin_hours, options.limit, options.without)
     if dataset == "physionet2012":
-        from .physionet2012.data_set import Physionet2012DataSet
+        from .physionet2012 import Physionet2012DataSet
 
         if options.without:
             raise InputError(f"physionet2012 has no rule {options.without[0]!r}; only MIMIC's can be switched off.")
@@ -131,7 +131,7 @@ def _open(dataset: str, raw: Path, options: SourceOptions) -> DataSet:
 
 
 def _open_files(options: SourceOptions) -> DataSet:
-    from .files.data_set import FilesDataSet
+    from .files import FilesDataSet
     from .sample_table import SampleColumns
 
     table = options.table
@@ -146,7 +146,7 @@ def _open_files(options: SourceOptions) -> DataSet:
 
 
 def _open_meds(raw: Path, options: SourceOptions) -> DataSet:
-    from .meds.data_set import WINDOW_HOURS, MedsDataSet
+    from .meds import WINDOW_HOURS, MedsDataSet
     from .meds.labels import COLUMNS
 
     table = options.table

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from omnifuse.cache_schema import InputError, MissingInputError
 from omnifuse.pipeline.source import Block, Quarantine, Records
-from omnifuse.pipeline.sources.mimic.data_set import MimicDataSet
+from omnifuse.pipeline.sources.mimic import MimicDataSet
 
 from .conftest import III, RawFolder, add_stay3
 

@@ -10,7 +10,7 @@ from omnifuse.cache_schema import FeatureCache, InputError, MissingInputError
 from omnifuse.cli import main
 from omnifuse.pipeline.plan import Encoders
 from omnifuse.pipeline.source import Quarantine, Records
-from omnifuse.pipeline.sources.files.data_set import FilesDataSet
+from omnifuse.pipeline.sources.files import FilesDataSet
 from omnifuse.pipeline.sources.sample_table import SampleColumns
 from omnifuse.pipeline.stages import Extraction, extract
 from PIL import Image

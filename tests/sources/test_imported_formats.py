@@ -15,8 +15,8 @@ from omnifuse.cache_schema import Column, FeatureCache, InputError, MissingInput
 from omnifuse.cli import main
 from omnifuse.pipeline.plan import Encoders
 from omnifuse.pipeline.source import Quarantine, TableModality
+from omnifuse.pipeline.sources.imported import ImportedDataSet, with_every_modality
 from omnifuse.pipeline.sources.imported import items as imported_items
-from omnifuse.pipeline.sources.imported.data_set import ImportedDataSet, with_every_modality
 from omnifuse.pipeline.stages import extract
 from scipy import sparse
 

@@ -12,7 +12,7 @@ from omnifuse.cli import main
 from omnifuse.pipeline.plan import Encoders
 from omnifuse.pipeline.source import Quarantine, Records
 from omnifuse.pipeline.sources import DEFAULT_TEXT_ENCODERS
-from omnifuse.pipeline.sources.lung.data_set import LungDataSet
+from omnifuse.pipeline.sources.lung import LungDataSet
 from omnifuse.pipeline.stages import Extraction, extract
 from omnifuse.pipeline.synthetic.lung import write_lung
 

@@ -13,8 +13,8 @@ from omnifuse.cache_schema import FeatureCache, InputError, MissingInputError, T
 from omnifuse.cli import main
 from omnifuse.pipeline.ehr import event_block
 from omnifuse.pipeline.source import Block, Quarantine, Records, TableModality
+from omnifuse.pipeline.sources.meds import MedsDataSet
 from omnifuse.pipeline.sources.meds import codes as meds_codes
-from omnifuse.pipeline.sources.meds.data_set import MedsDataSet
 
 NOW = datetime(2020, 1, 3)
 """The prediction time; with the default window t0 is 48 hours before."""

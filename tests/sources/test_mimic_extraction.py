@@ -12,7 +12,7 @@ from omnifuse.fusion.config import make_config
 from omnifuse.fusion.run import train
 from omnifuse.pipeline.plan import Encoders
 from omnifuse.pipeline.sources import SourceOptions, open_dataset
-from omnifuse.pipeline.sources.mimic.data_set import MimicDataSet
+from omnifuse.pipeline.sources.mimic import MimicDataSet
 from omnifuse.pipeline.stages import Extraction, extract
 
 RANDOM = Encoders("random", "random")

@@ -9,7 +9,7 @@ import pytest
 from omnifuse.cache_schema import Task
 from omnifuse.pipeline.ehr import columns
 from omnifuse.pipeline.source import Quarantine
-from omnifuse.pipeline.sources.mimic.data_set import MimicDataSet
+from omnifuse.pipeline.sources.mimic import MimicDataSet
 
 from .label import tasks_of
 

@@ -12,7 +12,7 @@ from omnifuse.fusion.loading import load
 from omnifuse.pipeline.plan import Encoders
 from omnifuse.pipeline.source import Quarantine
 from omnifuse.pipeline.sources import SourceOptions, open_dataset
-from omnifuse.pipeline.sources.mimic.data_set import MimicDataSet
+from omnifuse.pipeline.sources.mimic import MimicDataSet
 from omnifuse.pipeline.stages import extract
 from omnifuse.pipeline.synthetic import SynthSettings, write_cohort
 from PIL import Image
