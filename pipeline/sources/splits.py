@@ -12,9 +12,10 @@ from ..source import DataSet, Quarantine, Records
 
 PARTS = {"train": "train", "val": "validation", "validation": "validation", "test": "test"}
 COLUMNS = ["subject_id", "split"]
-BENCHMARK_LISTS = {"testset.csv": "test", "valset.csv": "val"}
-"""Files of the ICU benchmark and its ports without a header: a subject and 1 if it is in this part. The first must be
-there; without the second, the trainer cuts a validation part from the training part."""
+BENCHMARK_LISTS = {"testset": "test", "valset": "val"}
+"""Lists of the ICU benchmark (``testset.csv``) and its port to MIMIC-IV (``testset_iv.csv``): without a header, a
+subject and 1 if it is in this part. The first must be there; without the second, the trainer cuts a validation part
+from the training part."""
 
 
 class SplitDataSet:
@@ -80,28 +81,30 @@ def read_split(path: Path, samples: pl.DataFrame) -> pl.DataFrame:
 def _digest(path: Path) -> str:
     """Return the digest of a list, or of those in a folder; raises :class:`MissingInputError` where there is none."""
     if path.is_dir():
-        return digest({list_.name: digest_file(list_) for list_ in _benchmark_lists(path)})
+        return digest({part: digest_file(list_) for part, list_ in _benchmark_lists(path).items()})
     if not path.is_file():
         raise MissingInputError(f"There is no file {path}; give a list of subjects with --splits.")
     return digest_file(path)
 
 
-def _benchmark_lists(folder: Path) -> list[Path]:
-    required, *others = (folder / name for name in BENCHMARK_LISTS)
-    if not required.is_file():
+def _benchmark_lists(folder: Path) -> dict[str, Path]:
+    """Return the file of each part that has one."""
+    found = {name: sorted(folder.glob(f"{name}*.csv")) for name in BENCHMARK_LISTS}
+    if not found["testset"]:
         raise MissingInputError(
-            f"There is no file {required}; a folder given with --splits holds the benchmark's lists."
+            f"{folder} has no testset.csv; a folder given with --splits holds the benchmark's lists."
         )
-    return [required, *(path for path in others if path.is_file())]
+    for name, files in found.items():
+        if len(files) > 1:
+            listed = " and ".join(file.name for file in files)
+            raise InputError(f"{folder} holds {listed}; keep the {name} of this data set alone.")
+    return {BENCHMARK_LISTS[name]: files[0] for name, files in found.items() if files}
 
 
 def _read_benchmark_lists(folder: Path) -> pl.DataFrame:
     """Return subject_id and split: a subject that no list marks with 1 is trained on."""
-    lists = [
-        _read_benchmark_list(path).with_columns(split=pl.lit(BENCHMARK_LISTS[path.name]))
-        for path in _benchmark_lists(folder)
-    ]
-    listed = pl.concat(lists)
+    lists = _benchmark_lists(folder).items()
+    listed = pl.concat(_read_benchmark_list(path).with_columns(split=pl.lit(part)) for part, path in lists)
     marked = listed.filter(pl.col("marked") == "1").select(COLUMNS)
     others = listed.join(marked, on="subject_id", how="anti").select("subject_id", split=pl.lit("train"))
     return pl.concat([marked, others])
@@ -123,7 +126,7 @@ def _read_list(path: Path) -> pl.DataFrame:
     if missing := [name for name in COLUMNS if name not in table.columns]:
         raise InputError(
             f"{path} has no column {', '.join(missing)}; it has {', '.join(table.columns)}. A split is a table with "
-            f"the header subject_id,split, or a folder with the benchmark's {' and '.join(BENCHMARK_LISTS)}."
+            "the header subject_id,split, or a folder with the benchmark's testset.csv and valset.csv."
         )
     _refuse_unknown(path, table["split"], list(PARTS), "part", 2)
     return table.select(COLUMNS)

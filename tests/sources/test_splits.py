@@ -85,7 +85,7 @@ def test_without_a_list_for_validation_there_is_none(benchmark_lists) -> None:
         ("10,1\n20,0\n", "10,1\n", "puts subject 10 into test and validation"),
         ("subject_id,test\n10,1\n", "20,1\n", r"testset.csv, row 1: unknown mark 'test'; known are 0, 1"),
         ("10\n20\n", "20,1\n", r"testset.csv has 1 columns; the lists of the benchmark have a subject and 0 or 1"),
-        (None, "20,1\n", r"There is no file .*testset.csv"),
+        (None, "20,1\n", r"has no testset.csv; a folder given with --splits holds"),
     ],
     ids=["in both", "with a header", "one column", "no list for test"],
 )
@@ -94,6 +94,16 @@ def test_a_wrong_list_of_the_benchmark_is_named(
 ) -> None:
     with pytest.raises(InputError, match=message):
         read_split(benchmark_lists(testset, valset), SAMPLES)
+
+
+def test_the_lists_of_the_port_to_mimic4_have_names_of_their_own(benchmark_lists) -> None:
+    folder = benchmark_lists("10,1\n", "20,1\n")
+    for name in ("testset", "valset"):
+        (folder / f"{name}.csv").rename(folder / f"{name}_iv.csv")
+    assert read_split(folder, SAMPLES)["part"].to_list() == ["test", "test", "validation", "train", "train"]
+    benchmark_lists("30,1\n")
+    with pytest.raises(InputError, match=r"holds testset.csv and testset_iv.csv; keep the testset of this data set"):
+        read_split(folder, SAMPLES)
 
 
 def test_every_list_of_the_benchmark_decides_what_is_done_again(mimic3, benchmark_lists) -> None:
