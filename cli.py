@@ -3,11 +3,10 @@
 import json
 import logging
 import os
-import shutil
 import sys
 from collections.abc import Callable
 from contextlib import nullcontext
-from functools import wraps
+from functools import partial, wraps
 from itertools import chain, count
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,16 +15,8 @@ import click
 
 PATH: Any = click.Path(path_type=Path)
 
-
 PROBLEMS = ("missing", "imbalance", "void")
 """What the synthetic cohort plants."""
-
-DEMO_IMAGES = 400
-DEMO_METHODS = ("unimodal", "concat", "omnifuse")
-DEMO_BUDGET = ("folds=3", "validation=0.1")
-"""Three folds, so that it takes two to three minutes, and a validation part for the curves of the report."""
-
-DEMO_PARTS = {"raw", "cache", "cache.items", "cache.lock", "runs", "raw.partial", "cache.partial"}
 
 
 class Result(NamedTuple):
@@ -142,34 +133,10 @@ def demo(out: Path, stays: int, seed: int) -> Result:
 
     Writes raw files, extracts a cache, trains three models and writes a report.
     """
-    from dataclasses import asdict
+    from .demo import demo_text, run_demo
 
-    from .fusion.config import make_config
-    from .fusion.report import write_report
-    from .fusion.run import train
-    from .pipeline.encoders import Encoders
-    from .pipeline.sources import SourceOptions, open_dataset
-    from .pipeline.stages import extract
-    from .pipeline.synthetic import SynthSettings, best_possible, write_cohort
-
-    raw, cache = out / "raw", out / "cache"
-    settings = SynthSettings(stays=stays, seed=seed, images=DEMO_IMAGES)
-    if out.exists():
-        raise_if_not_a_demo(out)
-        shutil.rmtree(out)
-    click.echo(f"1/5  writing a MIMIC-shaped cohort of {stays:,} stays to {raw}", err=True)
-    write_cohort(raw, settings)
-    click.echo(f"2/5  extracting it to {cache} with random (untrained) encoders", err=True)
-    extract(open_dataset("synthetic", raw, SourceOptions()), cache, Encoders("random", "random"))
-    runs = {}
-    for step, method in enumerate(DEMO_METHODS, 3):
-        click.echo(f"{step}/5  training {method}", err=True)
-        config = make_config(method, overrides=DEMO_BUDGET, task="mortality", seed=seed)
-        runs[method] = train(cache, config, out / "runs" / method)
-    report = write_report(out / "runs" / "omnifuse")
-    best = best_possible(raw)
-    content = {"report": str(report), "cache": str(cache), "runs": runs, "best_possible": asdict(best)}
-    return Result(content, demo_text(runs, best, report))
+    finished = run_demo(out, stays, seed, partial(click.echo, err=True))
+    return Result(finished.to_json(), demo_text(finished))
 
 
 @main.command()
@@ -463,41 +430,6 @@ def free_folder(wanted: Path) -> Path:
     """Return a folder name that is not taken: the wanted one, or with the first free number behind it."""
     candidates = (wanted.with_name(f"{wanted.name}-{number}") for number in count(2))
     return next(folder for folder in chain([wanted], candidates) if not folder.exists())
-
-
-def raise_if_not_a_demo(out: Path) -> None:
-    """Refuse to replace a folder that holds anything else than an earlier demo."""
-    from .cache_schema import InputError
-
-    if foreign := sorted(path.name for path in out.iterdir() if path.name not in DEMO_PARTS):
-        raise InputError(f"{out} holds {foreign[0]}, which is no part of a demo. Name another folder with --out.")
-
-
-def demo_text(runs: dict[str, Any], best: Any, report: Path) -> str:
-    """Return the table at the end of the demo."""
-    from .fusion.describe import interval_text, number
-    from .pipeline.synthetic.describe import best_possible_text
-
-    lines = [
-        f"{'in-hospital mortality':24}{'AUROC':>7}   95 % interval",
-        *(
-            f"{method:24}{number(metrics['auroc']['mean']):>7}   {interval_text(metrics['auroc']['ci'])}"
-            for method, metrics in runs.items()
-        ),
-    ]
-    everything = best.references[-1]
-    lines += [
-        f"{'best possible':24}{number(everything.auroc_cohort):>7}   {interval_text(everything.interval)}",
-        "",
-        f"{best.samples:,} stays with {best.deaths:,} deaths rank nothing: the intervals are wider than the",
-        "differences between methods. The demo shows that everything runs, not which method is better.",
-        "",
-        best_possible_text(best),
-        "",
-        f"Report:  {report}",
-        f"Metrics: {report.parent / 'metrics.json'}",
-    ]
-    return "\n".join(lines)
 
 
 @main.group()

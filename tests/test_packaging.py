@@ -10,6 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 ROOMS = ("cache_schema", "pipeline", "fusion")
+MODULES = ("__init__.py", "cli.py", "cluster.py", "demo.py", "processes.py", "py.typed")
 
 
 @pytest.fixture(scope="module")
@@ -38,14 +39,12 @@ def test_every_module_is_in_the_wheel(wheel: Path) -> None:
         for file in (ROOT / room).rglob("*")
         if file.is_file() and "__pycache__" not in file.parts
     }
-    assert (
-        expected | {"omnifuse/__init__.py", "omnifuse/cli.py", "omnifuse/processes.py", "omnifuse/py.typed"} <= inside
-    )
+    assert expected | {f"omnifuse/{name}" for name in MODULES} <= inside
 
 
 def test_nothing_else_is_in_the_wheel(wheel: Path) -> None:
     tops = {name.split("/")[1] for name in zipfile.ZipFile(wheel).namelist() if name.startswith("omnifuse/")}
-    assert tops == {"__init__.py", "cli.py", "cluster.py", "processes.py", "py.typed", *ROOMS}
+    assert tops == {*MODULES, *ROOMS}
 
 
 def test_every_module_can_be_imported_from_the_wheel(wheel: Path, tmp_path: Path) -> None:
