@@ -56,11 +56,11 @@ class EventStore:
         self._rows_held += len(events)
 
     def _write(self) -> None:
-        for number, parts in self._held.items():
+        while self._held:  # what is written is let go at once
+            number, parts = self._held.popitem()
             file = self._folder / f"{number:04d}-{len(self._files[number]):04d}.arrow"
             pl.concat(parts).write_ipc(file, compression="lz4")
             self._files[number].append(file)
-        self._held.clear()
         self._rows_held = 0
 
     def groups(self) -> list[list[Piece]]:
