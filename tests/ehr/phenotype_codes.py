@@ -49,12 +49,13 @@ DECIDED: dict[str, set[int]] = {
     "R222": set(),  # swelling of the trunk
     "R4789": {134},
     "R7881": {2},
-    # Younger than the map
+    # Younger than the map; HCUP's CCSR of 2023 has them in the categories of the same names, END003 and CIR008
     "E1110": {50},
     "E1111": {50},
     "I160": {99},
     "I161": {99},
     "I169": {99},
+    # Younger than the map; by their titles
     "R0603": {131},
     **{code: {238} for code in ("H9551", "H9552", "H9553", "H9554")},
     **{code: {238} for code in ("J95860", "J95861", "J95862", "J95863")},
