@@ -33,7 +33,7 @@ def reporting(command: Callable[..., Result]) -> Callable[..., None]:
     @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on standard output, nothing else.")
     @wraps(command)
     def run(*, as_json: bool, **options: Any) -> None:
-        from .cache_schema import OmniFuseError
+        from .cache_schema import OmniFuseError, system_reason
 
         logging.basicConfig(level=logging.WARNING if as_json else logging.INFO, format="%(message)s", force=True)
         try:
@@ -43,10 +43,10 @@ def reporting(command: Callable[..., Result]) -> Callable[..., None]:
         except KeyboardInterrupt:
             result = failure("Interrupted. Nothing finished is lost; give the same command again.", 130)
         except OSError as error:
-            if error.strerror is None:
+            if (reason := system_reason(error)) is None:
                 raise
             place = f"{error.filename}: " if error.filename else ""
-            result = failure(f"Error: {place}{error.strerror}. Nothing already written is lost.", 2)
+            result = failure(f"Error: {place}{reason}. Nothing already written is lost.", 2)
         if as_json:
             click.echo(json.dumps(result.content, ensure_ascii=False))
         else:

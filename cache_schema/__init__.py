@@ -11,6 +11,7 @@ from .errors import (
     MissingInputError,
     OmniFuseError,
     UnknownVersionError,
+    system_reason,
 )
 from .info import cache_text, describe_cache
 from .layout import EXTRACTION_FILE, SCHEMA_VERSION
@@ -63,6 +64,7 @@ __all__ = [
     "read_manifest",
     "refuse_foreign_folder",
     "row_indices",
+    "system_reason",
     "verification_text",
     "verify_cache",
     "write_durably",

@@ -4,6 +4,8 @@ Every message names the file, row or value at fault and says what to do. The com
 alone and exits with ``exit_code``.
 """
 
+import re
+
 
 class OmniFuseError(Exception):
     """Base of every error that OmniFuse raises on purpose."""
@@ -41,3 +43,12 @@ class CacheChangedError(CacheError):
 
 class CacheLockedError(CacheError):
     """Another extraction holds the cache."""
+
+
+def system_reason(error: OSError) -> str | None:
+    """Return what the system says of an error, None if it comes from elsewhere.
+
+    Exceptions of libraries in Rust have it in their text alone: ``No space left on device (os error 28)``.
+    """
+    named = re.match(r"(.+) \(os error \d+\)", str(error))
+    return error.strerror or (named[1] if named else None)

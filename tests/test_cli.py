@@ -1,5 +1,6 @@
 """The command line as its users meet it: help, results for people and machines, errors that say what to do."""
 
+import errno
 import json
 import shutil
 import subprocess
@@ -225,15 +226,23 @@ def test_an_interrupted_command_ends_with_130(monkeypatch: pytest.MonkeyPatch, t
     assert result.exit_code == 130 and "Nothing finished is lost; give the same command again" in result.stderr
 
 
-def test_a_full_disk_is_an_error_and_no_traceback(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    import errno
-
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.ENOSPC, "No space left on device", "x"),
+        OSError("No space left on device (os error 28)\n\nThis error occurred with the following context"),
+    ],
+    ids=["Python", "Rust"],
+)
+def test_a_full_disk_is_an_error_and_no_traceback(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, error: OSError
+) -> None:
     def full(*arguments: object) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device", str(tmp_path / "x"))
+        raise error
 
     monkeypatch.setattr("omnifuse.cache_schema.verify_cache", full)
     message = refused("cache", "verify", "--cache", tmp_path)
-    assert "No space left on device. Nothing already written is lost." in message
+    assert message.endswith("No space left on device. Nothing already written is lost.")
 
 
 def test_a_demo_never_replaces_anything_else(tmp_path: Path) -> None:

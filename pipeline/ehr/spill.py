@@ -6,6 +6,8 @@ from pathlib import Path
 
 import polars as pl
 
+from ...cache_schema import InputError, system_reason
+
 ROWS_HELD = 750_000
 """Events that wait in memory before they are written."""
 
@@ -59,7 +61,13 @@ class EventStore:
         while self._held:  # what is written is let go at once
             number, parts = self._held.popitem()
             file = self._folder / f"{number:04d}-{len(self._files[number]):04d}.arrow"
-            pl.concat(parts).write_ipc(file, compression="lz4")
+            try:
+                pl.concat(parts).write_ipc(file, compression="lz4")
+            except OSError as error:
+                raise InputError(
+                    f"{self._folder} cannot take the events that wait there: {system_reason(error) or error}. "
+                    "Set TMPDIR to a folder with more room."
+                ) from error
             self._files[number].append(file)
         self._rows_held = 0
 
