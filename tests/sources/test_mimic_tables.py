@@ -138,3 +138,9 @@ def test_only_rows_that_are_to_be_kept_are_yielded(tmp_path: Path, damaged: str)
     kept = pl.concat(table.batches(["subject_id"], ["value"], Quarantine(), pl.col("subject_id") > 1))
     assert kept.select("subject_id", "value").rows() == [(3, "c")]
     assert kept["row"].to_list() == [3 if damaged else 2]
+
+
+@pytest.mark.parametrize("damaged", ["", "x,9,d,\n", "2.0,9,d,\n"])
+def test_a_batch_of_which_nothing_is_kept_is_not_yielded(tmp_path: Path, damaged: str) -> None:
+    table = Table.open(written(tmp_path / "t.csv", HEADER + "1,9,a,\n" + damaged))
+    assert list(table.batches(["subject_id"], ["value"], Quarantine(), pl.col("subject_id") > 2)) == []

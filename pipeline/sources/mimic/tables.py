@@ -86,7 +86,9 @@ class Table:
         try:
             for batch in self._scan([], [*integers, *texts], ALL_ROWS, skip, lossy=True):
                 done = batch["row"][-1] + 1
-                yield to_integers(batch, integers, self.path, quarantine).filter(keep)
+                kept = to_integers(batch, integers, self.path, quarantine).filter(keep)
+                if len(kept):
+                    yield kept
         except (pl.exceptions.ComputeError, OSError) as error:
             raise _damaged(self.path, done, error) from error
 
