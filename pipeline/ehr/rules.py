@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
 import polars as pl
 
 from .variables import Variable, items
@@ -27,6 +28,8 @@ FAHRENHEIT_FROM = 79
 """No living patient is this warm in Celsius, and hardly any this cold in Fahrenheit."""
 CELSIUS_BELOW = 50
 """A value below this in a Fahrenheit item was entered in Celsius."""
+LARGEST = float(np.finfo(np.float32).max)
+"""A cache holds float32."""
 
 TEXT = pl.col("value")
 UNIT = pl.col("unit").fill_null("").str.to_lowercase()
@@ -84,8 +87,8 @@ def one_spelling(_: pl.Expr, variable: Variable) -> pl.Expr:
 
 
 def finite(x: pl.Expr) -> pl.Expr:
-    """Turn a number that is not finite into null."""
-    return pl.when(x.is_finite()).then(x)
+    """Turn a number that is not finite, or too large for a cache, into null."""
+    return pl.when(x.abs() <= LARGEST).then(x)
 
 
 # ---- benchmark -----------------------------------------------------------------------------------------------------
