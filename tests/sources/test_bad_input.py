@@ -7,11 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from omnifuse.cache_schema import InputError, MissingInputError
 from omnifuse.pipeline.source import Block, Quarantine, Records
 from omnifuse.pipeline.sources.mimic import MimicDataSet
 
-from .conftest import III, RawFolder, add_stay3
+from .conftest import III, RawFolder, add_stay3, chart3
 
 HEART = 50
 EVENT_TABLES = ["CHARTEVENTS", "LABEVENTS", "OUTPUTEVENTS"]
@@ -284,6 +286,38 @@ def test_absurd_values_are_left_out_counted_and_shown(
     assert [(row["value"], row["reason"].split(":")[0]) for row in rows] == [(value, reason)]
     assert rows[0]["where"] == f"subject 1, item {item}, 2150-01-01 05:00:00"
     assert set(heart_rates(raw)) == {80}
+
+
+GARBAGE = (
+    "", " ", "x", "-1", "0", "1.5", "12.0", "1e308", "inf", "nan", "NULL", "99999999999999999999", "120/80", "1/0", "%",
+    "true", "中", "\t", "\x00", "0001-01-01 00:00:00", "9999-12-31 23:59:59", "2150-13-45 99:99:99",
+)  # fmt: skip
+CELLS = st.lists(
+    st.sampled_from([(table, column) for table, header in III.items() for column in header.split(",")]).flatmap(
+        lambda cell: st.tuples(st.just(cell[0]), st.integers(0, 3), st.just(cell[1]), st.sampled_from(GARBAGE))
+    ),
+    min_size=1, max_size=6,
+)  # fmt: skip
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(cells=CELLS, profile=st.sampled_from(["clean", "benchmark"]))
+def test_whatever_stands_in_a_cell_rows_stay_finite_or_one_message_refuses_the_folder(
+    tmp_path: Path, cells: list[tuple[str, int, str, str]], profile: str
+) -> None:
+    raw = RawFolder(tmp_path / "garbage", dict(III))
+    for subject in range(1, 4):
+        add_stay3(raw, subject, 10 * subject, 100 * subject)
+        chart3(raw, subject, 10 * subject, 100 * subject, "2150-01-01 01:00:00", 211, "80")
+    for table, row, column, content in cells:
+        if row < len(raw.tables.get(table, [])):
+            raw.tables[table][row][column] = content
+    try:
+        _, blocks, _ = read(raw.write(), profile)
+    except InputError as error:
+        assert str(raw.path) in str(error)
+        return
+    assert all(not np.isinf(block.values).any() and not np.isnan(block.time).any() for block in blocks)
 
 
 AGES = [("60", 60), ("91", 90), ("300", 90), ("17", None), ("-1", None), ("", None), ("old", None)]
