@@ -3,6 +3,7 @@
 import gzip
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 from omnifuse.cache_schema import InputError, MissingInputError
@@ -144,3 +145,23 @@ def test_only_rows_that_are_to_be_kept_are_yielded(tmp_path: Path, damaged: str)
 def test_a_batch_of_which_nothing_is_kept_is_not_yielded(tmp_path: Path, damaged: str) -> None:
     table = Table.open(written(tmp_path / "t.csv", HEADER + "1,9,a,\n" + damaged))
     assert list(table.batches(["subject_id"], ["value"], Quarantine(), pl.col("subject_id") > 2)) == []
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.csv.gz", "t.parquet"])
+def test_how_many_rows_there_are_is_known_about_before_they_are_read(tmp_path: Path, name: str) -> None:
+    number = 300_000
+    frame = pl.DataFrame({"SUBJECT_ID": np.arange(number), "VALUE": np.random.default_rng(0).random(number)})
+    if name.endswith(".parquet"):
+        frame.write_parquet(tmp_path / name)
+    else:
+        content = frame.write_csv().encode()
+        written(tmp_path / name, gzip.compress(content) if name.endswith(".gz") else content)
+    assert Table.open(tmp_path / name).expected_rows() == pytest.approx(number, rel=0.05)
+
+
+def test_a_damaged_beginning_does_not_tell_the_number_of_rows(tmp_path: Path) -> None:
+    content = bytearray(gzip.compress((HEADER + "1,9,a,\n" * 1000).encode()))
+    table = Table.open(written(tmp_path / "t.csv.gz", bytes(content)))
+    content[10:20] = b"0123456789"
+    written(tmp_path / "t.csv.gz", bytes(content))
+    assert table.expected_rows() is None

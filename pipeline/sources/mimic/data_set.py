@@ -187,7 +187,8 @@ class MimicDataSet:
 def _events(table: Table, texts: Sequence[str], keep: pl.Expr, quarantine: Quarantine) -> Iterator[pl.DataFrame]:
     """Yield rows of an event table with the columns that :func:`~omnifuse.pipeline.ehr.extract_tensors` takes."""
     absent = [pl.lit(None, pl.String).alias(name) for name in ("valueuom", "valuenum", "error") if name not in texts]
-    with tqdm(desc=table.path.name, unit=" rows", unit_scale=True, disable=None) as progress:
+    expected = table.expected_rows()
+    with tqdm(desc=table.path.name, total=expected, unit=" rows", unit_scale=True, disable=None) as progress:
         for batch in table.batches(IDS, texts, quarantine, keep):
             progress.update(batch["row"][-1] + 1 - progress.n)
             yield batch.with_columns(absent).rename({"valueuom": "unit"})

@@ -21,6 +21,8 @@ DEPTH = 3
 """Levels below the raw folder that are searched."""
 ROWS_AT_ONCE = 150_000
 TAIL_BYTES = 1 << 16
+SAMPLE_BYTES = 1 << 20
+GZIP = 16 + zlib.MAX_WBITS
 ALL_ROWS = pl.lit(True)
 LINE_OF_FIRST_ROW = 2
 """As a text editor counts, with the header as line 1."""
@@ -77,6 +79,19 @@ class Table:
             yield from self._batches_of_text(done, integers, texts, quarantine, keep)
         except OSError as error:
             raise _damaged(self.path, done, error) from error
+
+    def expected_rows(self) -> int | None:
+        """Estimate the number of rows from the beginning of the file; None where that is damaged."""
+        name, size = self.path.name.lower(), self.path.stat().st_size
+        if name.endswith(".parquet"):
+            return int(pl.scan_parquet(self.path).select(pl.len()).collect().item())
+        with self.path.open("rb") as file:
+            read = file.read(SAMPLE_BYTES)
+        try:
+            lines = (zlib.decompressobj(GZIP).decompress(read) if name.endswith(".gz") else read).count(b"\n")
+        except zlib.error:
+            return None
+        return lines * size // max(1, len(read))
 
     def _batches_of_text(
         self, skip: int, integers: Sequence[str], texts: Sequence[str], quarantine: Quarantine, keep: pl.Expr
