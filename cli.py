@@ -434,7 +434,7 @@ def free_folder(wanted: Path) -> Path:
 
 @main.group()
 def cache() -> None:
-    """Import, export, inspect or verify a cache."""
+    """Import, export, inspect, compare or verify a cache."""
 
 
 @cache.command("import")
@@ -498,6 +498,19 @@ def export(form: str, out: Path, modalities: tuple[str, ...] | None, cache: Path
 
     FeatureCache.open(cache).export(form, out, modalities)
     return Result({"cache": str(cache), "format": form, "out": str(out)}, f"Wrote {out}")
+
+
+@cache.command()
+@click.argument("other", type=PATH)
+@cache_option
+@reporting
+def diff(other: Path, cache: Path) -> Result:
+    """Say how another cache differs: settings, samples, arrays; exit code 1 if anything does."""
+    from .cache_schema import FeatureCache, compare_caches, comparison_text
+
+    result = compare_caches(FeatureCache.open(cache), FeatureCache.open(other))
+    content = {"cache": str(cache), "other": str(other), **result.to_json()}
+    return Result(content, comparison_text(result), 0 if result.same else 1)
 
 
 @cache.command()

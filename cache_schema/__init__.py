@@ -1,5 +1,6 @@
 """What a feature cache is: how it is laid out, written, read and verified. Needs neither torch nor the other rooms."""
 
+from .compare import Comparison, compare_caches, comparison_text
 from .elements import Column, ColumnRole, ModalityKind, ModalitySpec, Task, TaskKind
 from .errors import (
     CacheChangedError,
@@ -34,6 +35,7 @@ __all__ = [
     "Column",
     "ColumnRole",
     "Commit",
+    "Comparison",
     "CorruptCacheError",
     "FeatureCache",
     "Finding",
@@ -54,6 +56,8 @@ __all__ = [
     "cache_lock",
     "cache_text",
     "canonical_json",
+    "compare_caches",
+    "comparison_text",
     "damaged_files",
     "describe_cache",
     "difference",

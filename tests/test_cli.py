@@ -226,6 +226,17 @@ def test_an_interrupted_command_ends_with_130(monkeypatch: pytest.MonkeyPatch, t
     assert result.exit_code == 130 and "Nothing finished is lost; give the same command again" in result.stderr
 
 
+def test_two_caches_are_compared(synthetic_cache: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(synthetic_cache, tmp_path / "copy")
+    assert call("cache", "diff", copy, "--cache", synthetic_cache).stdout.startswith("Both are the same: ")
+    manifest = (copy / "manifest.json").read_text()
+    (copy / "manifest.json").write_text(manifest.replace('"profile": "clean"', '"profile": "benchmark"'))
+    result = call("cache", "diff", copy, "--cache", synthetic_cache, "--json")
+    assert result.exit_code == 1
+    assert json.loads(result.stdout)["settings"] == ["cohort.settings.profile: clean -> benchmark"]
+    assert "There is no cache at" in refused("cache", "diff", tmp_path / "none", "--cache", synthetic_cache)
+
+
 @pytest.mark.parametrize(
     "error",
     [
