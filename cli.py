@@ -237,6 +237,9 @@ def synth(
 @click.option("--parts", metavar="URL", help="Where those workers leave what they encoded, if not on a shared disk.")
 @click.option("--reuse", type=PATH, metavar="CACHE", help="Take items over that an older cache has encoded already.")
 @click.option("--drop-items", is_flag=True, help="Delete the encoded parts after the commit.")
+@click.option(
+    "--pseudonymise", is_flag=True, help="Replace ids by hashes with a secret key, which is kept in CACHE.key."
+)
 @click.option("--dry-run", is_flag=True, help="Say what would be done, write nothing.")
 @reporting
 def extract(
@@ -261,6 +264,7 @@ def extract(
     workers: int,
     scheduler: str | None,
     parts: str | None,
+    pseudonymise: bool,
     **how: Any,
 ) -> Result:
     """Turn raw records into a cache.
@@ -270,12 +274,14 @@ def extract(
     from .pipeline.encode import Machines
     from .pipeline.encoders import DEFAULT_TEXT, Encoders
     from .pipeline.sources import DEFAULT_TEXT_ENCODERS, SourceOptions, TableOptions, open_dataset, raw_folder
+    from .pipeline.sources.pseudonyms import secret_key
     from .pipeline.stages import extract
     from .pipeline.summary import extraction_content, extraction_text
 
     folder = raw_folder(dataset, raw, samples)
     table = TableOptions(samples, columns, labels, split, keep or (), named_files("--events", events))
-    options = SourceOptions(modalities, profile, bin_hours, limit, without, splits, table, window_hours)
+    key = secret_key(cache.with_name(f"{cache.name}.key"), keep=not how["dry_run"]) if pseudonymise else None
+    options = SourceOptions(modalities, profile, bin_hours, limit, without, splits, table, window_hours, key)
     source = open_dataset(dataset, folder, options)
     encoders = Encoders.parse(text_encoder, image_encoder, DEFAULT_TEXT_ENCODERS.get(dataset, DEFAULT_TEXT))
     extraction = extract(source, cache, encoders, Machines(workers, scheduler, parts), **how)

@@ -226,6 +226,16 @@ def test_an_interrupted_command_ends_with_130(monkeypatch: pytest.MonkeyPatch, t
     assert result.exit_code == 130 and "Nothing finished is lost; give the same command again" in result.stderr
 
 
+def test_pseudonyms_have_a_key_beside_the_cache(synthetic_raw: Path, tmp_path: Path) -> None:
+    arguments = ["extract", "--dataset", "synthetic", "--raw", synthetic_raw, "--cache", tmp_path / "cache"]
+    arguments += ["--modalities", "ehr", "--pseudonymise"]
+    call(*arguments, "--dry-run")
+    assert list(tmp_path.iterdir()) == []
+    call(*arguments)
+    assert (tmp_path / "cache.key").stat().st_size == 32
+    assert call(*arguments).stdout.startswith("Nothing to do")
+
+
 def test_two_caches_are_compared(synthetic_cache: Path, tmp_path: Path) -> None:
     copy = shutil.copytree(synthetic_cache, tmp_path / "copy")
     assert call("cache", "diff", copy, "--cache", synthetic_cache).stdout.startswith("Both are the same: ")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ...cache_schema import InputError, MissingInputError
 from ..source import DataSet
+from .pseudonyms import PseudonymousDataSet
 from .splits import SplitDataSet
 
 DATASETS = {
@@ -46,6 +47,7 @@ class SourceOptions:
     ``modalities`` None: all that the folder holds. ``limit``: only the first samples, in order of their id.
     ``without``: rules of the clean profile that are switched off. ``splits``: lists of subjects and their part.
     ``table``: for the data sets ``files`` and ``meds`` alone. ``window_hours``: how far ``meds`` looks back, None: 48.
+    ``pseudonym_key``: replaces ids by their hashes with this key.
     """
 
     modalities: tuple[str, ...] | None = None
@@ -56,6 +58,7 @@ class SourceOptions:
     splits: tuple[Path, ...] = ()
     table: TableOptions = field(default_factory=TableOptions)
     window_hours: float | None = None
+    pseudonym_key: bytes | None = None
 
     def __post_init__(self) -> None:
         if self.bin_hours <= 0 or 24 % self.bin_hours:
@@ -96,7 +99,9 @@ def raw_folder(dataset: str, raw: Path | None, samples: Path | None = None) -> P
 def open_dataset(dataset: str, raw: Path, options: SourceOptions) -> DataSet:
     """Return the data set of a name; an unknown name raises :class:`InputError` that lists the known ones."""
     opened = _open(dataset, raw, options)
-    return SplitDataSet(opened, options.splits) if options.splits else opened
+    if options.splits:  # they name subjects by their own ids
+        opened = SplitDataSet(opened, options.splits)
+    return opened if options.pseudonym_key is None else PseudonymousDataSet(opened, options.pseudonym_key)
 
 
 def _open(dataset: str, raw: Path, options: SourceOptions) -> DataSet:
