@@ -6,6 +6,7 @@ import os
 import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -93,12 +94,12 @@ class _Ids:
     old: pl.Series
     new: pl.Series
 
-    @property
+    @cached_property
     def order(self) -> npt.NDArray[np.int64]:
         """For each place in the new order ``[N]`` the one in the old."""
         return self.new.arg_sort().to_numpy().astype(np.int64)
 
-    @property
+    @cached_property
     def place(self) -> npt.NDArray[np.int64]:
         """For each place in the old order ``[N]`` the one in the new."""
         return np.argsort(self.order)
@@ -116,6 +117,7 @@ class _Ids:
         return replace(task, y=task.y[rows], sample=sample[rows], time=task.time[rows])
 
     def table(self, modality: TableModality) -> TableModality:
+        """Rename the samples of each block; what is left out is counted alone."""
         old, new = self.old.to_numpy(), self.new.to_numpy()
 
         def blocks(quarantine: Quarantine) -> Iterator[Block]:
@@ -134,6 +136,7 @@ class _Ids:
         return replace(modality, items=items)
 
     def split(self, parts: pl.DataFrame) -> pl.DataFrame:
+        """Rename the samples of a split."""
         return parts.with_columns(self.renamed()).sort("sample_id")
 
 
