@@ -511,7 +511,10 @@ def export(form: str, out: Path, modalities: tuple[str, ...] | None, cache: Path
 @cache_option
 @reporting
 def diff(other: Path, cache: Path) -> Result:
-    """Say how another cache differs: settings, samples, arrays; exit code 1 if anything does."""
+    """Say how another cache differs.
+
+    Compared are settings, inputs, samples and arrays; exit code 1 if anything is not the same.
+    """
     from .cache_schema import FeatureCache, compare_caches, comparison_text
 
     result = compare_caches(FeatureCache.open(cache), FeatureCache.open(other))

@@ -20,7 +20,7 @@ from .pipeline.synthetic.describe import best_possible_text
 IMAGES = 400
 METHODS = ("unimodal", "concat", "omnifuse")
 BUDGET = ("folds=3", "validation=0.1")
-"""Three folds, so that it takes two to three minutes, and a validation part for the curves of the report."""
+"""Three folds, so that it takes no more than three minutes, and a validation part for the curves of the report."""
 
 PARTS = {"raw", "cache", "cache.items", "cache.lock", "runs", "raw.partial", "cache.partial"}
 """What the folder of a demo holds."""
