@@ -1,6 +1,7 @@
-"""Rules of the house that a machine can check: which room imports which."""
+"""Rules of the house that a machine can check: which room imports which, and that no data is kept here."""
 
 import ast
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,8 @@ FORBIDDEN = {
     "pipeline": {"fusion", "cli"},
     "fusion": {"pipeline", "cli"},
 }
+LARGEST_FILE = 100_000
+"""Bytes; whatever is larger is data that belongs elsewhere."""
 
 
 def imported(file: Path) -> set[str]:
@@ -30,3 +33,11 @@ def imported(file: Path) -> set[str]:
 def test_imports_point_one_way(room: str) -> None:
     for file in (ROOT / room).rglob("*.py"):
         assert not imported(file) & FORBIDDEN[room], file
+
+
+def test_no_data_is_kept_in_the_repository() -> None:
+    tracked = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True)
+    if tracked.returncode:
+        pytest.skip("not a git checkout")
+    files = [ROOT / name for name in tracked.stdout.split("\0") if name]
+    assert [file for file in files if file.is_file() and file.stat().st_size > LARGEST_FILE] == []
