@@ -1,5 +1,6 @@
 """Tables that a user brings: CSV, Parquet or NPZ, each row with the id of its sample."""
 
+import logging
 import zipfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -14,11 +15,17 @@ from scipy.sparse import issparse
 
 from ...cache_schema import InputError, MissingInputError
 from ..source import Block, Quarantine
+from .missing import known
+from .numerals import has_decimal_commas, names_text, shown, with_points
+
+logger = logging.getLogger(__name__)
 
 STAGE = "import"
 SAMPLE_ID = "sample_id"
 LINE_OF_FIRST_ROW = 2
 """As a text editor counts, with the header as line 1."""
+EXACT = 2**53
+"""Whole numbers up to this size are exact as real ones."""
 DAMAGES = (pl.exceptions.PolarsError, OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile)
 """What the readers of files raise when one is not what its name says."""
 SEPARATORS = {".csv": ",", ".csv.gz": ",", ".tsv": "\t", ".tsv.gz": "\t"}
@@ -129,13 +136,17 @@ def require_columns(table: pl.DataFrame, names: Sequence[str], path: Path) -> No
 
 
 def as_text(column: pl.Series) -> pl.Series:
-    """Return a column as trimmed text, null where empty."""
-    return pl.select(text_of(pl.lit(column))).to_series()
+    """Return a column as trimmed text, null where missing; real numbers that are all whole ones without ``.0``."""
+    if column.dtype.is_float():
+        column = column.fill_nan(None)
+        if not (column.is_infinite() | (column != column.round()) | (column.abs() > EXACT)).any():
+            column = column.cast(pl.Int64)
+    return pl.select(text_of(pl.lit(column))).to_series().alias(column.name)
 
 
 def text_of(column: pl.Expr) -> pl.Expr:
-    """Return an expression as trimmed text, null where empty."""
-    return column.cast(pl.String).str.strip_chars().replace("", None)
+    """Return an expression as trimmed text, null where missing."""
+    return known(column.cast(pl.String))
 
 
 def row_of(position: int) -> str:
@@ -144,30 +155,50 @@ def row_of(position: int) -> str:
 
 
 def read_numbers(
-    column: pl.Series, places: Sequence[str], path: Path, quarantine: Quarantine
+    columns: Sequence[pl.Series], places: Sequence[str], path: Path, quarantine: Quarantine
 ) -> npt.NDArray[np.float32]:
-    """Return a column as float32 ``[n]``, NaN where unknown; what is no finite number is quarantined.
+    """Return columns as float32 ``[n, D]``, NaN where missing; what is no finite number is quarantined.
 
-    ``places`` says where each row lies. Raises :class:`InputError` if the column holds no number at all.
+    ``places`` says where each row lies. A column whose numbers have a decimal comma is read as such, which is said.
+
+    Raises
+    ------
+    InputError
+        If a column holds no number at all, or its commas can be read in two ways.
     """
-    cells = column if column.dtype.is_numeric() else as_text(column)
-    numbers = cells.cast(pl.Float32, strict=False).to_numpy().astype(np.float32)  # a copy, NaN where null
-    wrong = np.flatnonzero(np.isinf(numbers) if cells.dtype != pl.String else ~np.isfinite(numbers) & _said(cells))
-    if len(wrong) and not np.isfinite(numbers).any():
-        at = int(wrong[0])
-        raise InputError(
-            f"{path}: the column {column.name!r} holds no number ({places[at]}: {str(cells[at])[:40]!r}). Leave it "
-            "out, or write categories as columns of 0 and 1."
-        )
-    for at in map(int, wrong):
-        quarantine.add(STAGE, path.name, f"{places[at]}, {column.name}", str(cells[at])[:40], "no finite number")
-    numbers[wrong] = np.nan
+    numbers = np.empty((len(places), len(columns)), dtype=np.float32)
+    with_commas = []
+    for place, column in enumerate(columns):
+        if column.dtype == pl.Boolean:
+            column = column.cast(pl.UInt8)
+        cells = column if column.dtype.is_numeric() else as_text(column)
+        if cells.dtype == pl.String and has_decimal_commas(cells, places, path):
+            with_commas.append(column.name)
+            numbers[:, place] = _finite(with_points(cells), cells, places, path, quarantine)
+        else:
+            numbers[:, place] = _finite(cells, cells, places, path, quarantine)
+    if with_commas:
+        logger.warning("%s: decimal commas are read as points: %s.", path.name, names_text(with_commas))
     return numbers
 
 
-def _said(texts: pl.Series) -> npt.NDArray[np.bool_]:
-    """Return which texts ``[n]`` say something, and not that the value is unknown."""
-    return (texts.is_not_null() & ~texts.str.to_lowercase().is_in(["nan", "na"])).fill_null(False).to_numpy()
+def _finite(
+    cells: pl.Series, written: pl.Series, places: Sequence[str], path: Path, quarantine: Quarantine
+) -> npt.NDArray[np.float32]:
+    """Return the numbers ``[n]`` of a column; ``written`` are its cells as they stand in the file."""
+    numbers = cells.cast(pl.Float32, strict=False).to_numpy().astype(np.float32)  # a copy, NaN where null
+    said = cells.is_not_null().to_numpy() if cells.dtype == pl.String else np.isinf(numbers)
+    wrong = np.flatnonzero(said & ~np.isfinite(numbers))
+    if len(wrong) and not np.isfinite(numbers).any():
+        at = int(wrong[0])
+        raise InputError(
+            f"{path}: the column {cells.name!r} holds no number ({places[at]}: {str(written[at])[:40]!r}). Leave it "
+            "out, or call it cat:NAME if these are categories."
+        )
+    for at in map(int, wrong):
+        quarantine.add(STAGE, path.name, f"{places[at]}, {cells.name}", shown(written[at]), "no finite number")
+    numbers[wrong] = np.nan
+    return numbers
 
 
 def feature_block(sample_ids: pl.Series, values: npt.NDArray[np.float32]) -> Block:

@@ -152,7 +152,7 @@ def test_the_table_of_samples_may_have_other_names(folder: Path) -> None:
         (
             SAMPLES,
             HEADER + "a,2020-01-01,HR,1\n",
-            "none of the first 1 times is a number of hours since t0. Write them",
+            "none of the first 1 times is a number of hours since t0 .row 2: '2020-01-01'.. Write them",
         ),
         (DATED, HEADER + "a,1,HR,1\n", "none of the first 1 times is a date and time, as t0 of the samples is"),
         (SAMPLES, HEADER, "has 0 variables; expected 1 to 1,000. Name those to use in a YAML file, `events:vitals: "),

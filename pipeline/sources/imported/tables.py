@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 import polars as pl
 
 from ....cache_schema import Column, InputError
@@ -14,12 +13,13 @@ from ..feature_files import (
     SAMPLE_ID,
     SEPARATORS,
     STAGE,
-    as_text,
     feature_block,
     read_numbers,
     read_table,
     require_columns,
 )
+from ..headers import meant_columns, say_left_out
+from ..ids import ids_to_join, refuse_unjoined
 from ..sample_table import SUBJECT_ID, SampleTable, first_rows
 from .matrix_files import READERS, ids_beside, read_matrix
 
@@ -59,7 +59,7 @@ class TableFeatures:
         return TableModality(name, "features", columns, "one row of features a sample", recipe, self.files(), blocks)
 
     def _names(self, table: pl.DataFrame) -> list[str]:
-        names = [name for name in table.columns if name not in (SAMPLE_ID, SUBJECT_ID)]
+        names = [name for name in meant_columns(table.columns, self.path) if name not in (SAMPLE_ID, SUBJECT_ID)]
         if not names:
             raise InputError(f"{self.path} has no column of features beside {SAMPLE_ID}.")
         return names
@@ -67,12 +67,15 @@ class TableFeatures:
     def _blocks(self, samples: pl.DataFrame, quarantine: Quarantine) -> Iterator[Block]:
         """Yield everything as one block."""
         table = self.read()
-        table = table[first_rows(as_text(table[SAMPLE_ID]), self.path, quarantine)]
-        texts = as_text(table[SAMPLE_ID])
-        ids = pl.DataFrame({"text": texts}).with_row_index("position")
-        for text in ids.join(samples, on="text", how="anti", maintain_order="left")["text"]:
+        say_left_out(table.columns, STAGE, self.path, quarantine)
+        ids = ids_to_join(table[SAMPLE_ID], samples["text"])
+        refuse_unjoined(self.path, ids, samples["text"])
+        rows = first_rows(ids, self.path, quarantine)
+        table, ids = table[rows], ids[rows]
+        rows_of = pl.DataFrame({"text": ids}).with_row_index("position")
+        for text in rows_of.join(samples, on="text", how="anti", maintain_order="left")["text"]:
             quarantine.add(STAGE, self.path.name, f"sample {text}", text, UNKNOWN_SAMPLE)
-        known = samples.join(ids, on="text", maintain_order="left")
-        places = [f"sample {text}" for text in texts]
-        numbers = [read_numbers(table[name], places, self.path, quarantine) for name in self._names(table)]
-        yield feature_block(known[SAMPLE_ID], np.stack(numbers, axis=1)[known["position"].to_numpy()])
+        known = samples.join(rows_of, on="text", maintain_order="left")
+        places = [f"sample {text}" for text in ids]
+        numbers = read_numbers([table[name] for name in self._names(table)], places, self.path, quarantine)
+        yield feature_block(known[SAMPLE_ID], numbers[known["position"].to_numpy()])
