@@ -21,12 +21,13 @@ from typing import BinaryIO, cast
 
 import polars as pl
 from isal import igzip, isal_zlib
+from polars.io.plugins import register_io_source
 
 from ...cache_schema import InputError, MissingInputError
 from .delimited_blocks import Block, LongLineError, blocks, regular
 
-LINE = "line"
-"""The column with the line on which each row begins, as a text editor counts; the header begins on line 1."""
+LINE = " line"
+"""The column with the line on which each row begins, as a text editor counts. No name in a header begins so."""
 
 SEPARATORS = (",", ";", "\t", "|")
 ROWS_TRIED = 20
@@ -41,7 +42,7 @@ DECLARED = re.compile(r'"?sep=(.)"?\s*')
 """A first line by which Excel is told what separates fields."""
 ESCAPED_QUOTE = re.compile(r'(?<!\\)((?:\\\\)*)\\"')
 """A quotation mark behind an odd number of backslashes."""
-DAMAGES = (OSError, EOFError, zlib.error, isal_zlib.error)
+DAMAGES: tuple[type[Exception], ...] = (OSError, EOFError, zlib.error, isal_zlib.IsalError)
 
 csv.field_size_limit(LONGEST_FIELD)
 
@@ -56,7 +57,8 @@ ALL_ROWS = pl.lit(True)
 class Delimited:
     """A file of delimited text: the names in its header, what separates fields, and the line after the header.
 
-    ``lossy``: bytes that are no UTF-8 are read as the replacement character instead of being refused.
+    ``lossy``: bytes that are no UTF-8 are read as the replacement character instead of being refused. ``content``: what
+    is read in place of the file, if its bytes had to be decoded in another way.
     """
 
     path: Path
@@ -64,9 +66,12 @@ class Delimited:
     separator: str
     first_line: int
     lossy: bool = False
+    content: bytes | None = None
 
     @classmethod
-    def open(cls, path: Path, separator: str | None = None, *, lossy: bool = False) -> "Delimited":
+    def open(
+        cls, path: Path, separator: str | None = None, *, lossy: bool = False, content: bytes | None = None
+    ) -> "Delimited":
         """Read the header of a file, packed by gzip or not.
 
         ``separator`` None: comma, semicolon, tab or bar, whichever gives the first rows as many fields as the header.
@@ -80,7 +85,7 @@ class Delimited:
         """
         if not path.is_file():
             raise MissingInputError(f"There is no file {path}.")
-        with reading_text(path) as file:
+        with reading_text(path, content) as file:
             first = next(blocks(file, HEADER_BYTES), None)
         lines = [] if first is None else _decoded(first, path, lossy)
         declared = DECLARED.fullmatch(lines[0]) if lines else None
@@ -93,7 +98,7 @@ class Delimited:
             raise InputError(f"{path}: the header cannot be read: {error}.") from error
         if names is None:
             raise InputError(f"{path} is empty.")
-        return cls(path, _column_names(names, path), separator, reader.line_num + 1 + bool(declared), lossy)
+        return cls(path, _column_names(names, path), separator, reader.line_num + 1 + bool(declared), lossy, content)
 
     def batches(
         self, names: Mapping[str, str], kinds: Kinds | None = None, keep: pl.Expr = ALL_ROWS
@@ -117,28 +122,39 @@ class Delimited:
             else:
                 yield _framed(found, self, names, kinds or {}, keep)
 
-    def read(self, columns: Sequence[str] | None = None, rows: int | None = None) -> pl.DataFrame:
+    def scan(self) -> pl.LazyFrame:
+        """Return :data:`LINE` and all columns as text, to be worked on in batches; raises as :meth:`batches`."""
+
+        def rows(
+            columns: list[str] | None, keep: pl.Expr | None, most: int | None, _: int | None
+        ) -> Iterator[pl.DataFrame]:
+            names = [name for name in columns or schema if name != LINE]
+            for batch in self.batches(dict(zip(names, names, strict=True)), keep=ALL_ROWS if keep is None else keep):
+                some = batch.select(columns or list(schema)).head(len(batch) if most is None else most)
+                yield some
+                most = None if most is None else most - len(some)
+                if most == 0:
+                    return
+
+        schema = {LINE: pl.Int64, **dict.fromkeys(self.columns, pl.String)}
+        return register_io_source(rows, schema=schema)
+
+    def read(self, rows: int | None = None) -> pl.DataFrame:
         """Return all rows, or the first, as text with the column :data:`LINE`; raises as :meth:`batches`."""
-        wanted = self.columns if columns is None else tuple(columns)
-        parts = [pl.DataFrame(schema={LINE: pl.Int64, **dict.fromkeys(wanted, pl.String)})]
-        for batch in self.batches(dict(zip(wanted, wanted, strict=True))) if rows != 0 else ():
-            parts.append(batch)
-            if rows is not None and sum(map(len, parts)) >= rows:
-                break
-        return pl.concat(parts).head(sum(map(len, parts)) if rows is None else rows)
+        return (self.scan() if rows is None else self.scan().head(rows)).collect()
 
 
 @contextmanager
-def reading_text(path: Path) -> Iterator[BinaryIO]:
-    """Open a file for its bytes, unpacked if gzip packed them, without byte order mark.
+def reading_text(path: Path, content: bytes | None = None) -> Iterator[BinaryIO]:
+    """Open a file, or what is read in its place, for its bytes: unpacked if gzip packed them, without byte order mark.
 
     Raises :class:`InputError` for another encoding, and where the file is cut or damaged while it is read.
     """
     try:
-        with path.open("rb") as raw:
+        with path.open("rb") if content is None else BytesIO(content) as raw:
             packed = raw.read(len(GZIP)) == GZIP
             raw.seek(0)
-            file = cast("BinaryIO", igzip.GzipFile(fileobj=raw) if packed else raw)
+            file = cast("BinaryIO", igzip.IGzipFile(fileobj=raw) if packed else raw)
             begin = file.read(len(BYTE_ORDER_MARK))
             if begin.startswith(OTHER_ENCODINGS):
                 raise InputError(f"{path} is UTF-16 (Excel's 'Unicode text'). Save it as CSV in UTF-8.")
@@ -197,12 +213,12 @@ Rows = list[tuple[int, list[str]]]
 
 def _blocks_and_rows(file: Delimited) -> Iterator[Block | Rows]:
     """Yield blocks that the fast parser can read, and of the others their rows."""
-    with reading_text(file.path) as raw, ThreadPoolExecutor(1) as ahead:
+    with reading_text(file.path, file.content) as raw, ThreadPoolExecutor(1) as ahead:
         source = blocks(raw, BLOCK_BYTES, file.first_line - 1)
 
         def following() -> tuple[Block, Block | None] | None:
             block = next(source, None)
-            return block and (block, regular(block, file.separator.encode(), len(file.columns)))
+            return None if block is None else (block, regular(block, file.separator.encode(), len(file.columns)))
 
         coming = ahead.submit(following)  # unpacked and checked while the block before is parsed
         while found := coming.result():
