@@ -42,7 +42,7 @@ DECLARED = re.compile(r'"?sep=(.)"?\s*')
 """A first line by which Excel is told what separates fields."""
 ESCAPED_QUOTE = re.compile(r'(?<!\\)((?:\\\\)*)\\"')
 """A quotation mark behind an odd number of backslashes."""
-DAMAGES: tuple[type[Exception], ...] = (OSError, EOFError, zlib.error, isal_zlib.IsalError)
+DAMAGES = (OSError, EOFError, zlib.error, cast("type[Exception]", isal_zlib.IsalError))
 
 csv.field_size_limit(LONGEST_FIELD)
 
