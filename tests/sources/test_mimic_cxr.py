@@ -78,6 +78,32 @@ def test_what_is_left_out_is_quarantined(records) -> None:
     }
 
 
+@pytest.mark.parametrize(
+    "date", ["21800102.0", "2180-01-02", "2180-01-02 00:00:00", "2180-01-02T00:00:00", " 21800102 "]
+)
+def test_other_ways_to_write_the_date_of_a_study(mimic4, with_images, date: str) -> None:
+    with_images(mimic4)
+    mimic4.tables[METADATA][5]["StudyDate"] = date
+    images = MimicDataSet(mimic4.write(), ("cxr",)).read(Quarantine()).items[0].items
+    assert dict(images.select("item_id", "time").rows())["f"] == 24.0
+
+
+def test_dates_of_studies_in_parquet_are_read(mimic4, with_images) -> None:
+    with_images(mimic4)
+    for row in mimic4.tables[METADATA]:
+        row["StudyDate"] = "2180-01-02"
+    images = MimicDataSet(mimic4.write(".parquet"), ("cxr",)).read(Quarantine()).items[0].items
+    assert images["item_id"].to_list() == ["e", "f", "b", "c", "d", "a"]
+
+
+def test_dates_of_studies_in_another_format_are_named(mimic4, with_images) -> None:
+    with_images(mimic4)
+    for row in mimic4.tables[METADATA]:
+        row["StudyDate"] = "01/02/2180"
+    with pytest.raises(InputError, match=r"STUDYDATE of row 2, '01/02/2180', cannot be read.*as 21500301"):
+        MimicDataSet(mimic4.write(), ("cxr",)).read(Quarantine())
+
+
 def test_images_of_other_patients_and_repeated_images(mimic4, with_images) -> None:
     with_images(mimic4)
     metadata = mimic4.tables["mimic-cxr-jpg/mimic-cxr-2.0.0-metadata"]
@@ -213,7 +239,7 @@ def dicom_only(mimic4, with_images, write_dicom) -> Callable[..., RawFolder]:
         mimic4.add(RECORDS, subject_id=row["subject_id"], study_id=study, dicom_id=dicom, path=path)
         if dicom != "e":
             time = {"10000": "01", "020000.0": "0200", "000000": ""}.get(row["StudyTime"], row["StudyTime"])
-            header = {"StudyDate": row["StudyDate"].replace("-", ""), "StudyTime": time}
+            header = {"StudyDate": row["StudyDate"].replace("-13-", "01"), "StudyTime": time}
             pixels = np.zeros((2, 2), np.uint8)
             write_dicom(mimic4.path / "mimic-cxr" / path, pixels, **header, ViewPosition=row["ViewPosition"])
     return mimic4

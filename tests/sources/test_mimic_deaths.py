@@ -126,6 +126,14 @@ def test_a_date_of_death_ends_predictions_with_the_day(left) -> None:
     assert times(made["decompensation"]) == [], "when the patient died on that day is not known"
 
 
+def test_who_died_at_an_unknown_time_was_dead_at_the_discharge(left) -> None:
+    raw = left("1", "DIED")
+    raw.tables["ADMISSIONS"][1]["DISCHTIME"] = "2150-01-01 10:00:00"
+    assert times(tasks(raw)["length_of_stay"]) == [5, 6, 7, 8, 9]
+    raw.tables["ADMISSIONS"][1] |= {"HOSPITAL_EXPIRE_FLAG": "0", "DISCHARGE_LOCATION": "HOME"}
+    assert len(times(tasks(raw)["length_of_stay"])) == 45
+
+
 def test_somebody_dead_before_the_stay_is_in_no_task(left) -> None:
     """Such as a donor, whose admission repeats the time of death of the one before."""
     made = tasks(left("1", "DIED", died_at="2149-12-31 20:00:00"))

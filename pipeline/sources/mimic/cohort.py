@@ -208,7 +208,7 @@ def _with_deaths(stays: pl.DataFrame, settings: EhrSettings, quarantine: Quarant
     """Add who died in hospital, and when a patient is known to be dead."""
     died = died_in_hospital(stays, quarantine) if settings.uses("death_in_hospital") else died_by_times()
     dead = dead_second() if settings.uses("no_prediction_after_death") else pl.lit(None, pl.Int64)
-    return stays.with_columns(died.alias("died"), dead_hours=_hours_until(dead))
+    return stays.with_columns(died.alias("died")).with_columns(dead_hours=_hours_until(dead))
 
 
 def _hours_until(second: pl.Expr) -> pl.Expr:

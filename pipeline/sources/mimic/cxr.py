@@ -15,6 +15,7 @@ from ...source import ItemModality, Quarantine, UnreadableItem
 from ...text.sections import findings
 from .folder import METADATA, RECORDS, MimicFolder
 from .tables import Table, read_table, unique_rows
+from .times import refuse_other_format
 
 STAGE = "items"
 REPORT_RECIPE = {"sections": "findings", "version": 2}
@@ -25,6 +26,9 @@ HEADER = {"viewposition": "ViewPosition", "studydate": "StudyDate", "studytime":
 
 NAME = r"^[0-9A-Za-z][0-9A-Za-z_-]*$"
 """What a ``dicom_id`` may look like: it becomes part of a path."""
+
+DATE = r"^\s*(\d{4})-?(\d{2})-?(\d{2})(?:\.0*|[T ]00:00:00(?:\.0*)?)?\s*$"
+"""A date as MIMIC-CXR-JPG writes it, 21610510, as a number with a point, or as ISO 8601 does."""
 
 
 def require_mimic_cxr(folder: MimicFolder, modalities: Sequence[str]) -> None:
@@ -143,8 +147,15 @@ def _with_headers(images: pl.DataFrame, folder: MimicFolder, table: Table, quara
 
 
 def _with_second(images: pl.DataFrame, clock: pl.Expr, table: Table, quarantine: Quarantine) -> pl.DataFrame:
-    """Add the second of the study, from its date and a clock of six digits; rows without one are left out."""
-    moment = (pl.col("studydate").str.strip_chars() + clock).str.to_datetime("%Y%m%d%H%M%S", strict=False)
+    """Add the second of the study, from its date and a clock of six digits; rows without one are left out.
+
+    Raises :class:`InputError` where no date can be read.
+    """
+    images = images.with_columns(pl.col("studydate").cast(pl.String))
+    date = pl.concat_str(pl.col("studydate").str.extract(DATE, part) for part in (1, 2, 3))
+    days = images.select(date.str.to_datetime("%Y%m%d", strict=False)).to_series()
+    refuse_other_format(images, "studydate", days, table, form="21500301")
+    moment = (date + clock).str.to_datetime("%Y%m%d%H%M%S", strict=False)
     images = images.with_columns(moment.dt.epoch("s").alias("second"), pl.col("viewposition").fill_null(""))
     for row in images.filter(pl.col("second").is_null()).iter_rows(named=True):
         value = f"{row['studydate']} {row['studytime']}"

@@ -53,9 +53,14 @@ def died_in_hospital(stays: pl.DataFrame, quarantine: Quarantine) -> pl.Series:
 
 
 def dead_second() -> pl.Expr:
-    """Return the second by which a patient is known to be dead: time of death or end of its date; null if alive."""
+    """Return the second by which a patient is known to be dead, null if alive.
+
+    That is the time of death, without one the discharge of who ``died`` in hospital; or the end of the date of death
+    where that is earlier or stands alone.
+    """
+    left = pl.coalesce("deathtime", pl.when("died").then("dischtime"))
     end_of_date = pl.col("dod") // DAY_SECONDS * DAY_SECONDS + DAY_SECONDS - 1
-    return pl.min_horizontal("deathtime", end_of_date).alias("dead")
+    return pl.min_horizontal(left, end_of_date).alias("dead")
 
 
 def _in_admission(time: str) -> pl.Expr:

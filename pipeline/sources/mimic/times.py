@@ -11,6 +11,7 @@ from .tables import LINE_OF_FIRST_ROW, Table
 
 STAGE = "tables"
 SHOWN_SIGNS = 80
+USUAL = "2150-03-01 10:00:00, local and without a zone"
 
 
 def read_times(
@@ -29,10 +30,12 @@ def read_times(
     return frame
 
 
-def refuse_other_format(frame: pl.DataFrame, name: str, times: pl.Series, table: Table, at_least: int = 2) -> None:
+def refuse_other_format(
+    frame: pl.DataFrame, name: str, times: pl.Series, table: Table, at_least: int = 2, form: str = USUAL
+) -> None:
     """Raise :class:`InputError` where at least so many times of a column are written and none was read.
 
-    ``times`` ``[N]`` is what was read of ``frame[name]``, null where it could not be.
+    ``times`` ``[N]`` is what was read of ``frame[name]``, null where it could not be; ``form`` is what was expected.
     """
     if times.null_count() < len(times):
         return
@@ -41,8 +44,7 @@ def refuse_other_format(frame: pl.DataFrame, name: str, times: pl.Series, table:
         row, value = written.select("row", name).row(0)
         raise InputError(
             f"{table.path}: {name.upper()} of row {row}, {str(value)[:SHOWN_SIGNS]!r}, cannot be read, nor can any "
-            "other one. Times of MIMIC are local and written as 2150-03-01 10:00:00, without a zone; export the table "
-            "so, or take the original one."
+            f"other one. MIMIC writes it as {form}; export the table so, or take the original one."
         )
 
 
