@@ -129,6 +129,24 @@ def test_a_missing_table_of_studies_is_named(mimic4, modality) -> None:
         MimicDataSet(mimic4.write(), (modality,)).inputs()
 
 
+def test_what_was_not_found_is_said_and_where_it_was_looked_for(mimic4, with_images) -> None:
+    raw = mimic4.write()
+    for folder in (raw, raw / "icu"):
+        (note,) = MimicDataSet(folder).read(Quarantine()).notes
+        assert note.startswith(f"Not found: cxr and rep. {folder} (searched to 3 levels below) has no mimic-cxr-2.0.0-")
+        assert "give the folder above them, hosp/ and icu/ with --raw" in note
+    assert MimicDataSet(raw, ("ehr",)).read(Quarantine()).notes == (), "nobody asked for them"
+    with_images(mimic4)
+    assert MimicDataSet(mimic4.write()).read(Quarantine()).notes == ()
+    shutil.rmtree(mimic4.path / "mimic-cxr-jpg/files")
+    (note,) = MimicDataSet(mimic4.path).read(Quarantine()).notes
+    assert note.startswith(f"Not found: cxr. {mimic4.path} has no images files/p10/")
+
+
+def test_nothing_is_missed_beside_mimic3(mimic3) -> None:
+    assert MimicDataSet(mimic3.write()).read(Quarantine()).notes == ()
+
+
 def test_missing_images_are_named(mimic4, with_images) -> None:
     with_images(mimic4)
     shutil.rmtree(mimic4.path / "mimic-cxr-jpg/files")

@@ -17,7 +17,7 @@ from ...source import Block, FirstHours, Quarantine, Records, TableModality
 from ...tasks import Stays, mortality, phenotyping
 from .cohort import Cohort, read_cohort, read_phenotypes
 from .counts import count_steps
-from .cxr import require_mimic_cxr, study_items
+from .cxr import not_found, require_mimic_cxr, study_items
 from .folder import MimicFolder
 from .tables import Table
 from .times import refuse_events_in_another_format
@@ -116,8 +116,14 @@ class MimicDataSet:
         items = study_items(self.folder, self.modalities, cohort.stays, quarantine)
         return Records(
             _samples(cohort), partial(self.tasks, stays), tables, items,
-            counts=partial(count_steps, cohort.steps, self.ehr, self.limit),
+            counts=partial(count_steps, cohort.steps, self.ehr, self.limit), notes=self._not_found(),
         )  # fmt: skip
+
+    def _not_found(self) -> tuple[str, ...]:
+        """Return what is left out because it is not there, where all there is was asked for; MIMIC-III has tables."""
+        if self._wanted is not None or self.folder.version == 3:
+            return ()
+        return tuple(f"Not found: {names}. {reason}" for names, reason in not_found(self.folder, ("cxr", "rep")))
 
     def read_cohort(self, quarantine: Quarantine) -> Cohort:
         """Select the ICU stays."""
