@@ -240,7 +240,7 @@ def synth(
 @click.option(
     "--pseudonymise", is_flag=True, help="Replace ids by hashes with a secret key, which is kept in CACHE.key."
 )
-@click.option("--dry-run", is_flag=True, help="Say what would be done, write nothing.")
+@click.option("--dry-run", is_flag=True, help="Check the files, say what would be done, write nothing.")
 @reporting
 def extract(
     dataset: str,

@@ -48,7 +48,7 @@ class PlannedItems:
 
     ``items`` has every readable item with its ``sample`` (index) and ``digest``; ``unique`` one row for each distinct
     content in the order of encoding (digest, path); ``encoder`` is the name of the encoder, ``recipe`` the source's
-    preprocessing and the encoder's.
+    preprocessing and the encoder's. Of the ``listed`` items ``missing`` have no file.
     """
 
     modality: ItemModality
@@ -57,6 +57,8 @@ class PlannedItems:
     items: pl.DataFrame
     unique: pl.DataFrame
     store: PartStore
+    listed: int
+    missing: int
 
     @property
     def digests(self) -> list[str]:
@@ -209,7 +211,9 @@ def _plan_items(
         .sort("sample", "time", "item_id", nulls_last=True)
     )
     unique = items.sort("length", "digest", "path").unique("digest", keep="first", maintain_order=True)
-    return PlannedItems(modality, encoder, recipe, items, unique.select("digest", "path"), PartStore(folder, recipe))
+    store = PartStore(folder, recipe)
+    missing = sum(entry.size < 0 and entry.reason != "" for entry in entries)
+    return PlannedItems(modality, encoder, recipe, items, unique.select("digest", "path"), store, len(entries), missing)
 
 
 def _with_place(items: pl.DataFrame) -> pl.DataFrame:

@@ -135,7 +135,8 @@ class Records:
 
     ``samples`` is sorted by its unique ``sample_id`` and has ``subject_id`` and descriptive columns. ``tasks`` labels
     them when the tables have been read, ``counts`` then says what every step left, from the tasks and the counts of the
-    quarantine: scope, step, unit, count, published and source (both null where nothing was published).
+    quarantine: scope, step, unit, count, published and source (both null where nothing was published). ``notes`` say
+    what the user may have expected and was not found.
     """
 
     samples: pl.DataFrame
@@ -144,6 +145,7 @@ class Records:
     items: tuple[ItemModality, ...] = ()
     splits: dict[str, pl.DataFrame] = field(default_factory=dict)
     counts: Callable[[Sequence[Task], pl.DataFrame], pl.DataFrame] | None = None
+    notes: tuple[str, ...] = ()
 
 
 class DataSet(Protocol):

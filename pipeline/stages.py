@@ -26,6 +26,7 @@ from .memo import DigestMemo
 from .plan import Plan, PlannedTable, cohort_key, make_plan, parts_folder, reasons_to_run
 from .reuse import find_reusable, open_older, reuse_items
 from .source import DataSet
+from .whole_files import refuse_cut_files
 
 logger = logging.getLogger(__name__)
 
@@ -69,6 +70,10 @@ class Extraction:
     """What the pending work takes, known before it starts."""
     free_bytes: int
     report: StageReport
+    notes: tuple[str, ...] = ()
+    """What was not found."""
+    files: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """Of each modality of items: how many files are there, and how many are listed."""
 
     def to_json(self) -> dict[str, Any]:
         """Return everything as JSON values."""
@@ -120,12 +125,16 @@ class _Run:
         self.folder = parts_folder(cache)
         self.older = open_older(reuse) if reuse else None
         self.reused: dict[str, int] = {}
+        self.notes: tuple[str, ...] = ()
+        self.files: dict[str, tuple[int, int]] = {}
         self.report = StageReport()
         self.memo = DigestMemo(self.folder / "digests.parquet", dataset.raw)
 
     def look(self) -> Extraction:
-        """Plan and say what would be done."""
+        """Plan and say what would be done; tables are read to their end, because a cut one would stop the work late."""
         reasons, plan = self._plan()
+        if plan:
+            refuse_cut_files(self.dataset.inputs())
         if plan and self.older:
             self.reused = {items.modality.name: find_reusable(items, self.older).height for items in plan.items}
         return self._outcome(reasons, _pending(plan, self.reused) if plan else (), done=False)
@@ -171,7 +180,14 @@ class _Run:
             reasons = reasons_to_run(self.cache, cohort, self.encoders, self.memo)
             if not reasons:
                 return [], None
-            return reasons, make_plan(self.dataset, self.cache, cohort, self.encoders, self.memo)
+            plan = make_plan(self.dataset, self.cache, cohort, self.encoders, self.memo)
+            self.notes = plan.records.notes
+            self.files = {
+                items.modality.name: (items.listed - items.missing, items.listed)
+                for items in plan.items
+                if items.modality.texts is None
+            }
+            return reasons, plan
 
     def _outcome(self, reasons: list[str], pending: Iterable[Pending], *, done: bool) -> Extraction:
         existing = next(folder for folder in self.cache.absolute().parents if folder.exists())
@@ -185,6 +201,8 @@ class _Run:
             estimated=estimate(pending),
             free_bytes=shutil.disk_usage(existing).free,
             report=self.report,
+            notes=self.notes,
+            files=self.files,
         )
 
     def _write_report(self, pending: Iterable[Pending]) -> None:
@@ -193,6 +211,7 @@ class _Run:
             "dataset": self.dataset.name,
             "encoded": {work.modality: work.number for work in pending},
             "reused": self.reused,
+            "notes": self.notes,
             "machine": {
                 "platform": platform.platform(),
                 "python": platform.python_version(),

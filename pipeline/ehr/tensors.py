@@ -97,7 +97,7 @@ def extract_tensors(
     subjects = numbered["subject"].n_unique()
     collected = Collected(EventStore(tensors.folder / "events", subjects), np.zeros(subjects, dtype=bool), Counter())
     collect(read(events_to_read(numbered, settings)), numbered, settings, collected)
-    report_counts(collected.counts, quarantine)
+    report_counts(collected, settings, quarantine)
     tensors.counts.update(collected.counts)
     make_grid = partial(_make_grid, numbered, pl.Series(collected.text_subjects), settings)
     with ThreadPoolExecutor(THREADS) as pool:
