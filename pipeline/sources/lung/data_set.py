@@ -33,7 +33,7 @@ from ..feature_files import STAGE
 from .folders import find_series
 from .table import PATIENT_ID, TABLE, TEXT, Patients, check_table, read_patients
 
-VERSION = 1
+VERSION = 2
 """To be raised whenever the same files would give another result."""
 
 SERIES = {"ct": (read_ct, CT_RECIPE), "pet": (read_pet, PET_RECIPE)}
