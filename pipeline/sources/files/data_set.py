@@ -54,6 +54,7 @@ class FilesDataSet:
     """
 
     name = "files"
+    resources: tuple[Path, ...] = ()
 
     def __init__(
         self,
