@@ -14,10 +14,11 @@ from .errors import (
     UnknownVersionError,
     system_reason,
 )
+from .files import write_durably
 from .info import cache_text, describe_cache
 from .layout import EXTRACTION_FILE, SCHEMA_VERSION
 from .lock import cache_lock
-from .manifest import Manifest, read_manifest, write_durably
+from .manifest import Manifest, read_manifest
 from .ragged import RaggedArray, offsets_of, row_indices
 from .read import FeatureCache, Modality
 from .recipe import Recipe, canonical_json, difference, digest, digest_file
