@@ -68,10 +68,13 @@ def remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def write_durably(path: Path, content: bytes) -> None:
-    """Write a file under a temporary name, flush it to disk and rename it into place."""
+def write_durably(path: Path, content: bytes, mode: int = 0o666) -> None:
+    """Write a file under a temporary name, flush it to disk and rename it into place.
+
+    ``mode``: who may do what with it, less what the process forbids.
+    """
     partial = path.with_name(path.name + ".partial")
-    with partial.open("wb") as file:
+    with open(partial, "wb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())

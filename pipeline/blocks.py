@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..cache_schema import CorruptCacheError, Recipe, digest
+from ..cache_schema.files import flush
 from .sealed import read_sealed, write_sealed
 from .source import TOO_LARGE, Block, Quarantine, TableModality
 from .tensor_file import DamagedFilesError, read_metadata, read_tensors, write_tensors
@@ -23,7 +24,7 @@ class StoredRows:
     """Rows of all samples of a cohort, in blocks that are memory maps.
 
     ``lengths`` ``[N]``; ``block`` ``[N]`` and ``start`` ``[N]`` say where the rows of a sample begin; ``first_hours``
-    ``[N]`` is the time of its first observation, NaN without any; ``left_out`` is what goes into the quarantine, as JSON.
+    ``[N]`` is the time of its first observation, NaN without any; ``left_out`` is for the quarantine, as JSON.
     """
 
     values: list[npt.NDArray[np.float32]]
@@ -64,6 +65,7 @@ class BlockStore:
         self._complete.unlink(missing_ok=True)
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(parents=True)
+        flush(self.folder.parent)
         quarantine = Quarantine()
         number = -1
         for number, block in enumerate(modality.blocks(quarantine)):

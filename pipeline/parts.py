@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..cache_schema import CorruptCacheError, Recipe, digest, offsets_of, write_durably
+from ..cache_schema.files import flush
 from .sealed import read_sealed, write_sealed
 from .tensor_file import DamagedFilesError, read_metadata, read_tensors, tensor_bytes
 
@@ -59,9 +60,9 @@ class PartStore:
         """Return the parts, of at most ``size`` items, to be made before every one of these items is in one.
 
         The first answer is written down, and later ones for the same list keep to it, however far an interrupted run
-        came: which items share a batch, and so every bit of the result, does not depend on when a run was killed. A part
-        that was lost since then is cut as it was, also if another list had brought it; only where nothing is written of
-        it, its items come in new ones.
+        came: which items share a batch, and so every bit of the result, does not depend on when a run was killed. So is
+        a part that was lost since then, also one of another list; only items of which nothing is written come in new
+        ones.
         """
         missing = self.missing(items)
         self._assign(items, missing, size)
@@ -133,7 +134,9 @@ class PartStore:
 
     def make_folder(self) -> None:
         """Make the folder, with the recipe in it, unless it is there."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        if not self.folder.exists():
+            self.folder.mkdir(parents=True, exist_ok=True)
+            flush(self.folder.parent)
         recipe, content = self.folder / "recipe.json", json.dumps(self._recipe, indent=1, sort_keys=True).encode()
         if not recipe.exists() or recipe.read_bytes() != content:
             write_durably(recipe, content)

@@ -145,7 +145,9 @@ def reasons_to_run(cache: Path, cohort: dict[str, Any], encoders: Encoders, memo
     reasons = difference(old, new) + [f"{finding.file} {finding.problem}" for finding in damaged]
     if not reasons and not (memo.unchanged() and memo.saved_fingerprint == keys["contents"]):
         reasons.append(
-            "the digests of the raw files were damaged" if memo.damaged else "image or text files were added, changed or removed"
+            "the digests of the raw files were damaged"
+            if memo.damaged
+            else "image or text files were added, changed or removed"
         )
     return reasons
 
@@ -158,7 +160,7 @@ def make_plan(dataset: DataSet, cache: Path, cohort: dict[str, Any], encoders: E
     ids = digest(records.samples["sample_id"].to_list())
 
     def table_key(modality: TableModality) -> dict[str, Any]:
-        """Return what decides the rows of a table modality, and nothing else, so that nothing else computes them anew."""
+        """Return what decides the rows of a table modality, and no more: nothing else must compute them anew."""
         inputs = _digests(modality.inputs, memo, dataset.raw)
         columns = [column.name for column in modality.columns]
         decides = {"inputs": inputs, "resources": cohort["resources"], "samples": ids}

@@ -1,6 +1,5 @@
 """The secret key of a cache with pseudonyms, in ``<cache>.key``: without it nobody makes the same ones again."""
 
-import os
 import secrets
 from hashlib import sha256
 from pathlib import Path

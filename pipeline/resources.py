@@ -1,4 +1,4 @@
-"""Our own files that decide a value, such as tables of variables and lists of codes: part of every key, as inputs are."""
+"""Our own files that decide a value, such as tables of variables and lists of codes: part of every key."""
 
 from collections.abc import Iterable
 from pathlib import Path

@@ -122,7 +122,7 @@ class TableModality:
     """A modality computed from tables, always whole.
 
     It is keyed by its ``recipe``, the names of its columns, the samples, the resources of the data set, and the files
-    in ``inputs``, which must name every file that decides its rows, and only those: no change elsewhere computes it anew.
+    in ``inputs``. These must be all that decide its rows, and no others: a change elsewhere computes nothing anew.
     """
 
     name: str

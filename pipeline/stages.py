@@ -18,6 +18,7 @@ from typing import Any
 from tqdm import tqdm
 
 from ..cache_schema import EXTRACTION_FILE, cache_lock, refuse_foreign_folder, write_durably
+from ..cache_schema.files import flush
 from .commit import commit, load_rows
 from .encode import Machines, encode_items
 from .encoders import Encoders
@@ -144,7 +145,8 @@ class _Run:
         for reason in reasons:
             logger.info("to do because: %s", reason)
         self.memo.save()
-        damaged = sum(planned.store.remove_damaged() for planned in (*plan.tables, *plan.items))
+        damaged = sum(table.store.remove_damaged() for table in plan.tables)
+        damaged += sum(items.store.remove_damaged() for items in plan.items)
         if self.older:
             with self.report.stage("reuse"):
                 self.reused = {items.modality.name: reuse_items(items, self.older) for items in plan.items}
@@ -169,6 +171,7 @@ class _Run:
         """Make the folder of parts, which nobody else may read, and remove what killed processes have left."""
         sweep()
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        flush(self.folder.parent)
         for path in (path for path in self.folder.rglob("*") if path.is_file()):
             if path.suffix == ".partial" or (path.parent == self.folder and path != memo_file(self.cache)):
                 path.unlink()
