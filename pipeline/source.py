@@ -18,7 +18,7 @@ STORED_PER_REASON = 1000
 """At most this many quarantined rows are stored for one source and reason; the counts stay complete."""
 
 LONGEST_VALUE = 80
-MOST_LETTERS = 3
+MOST_LETTERS = 4
 """A value with more letters may be what somebody wrote about a patient; ``<5``, ``33,9 kg`` and ``1e39`` have fewer."""
 
 LARGEST = float(np.finfo(np.float32).max)
