@@ -36,6 +36,7 @@ def reporting(command: Callable[..., Result]) -> Callable[..., None]:
         from .cache_schema import OmniFuseError, system_reason
 
         logging.basicConfig(level=logging.WARNING if as_json else logging.INFO, format="%(message)s", force=True)
+        logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # of a full disk each writer of zarr would say so
         try:
             result = command(**options)
         except OmniFuseError as error:

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from .errors import naming
 from .recipe import digest_file
 
 FLUSHERS = 8
@@ -74,10 +75,12 @@ def write_durably(path: Path, content: bytes, mode: int = 0o666) -> None:
     ``mode``: who may do what with it, less what the process forbids.
     """
     partial = path.with_name(path.name + ".partial")
-    with open(partial, "wb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
+    with naming(partial):
+        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(descriptor)
     partial.replace(path)
     flush(path.parent)
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from ..cache_schema import EXTRACTION_FILE, cache_lock, refuse_foreign_folder, write_durably
+from ..cache_schema import EXTRACTION_FILE, cache_lock, naming, refuse_foreign_folder, write_durably
 from ..cache_schema.files import flush
 from .commit import commit, load_rows
 from .encode import Machines, encode_items
@@ -159,7 +159,8 @@ class _Run:
                 damaged += error.count
                 self._encode(plan, machines)
                 rows = load_rows(plan)
-            commit(plan, rows, self.cache)
+            with naming(self.cache):
+                commit(plan, rows, self.cache)
         if damaged:
             logger.warning("%s damaged part%s made again", damaged, "s were" if damaged > 1 else " was")
         self._write_report(pending)

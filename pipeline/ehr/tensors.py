@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from ...cache_schema import naming
 from ..source import Quarantine
 from ..temporary import TemporaryFolder
 from .bins import Floats, Grid, Integers, bin_ends, grid_of, largest_at_each_time, rows_by_subject, to_columns
@@ -68,10 +69,9 @@ class EhrTensors:
         if not some.any():
             return
         file = self.folder / f"grid-{len(self._files):05d}.npz"
-        np.savez(
-            file,
-            stays=grid.stays[some], lengths=grid.lengths[some], values=grid.values, first_hours=grid.first_hours[some],
-        )  # fmt: skip
+        lengths, first_hours = grid.lengths[some], grid.first_hours[some]
+        with naming(file):
+            np.savez(file, stays=grid.stays[some], lengths=lengths, values=grid.values, first_hours=first_hours)
         self._files.append(file)
 
 

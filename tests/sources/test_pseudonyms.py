@@ -113,7 +113,8 @@ def test_the_same_key_gives_the_same_cache_and_another_one_other_ids(raw: Path, 
     outcome = extract(
         open_dataset("mimic", raw, SourceOptions(("ehr",), pseudonym_key=bytes(KEY_BYTES))), tmp_path / "first", RANDOM
     )
-    assert [reason.split(":")[0] for reason in outcome.reasons] == ["cohort.settings.pseudonyms"]
+    reasons = [reason.split(":")[0] for reason in outcome.reasons]
+    assert reasons == ["cohort.inputs.6 entries", "cohort.settings.pseudonyms"]
 
 
 def test_a_key_is_made_once_for_its_owner_alone(tmp_path: Path) -> None:
