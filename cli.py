@@ -36,6 +36,7 @@ def reporting(command: Callable[..., Result]) -> Callable[..., None]:
         from .cache_schema import OmniFuseError, system_reason
 
         logging.basicConfig(level=logging.WARNING if as_json else logging.INFO, format="%(message)s", force=True)
+        logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # of a full disk each writer of zarr would say so
         try:
             result = command(**options)
         except OmniFuseError as error:
@@ -273,14 +274,14 @@ def extract(
     """
     from .pipeline.encode import Machines
     from .pipeline.encoders import DEFAULT_TEXT, Encoders
+    from .pipeline.pseudonym_key import secret_key
     from .pipeline.sources import DEFAULT_TEXT_ENCODERS, SourceOptions, TableOptions, open_dataset, raw_folder
-    from .pipeline.sources.pseudonyms import secret_key
     from .pipeline.stages import extract
     from .pipeline.summary import extraction_content, extraction_text
 
     folder = raw_folder(dataset, raw, samples)
     table = TableOptions(samples, columns, labels, split, keep or (), named_files("--events", events))
-    key = secret_key(cache.with_name(f"{cache.name}.key"), keep=not how["dry_run"]) if pseudonymise else None
+    key = secret_key(cache, keep=not how["dry_run"]) if pseudonymise else None
     options = SourceOptions(modalities, profile, bin_hours, limit, without, splits, table, window_hours, key)
     source = open_dataset(dataset, folder, options)
     encoders = Encoders.parse(text_encoder, image_encoder, DEFAULT_TEXT_ENCODERS.get(dataset, DEFAULT_TEXT))

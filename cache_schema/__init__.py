@@ -12,6 +12,7 @@ from .errors import (
     MissingInputError,
     OmniFuseError,
     UnknownVersionError,
+    naming,
     system_reason,
 )
 from .files import write_durably
@@ -65,6 +66,7 @@ __all__ = [
     "digest",
     "digest_file",
     "input_rows",
+    "naming",
     "offsets_of",
     "read_manifest",
     "refuse_foreign_folder",

@@ -5,6 +5,9 @@ alone and exits with ``exit_code``.
 """
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 
 class OmniFuseError(Exception):
@@ -43,6 +46,17 @@ class CacheChangedError(CacheError):
 
 class CacheLockedError(CacheError):
     """Another extraction holds the cache."""
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Let an error of the system that names no file name this one: a full disk, for example, is found while writing."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is not None and error.filename is None:
+            error.filename = str(path)
+        raise
 
 
 def system_reason(error: OSError) -> str | None:

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from .errors import naming
 from .recipe import digest_file
 
 FLUSHERS = 8
@@ -68,13 +69,18 @@ def remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def write_durably(path: Path, content: bytes) -> None:
-    """Write a file under a temporary name, flush it to disk and rename it into place."""
+def write_durably(path: Path, content: bytes, mode: int = 0o666) -> None:
+    """Write a file under a temporary name, flush it to disk and rename it into place.
+
+    ``mode``: who may do what with it, less what the process forbids.
+    """
     partial = path.with_name(path.name + ".partial")
-    with partial.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
+    with naming(partial):
+        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(descriptor)
     partial.replace(path)
     flush(path.parent)
 

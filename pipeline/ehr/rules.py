@@ -12,9 +12,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
 import polars as pl
 
+from ..source import LARGEST
 from .variables import Variable, items
 
 Profile = Literal["benchmark", "clean"]
@@ -28,8 +28,6 @@ FAHRENHEIT_FROM = 79
 """No living patient is this warm in Celsius, and hardly any this cold in Fahrenheit."""
 CELSIUS_BELOW = 50
 """A value below this in a Fahrenheit item was entered in Celsius."""
-LARGEST = float(np.finfo(np.float32).max)
-"""A cache holds float32."""
 
 TEXT = pl.col("value")
 UNIT = pl.col("unit").fill_null("").str.to_lowercase()

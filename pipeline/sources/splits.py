@@ -39,7 +39,7 @@ class SplitDataSet:
 
     def __init__(self, dataset: DataSet, paths: tuple[Path, ...]) -> None:
         self.dataset = dataset
-        self.name, self.raw = dataset.name, dataset.raw
+        self.name, self.raw, self.resources = dataset.name, dataset.raw, dataset.resources
         self.paths = {split_name(path): path for path in paths}
         if len(self.paths) < len(paths):
             raise InputError(f"Two of {', '.join(map(str, paths))} give a split of one name; rename one.")

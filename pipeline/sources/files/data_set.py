@@ -56,6 +56,7 @@ class FilesDataSet:
     """
 
     name = "files"
+    resources: tuple[Path, ...] = ()
 
     def __init__(
         self,

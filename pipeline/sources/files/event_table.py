@@ -157,7 +157,7 @@ class EventTable:
             last = ordered.group_by("sample", maintain_order=True).agg(pl.col("hours").last())["hours"]
             cells = (bin_index(last.to_numpy(), self.bin_hours) + 1) * len(variables)
             for samples, some in portions(ordered, cells):
-                block = event_block(samples, some, len(variables), self.bin_hours)
+                block = event_block(samples, some, len(variables), self.bin_hours, quarantine)
                 yield replace(block, sample_ids=ids[samples])
 
     def _events(self, variables: Sequence[str], starts: Starts, quarantine: Quarantine) -> Iterator[pl.DataFrame]:

@@ -11,7 +11,7 @@ import polars as pl
 from tqdm import tqdm
 
 from ....cache_schema import InputError, Task
-from ...ehr import EhrSettings, EhrTensors, Profile, columns, extract_tensors
+from ...ehr import RESOURCES, EhrSettings, EhrTensors, Profile, columns, extract_tensors
 from ...long_tasks import decompensation, length_of_stay
 from ...source import Block, FirstHours, Quarantine, Records, TableModality
 from ...tasks import Stays, mortality, phenotyping
@@ -56,6 +56,8 @@ class MimicDataSet:
     without
         Rules of the clean profile that are switched off (``omnifuse.pipeline.ehr.CLEAN_RULES``).
     """
+
+    resources = (RESOURCES, Path(__file__).parent)
 
     def __init__(
         self,

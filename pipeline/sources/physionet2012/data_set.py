@@ -54,6 +54,7 @@ class Physionet2012DataSet:
     """
 
     name = "physionet2012"
+    resources = (Path(__file__).parent,)
 
     def __init__(
         self,
@@ -150,7 +151,7 @@ class Physionet2012DataSet:
             events = rows.join(parameters.with_row_index("column"), on="parameter", maintain_order="left")
             usable = _plausible(events, quarantine)
             timed = usable.with_columns(hours=pl.Series(usable["minute"].to_numpy() / 60)).rename({"record": "sample"})
-            yield event_block(np.array(some), timed, len(parameters), self.bin_hours, HOURS)
+            yield event_block(np.array(some), timed, len(parameters), self.bin_hours, quarantine, HOURS)
 
 
 @cache
