@@ -9,6 +9,7 @@ from .errors import (
     CacheNotFoundError,
     CorruptCacheError,
     InputError,
+    LockedError,
     MissingInputError,
     OmniFuseError,
     UnknownVersionError,
@@ -16,7 +17,7 @@ from .errors import (
 )
 from .info import cache_text, describe_cache
 from .layout import EXTRACTION_FILE, SCHEMA_VERSION
-from .lock import cache_lock
+from .lock import cache_lock, folder_lock
 from .manifest import Manifest, read_manifest, write_durably
 from .ragged import RaggedArray, offsets_of, row_indices
 from .read import FeatureCache, Modality
@@ -40,6 +41,7 @@ __all__ = [
     "FeatureCache",
     "Finding",
     "InputError",
+    "LockedError",
     "Manifest",
     "MissingInputError",
     "Modality",
@@ -63,6 +65,7 @@ __all__ = [
     "difference",
     "digest",
     "digest_file",
+    "folder_lock",
     "input_rows",
     "offsets_of",
     "read_manifest",
