@@ -7,7 +7,6 @@ import sys
 from collections.abc import Callable
 from contextlib import nullcontext
 from functools import partial, wraps
-from itertools import chain, count
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -330,12 +329,15 @@ def train(
     from .fusion.describe import run_text
     from .fusion.folds import default_workers
     from .fusion.report import write_report
+    from .fusion.report.page import REPORT
     from .fusion.run import train
 
     config = make_config(method, preset, overrides, **settings)
-    folder = run or free_folder(Path("runs") / "-".join(name for name in (config.task, config.method) if name))
-    metrics = train(cache, config, folder, workers or default_workers(config.device), memory_limit)
-    report = write_report(folder)
+    wanted = run or Path("runs") / "-".join(name for name in (config.task, config.method) if name)
+    at_once = workers or default_workers(config.device)
+    metrics = train(cache, config, wanted, at_once, memory_limit, numbered=run is None, report=write_report)
+    folder = wanted.with_name(metrics["run"])
+    report = folder / REPORT
     return Result({**metrics, "run": str(folder)}, f"{run_text(metrics)}\nRun: {folder}\nReport: {report}")
 
 
@@ -431,12 +433,6 @@ def report(folder: Path, patients: bool, against: Path | None) -> Result:
     if patients:
         content["patients"] = str(write_patients(folder))
     return Result(content, "\n".join(f"Wrote {written}" for written in content.values()))
-
-
-def free_folder(wanted: Path) -> Path:
-    """Return a folder name that is not taken: the wanted one, or with the first free number behind it."""
-    candidates = (wanted.with_name(f"{wanted.name}-{number}") for number in count(2))
-    return next(folder for folder in chain([wanted], candidates) if not folder.exists())
 
 
 @main.group()

@@ -9,6 +9,7 @@ from .errors import (
     CacheNotFoundError,
     CorruptCacheError,
     InputError,
+    LockedError,
     MissingInputError,
     OmniFuseError,
     UnknownVersionError,
@@ -18,7 +19,7 @@ from .errors import (
 from .files import write_durably
 from .info import cache_text, describe_cache
 from .layout import EXTRACTION_FILE, SCHEMA_VERSION
-from .lock import cache_lock
+from .lock import cache_lock, folder_lock
 from .manifest import Manifest, read_manifest
 from .ragged import RaggedArray, offsets_of, row_indices
 from .read import FeatureCache, Modality
@@ -42,6 +43,7 @@ __all__ = [
     "FeatureCache",
     "Finding",
     "InputError",
+    "LockedError",
     "Manifest",
     "MissingInputError",
     "Modality",
@@ -65,6 +67,7 @@ __all__ = [
     "difference",
     "digest",
     "digest_file",
+    "folder_lock",
     "input_rows",
     "naming",
     "offsets_of",

@@ -44,7 +44,11 @@ class CacheChangedError(CacheError):
     """The cache was rewritten after it was opened."""
 
 
-class CacheLockedError(CacheError):
+class LockedError(OmniFuseError):
+    """Another process works in the same folder."""
+
+
+class CacheLockedError(CacheError, LockedError):
     """Another extraction holds the cache."""
 
 

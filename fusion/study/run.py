@@ -21,7 +21,8 @@ from tqdm import tqdm
 from ...cache_schema import FeatureCache, InputError, OmniFuseError
 from ...processes import WAKE_SECONDS, worker_pool
 from ..config import make_config
-from ..run import first_task, split_used, train
+from ..run import train
+from ..training_plan import first_task, split_used
 from .cell import Cell, Measurement, Scope
 from .finished import CELLS, METRICS, Study
 from .grid import Grid
