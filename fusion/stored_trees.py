@@ -34,6 +34,7 @@ PARTS = {
         "sklearn.preprocessing._label.LabelEncoder",
         "sklearn._loss.loss.HalfBinomialLoss",
         "sklearn._loss.loss.HalfMultinomialLoss",
+        "sklearn._loss._loss.CyHalfMultinomialLoss",  # how skops 0.11 wrote it
         "sklearn._loss.link.Interval",
         "sklearn._loss.link.LogitLink",
         "sklearn._loss.link.MultinomialLogit",

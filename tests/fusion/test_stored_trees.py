@@ -2,6 +2,7 @@
 
 import io
 import json
+import operator
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,10 @@ def node(schema: dict[str, Any], loader: str) -> dict[str, Any]:
     return next(node for node in nodes_of(schema) if node["__loader__"] == loader)
 
 
+def bit_generator(schema: dict[str, Any]) -> Any:
+    return node(schema, "RandomGeneratorNode")["content"]["bit_generator"]["content"]["bit_generator"]
+
+
 @pytest.mark.parametrize("classes", [2, 3])
 def test_trees_come_back_as_they_were(classes: int) -> None:
     model = fitted(classes)
@@ -76,9 +81,7 @@ def test_trees_come_back_as_they_were(classes: int) -> None:
         lambda schema: node(schema, "TypeNode").update(__class__="eval"),
         lambda schema: node(schema, "DictNode").update(__loader__="DefaultDictNode", __class__="defaultdict"),
         lambda schema: node(schema, "JsonNode").update(__loader__="FunctionNode", __module__="os", __class__="system"),
-        lambda schema: node(schema, "RandomGeneratorNode")["content"]["bit_generator"]["content"]["bit_generator"].update(
-            content='"seed"'
-        ),
+        lambda schema: bit_generator(schema).update(content='"seed"'),
         lambda schema: schema.update(protocol=0),
         lambda schema: schema.update(__class__="tuple", __loader__="TupleNode"),
     ],
@@ -95,9 +98,7 @@ def test_a_file_made_by_hand_is_refused_before_anything_is_made_of_it(
 
 
 def test_a_file_with_a_call_writes_nothing(tmp_path: Path) -> None:
-    """``operator.methodcaller('write_text', ...)`` of a path: what older versions of skops ran when asked to predict."""
-    import operator
-
+    """``operator.methodcaller('write_text', ...)`` of a path: older versions of skops ran it in predicting."""
     caller = skops.io.dumps([operator.methodcaller("write_text", "owned"), tmp_path / "victim"])
     with pytest.raises(InputError, match="something else than trees"):
         load_trees(caller)
