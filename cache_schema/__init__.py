@@ -12,6 +12,7 @@ from .errors import (
     MissingInputError,
     OmniFuseError,
     UnknownVersionError,
+    shown,
     system_reason,
 )
 from .info import cache_text, describe_cache
@@ -68,6 +69,7 @@ __all__ = [
     "read_manifest",
     "refuse_foreign_folder",
     "row_indices",
+    "shown",
     "system_reason",
     "verification_text",
     "verify_cache",

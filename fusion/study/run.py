@@ -21,6 +21,7 @@ from tqdm import tqdm
 from ...cache_schema import FeatureCache, InputError, OmniFuseError
 from ...processes import WAKE_SECONDS, worker_pool
 from ..config import make_config
+from ..device import check_device
 from ..files import read_json, read_table
 from ..run import first_task, split_used, train
 from .cell import Cell, Measurement, Scope
@@ -82,6 +83,8 @@ def plan_study(
     _refuse_another_cache(folder, cache)
     cells = grid.cells(scope)
     unfinished = {cell: asked for cell, asked in cells.items() if not _finished(folder / CELLS / cell.id, asked)}
+    for device in {cell.config.device for cell in unfinished}:
+        check_device(device)
     return Plan(folder, cache, grid, scope, cells, unfinished)
 
 
