@@ -54,7 +54,7 @@ class Outside:
 
     def __str__(self) -> str:
         return (
-            f"{self.modality}, {self.column}: values up to {self.furthest:g} (samples: {self.samples:,}) are far outside of "
+            f"{self.modality}, {self.column}: values up to {self.furthest:g} (samples: {self.samples:,}) are far outside "
             f"those in training, {self.low:g} to {self.high:g}. Another unit, or an error?"
         )
 

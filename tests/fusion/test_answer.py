@@ -59,7 +59,7 @@ def test_a_value_far_outside_the_training_range_is_named_with_its_column(
         ("static", "age", 1, -1000.0),
     ]
     assert all(-5 < one.low < 0 < one.high < 7 for one in found)
-    assert "static, age: values up to -1000 (samples: 1) are far outside of those in training" in caplog.text
+    assert "static, age: values up to -1000 (samples: 1) are far outside those in training" in caplog.text
     assert [one.modality for one in asked(run, cohort, far, config, drop=("static",)).outside] == ["ehr"]
 
 
