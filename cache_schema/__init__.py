@@ -14,6 +14,7 @@ from .errors import (
     OmniFuseError,
     UnknownVersionError,
     naming,
+    shown,
     system_reason,
 )
 from .files import write_durably
@@ -74,6 +75,7 @@ __all__ = [
     "read_manifest",
     "refuse_foreign_folder",
     "row_indices",
+    "shown",
     "system_reason",
     "verification_text",
     "verify_cache",

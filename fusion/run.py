@@ -16,7 +16,9 @@ import torch
 
 from ..cache_schema import FeatureCache, InputError
 from . import training
+from .answer import Answer, answer, trained_ranges
 from .config import TrainConfig
+from .device import check_device
 from .fold_result import OF_THE_TRAINING_ALONE, FoldResult
 from .folds import finished_folds, train_folds, train_stored_folds
 from .loading import default_limit, load
@@ -70,6 +72,7 @@ def train(
         If another training is about to write the same run folder.
     """
     started, run_dir = time.perf_counter(), Path(run_dir)
+    check_device(config.device)
     if not numbered:
         refuse_existing(run_dir)
     plan = plan_training(cache if isinstance(cache, FeatureCache) else FeatureCache.open(cache), config)
@@ -174,20 +177,26 @@ class Run:
             If the cache was made by another recipe than the models were trained on (the difference is named), or if
             ``drop`` names something else than modalities of the run, or all of them.
         """
+        return self.answer(cache, drop).table
+
+    def answer(self, cache: FeatureCache | str | Path, drop: Sequence[str] = ()) -> Answer:
+        """Do as `predict`, and say what should be known of the predictions."""
         cache = cache if isinstance(cache, FeatureCache) else FeatureCache.open(cache)
         names = tuple(self.demands["inputs"])
         _check_drop(drop, names)
         check_inputs(cache, self.demands["inputs"])
         cohort = load(cache, task_view(cache, self.demands["task"]), names, labelled=False)
         prepared = prepare(cohort, self.config.encoder)
-        models = (Model.load(folder, self.config, cohort.task, prepared) for folder in self.folders)
         everyone = torch.arange(len(cohort), device=self.config.device)
-        predictions = [
-            training.predict(model.method, model.inputs(cohort, prepared).without(drop), everyone) for model in models
-        ]
+        predictions, ranges = [], []
+        for folder in self.folders:
+            model = Model.load(folder, self.config, cohort.task, prepared)
+            inputs = model.inputs(cohort, prepared).without(drop)
+            predictions.append(training.predict(model.method, inputs, everyone))
+            ranges.append(trained_ranges(cohort, model.normaliser))
         presence = cohort.presence & [name not in drop for name in names]
         predicted = Predicted(cohort.sample_id, cohort.y, presence, mean_prediction(predictions), None)
-        return frame(predicted, cohort.task, names)
+        return answer(self.path, frame(predicted, cohort.task, names), cohort, ranges, drop)
 
 
 def load_run(path: str | Path, device: str | None = None) -> Run:
@@ -198,13 +207,14 @@ def load_run(path: str | Path, device: str | None = None) -> Run:
     MissingInputError
         If the folder is not that of a finished run, or a file of it is missing.
     InputError
-        If a file of it is damaged.
+        If a file of it is damaged, or this machine has not got the device.
     """
     path = Path(path)
     check_seal(path)
     stored = json.loads((path / "config.json").read_text(encoding="utf-8"))
     wanted = stored.pop("model")
     config = TrainConfig.from_dict(stored)
+    check_device(device or config.device)
     folds = len(json.loads((path / METRICS).read_text(encoding="utf-8"))["folds"])
     folders = tuple(path / "folds" / str(fold) for fold in range(folds))
     return Run(path, replace(config, device=device or config.device), wanted, folders)
