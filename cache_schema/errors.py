@@ -45,10 +45,10 @@ class CacheLockedError(CacheError):
     """Another extraction holds the cache."""
 
 
-def system_reason(error: OSError) -> str | None:
+def system_reason(error: Exception) -> str | None:
     """Return what the system says of an error, None if it comes from elsewhere.
 
     Exceptions of libraries in Rust have it in their text alone: ``No space left on device (os error 28)``.
     """
-    named = re.match(r"(.+) \(os error \d+\)", str(error))
-    return error.strerror or (named[1] if named else None)
+    named = re.search(r"(?:.*: )?(.+) \(os error \d+\)", str(error))
+    return (isinstance(error, OSError) and error.strerror) or (named[1] if named else None)
