@@ -204,7 +204,7 @@ def _events(table: Table, texts: Sequence[str], keep: pl.Expr, quarantine: Quara
         for number, batch in enumerate(table.batches(IDS, texts, quarantine, keep)):
             if not number:
                 refuse_events_in_another_format(batch, table)
-            progress.update(batch["row"][-1] + 1 - progress.n)
+            progress.update(batch["row"][-1] - 1 - progress.n)  # the header is line 1
             yield batch.with_columns(absent).rename({"valueuom": "unit"})
 
 

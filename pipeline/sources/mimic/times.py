@@ -7,7 +7,7 @@ import polars as pl
 from ....cache_schema import InputError
 from ...ehr.times import seconds
 from ...source import Quarantine
-from .tables import LINE_OF_FIRST_ROW, Table
+from .tables import Table
 
 STAGE = "tables"
 SHOWN_SIGNS = 80
@@ -50,7 +50,7 @@ def refuse_other_format(
 
 def refuse_events_in_another_format(batch: pl.DataFrame, table: Table) -> None:
     """Raise :class:`InputError` where no CHARTTIME of the first events of a table can be read."""
-    head = batch.head(1000).with_columns(pl.col("row") + LINE_OF_FIRST_ROW)
+    head = batch.head(1000)
     refuse_other_format(head, "charttime", seconds(head["charttime"]), table)
 
 
