@@ -15,6 +15,8 @@ from scipy.sparse import issparse
 
 from ...cache_schema import InputError, MissingInputError
 from ..source import Block, Quarantine
+from .excel import ENDING as EXCEL
+from .excel import read_excel
 from .missing import known
 from .numerals import has_decimal_commas, names_text, shown, with_points
 
@@ -51,9 +53,11 @@ def read_table(path: Path, rows: int | None = None) -> pl.DataFrame:
             return pl.read_csv(path, infer_schema=False, n_rows=rows, separator=SEPARATORS[ending])
         if ending == ".parquet":
             return pl.read_parquet(path, n_rows=rows)
+        if ending == EXCEL:
+            return read_excel(path, rows)
         if ending == ".npz":
             return _read_npz(path, rows)
-    known = f"{', '.join(SEPARATORS)}, .parquet, .npz (arrays sample_id and values)"
+    known = f"{', '.join(SEPARATORS)}, .parquet, {EXCEL}, .npz (arrays sample_id and values)"
     raise InputError(f"{path} cannot be imported; known are {known}.")
 
 
@@ -74,7 +78,10 @@ def scan_table(path: Path) -> pl.LazyFrame:
         return pl.scan_csv(path, infer_schema=False, separator=SEPARATORS[ending])
     if ending == ".parquet":
         return pl.scan_parquet(path, glob=False)
-    raise InputError(f"{path} cannot be read as a long table; known are {', '.join(SEPARATORS)}, .parquet.")
+    if ending == EXCEL:
+        with reading(path):
+            return read_excel(path).lazy()
+    raise InputError(f"{path} cannot be read as a long table; known are {', '.join(SEPARATORS)}, .parquet, {EXCEL}.")
 
 
 @contextmanager
