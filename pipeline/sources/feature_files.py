@@ -16,6 +16,8 @@ from scipy.sparse import issparse
 from ...cache_schema import InputError, MissingInputError
 from ..source import Block, Quarantine
 from .delimited import LINE, Delimited
+from .excel import ENDING as EXCEL
+from .excel import read_excel
 from .missing import known
 from .numerals import has_decimal_commas, names_text, shown, with_points
 
@@ -62,9 +64,11 @@ def read_numbered_table(path: Path, rows: int | None = None) -> tuple[pl.DataFra
             return table.drop(LINE), table[LINE]
         if ending == ".parquet":
             return numbered(pl.scan_parquet(path, n_rows=rows, glob=False).collect())
+        if ending == EXCEL:
+            return numbered(read_excel(path, rows))
         if ending == ".npz":
             return numbered(_read_npz(path, rows))
-    known = f"{', '.join(TEXTS)}, .parquet, .npz (arrays sample_id and values)"
+    known = f"{', '.join(TEXTS)}, .parquet, {EXCEL}, .npz (arrays sample_id and values)"
     raise InputError(f"{path} cannot be imported; known are {known}.")
 
 
@@ -92,7 +96,10 @@ def scan_table(path: Path) -> pl.LazyFrame:
         return Delimited.open(path).scan()
     if ending == ".parquet":
         return pl.scan_parquet(path, glob=False, row_index_name=LINE, row_index_offset=LINE_OF_FIRST_ROW)
-    raise InputError(f"{path} cannot be read as a long table; known are {', '.join(TEXTS)}, .parquet.")
+    if ending == EXCEL:
+        with reading(path):
+            return read_excel(path).lazy().with_row_index(LINE, LINE_OF_FIRST_ROW)
+    raise InputError(f"{path} cannot be read as a long table; known are {', '.join(TEXTS)}, .parquet, {EXCEL}.")
 
 
 @contextmanager

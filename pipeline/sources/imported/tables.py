@@ -9,6 +9,7 @@ import polars as pl
 
 from ....cache_schema import Column, InputError
 from ...source import Block, Quarantine, TableModality
+from ..excel import ENDING as EXCEL
 from ..feature_files import (
     SAMPLE_ID,
     STAGE,
@@ -24,7 +25,7 @@ from ..ids import ids_to_join, refuse_unjoined
 from ..sample_table import SUBJECT_ID, SampleTable, first_rows
 from .matrix_files import READERS, ids_beside, read_matrix
 
-TABLES = (*TEXTS, ".parquet", ".npz")
+TABLES = (*TEXTS, ".parquet", EXCEL, ".npz")
 UNKNOWN_SAMPLE = "the sample is not in the table of samples"
 
 
