@@ -57,8 +57,8 @@ def _encoder_config(folder: Path) -> Any:
         config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except Exception as error:  # as above
         raise InputError(
-            f"The text encoder in {folder} cannot be loaded: config.json is damaged, or names no kind of model that transformers has "
-            "itself, and code that comes with a model is never run. Choose another with --text-encoder."
+            f"The text encoder in {folder} cannot be loaded: config.json names no kind of model that transformers has "
+            "itself, or is damaged; and code that comes with a model is never run. Choose another with --text-encoder."
         ) from error
     if type(config) not in FILL_IN_WORDS or config.is_encoder_decoder or getattr(config, "is_decoder", False):
         raise InputError(
@@ -99,8 +99,8 @@ def pretrained_tokenizer(folder: Path, model: PreTrainedModel) -> Tokenizer:
         raise InputError(f"The tokenizer in {folder} cannot be loaded: {cut(error)}") from error
     if tokens > (known := model.get_input_embeddings().num_embeddings):
         raise InputError(
-            f"The tokenizer in {folder} has {tokens} tokens and the model {known}: they do not belong together. Get both "
-            "again from one place, or choose another with --text-encoder."
+            f"The tokenizer in {folder} has {tokens} tokens and the model {known}: they do not belong together. Get "
+            "both again from one place, or choose another with --text-encoder."
         )
 
     def split(texts: Sequence[str]) -> list[list[int]]:
