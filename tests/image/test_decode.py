@@ -8,11 +8,13 @@ import sys
 import time
 import zlib
 from collections.abc import Callable
+from itertools import islice, repeat
 from pathlib import Path
 
 import numpy as np
 import psutil
 import pytest
+from omnifuse.cache_schema import OmniFuseError
 from omnifuse.pipeline.image.decode import SIZE, decode_all, decode_image
 from omnifuse.pipeline.source import UnreadableItem
 from PIL import EpsImagePlugin, ExifTags, Image, ImageFile
@@ -234,6 +236,16 @@ def test_it_asks_for_a_bounded_number_of_images_ahead(draw: Draw) -> None:
     next(images)
     images.close()
     assert len(asked) < 20
+
+
+def test_a_worker_that_is_killed_is_said(draw: Draw) -> None:
+    before = set(psutil.Process().children(recursive=True))
+    images = decode_all(repeat(draw(gradient(230, 230))), workers=1)
+    next(images)
+    for worker in set(psutil.Process().children(recursive=True)) - before:
+        worker.kill()
+    with pytest.raises(OmniFuseError, match=r"A process that decoded images was killed.*fewer --workers"):
+        list(islice(images, 1000))
 
 
 PARENT = """
