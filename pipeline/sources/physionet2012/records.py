@@ -10,7 +10,8 @@ import polars as pl
 
 from ....cache_schema import InputError, MissingInputError
 from ...source import Quarantine
-from ..feature_files import reading, row_of
+from ..delimited import LINE, Delimited
+from ..feature_files import row_of
 from .variables import variables
 
 SETS = "set-?"
@@ -76,21 +77,20 @@ def read_outcomes(paths: Sequence[Path]) -> dict[int, int]:
     """
     died: dict[int, int] = {}
     for path in paths:
-        with reading(path):
-            table = pl.read_csv(path.read_bytes(), infer_schema=False)
+        table = Delimited.open(path).read()
         absent = {RECORD_ID, "In-hospital_death"} - set(table.columns)
         if absent:
-            raise InputError(f"{path} has no column {min(absent)!r}; it has {', '.join(table.columns)[:80]}.")
-        for at, (number, death) in enumerate(table.select(RECORD_ID, "In-hospital_death").iter_rows()):
+            raise InputError(f"{path} has no column {min(absent)!r}; it has {', '.join(table.drop(LINE).columns)[:80]}.")
+        for line, number, death in table.select(LINE, RECORD_ID, "In-hospital_death").iter_rows():
             if (named := RECORD.fullmatch((number or "").strip())) is None:
-                raise InputError(f"{path}, {row_of(at)}: RecordID is {number and number[:80]!r}, expected a number.")
+                raise InputError(f"{path}, {row_of(line)}: RecordID is {number and number[:80]!r}, expected a number.")
             record, outcome = int(named[1]), DEATHS.get((death or "").strip())
             if outcome is None:
                 raise InputError(
                     f"{path}, record {record}: In-hospital_death is {death and death[:80]!r}, expected 0 or 1."
                 )
             if died.setdefault(record, outcome) != outcome:
-                raise InputError(f"{path}, {row_of(at)}: record {record} died, and did not. Keep one of the rows.")
+                raise InputError(f"{path}, {row_of(line)}: record {record} died, and did not. Keep one of the rows.")
     return died
 
 
@@ -133,7 +133,7 @@ def _body(path: Path) -> bytes:
 
 
 def _lines(files: Mapping[int, Path]) -> pl.DataFrame:
-    """Return every line below the headers: record, position (0 for the first of its file), and its fields as text.
+    """Return every line below the headers: record, line (2 for the first of its file), and its fields as text.
 
     Quotes mean nothing, so that no line can swallow another. ``rest`` is null for a line of at most three fields.
     """
@@ -145,7 +145,7 @@ def _lines(files: Mapping[int, Path]) -> pl.DataFrame:
         infer_schema=False, encoding="utf8-lossy", truncate_ragged_lines=True, quote_char=None,
     )  # fmt: skip
     return fields.with_columns(
-        record=np.repeat(list(files), counts), position=np.concatenate([np.arange(count) for count in counts])
+        record=np.repeat(list(files), counts), line=np.concatenate([np.arange(2, count + 2) for count in counts])
     )
 
 
@@ -158,14 +158,14 @@ def _usable(lines: pl.DataFrame, files: Mapping[int, Path], quarantine: Quaranti
     ).with_columns(reason=_reason())
     wrong = rows.filter(pl.col("reason").is_not_null()).group_by("reason", maintain_order=True)
     shown = pl.concat_str("time", "parameter", "value", "rest", separator=",", ignore_nulls=True).str.head(40)
-    for reason, count, record, position, row in (
-        wrong.agg(pl.len(), pl.col("record", "position").first(), row=shown.first()).iter_rows()
+    for reason, count, record, line, row in (
+        wrong.agg(pl.len(), pl.col("record", "line").first(), row=shown.first()).iter_rows()
     ):  # fmt: skip
-        place = f"{set_name(files[record])}/{files[record].name}, {row_of(position)}"
+        place = f"{set_name(files[record])}/{files[record].name}, {row_of(line)}"
         quarantine.add("read", "records", place, row, reason, count)
     said = pl.col("reason").is_null() & (pl.col("number") != NOT_MEASURED)
     rows = rows.filter(said).sort("record", "minute", maintain_order=True)
-    return rows.select("record", "position", "minute", "parameter", value="number")
+    return rows.select("record", "line", "minute", "parameter", value="number")
 
 
 def _reason() -> pl.Expr:
@@ -186,8 +186,8 @@ def _reason() -> pl.Expr:
 def _refuse_others(rows: pl.DataFrame, files: Mapping[int, Path]) -> None:
     """Raise :class:`InputError` for the first record that has another number in its file than in the file's name."""
     others = rows.filter((pl.col("parameter") == RECORD_ID) & (pl.col("value") != pl.col("record")))
-    for record, position, value in others.select("record", "position", "value").head(1).iter_rows():
+    for record, line, value in others.select("record", "line", "value").head(1).iter_rows():
         raise InputError(
-            f"{files[record]}, {row_of(position)}: the file says that it is record {value:.12g}. Whose rows are these? "
+            f"{files[record]}, {row_of(line)}: the file says that it is record {value:.12g}. Whose rows are these? "
             "Give the file its right name, or mend the row."
         )
