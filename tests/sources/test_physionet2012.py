@@ -128,7 +128,7 @@ def test_rows_that_say_nothing_are_dropped_and_counted(tmp_path: Path) -> None:
         ("the patient is described at 00:00 alone", "set-a/1.txt, row 17", "03:00,Age,30"),
         ("time is not HH:MM within 48 hours", "set-a/1.txt, row 10", "01:61,HR,80"),
         ("unknown parameter", "set-a/1.txt, row 15", "02:00,HRR,80"),
-        ("value is not a number", "set-a/1.txt, row 9", "01:00,HR,high"),
+        ("value is not a number", "set-a/1.txt, row 9", "text (13)"),
     ]
     counts = dict(quarantine.counts().filter(pl.col("source") == "records").select("reason", "count").iter_rows())
     assert counts == dict.fromkeys(counts, 1) | {"no parameter name": 3, "time is not HH:MM within 48 hours": 4}

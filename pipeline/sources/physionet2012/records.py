@@ -80,7 +80,9 @@ def read_outcomes(paths: Sequence[Path]) -> dict[int, int]:
         table = Delimited.open(path).read()
         absent = {RECORD_ID, "In-hospital_death"} - set(table.columns)
         if absent:
-            raise InputError(f"{path} has no column {min(absent)!r}; it has {', '.join(table.drop(LINE).columns)[:80]}.")
+            raise InputError(
+                f"{path} has no column {min(absent)!r}; it has {', '.join(table.drop(LINE).columns)[:80]}."
+            )
         for line, number, death in table.select(LINE, RECORD_ID, "In-hospital_death").iter_rows():
             if (named := RECORD.fullmatch((number or "").strip())) is None:
                 raise InputError(f"{path}, {row_of(line)}: RecordID is {number and number[:80]!r}, expected a number.")
