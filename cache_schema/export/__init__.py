@@ -4,7 +4,11 @@ import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from ..errors import InputError
+import polars as pl
+
+from ..errors import InputError, OmniFuseError, system_reason
+from ..files import flush
+from ..lock import cache_lock
 from ..read import FeatureCache
 from .arrays import write_hdf5, write_npz
 from .mudata_file import write_mudata
@@ -26,7 +30,10 @@ def export_cache(cache: FeatureCache, form: str, out: Path, modalities: Sequence
     Raises
     ------
     InputError
-        If ``out`` exists, format or modality is unknown, the format cannot hold the cache, or its package is missing.
+        If ``out`` exists or cannot be written, format or modality is unknown, the format cannot hold the cache, or its
+        package is missing.
+    CacheLockedError
+        If another export to ``out`` is under way.
     """
     if form not in FORMATS:
         raise InputError(f"There is no export format {form!r}; known are {', '.join(FORMATS)}.")
@@ -35,12 +42,26 @@ def export_cache(cache: FeatureCache, form: str, out: Path, modalities: Sequence
     names = tuple(modalities) if modalities else cache.modalities
     for name in names:
         cache.modality_spec(name)  # refuses an unknown one before anything is written
-    out.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with cache_lock(out):
+            _export(cache, form, out, names)
+    except (OSError, pl.exceptions.PolarsError) as error:
+        if isinstance(error, OmniFuseError) or (reason := system_reason(error)) is None:
+            raise
+        raise InputError(f"{out} cannot be written: {reason}. Nothing is left of it.") from error
+
+
+def _export(cache: FeatureCache, form: str, out: Path, names: Sequence[str]) -> None:
+    """Write to a place beside ``out``, and give it the name of that when everything is on the disk."""
     partial = out.with_name(out.name + ".partial")
     _remove(partial)
     try:
         FORMATS[form](cache, partial, names)
+        for written in (partial, *partial.rglob("*")):
+            flush(written)
         partial.rename(out)
+        flush(out.parent)
     finally:
         _remove(partial)
 

@@ -16,6 +16,7 @@ from ..packages import require
 from ..read import FeatureCache, Modality
 from ..table import VALID_SUFFIX
 from .cohort import cohort_table
+from .hdf5_file import hdf5_target
 
 Entry = tuple[str, npt.NDArray[Any]]
 
@@ -25,8 +26,9 @@ def write_hdf5(cache: FeatureCache, path: Path, modalities: Sequence[str]) -> No
     require("h5py", "The format hdf5")
     import h5py
 
-    with h5py.File(path, "w") as file:
+    with hdf5_target(path) as target, h5py.File(target, "w") as file:
         for name, array in entries(cache, modalities):
+            target.check()
             if array.dtype.kind == "U":
                 file.create_dataset(name, data=array.astype(object), dtype=h5py.string_dtype())
             else:

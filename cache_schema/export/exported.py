@@ -180,7 +180,7 @@ class _Tables:
 
     def rows(self, name: str) -> ExportedRows:
         (path,) = self.files(name)
-        table = pl.read_parquet(path)
+        table = pl.read_parquet(path, glob=False)
         ids, time = (table[column] for column in ROW_COLUMNS)
         return ExportedRows(ids, table.drop(ROW_COLUMNS).to_numpy(), time.to_numpy())
 

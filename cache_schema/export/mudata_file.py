@@ -12,6 +12,7 @@ from ..packages import require
 from ..read import FeatureCache, Modality
 from .arrays import Entry, description_entries, entries
 from .cohort import cohort_table
+from .hdf5_file import hdf5_target
 
 if TYPE_CHECKING:
     import anndata
@@ -37,7 +38,8 @@ def write_mudata(cache: FeatureCache, path: Path, modalities: Sequence[str]) -> 
         for name, column in _cohort(cache, data).items():
             data.obs[name] = column
         data.uns[ATTRIBUTE] = _nested(entries(cache, ()))
-        mudata.write_h5mu(path, data)
+        with hdf5_target(path) as target:
+            mudata.write_h5mu(target, data)
 
 
 def _observations(modality: Modality, ids: pl.Series, *, prefix: bool) -> "anndata.AnnData":

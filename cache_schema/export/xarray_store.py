@@ -30,9 +30,10 @@ def write_xarray(cache: FeatureCache, path: Path, modalities: Sequence[str]) -> 
     require("xarray", "The format xarray")
     import zarr
 
+    store = zarr.storage.LocalStore(path)  # a path alone, if it has :: in it, is taken for an address
     for group, dataset in _datasets(cache, modalities):
-        dataset.to_zarr(path, group=group, mode="a", zarr_format=OLDEST_FORMAT, consolidated=False)
-    zarr.consolidate_metadata(path, zarr_format=OLDEST_FORMAT)
+        dataset.to_zarr(store, group=group, mode="a", zarr_format=OLDEST_FORMAT, consolidated=False)
+    zarr.consolidate_metadata(store, zarr_format=OLDEST_FORMAT)
 
 
 def _datasets(cache: FeatureCache, modalities: Sequence[str]) -> Iterator[tuple[str, "xarray.Dataset"]]:

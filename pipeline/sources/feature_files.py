@@ -15,6 +15,7 @@ from scipy.sparse import issparse
 
 from ...cache_schema import InputError, MissingInputError
 from ..source import Block, Quarantine
+from .delimited import LINE, Delimited
 from .excel import ENDING as EXCEL
 from .excel import read_excel
 from .missing import known
@@ -30,58 +31,75 @@ EXACT = 2**53
 """Whole numbers up to this size are exact as real ones."""
 DAMAGES = (pl.exceptions.PolarsError, OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile)
 """What the readers of files raise when one is not what its name says."""
-SEPARATORS = {".csv": ",", ".csv.gz": ",", ".tsv": "\t", ".tsv.gz": "\t"}
+TEXTS = (".csv", ".csv.gz", ".tsv", ".tsv.gz")
 
 
 def read_table(path: Path, rows: int | None = None) -> pl.DataFrame:
     """Return a table, or only its first rows: text of a CSV file, numbers as they are of the others.
 
-    An NPZ file has the arrays ``sample_id`` [n], ``values`` [n, D] and, if the columns have names, ``columns`` [D].
+    Raises as :func:`read_numbered_table`.
+    """
+    return read_numbered_table(path, rows)[0]
+
+
+def read_numbered_table(path: Path, rows: int | None = None) -> tuple[pl.DataFrame, pl.Series]:
+    """Return a table, or only its first rows, and the line of each row as a text editor counts.
+
+    Of files that are no text the first row counts as line 2. An NPZ file has the arrays ``sample_id`` [n], ``values``
+    [n, D] and, if the columns have names, ``columns`` [D].
 
     Raises
     ------
     MissingInputError
         If there is no such file.
     InputError
-        If the file is of another kind, damaged, or a row has more fields than the header.
+        If the file is of another kind or damaged, or has a row that cannot be read.
     """
     if not path.is_file():
         raise MissingInputError(f"There is no file {path}.")
     ending = _ending(path)
     with reading(path):
-        if ending in SEPARATORS:
-            return pl.read_csv(path, infer_schema=False, n_rows=rows, separator=SEPARATORS[ending])
+        if ending in TEXTS:
+            table = Delimited.open(path).read(rows=rows)
+            return table.drop(LINE), table[LINE]
         if ending == ".parquet":
-            return pl.read_parquet(path, n_rows=rows)
+            return numbered(pl.scan_parquet(path, n_rows=rows, glob=False).collect())
         if ending == EXCEL:
-            return read_excel(path, rows)
+            return numbered(read_excel(path, rows))
         if ending == ".npz":
-            return _read_npz(path, rows)
-    known = f"{', '.join(SEPARATORS)}, .parquet, {EXCEL}, .npz (arrays sample_id and values)"
+            return numbered(_read_npz(path, rows))
+    known = f"{', '.join(TEXTS)}, .parquet, {EXCEL}, .npz (arrays sample_id and values)"
     raise InputError(f"{path} cannot be imported; known are {known}.")
+
+
+def numbered(table: pl.DataFrame) -> tuple[pl.DataFrame, pl.Series]:
+    """Return a table that is no text with the numbers of its rows, from 2, as if a header were the first."""
+    return table, pl.int_range(LINE_OF_FIRST_ROW, len(table) + LINE_OF_FIRST_ROW, dtype=pl.Int64, eager=True)
 
 
 def scan_table(path: Path) -> pl.LazyFrame:
     """Return a long table to be read in batches: text of a CSV file, values as they are of a Parquet file.
+
+    The column :data:`LINE` has the line of each row, as :func:`read_numbered_table`.
 
     Raises
     ------
     MissingInputError
         If there is no such file.
     InputError
-        If the file is of another kind.
+        If the file is of another kind; while it is read, if it has a row that cannot be.
     """
     if not path.is_file():
         raise MissingInputError(f"There is no file {path}.")
     ending = _ending(path)
-    if ending in SEPARATORS:
-        return pl.scan_csv(path, infer_schema=False, separator=SEPARATORS[ending])
+    if ending in TEXTS:
+        return Delimited.open(path).scan()
     if ending == ".parquet":
-        return pl.scan_parquet(path, glob=False)
+        return pl.scan_parquet(path, glob=False, row_index_name=LINE, row_index_offset=LINE_OF_FIRST_ROW)
     if ending == EXCEL:
         with reading(path):
-            return read_excel(path).lazy()
-    raise InputError(f"{path} cannot be read as a long table; known are {', '.join(SEPARATORS)}, .parquet, {EXCEL}.")
+            return read_excel(path).lazy().with_row_index(LINE, LINE_OF_FIRST_ROW)
+    raise InputError(f"{path} cannot be read as a long table; known are {', '.join(TEXTS)}, .parquet, {EXCEL}.")
 
 
 @contextmanager
@@ -97,7 +115,7 @@ def reading(path: Path) -> Iterator[None]:
 
 
 def _ending(path: Path) -> str:
-    return next((ending for ending in SEPARATORS if path.name.lower().endswith(ending)), path.suffix.lower())
+    return next((ending for ending in TEXTS if path.name.lower().endswith(ending)), path.suffix.lower())
 
 
 def _read_npz(path: Path, rows: int | None) -> pl.DataFrame:
@@ -156,9 +174,9 @@ def text_of(column: pl.Expr) -> pl.Expr:
     return known(column.cast(pl.String))
 
 
-def row_of(position: int) -> str:
-    """Return where a row lies in its file, as a text editor counts."""
-    return f"row {position + LINE_OF_FIRST_ROW}"
+def row_of(line: int) -> str:
+    """Return where a row lies in its file, in words."""
+    return f"row {line}"
 
 
 def read_numbers(

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import polars as pl
 
 from ...cache_schema import InputError, Task, TaskKind
-from .feature_files import as_text, require_columns, row_of
+from .feature_files import as_text, require_columns
 from .splits import PARTS
 
 TRUTH = {"0": 0.0, "1": 1.0, "0.0": 0.0, "1.0": 1.0, "false": 0.0, "true": 1.0}
@@ -34,12 +34,12 @@ def suggestion(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9_-]+", "_", name).strip("_-") or "name"
 
 
-def read_task(table: pl.DataFrame, label: str, path: Path, positions: pl.Series) -> Task:
+def read_task(table: pl.DataFrame, label: str, path: Path, lines: pl.Series) -> Task:
     """Return the task of a label: ``COLUMN``, or ``NAME=COLUMN,COLUMN`` for one with several labels.
 
     0 and 1 (or false and true) make a binary task, in which any other word is refused; three or more other values make
     one with classes. 1 and 1.0 are one value; what is missing is unknown.
-    ``positions`` says where each row of ``table`` lies in the file, 0 being its first.
+    ``lines`` are those of the rows of ``table`` in its file, as a text editor counts.
 
     Raises
     ------
@@ -50,13 +50,13 @@ def read_task(table: pl.DataFrame, label: str, path: Path, positions: pl.Series)
     if several:
         labels = tuple(column.strip() for column in columns.split(","))
         require_columns(table, labels, path)
-        y = np.stack([_binary(as_classes(table[column]), column, path, positions) for column in labels], axis=1)
+        y = np.stack([_binary(as_classes(table[column]), column, path, lines) for column in labels], axis=1)
         return _task(name, "multilabel", labels, y)
     require_columns(table, [name], path)
     texts = as_classes(table[name])
     values = texts.drop_nulls().unique().to_list()
     if _are_binary(values):
-        return _task(name, "binary", (name,), _binary(texts, name, path, positions)[:, None])
+        return _task(name, "binary", (name,), _binary(texts, name, path, lines)[:, None])
     classes = _classes(values, name, path)
     places = texts.replace_strict(classes, list(range(len(classes))), default=None, return_dtype=pl.Float32)
     return _task(name, "multiclass", classes, places.fill_null(np.nan).to_numpy()[:, None])
@@ -82,21 +82,21 @@ def in_order(classes: Sequence[str]) -> tuple[str, ...]:
     return tuple(sorted(classes, key=float) if numeric else sorted(classes))
 
 
-def rows_text(positions: pl.Series) -> str:
+def rows_text(lines: pl.Series) -> str:
     """Return where rows lie in their file, at most some of them."""
-    more = f" and {len(positions) - ROWS_LISTED:,} more" if len(positions) > ROWS_LISTED else ""
-    numbers = [row_of(position).removeprefix("row ") for position in positions.head(ROWS_LISTED)]
+    more = f" and {len(lines) - ROWS_LISTED:,} more" if len(lines) > ROWS_LISTED else ""
+    numbers = [str(line) for line in lines.head(ROWS_LISTED)]
     return f"row{'s' if len(numbers) > 1 else ''} {', '.join(numbers)}{more}"
 
 
 def _unexpected(
-    path: Path, texts: pl.Series, wrong: pl.Series, name: str, expected: str, positions: pl.Series
+    path: Path, texts: pl.Series, wrong: pl.Series, name: str, expected: str, lines: pl.Series
 ) -> InputError:
-    """Return the refusal of all values that are ``wrong``, with their rows; ``positions`` as in :func:`read_task`."""
+    """Return the refusal of all values that are ``wrong``, with their rows; ``lines`` as in :func:`read_task`."""
     at = wrong.arg_true()
     values = texts[at].unique(maintain_order=True)
     listed = ", ".join(repr(value[:20]) for value in values.head(3)) + (", …" if len(values) > 3 else "")
-    return InputError(f"{path}, {rows_text(positions[at])}: {name} is {listed}; expected {expected} or nothing.")
+    return InputError(f"{path}, {rows_text(lines[at])}: {name} is {listed}; expected {expected} or nothing.")
 
 
 def _task(name: str, kind: TaskKind, labels: tuple[str, ...], y: npt.NDArray[np.float32]) -> Task:
@@ -105,12 +105,12 @@ def _task(name: str, kind: TaskKind, labels: tuple[str, ...], y: npt.NDArray[np.
     return Task(check_name(name, "The label"), kind, labels, y, None, counts=counts)
 
 
-def _binary(texts: pl.Series, name: str, path: Path, positions: pl.Series) -> npt.NDArray[np.float32]:
+def _binary(texts: pl.Series, name: str, path: Path, lines: pl.Series) -> npt.NDArray[np.float32]:
     """Return 0, 1 or NaN, [N]."""
     y = texts.str.to_lowercase().replace_strict(TRUTH, default=None, return_dtype=pl.Float32)
     wrong = y.is_null() & texts.is_not_null()
     if wrong.any():
-        raise _unexpected(path, texts, wrong, name, "0, 1", positions)
+        raise _unexpected(path, texts, wrong, name, "0, 1", lines)
     return y.fill_null(np.nan).to_numpy()
 
 
@@ -134,11 +134,11 @@ def _classes(values: Sequence[str], name: str, path: Path) -> tuple[str, ...]:
     return in_order(values)
 
 
-def read_parts(table: pl.DataFrame, column: str, path: Path, positions: pl.Series) -> pl.Series:
+def read_parts(table: pl.DataFrame, column: str, path: Path, lines: pl.Series) -> pl.Series:
     """Return the part of each sample (train, validation, test), null where empty; rows as in :func:`read_task`."""
     require_columns(table, [column], path)
     texts = as_text(table[column])
     unknown = texts.is_not_null() & ~texts.is_in(list(PARTS))
     if unknown.any():
-        raise _unexpected(path, texts, unknown, column, ", ".join(PARTS), positions)
+        raise _unexpected(path, texts, unknown, column, ", ".join(PARTS), lines)
     return texts.replace(PARTS)

@@ -8,7 +8,7 @@ import polars as pl
 
 from ...cache_schema import InputError, Task
 from ..source import Quarantine
-from .feature_files import SAMPLE_ID, STAGE, as_text, read_table, require_columns, row_of
+from .feature_files import SAMPLE_ID, STAGE, as_text, read_numbered_table, require_columns, row_of
 from .ids import as_ids
 from .labels import check_name, read_parts, read_task, rows_text
 from .numerals import Commas, with_points
@@ -49,15 +49,15 @@ class SampleTable:
     """The samples of a table, sorted by their id.
 
     ``frame`` has sample_id, subject_id and the kept columns; ``table`` every column as it was read, ``texts`` the ids
-    as text, ``every_id`` those of the whole table, whatever the limit, and ``positions`` where each sample lies in the
-    file, 0 being its first row.
+    as text, ``every_id`` those of the whole table, whatever the limit, and ``lines`` the line of each in the
+    file, as a text editor counts.
     """
 
     frame: pl.DataFrame
     table: pl.DataFrame
     texts: pl.Series
     every_id: pl.Series
-    positions: pl.Series
+    lines: pl.Series
     tasks: tuple[Task, ...]
     splits: dict[str, pl.DataFrame]
 
@@ -70,36 +70,36 @@ def read_samples(path: Path, columns: SampleColumns, quarantine: Quarantine, lim
     InputError
         If the file is no table, lacks a column, or holds a label, part or subject that cannot be meant.
     """
-    table = read_table(path)
+    table, lines = read_numbered_table(path)
     require_columns(table, [columns.sample_id, *columns.keep], path)
     ids = as_ids(table[columns.sample_id])
-    positions = first_rows(ids, path, quarantine)
-    table, ids = table[positions], ids[positions]
+    first = first_rows(ids, lines, path, quarantine)
+    table, ids, lines = table[first], ids[first], lines[first]
     every_id = ids
     typed = _typed_ids(ids)
     kept = {name: _typed(table[name]) for name in columns.keep}
-    frame = pl.DataFrame({SAMPLE_ID: typed, SUBJECT_ID: _subjects(table, ids, positions, columns, path), **kept})
+    frame = pl.DataFrame({SAMPLE_ID: typed, SUBJECT_ID: _subjects(table, ids, lines, columns, path), **kept})
     order = typed.arg_sort()[:limit]
-    frame, table, ids, positions = frame[order], table[order], ids[order], positions[order]
-    tasks = tuple(read_task(table, label, path, positions) for label in columns.labels)
+    frame, table, ids, lines = frame[order], table[order], ids[order], lines[order]
+    tasks = tuple(read_task(table, label, path, lines) for label in columns.labels)
     if columns.subject_id not in table.columns:
         logger.warning("%s has no column %s: %s. %s", path, columns.subject_id, OWN_PATIENTS, IF_NOT)
         tasks = tuple(map(_with_own_patients, tasks))
     splits = {}
     if columns.split is not None:
-        parts = frame.select(SAMPLE_ID).with_columns(part=read_parts(table, columns.split, path, positions))
+        parts = frame.select(SAMPLE_ID).with_columns(part=read_parts(table, columns.split, path, lines))
         splits[check_name(columns.split, "The split")] = parts.drop_nulls("part")
-    return SampleTable(frame, table, ids, every_id, positions, tasks, splits)
+    return SampleTable(frame, table, ids, every_id, lines, tasks, splits)
 
 
-def first_rows(ids: pl.Series, path: Path, quarantine: Quarantine) -> pl.Series:
-    """Return the position of the first row of every id; the other rows are quarantined."""
+def first_rows(ids: pl.Series, lines: pl.Series, path: Path, quarantine: Quarantine) -> pl.Series:
+    """Return the position of the first row of every id; the other rows are quarantined, each by its line."""
     for reason, wrong in (
         (f"{ids.name} is empty", ids.is_null()),
         (f"{ids.name} is repeated", ids.is_not_null() & ~ids.is_first_distinct()),
     ):
         for at in wrong.arg_true():
-            quarantine.add(STAGE, path.name, row_of(at), str(ids[at] or ""), reason)
+            quarantine.add(STAGE, path.name, row_of(lines[at]), str(ids[at] or ""), reason)
     return (ids.is_not_null() & ids.is_first_distinct()).arg_true()
 
 
@@ -109,9 +109,7 @@ def _with_own_patients(task: Task) -> Task:
     return replace(task, counts=((f"{step}; no {SUBJECT_ID}: {OWN_PATIENTS}", number), *others))
 
 
-def _subjects(
-    table: pl.DataFrame, ids: pl.Series, positions: pl.Series, columns: SampleColumns, path: Path
-) -> pl.Series:
+def _subjects(table: pl.DataFrame, ids: pl.Series, lines: pl.Series, columns: SampleColumns, path: Path) -> pl.Series:
     if columns.subject_id not in table.columns:
         return _typed_ids(ids)
     subjects = as_ids(table[columns.subject_id])
@@ -119,8 +117,7 @@ def _subjects(
     if len(lacking):
         at = int(lacking[0])
         raise InputError(
-            f"{path}, {rows_text(positions[lacking])}: sample {ids[at]} has no {columns.subject_id}; splits are by "
-            "patient."
+            f"{path}, {rows_text(lines[lacking])}: sample {ids[at]} has no {columns.subject_id}; splits are by patient."
         )
     return _typed_ids(subjects)
 

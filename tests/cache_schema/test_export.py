@@ -1,7 +1,9 @@
 """A cache in other formats holds the same values, offsets, ids and labels, whole or not at all."""
 
 import json
-from collections.abc import Callable, Mapping
+import resource
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -12,8 +14,11 @@ import pytest
 from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from omnifuse.cache_schema import Column, FeatureCache, InputError, ModalitySpec, StagedCache, Task
+from omnifuse.cache_schema import CacheLockedError, Column, FeatureCache, InputError, ModalitySpec, StagedCache, Task
+from omnifuse.cache_schema.export import FORMATS
 from omnifuse.cache_schema.export.cohort import cohort_table
+from omnifuse.cache_schema.export.exported import find_export
+from omnifuse.cache_schema.lock import cache_lock
 from omnifuse.cli import main
 
 from .conftest import EHR_TIME, ehr_values, report_values
@@ -37,6 +42,8 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
         return dict(file)
 
 
+ENDINGS = {"hdf5": ".h5", "npz": ".npz", "parquet": "", "mudata": ".h5mu", "xarray": ".zarr"}
+UNUSUAL_NAMES = ("q[1]", "q*", "q?", "{q}", "a b", "a\"b'c", "a\nb", "größe 中", "a::b", "#q", "q%20")
 READERS: Mapping[str, Callable[[Path], dict[str, np.ndarray]]] = {"hdf5": read_hdf5, "npz": read_npz}
 
 
@@ -233,7 +240,59 @@ def test_a_target_that_exists_is_left_alone(cache_path: Path, tmp_path: Path) ->
     assert (tmp_path / "out").read_text() == "mine"
 
 
-@pytest.mark.parametrize("form", ["hdf5", "npz", "parquet", "mudata", "xarray"])
+@contextmanager
+def files_of_at_most(size: int) -> Iterator[None]:
+    """Let the system refuse to write behind so many bytes of any file, as a full disk does."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_a_full_disk_is_one_line_with_the_path(cache_path: Path, tmp_path: Path, form: str) -> None:
+    cache = FeatureCache.open(cache_path)
+    cache.export(form, tmp_path / "whole")
+    whole = max(
+        path.stat().st_size for path in [tmp_path / "whole", *(tmp_path / "whole").rglob("*")] if path.is_file()
+    )
+    (tmp_path / "new").mkdir()
+    for size in (whole // 3, whole - 1):
+        with files_of_at_most(max(size, 200)):  # the lock is smaller than that
+            result = CliRunner().invoke(
+                main,
+                ["cache", "export", "--format", form, "--out", str(tmp_path / "new/out"), "--cache", str(cache_path)],
+            )
+        assert result.exit_code == 2
+        message = f"Error: {tmp_path}/new/out cannot be written: File too large. Nothing is left of it."
+        assert result.stderr.splitlines()[-1] == message
+        assert list((tmp_path / "new").iterdir()) == []
+
+
+@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("name", UNUSUAL_NAMES)
+def test_the_name_of_a_target_is_no_pattern(cache_path: Path, tmp_path: Path, form: str, name: str) -> None:
+    (tmp_path / "q1").write_text("not this one")
+    out = tmp_path / f"{name}{ENDINGS[form]}"
+    FeatureCache.open(cache_path).export(form, out)
+    assert {path.name for path in tmp_path.iterdir()} == {"cache", "q1", out.name}
+    export = find_export(out)
+    assert (export is None) == (form == "xarray")
+    if export is not None:
+        assert export.modalities() == ("ehr", "rep")
+        np.testing.assert_array_equal(export.rows("rep").values, report_values())
+        assert export.spec("ehr").columns[0].unit == "beats/min"
+
+
+def test_two_exports_to_one_place_do_not_mix(cache_path: Path, tmp_path: Path) -> None:
+    with cache_lock(tmp_path / "out"), pytest.raises(CacheLockedError):
+        FeatureCache.open(cache_path).export("npz", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("form", FORMATS)
 def test_a_failure_leaves_nothing(cache_path: Path, tmp_path: Path, form: str) -> None:
     cache = FeatureCache.open(cache_path)
     (cache_path / "modalities/rep/values/c/0/0").unlink()

@@ -181,8 +181,8 @@ def test_every_kind_of_file_gives_the_same(tables: Path) -> None:
     ("name", "content", "message"),
     [
         ("rna.csv", b"id,g1\na,1\n", "has no column 'sample_id'; it has id, g1"),
-        ("rna.csv", b"", "cannot be read"),
-        ("rna.csv", b"sample_id,g1\na,1,2,3\n", "cannot be read"),
+        ("rna.csv", b"", "rna.csv is empty"),
+        ("rna.csv", b"sample_id,g1\na,1,2,3\n", "line 2 has 4 fields, the header 2"),
         ("rna.parquet", b"no parquet", "cannot be read"),
         ("rna.npz", b"no archive", "cannot be read"),
         ("rna.xls", b"", r"rna.xls cannot be imported; known are .csv"),

@@ -4,14 +4,18 @@ import shutil
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from omnifuse.cache_schema import InputError, MissingInputError
 from omnifuse.pipeline.source import Block, Quarantine, Records, TableModality
 from omnifuse.pipeline.sources.physionet2012 import Physionet2012DataSet
+from omnifuse.pipeline.sources.physionet2012.records import RECORD_ID, read_rows
 
 PATIENT = "00:00,RecordID,{0}\n00:00,Age,54\n00:00,Gender,0\n00:00,Height,170\n00:00,ICUType,4\n00:00,Weight,-1\n"
 OUTCOMES = "RecordID,SAPS-I,SOFA,Length_of_stay,Survival,In-hospital_death\n"
@@ -112,12 +116,92 @@ def test_values_that_no_patient_has_are_dropped_and_counted(tmp_path: Path) -> N
 
 
 def test_rows_that_say_nothing_are_dropped_and_counted(tmp_path: Path) -> None:
-    record(tmp_path, 1, "01:00,,5\n01:00,HR,high\n01:61,HR,80\n48:01,HR,80\nHR\n02:00,HR,80,extra\n\n")
+    record(
+        tmp_path, 1,
+        "01:00,,5\n01:00,HR,high\n01:61,HR,80\n48:01,HR,80\n24:00:00,HR,80\n,HR,80\nHR\n02:00,HRR,80\n\n03:00,Age,30\n"
+        "02:00,HR,80,\n",
+    )  # fmt: skip
     records, quarantine = read(Physionet2012DataSet(tmp_path))
+    left_out = quarantine.frame().filter(pl.col("source") == "records").sort("reason")
+    assert left_out.select("reason", "where", "value").rows() == [
+        ("no parameter name", "set-a/1.txt, row 8", "01:00,,5"),
+        ("the patient is described at 00:00 alone", "set-a/1.txt, row 17", "03:00,Age,30"),
+        ("time is not HH:MM within 48 hours", "set-a/1.txt, row 10", "01:61,HR,80"),
+        ("unknown parameter", "set-a/1.txt, row 15", "02:00,HRR,80"),
+        ("value is not a number", "set-a/1.txt, row 9", "01:00,HR,high"),
+    ]
     counts = dict(quarantine.counts().filter(pl.col("source") == "records").select("reason", "count").iter_rows())
-    assert counts == {"no parameter name": 2, "time is not HH:MM within 48 hours": 2, "value is not a number": 1}
+    assert counts == dict.fromkeys(counts, 1) | {"no parameter name": 3, "time is not HH:MM within 48 hours": 4}
     table, rows = block(records, "vitals")
     assert column(table, rows, "HR")[0] == 80
+
+
+@pytest.mark.parametrize(
+    ("row", "shown"),
+    [("05:00,K,4,2", "05:00,K,4,2"), ("05:00,K,4,,2", "05:00,K,4, "), ("05:00,K,4,2,,", "05:00,K,4,2")],
+)
+def test_a_decimal_comma_is_not_cut_off(tmp_path: Path, row: str, shown: str) -> None:
+    record(tmp_path, 1, f"01:00,K,3.9\n{row}\n")
+    records, quarantine = read(Physionet2012DataSet(tmp_path))
+    table, rows = block(records, "labs")
+    assert column(table, rows, "K").tolist() == np.float32([3.9] * 24).tolist()
+    left_out = quarantine.frame().filter(pl.col("source") == "records")
+    assert left_out.select("where", "value", "reason").rows() == [
+        ("set-a/1.txt, row 9", shown, "the row has more than three fields")
+    ]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_lines_may_end_as_any_system_ends_them(raw: Path, end: str) -> None:
+    path = raw / "set-a" / "7.txt"
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_text().replace("\n", end).encode())
+    table, rows = block(read(Physionet2012DataSet(raw))[0], "vitals")
+    np.testing.assert_array_equal(column(table, rows, "HR"), [90] + [100] * 22 + [70])
+
+
+def test_codes_of_nothing_and_a_second_description_are_counted(tmp_path: Path) -> None:
+    twice = "00:00,Age,54\n00:00,Gender,0.5\n00:00,Height,170\n00:00,Age,80\n00:00,ICUType,2\n"
+    record(tmp_path, 1, "", patient=twice)
+    records, quarantine = read(Physionet2012DataSet(tmp_path))
+    assert records.samples.select("age", "sex", "icu_type").row(0) == (54, None, 2)
+    counted = quarantine.counts().filter(pl.col("stage") == "values").select("source", "reason", "count").rows()
+    assert counted == [("Age", "described twice: the first is taken", 1), ("Gender", "no whole number", 1)]
+
+
+FIELDS = ("01:00", "24:00:00", "99:00", "HR", "pH", "7.2", "-1", "1e999", '"', "", " ")
+LINES = st.lists(
+    st.one_of(
+        st.just("01:00,HR,80"),
+        st.lists(st.sampled_from(FIELDS), max_size=6).map(",".join),
+        st.text(st.characters(exclude_characters="\r\n"), max_size=20),
+    ),
+    max_size=12,
+).filter(lambda lines: not any(RECORD_ID in line for line in lines))  # fmt: skip
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(LINES, min_size=1, max_size=3), st.sampled_from(["\n", "\r\n", "\r"]))
+def test_every_line_of_a_record_is_a_row_or_counted(records: list[list[str]], end: str) -> None:
+    with TemporaryDirectory() as folder:
+        files = {}
+        for number, lines in enumerate(records):
+            files[number] = Path(folder, f"{number}.txt")
+            files[number].write_bytes(end.join(["Time,Parameter,Value", *lines, "02:00,HR,81"]).encode())
+        quarantine = Quarantine()
+        ((some, rows),) = read_rows(files, quarantine)
+    not_measured = sum(is_not_measured(line) for lines in records for line in lines)
+    assert some == list(files)
+    assert len(rows) + quarantine.total + not_measured == sum(len(lines) + 1 for lines in records)
+    measured = rows.filter(pl.col("minute") == 60, parameter="HR", value=80).group_by("record").len().sort("record")
+    assert dict(measured.iter_rows()) == {
+        number: found for number, lines in enumerate(records) if (found := lines.count("01:00,HR,80"))
+    }
+
+
+def is_not_measured(line: str) -> bool:
+    """Whether a line says of a parameter that it was not measured, at a time that can be."""
+    time, parameter, value, *rest = [*map(str.strip, line.split(",")), "", "", ""][:4] + line.split(",")[4:]
+    return (time, value) == ("01:00", "-1") and parameter in ("HR", "pH") and not any(rest)
 
 
 def test_a_record_without_series_stays_without_rows(raw: Path) -> None:
@@ -172,6 +256,18 @@ def test_a_folder_without_records_says_where_to_get_them(tmp_path: Path) -> None
         Physionet2012DataSet(tmp_path).inputs()
 
 
+def test_a_file_that_says_it_is_another_record_is_refused(raw: Path) -> None:
+    record(raw, 8, "", patient=PATIENT.format(132540))
+    with pytest.raises(InputError, match=r"set-a/8\.txt, row 2: the file says that it is record 132540\. Whose rows"):
+        read(Physionet2012DataSet(raw))
+
+
+@pytest.mark.parametrize("name", ["²", "1" * 19, "٣"])
+def test_files_without_the_number_of_a_record_are_none(raw: Path, name: str) -> None:
+    (raw / "set-a" / f"{name}.txt").touch()
+    assert list(Physionet2012DataSet(raw).files) == [3, 7]
+
+
 def test_a_record_that_is_there_twice_is_refused(raw: Path) -> None:
     record(raw, 7, "", folder="copy/set-a")
     with pytest.raises(InputError, match="Record 7 is there twice"):
@@ -186,11 +282,32 @@ def test_another_kind_of_file_is_refused(raw: Path) -> None:
 
 @pytest.mark.parametrize(
     ("table", "message"),
-    [("RecordID,Death\n7,1\n", "no column 'In-hospital_death'"), (f"{OUTCOMES}7,1,1,5,-1,2\n", "record 7: .* is '2'")],
+    [
+        ("RecordID,Death\n7,1\n", "no column 'In-hospital_death'"),
+        (f"{OUTCOMES}7,1,1,5,-1,2\n", "record 7: .* is '2'"),
+        (f"{OUTCOMES}7,1,1,5,-1\n", "record 7: .* is None"),
+        (f"{OUTCOMES}7.5,1,1,5,-1,1\n", "row 2: RecordID is '7.5', expected a number"),
+        (f"{OUTCOMES},1,1,5,-1,1\n", "row 2: RecordID is None"),
+        (f"{OUTCOMES}7,1,1,5,-1,1,9\n", "Outcomes-a.txt cannot be read"),
+        (f"{OUTCOMES}7,1,1,5,-1,1\n7,1,1,5,-1,0\n", "row 3: record 7 died, and did not. Keep one"),
+        (f"{OUTCOMES}8,1,1,5,-1,1\n", "the outcome of none of the records, such as 3; it names 8"),
+        ("", "Outcomes-a.txt cannot be read"),
+    ],
 )
 def test_outcomes_that_cannot_be_read_are_refused(raw: Path, table: str, message: str) -> None:
     (raw / "Outcomes-a.txt").write_text(table)
     with pytest.raises(InputError, match=message):
+        read(Physionet2012DataSet(raw))
+
+
+def test_outcomes_may_be_written_as_floats(raw: Path) -> None:
+    (raw / "Outcomes-a.txt").write_text(f"{OUTCOMES}3.0,1,1,5,-1,1.0\n7.0,1,1,5,-1,0.0\n")
+    assert read(Physionet2012DataSet(raw))[0].tasks({})[0].y.tolist() == [[1], [0]]
+
+
+def test_two_sets_may_not_give_a_record_two_outcomes(raw: Path) -> None:
+    (raw / "Outcomes-b.txt").write_text(f"{OUTCOMES}3,1,1,5,-1,0\n")
+    with pytest.raises(InputError, match=r"Outcomes-b\.txt, row 2: record 3 died, and did not"):
         read(Physionet2012DataSet(raw))
 
 

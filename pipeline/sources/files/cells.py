@@ -70,7 +70,7 @@ def _blocks(
     contents: Sequence[Content], levels: Levels, samples: SampleTable, path: Path, quarantine: Quarantine
 ) -> Iterator[Block]:
     """Yield the rows of the samples that have anything, as one block."""
-    places = [row_of(position) for position in samples.positions]
+    places = [row_of(line) for line in samples.lines]
     numeric = [samples.table[content.column] for content in contents if content.kind != CATEGORIES]
     numbers = iter(read_numbers(numeric, places, path, quarantine).T)
     parts = [

@@ -142,10 +142,10 @@ class _Check:
         if columns.split is not None and self.has(columns.split):
             self.becomes[columns.split] = "the part: train, validation or test"
             split = columns.split
-            self.attempt(lambda: read_parts(self.samples.table, split, self.path, self.samples.positions))  # type: ignore[union-attr]
+            self.attempt(lambda: read_parts(self.samples.table, split, self.path, self.samples.lines))  # type: ignore[union-attr]
 
     def _label(self, label: str, samples: SampleTable) -> None:
-        task: Task | None = self.attempt(lambda: read_task(samples.table, label, self.path, samples.positions))
+        task: Task | None = self.attempt(lambda: read_task(samples.table, label, self.path, samples.lines))
         name, _, several = label.partition("=")
         kind = "cannot be one" if task is None else task.kind
         classes = f", {', '.join(task.labels)}" if task and task.kind == "multiclass" else ""

@@ -56,6 +56,7 @@ class FilesDataSet:
     """
 
     name = "files"
+    resources: tuple[Path, ...] = ()
 
     def __init__(
         self,
@@ -165,11 +166,11 @@ def _texts(content: Content, samples: SampleTable, path: Path) -> ItemModality:
     """List the texts of a column by their digest; an empty cell has none."""
     cells = as_text(samples.table[content.column])
     rows, texts = [], {}
-    for sample, (text, position) in enumerate(zip(cells, samples.positions, strict=True)):
+    for sample, (text, line) in enumerate(zip(cells, samples.lines, strict=True)):
         if text is not None:
             digest = sha256(text.encode()).hexdigest()
             texts[digest] = text
-            rows.append((sample, "", str(path), f"{row_of(position)}, {content.column}", digest))
+            rows.append((sample, "", str(path), f"{row_of(line)}, {content.column}", digest))
     items = _items(rows, samples)
     return ItemModality(content.modality, "text", "one token of a text", items, TEXT_RECIPE, texts=texts)
 
@@ -181,10 +182,10 @@ def images(content: Content, samples: SampleTable, path: Path, quarantine: Quara
     """
     cells = as_text(samples.table[content.column])
     rows = []
-    for sample, (cell, position) in enumerate(zip(cells, samples.positions, strict=True)):
+    for sample, (cell, line) in enumerate(zip(cells, samples.lines, strict=True)):
         names = [name.strip() for name in (cell or "").split(SEPARATOR) if name.strip()]
         for number, name in enumerate(names, 1):
-            place = f"{row_of(position)}, {content.column}, image {number}"
+            place = f"{row_of(line)}, {content.column}, image {number}"
             if _can_be_a_file(path.parent / name):
                 rows.append((sample, f"-{number:02}", str(path.parent / name), place, None))
             else:

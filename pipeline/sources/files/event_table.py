@@ -15,6 +15,7 @@ from ...ehr.bins import bin_index
 from ...ehr.event_block import by_subject, event_block, event_columns, portions
 from ...ehr.times import moments
 from ...source import Block, Quarantine, TableModality
+from ..delimited import LINE
 from ..feature_files import SAMPLE_ID, STAGE, as_text, reading, require_columns, row_of, scan_table, text_of
 from ..ids import are_whole, refuse_unjoined, without_point
 from ..missing import LONGEST_WORD
@@ -68,11 +69,11 @@ class Starts:
             if len(wrong) and not t0.count():
                 at = int(wrong[0])
                 raise InputError(
-                    f"{path}: no {column} is a date and time that can be read ({row_of(samples.positions[at])}: "
+                    f"{path}: no {column} is a date and time that can be read ({row_of(samples.lines[at])}: "
                     f"{written[at][:SHOWN]!r}). {WRITE_TIMES}"
                 )
             for at in wrong:
-                quarantine.add(STAGE, path.name, row_of(samples.positions[at]), "", f"{column} is no date and time")
+                quarantine.add(STAGE, path.name, row_of(samples.lines[at]), "", f"{column} is no date and time")
         frame = pl.DataFrame({"text": samples.texts, "t0": t0}).with_row_index("sample")
         return cls(samples.frame[SAMPLE_ID], frame, samples.every_id, None if column is None else path)
 
@@ -92,7 +93,7 @@ class EventTable:
     def require_columns(self) -> None:
         """Raise :class:`InputError` unless the file is a table with the columns of events."""
         with reading(self.path):
-            header = scan_table(self.path).head(0).collect()
+            header = scan_table(self.path).head(0).drop(LINE).collect()
         require_columns(header, COLUMNS, self.path)
 
     def settings(self) -> dict[str, Any]:
@@ -118,20 +119,23 @@ class EventTable:
         return TableModality(self.name, "timeseries", columns, meaning, recipe, inputs, blocks)
 
     def _rows(self) -> pl.LazyFrame:
-        """Return row (from 0), and everything else as trimmed text, null where missing; ``written``: the variable."""
+        """Return row (its line), and everything else as trimmed text, null where missing; ``written``: the variable."""
         written = pl.col("variable").cast(pl.String).alias("written")
-        return scan_table(self.path).select(*(text_of(pl.col(name)) for name in COLUMNS), written).with_row_index("row")
+        return scan_table(self.path).select(
+            pl.col(LINE).alias("row"), *(text_of(pl.col(name)) for name in COLUMNS), written
+        )
 
     def _check_times(self, *, dated: bool) -> None:
         with reading(self.path):
-            tried = self._rows().head(ROWS_TRIED).collect()["time"]
-        if not tried.count() or _read_times(tried, dated=dated).count():
+            tried = self._rows().head(ROWS_TRIED).select("row", "time").collect()
+        said = tried.drop_nulls("time")
+        if said.is_empty() or _read_times(said["time"], dated=dated).count():
             return
-        at = int(tried.is_not_null().arg_max() or 0)
+        row, time = said.row(0)
         meaning = "a date and time, as t0 of the samples is" if dated else "a number of hours since t0"
         mend = WRITE_TIMES if dated else "Write them so, or dates and times here and in a column t0 of the samples."
         raise InputError(
-            f"{self.path}: none of the first {len(tried):,} times is {meaning} ({row_of(at)}: {tried[at][:SHOWN]!r}). "
+            f"{self.path}: none of the first {len(tried):,} times is {meaning} ({row_of(row)}: {time[:SHOWN]!r}). "
             f"{mend}"
         )
 
@@ -153,7 +157,7 @@ class EventTable:
             last = ordered.group_by("sample", maintain_order=True).agg(pl.col("hours").last())["hours"]
             cells = (bin_index(last.to_numpy(), self.bin_hours) + 1) * len(variables)
             for samples, some in portions(ordered, cells):
-                block = event_block(samples, some, len(variables), self.bin_hours)
+                block = event_block(samples, some, len(variables), self.bin_hours, quarantine)
                 yield replace(block, sample_ids=ids[samples])
 
     def _events(self, variables: Sequence[str], starts: Starts, quarantine: Quarantine) -> Iterator[pl.DataFrame]:

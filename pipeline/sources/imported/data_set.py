@@ -61,6 +61,7 @@ class ImportedDataSet:
     """
 
     name = "imported"
+    resources: tuple[Path, ...] = ()
 
     def __init__(
         self,

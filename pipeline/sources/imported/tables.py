@@ -12,11 +12,12 @@ from ...source import Block, Quarantine, TableModality
 from ..excel import ENDING as EXCEL
 from ..feature_files import (
     SAMPLE_ID,
-    SEPARATORS,
     STAGE,
+    TEXTS,
     feature_block,
+    numbered,
+    read_numbered_table,
     read_numbers,
-    read_table,
     require_columns,
 )
 from ..headers import meant_columns, say_left_out
@@ -24,7 +25,7 @@ from ..ids import ids_to_join, refuse_unjoined
 from ..sample_table import SUBJECT_ID, SampleTable, first_rows
 from .matrix_files import READERS, ids_beside, read_matrix
 
-TABLES = (*SEPARATORS, ".parquet", EXCEL, ".npz")
+TABLES = (*TEXTS, ".parquet", EXCEL, ".npz")
 UNKNOWN_SAMPLE = "the sample is not in the table of samples"
 
 
@@ -37,24 +38,24 @@ class TableFeatures:
 
     def files(self) -> tuple[Path, ...]:
         """Return the files; raises :class:`InputError` if they hold no such table."""
-        require_columns(self.read(rows=0), [SAMPLE_ID], self.path)
+        require_columns(self.read(rows=0)[0], [SAMPLE_ID], self.path)
         return (self.path, ids_beside(self.path)) if self.path.suffix.lower() == ".npy" else (self.path,)
 
-    def read(self, rows: int | None = None) -> pl.DataFrame:
-        """Return the table, or only its first rows."""
+    def read(self, rows: int | None = None) -> tuple[pl.DataFrame, pl.Series]:
+        """Return the table, or only its first rows, and their lines as :func:`read_numbered_table`."""
         if self.path.suffix.lower() in READERS:
-            return read_matrix(self.path, self.part, rows)
+            return numbered(read_matrix(self.path, self.part, rows))
         if self.part:
             raise InputError(f"{self.path} has no parts; {self.part!r} cannot be one.")
         if not self.path.name.lower().endswith(TABLES):
             raise InputError(
                 f"{self.path} cannot be imported; known are {', '.join([*TABLES, *READERS])}, or a folder."
             )
-        return read_table(self.path, rows)
+        return read_numbered_table(self.path, rows)
 
     def modality(self, name: str, samples: SampleTable) -> TableModality:
         """Return the rows of the samples that have any number."""
-        columns = tuple(Column(column, variable=column) for column in self._names(self.read(rows=0)))
+        columns = tuple(Column(column, variable=column) for column in self._names(self.read(rows=0)[0]))
         recipe = {"part": self.part} if self.part else {}
         blocks = partial(self._blocks, samples.frame.select(SAMPLE_ID, text=samples.texts))
         return TableModality(name, "features", columns, "one row of features a sample", recipe, self.files(), blocks)
@@ -67,11 +68,11 @@ class TableFeatures:
 
     def _blocks(self, samples: pl.DataFrame, quarantine: Quarantine) -> Iterator[Block]:
         """Yield everything as one block."""
-        table = self.read()
+        table, lines = self.read()
         say_left_out(table.columns, STAGE, self.path, quarantine)
         ids = ids_to_join(table[SAMPLE_ID], samples["text"])
         refuse_unjoined(self.path, ids, samples["text"])
-        rows = first_rows(ids, self.path, quarantine)
+        rows = first_rows(ids, lines, self.path, quarantine)
         table, ids = table[rows], ids[rows]
         rows_of = pl.DataFrame({"text": ids}).with_row_index("position")
         for text in rows_of.join(samples, on="text", how="anti", maintain_order="left")["text"]:

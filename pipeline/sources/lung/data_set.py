@@ -66,6 +66,7 @@ class LungDataSet:
     """
 
     name = "lung"
+    resources: tuple[Path, ...] = ()
 
     def __init__(self, raw: Path, modalities: Sequence[str] | None = None, limit: int | None = None) -> None:
         if unknown := sorted(set(modalities or ()) - set(MODALITIES)):

@@ -4,8 +4,7 @@ Silva I. et al., Predicting in-hospital mortality of ICU patients, Comput Cardio
 """
 
 from collections.abc import Iterator
-from functools import cache, cached_property, partial
-from importlib.resources import files
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +16,17 @@ from ....cache_schema import Column, InputError, Task
 from ...ehr.event_block import event_block, event_columns
 from ...source import Block, Quarantine, Records, TableModality
 from .records import DESCRIPTORS, find_outcomes, find_records, read_outcomes, read_rows, set_name
+from .variables import parameters
 
-VERSION = 1
+VERSION = 2
+"""To be raised whenever the same files would give another result."""
+
 HOURS = 48.0
 MODALITIES = ("vitals", "labs", "static")
 UNITS = ("coronary care", "cardiac surgery recovery", "medical", "surgical")
 """ICUType 1 to 4."""
+CODED = ("Gender", "ICUType")
+"""Descriptions that are numbers of something."""
 
 STATIC_COLUMNS = (
     Column("age", "a", "age"),
@@ -54,6 +58,7 @@ class Physionet2012DataSet:
     """
 
     name = "physionet2012"
+    resources = (Path(__file__).parent,)
 
     def __init__(
         self,
@@ -114,7 +119,13 @@ class Physionet2012DataSet:
 
     def _tasks(self, samples: pl.DataFrame, quarantine: Quarantine) -> tuple[Task, ...]:
         """Return the task, or none if no record has an outcome."""
-        died = read_outcomes(find_outcomes(self.raw))
+        tables = find_outcomes(self.raw)
+        died = read_outcomes(tables)
+        if tables and died.keys().isdisjoint(find_records(self.raw)):
+            raise InputError(
+                f"{tables[0]} has the outcome of none of the records, such as {samples['sample_id'][0]}; it names "
+                f"{next(iter(died), 'none')}. Was it made for another set?"
+            )
         y = np.array([died.get(record, np.nan) for record in samples["sample_id"]], np.float32)[:, None]  # [N, 1]
         labelled = ~np.isnan(y[:, 0])
         if not labelled.all():
@@ -137,7 +148,7 @@ class Physionet2012DataSet:
                 lambda _: iter([_static_block(described)]),
             )  # fmt: skip
         return TableModality(
-            name, "timeseries", event_columns(_parameters(name).select("parameter", "unit").iter_rows()),
+            name, "timeseries", event_columns(parameters(name).select("parameter", "unit").iter_rows()),
             f"{self.bin_hours:g} hours of the stay",
             {**recipe, "bin_hours": self.bin_hours, "value": "last of the bin, carried forward"},
             inputs, partial(self._blocks, name),
@@ -145,19 +156,12 @@ class Physionet2012DataSet:
 
     def _blocks(self, name: str, quarantine: Quarantine) -> Iterator[Block]:
         """Yield the bins of about a thousand records at a time."""
-        parameters = _parameters(name)
+        known = parameters(name)
         for some, rows in self._rows(name, Quarantine()):  # what is wrong with rows was counted by read()
-            events = rows.join(parameters.with_row_index("column"), on="parameter", maintain_order="left")
+            events = rows.join(known.with_row_index("column"), on="parameter", maintain_order="left")
             usable = _plausible(events, quarantine)
             timed = usable.with_columns(hours=pl.Series(usable["minute"].to_numpy() / 60)).rename({"record": "sample"})
-            yield event_block(np.array(some), timed, len(parameters), self.bin_hours, HOURS)
-
-
-@cache
-def _parameters(modality: str) -> pl.DataFrame:
-    """Return parameter, unit, low and high of a modality, in column order."""
-    table = pl.read_csv(files(__package__).joinpath("variables.csv").read_bytes())
-    return table.filter(pl.col("modality") == modality).with_columns(pl.col("unit").fill_null(""))
+            yield event_block(np.array(some), timed, len(known), self.bin_hours, quarantine, HOURS)
 
 
 def _plausible(events: pl.DataFrame, quarantine: Quarantine) -> pl.DataFrame:
@@ -180,7 +184,18 @@ def _describe(records: list[int], rows: pl.DataFrame, quarantine: Quarantine) ->
     A description that is no patient's (heights of 13 cm or 430 cm are other units or slips) is missing.
     """
     descriptor = (pl.col("minute") == 0) & pl.col("parameter").is_in(DESCRIPTORS)
-    facts = _plausible(rows.filter(descriptor).join(_parameters("static"), on="parameter"), quarantine)
+    facts = _plausible(rows.filter(descriptor).join(parameters("static"), on="parameter"), quarantine)
+    coded = pl.col("parameter").is_in(CODED) & (pl.col("value") != pl.col("value").round())
+    for reason, wrong in (
+        ("no whole number", coded),
+        ("described twice: the first is taken", ~pl.struct("record", "parameter").is_first_distinct()),
+    ):
+        for parameter, count, record, value in (
+            facts.filter(wrong).group_by("parameter", maintain_order=True)
+            .agg(pl.len(), pl.col("record", "value").first()).iter_rows()
+        ):  # fmt: skip
+            quarantine.add("values", parameter, f"{record} 00:00", f"{value:g}", reason, count)
+        facts = facts.filter(~wrong)
 
     def fact(parameter: str) -> pl.Expr:
         return pl.col("value").filter(pl.col("parameter") == parameter).first()

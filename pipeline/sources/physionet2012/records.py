@@ -1,13 +1,17 @@
 """The text files of PhysioNet/CinC Challenge 2012: where they are, and their rows as tables."""
 
-from collections.abc import Iterator, Sequence
+import codecs
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
+import numpy as np
 import polars as pl
 
 from ....cache_schema import InputError, MissingInputError
 from ...source import Quarantine
+from ..feature_files import reading, row_of
+from .variables import variables
 
 SETS = "set-?"
 DEPTH = 2
@@ -15,9 +19,17 @@ RECORDS_AT_ONCE = 1000
 """About 8 MB of text and 450,000 rows."""
 
 HEADER = b"Time,Parameter,Value"
-SCHEMA = {"record": pl.Int64, "time": pl.String, "parameter": pl.String, "value": pl.String}
+NOT_MEASURED = -1
+MINUTES = 48 * 60
+CLOCK = {f"{hour}:{minute % 60:02d}": minute for minute in range(MINUTES + 1)
+         for hour in (minute // 60, f"{minute // 60:02d}")}  # fmt: skip
+"""The minute of every time that a row may have, 00:00 to 48:00."""
+RECORD = re.compile(r"([0-9]{1,18})(\.0*)?")
+"""A number of a record, also as a table of floats has it: ``132501.0``."""
+DEATHS = {"0": 0, "1": 1, "0.0": 0, "1.0": 1}
 
-DESCRIPTORS = ("RecordID", "Age", "Gender", "Height", "ICUType", "Weight")
+RECORD_ID = "RecordID"
+DESCRIPTORS = (RECORD_ID, "Age", "Gender", "Height", "ICUType", "Weight")
 """Rows at 00:00 that describe the patient; of them Weight is also measured later."""
 
 HOME = "https://physionet.org/content/challenge-2012/"
@@ -34,9 +46,11 @@ def find_records(raw: Path) -> dict[int, Path]:
         If a record is there twice.
     """
     files: dict[int, Path] = {}
-    for path in sorted(path for folder in _find(raw, SETS) for path in folder.glob("*.txt") if path.stem.isdigit()):
+    for path in sorted(
+        path for folder in _find(raw, SETS) for path in folder.glob("*.txt") if re.fullmatch("[0-9]{1,18}", path.stem)
+    ):
         if other := files.get(int(path.stem)):
-            raise InputError(f"Record {path.stem} is there twice: {other} and {path}. Remove one of the folders.")
+            raise InputError(f"Record {path.stem} is there twice: {other} and {path}. Remove one of them.")
         files[int(path.stem)] = path
     if not files:
         found = ", ".join(sorted(path.name for path in raw.iterdir())[:12]) or "nothing"
@@ -58,36 +72,45 @@ def read_outcomes(paths: Sequence[Path]) -> dict[int, int]:
     Raises
     ------
     InputError
-        If a table lacks a column, or a death is neither 0 nor 1.
+        If a table is damaged or lacks a column, a record has no number or two outcomes, or a death is neither 0 nor 1.
     """
     died: dict[int, int] = {}
     for path in paths:
-        table = pl.read_csv(path, infer_schema=False)
-        absent = {"RecordID", "In-hospital_death"} - set(table.columns)
+        with reading(path):
+            table = pl.read_csv(path.read_bytes(), infer_schema=False)
+        absent = {RECORD_ID, "In-hospital_death"} - set(table.columns)
         if absent:
-            raise InputError(f"{path} has no column {min(absent)!r}; it has {', '.join(table.columns)}.")
-        for record, death in table.select("RecordID", "In-hospital_death").iter_rows():
-            if death not in ("0", "1"):
-                raise InputError(f"{path}, record {record}: In-hospital_death is {death!r}, expected 0 or 1.")
-            died[int(record)] = int(death)
+            raise InputError(f"{path} has no column {min(absent)!r}; it has {', '.join(table.columns)[:80]}.")
+        for at, (number, death) in enumerate(table.select(RECORD_ID, "In-hospital_death").iter_rows()):
+            if (named := RECORD.fullmatch((number or "").strip())) is None:
+                raise InputError(f"{path}, {row_of(at)}: RecordID is {number and number[:80]!r}, expected a number.")
+            record, outcome = int(named[1]), DEATHS.get((death or "").strip())
+            if outcome is None:
+                raise InputError(
+                    f"{path}, record {record}: In-hospital_death is {death and death[:80]!r}, expected 0 or 1."
+                )
+            if died.setdefault(record, outcome) != outcome:
+                raise InputError(f"{path}, {row_of(at)}: record {record} died, and did not. Keep one of the rows.")
     return died
 
 
-def read_rows(files: dict[int, Path], quarantine: Quarantine) -> Iterator[tuple[list[int], pl.DataFrame]]:
+def read_rows(files: Mapping[int, Path], quarantine: Quarantine) -> Iterator[tuple[list[int], pl.DataFrame]]:
     """Yield some records and their rows: record, minute (int), parameter, value (float), in order of record and time.
 
-    Rows that say nothing (no parameter name, no time within 48 hours, no number, -1 for "not measured") are dropped;
-    all but the last kind are counted in the quarantine.
+    Rows that say nothing (not three fields, no parameter name, no time within 48 hours, no number, -1 for "not
+    measured") are dropped; all but the last kind are counted in the quarantine.
+
+    Raises
+    ------
+    InputError
+        If a file has another header, or says that it is another record than its name does.
     """
     everything = list(files.items())
     for start in range(0, len(everything), RECORDS_AT_ONCE):
-        some = everything[start : start + RECORDS_AT_ONCE]
-        texts = [_with_number(record, path) for record, path in some]
-        rows = pl.read_csv(
-            b"\n".join(texts), has_header=False, schema=SCHEMA, encoding="utf8-lossy",
-            truncate_ragged_lines=True, quote_char=None,
-        )  # fmt: skip
-        yield [record for record, _ in some], _usable(rows, quarantine)
+        some = dict(everything[start : start + RECORDS_AT_ONCE])
+        rows = _usable(_lines(some), some, quarantine)
+        _refuse_others(rows, some)
+        yield list(some), rows.select("record", "minute", "parameter", "value")
 
 
 def set_name(path: Path) -> str:
@@ -100,37 +123,71 @@ def _find(raw: Path, pattern: str) -> list[Path]:
     return sorted(path for level in levels for path in raw.glob(level))
 
 
-def _with_number(record: int, path: Path) -> bytes:
-    """Return the lines of a file without its header, each beginning with the number of the record."""
-    header, _, body = path.read_bytes().replace(b"\r", b"").strip().partition(b"\n")
-    if header != HEADER:
+def _body(path: Path) -> bytes:
+    """Return the lines of a file without its header, apart by line feeds."""
+    text = path.read_bytes().removeprefix(codecs.BOM_UTF8).replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    header, _, body = text.rstrip().partition(b"\n")
+    if header.rstrip() != HEADER:
         raise InputError(f"{path}, line 1: expected {HEADER.decode()}, got {header[:40].decode(errors='replace')!r}.")
-    number = b"%d," % record
-    return number + body.replace(b"\n", b"\n" + number)
+    return body
 
 
-def _usable(rows: pl.DataFrame, quarantine: Quarantine) -> pl.DataFrame:
-    """Drop the rows that say nothing and count them by reason."""
-    clock = pl.col("time").str.extract_groups(r"^(\d+):([0-5]\d)$")
-    hours, minutes = (clock.struct.field(name).cast(pl.Int64) for name in ("1", "2"))
-    rows = rows.with_columns(
-        minute=hours * 60 + minutes,
-        number=pl.col("value").cast(pl.Float64, strict=False),
-        name=pl.col("parameter").fill_null("").str.strip_chars(),
+def _lines(files: Mapping[int, Path]) -> pl.DataFrame:
+    """Return every line below the headers: record, position (0 for the first of its file), and its fields as text.
+
+    Quotes mean nothing, so that no line can swallow another. ``rest`` is null for a line of at most three fields.
+    """
+    bodies = [_body(path) for path in files.values()]
+    counts = [body.count(b"\n") + 1 for body in bodies]
+    text = b"\n".join([b"time,parameter,value,rest", *bodies, b""])
+    fields = pl.read_csv(
+        text.replace(b",,", b", ,"),  # an empty fourth field, and more behind it, would look like none
+        infer_schema=False, encoding="utf8-lossy", truncate_ragged_lines=True, quote_char=None,
+    )  # fmt: skip
+    return fields.with_columns(
+        record=np.repeat(list(files), counts), position=np.concatenate([np.arange(count) for count in counts])
     )
-    checks: dict[str, Any] = {
-        "no parameter name": pl.col("name") == "",
-        "time is not HH:MM within 48 hours": ~pl.col("minute").is_between(0, 48 * 60).fill_null(False),
+
+
+def _usable(lines: pl.DataFrame, files: Mapping[int, Path], quarantine: Quarantine) -> pl.DataFrame:
+    """Return the rows that say something, in order of record and time, and count the others by reason."""
+    rows = lines.with_columns(
+        minute=pl.col("time").str.strip_chars().replace_strict(CLOCK, default=None, return_dtype=pl.Int64),
+        number=pl.col("value").str.strip_chars().cast(pl.Float64, strict=False),
+        parameter=pl.col("parameter").fill_null("").str.strip_chars(),
+    ).with_columns(reason=_reason())
+    wrong = rows.filter(pl.col("reason").is_not_null()).group_by("reason", maintain_order=True)
+    shown = pl.concat_str("time", "parameter", "value", "rest", separator=",", ignore_nulls=True).str.head(40)
+    for reason, count, record, position, row in (
+        wrong.agg(pl.len(), pl.col("record", "position").first(), row=shown.first()).iter_rows()
+    ):  # fmt: skip
+        place = f"{set_name(files[record])}/{files[record].name}, {row_of(position)}"
+        quarantine.add("read", "records", place, row, reason, count)
+    said = pl.col("reason").is_null() & (pl.col("number") != NOT_MEASURED)
+    rows = rows.filter(said).sort("record", "minute", maintain_order=True)
+    return rows.select("record", "position", "minute", "parameter", value="number")
+
+
+def _reason() -> pl.Expr:
+    """Return why a row is not used, null for one that is."""
+    name, minute = pl.col("parameter"), pl.col("minute")
+    describes = name.is_in(DESCRIPTORS) & (name != "Weight") & (minute != 0)
+    checks = {
+        "the row has more than three fields": pl.col("rest").is_not_null(),
+        "no parameter name": name == "",
+        "time is not HH:MM within 48 hours": minute.is_null(),
         "value is not a number": ~pl.col("number").is_finite().fill_null(False),
+        "the patient is described at 00:00 alone": describes,
+        "unknown parameter": ~name.is_in([RECORD_ID, *variables()["parameter"]]),
     }
-    for reason, wrong in checks.items():
-        _count(rows.filter(wrong), reason, quarantine)
-        rows = rows.filter(~wrong)
-    rows = rows.filter(pl.col("number") != -1).sort("record", "minute", maintain_order=True)
-    return rows.select("record", "minute", parameter="name", value="number")
+    return pl.coalesce(pl.when(wrong).then(pl.lit(reason)) for reason, wrong in checks.items())
 
 
-def _count(rows: pl.DataFrame, reason: str, quarantine: Quarantine) -> None:
-    if len(rows):
-        record, time, parameter, value = rows.select("record", "time", "parameter", "value").row(0)
-        quarantine.add("read", "records", f"{record} {time} {parameter or ''}", value or "", reason, len(rows))
+def _refuse_others(rows: pl.DataFrame, files: Mapping[int, Path]) -> None:
+    """Raise :class:`InputError` for the first record that has another number in its file than in the file's name."""
+    others = rows.filter((pl.col("parameter") == RECORD_ID) & (pl.col("value") != pl.col("record")))
+    for record, position, value in others.select("record", "position", "value").head(1).iter_rows():
+        raise InputError(
+            f"{files[record]}, {row_of(position)}: the file says that it is record {value:.12g}. Whose rows are these? "
+            "Give the file its right name, or mend the row."
+        )
