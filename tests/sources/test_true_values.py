@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from omnifuse.cache_schema import InputError
 from omnifuse.pipeline.source import Quarantine, Records
@@ -106,6 +106,7 @@ class TestOneSpelling:
         assert as_classes(pl.Series(["1", "1.0", "low"])).to_list() == ["1", "1.0", "low"]
         assert as_classes(pl.Series(["10", "010"])).to_list() == ["10", "010"]
 
+    @settings(deadline=None)
     @given(st.lists(st.integers(-(2**53), 2**53), min_size=1))
     def test_ids_are_the_same_as_whole_as_real_numbers_and_as_text(self, numbers: list[int]) -> None:
         expected = list(map(str, numbers))
