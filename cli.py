@@ -320,6 +320,41 @@ def extract(
 
 
 @main.command()
+@click.argument("samples", type=PATH, metavar="TABLE")
+@click.option("--columns", type=PATH, metavar="YAML", help="What the columns are, as of extract.")
+@click.option("--events", multiple=True, metavar="NAME=FILE", help="A long table of events beside it.")
+@label_option
+@split_option
+@keep_option
+@click.option("--out", type=PATH, metavar="YAML", help="New file for the draft of --columns.")
+@reporting()
+def check(
+    samples: Path,
+    columns: Path | None,
+    events: tuple[str, ...],
+    labels: tuple[str, ...],
+    split: str | None,
+    keep: tuple[str, ...] | None,
+    out: Path | None,
+) -> Result:
+    """List all problems of your own table.
+
+    Says what each column would become in `extract --dataset files`, and drafts its YAML; exit code 1 if there are
+    problems.
+    """
+    from .cache_schema import InputError
+    from .pipeline.sources.files.check import check_table, check_text
+    from .pipeline.sources.sample_table import SampleColumns
+
+    if out is not None and out.exists():
+        raise InputError(f"{out} exists already; name a new file with --out.")
+    found = check_table(samples, columns, SampleColumns(labels, split, keep or ()), named_files("--events", events))
+    if out is not None:
+        out.write_text(found.yaml, encoding="utf-8")
+    return Result(found.to_json(), check_text(found), 1 if found.problems else 0)
+
+
+@main.command()
 @cache_option
 @click.option("--task", help="Default: the cache's first with one prediction a sample.")
 @click.option("--method", help="See `omnifuse methods`.  [default: omnifuse; of --preset best: stacking]")

@@ -25,19 +25,20 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 def check_name(name: str, what: str) -> str:
     """Return a name that can be a folder of the cache; raises :class:`InputError` for any other."""
     if not NAME.fullmatch(name):
-        raise InputError(f"{what} {name!r}: use letters, digits, - and _ only, such as {_suggestion(name)!r}.")
+        raise InputError(f"{what} {name!r}: use letters, digits, - and _ only, such as {suggestion(name)!r}.")
     return name
 
 
-def _suggestion(name: str) -> str:
+def suggestion(name: str) -> str:
+    """Return a name that can be a folder of the cache, as near to the given one as there is."""
     return re.sub(r"[^A-Za-z0-9_-]+", "_", name).strip("_-") or "name"
 
 
 def read_task(table: pl.DataFrame, label: str, path: Path, lines: pl.Series) -> Task:
     """Return the task of a label: ``COLUMN``, or ``NAME=COLUMN,COLUMN`` for one with several labels.
 
-    0 and 1 (or false and true) make a binary task, three or more other values one with classes; 1 and 1.0 are one
-    value; what is missing is unknown.
+    0 and 1 (or false and true) make a binary task, in which any other word is refused; three or more other values make
+    one with classes. 1 and 1.0 are one value; what is missing is unknown.
     ``lines`` are those of the rows of ``table`` in its file, as a text editor counts.
 
     Raises
@@ -54,11 +55,17 @@ def read_task(table: pl.DataFrame, label: str, path: Path, lines: pl.Series) -> 
     require_columns(table, [name], path)
     texts = as_classes(table[name])
     values = texts.drop_nulls().unique().to_list()
-    if set(map(str.lower, values)) <= set(TRUTH):
+    if _are_binary(values):
         return _task(name, "binary", (name,), _binary(texts, name, path, lines)[:, None])
     classes = _classes(values, name, path)
     places = texts.replace_strict(classes, list(range(len(classes))), default=None, return_dtype=pl.Float32)
     return _task(name, "multiclass", classes, places.fill_null(np.nan).to_numpy()[:, None])
+
+
+def _are_binary(values: Sequence[str]) -> bool:
+    """Return whether these are 0 and 1, perhaps with words beside them that cannot be meant; grades go on to 2."""
+    others = [value for value in values if value.lower() not in TRUTH]
+    return not others or (len(values) - len(others) > 1 and not any(value[0].isdigit() for value in others))
 
 
 def as_classes(column: pl.Series) -> pl.Series:
