@@ -4,10 +4,9 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from functools import partial, wraps
-from itertools import chain, count
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,6 +17,9 @@ PATH: Any = click.Path(path_type=Path)
 PROBLEMS = ("missing", "imbalance", "void")
 """What the synthetic cohort plants."""
 
+LONGEST_LINE, MOST_LINES = 1000, 100
+"""Characters of a line, and lines, of an error message."""
+
 
 class Result(NamedTuple):
     """What a command found: for a machine, for a person, and the exit code."""
@@ -27,38 +29,67 @@ class Result(NamedTuple):
     exit_code: int = 0
 
 
-def reporting(command: Callable[..., Result]) -> Callable[..., None]:
-    """Print a command's result, as JSON with ``--json``, and turn errors into one message and an exit code."""
+def reporting(kept: str = "") -> Callable[[Callable[..., Result]], Callable[..., None]]:
+    """Print a command's result, as JSON with ``--json``, and turn errors into one message and an exit code.
 
-    @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on standard output, nothing else.")
-    @wraps(command)
-    def run(*, as_json: bool, **options: Any) -> None:
-        from .cache_schema import OmniFuseError, system_reason
+    ``kept`` says what is left of the work of a command that was stopped, by an interrupt or a full disk.
+    """
 
-        logging.basicConfig(level=logging.WARNING if as_json else logging.INFO, format="%(message)s", force=True)
-        try:
-            result = command(**options)
-        except OmniFuseError as error:
-            result = failure(f"Error: {error}", error.exit_code)
-        except KeyboardInterrupt:
-            result = failure("Interrupted. Nothing finished is lost; give the same command again.", 130)
-        except OSError as error:
-            if (reason := system_reason(error)) is None:
-                raise
-            place = f"{error.filename}: " if error.filename else ""
-            result = failure(f"Error: {place}{reason}. Nothing already written is lost.", 2)
-        if as_json:
-            click.echo(json.dumps(result.content, ensure_ascii=False))
-        else:
-            click.echo(result.text, err="error" in result.content)
-        sys.exit(result.exit_code)
+    def decorate(command: Callable[..., Result]) -> Callable[..., None]:
+        @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on standard output, nothing else.")
+        @wraps(command)
+        def run(*, as_json: bool, **options: Any) -> None:
+            from .cache_schema import OmniFuseError, system_reason
 
-    return run
+            logging.basicConfig(level=logging.WARNING if as_json else logging.INFO, format="%(message)s", force=True)
+            logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # of a full disk each writer of zarr would say so
+            try:
+                result = command(**options)
+            except OmniFuseError as error:
+                result = failure(f"Error: {error}", error.exit_code)
+            except KeyboardInterrupt:
+                result = failure(f"Interrupted. {kept}".rstrip(), 130)
+            except Exception as error:
+                if (reason := system_reason(error)) is None:
+                    raise
+                place = f"{error.filename}: " if isinstance(error, OSError) and error.filename else ""
+                result = failure(f"Error: {place}{reason}. {kept}".rstrip(), 2)
+            show(result, as_json)
+            sys.exit(result.exit_code)
+
+        return run
+
+    return decorate
+
+
+def show(result: Result, as_json: bool) -> None:
+    """Print a result: JSON or text on standard output, errors in words on standard error."""
+    if as_json:
+        click.echo(json.dumps(result.content, ensure_ascii=False))
+    else:
+        click.echo(result.text, err="error" in result.content)
 
 
 def failure(message: str, exit_code: int) -> Result:
-    """Return the result of a command that could not do its work."""
-    return Result({"error": message, "exit_code": exit_code}, message, exit_code)
+    """Return the result of a command that could not do its work; a line that echoes long input is cut."""
+    lines = [line if len(line) <= LONGEST_LINE else f"{line[:LONGEST_LINE]} ..." for line in message.splitlines()]
+    text = "\n".join([*lines[:MOST_LINES], *(["..."] if len(lines) > MOST_LINES else [])])
+    return Result({"error": text, "exit_code": exit_code}, text, exit_code)
+
+
+class Commands(click.Group):
+    """Commands whose errors of usage are JSON, too, where ``--json`` is given."""
+
+    def main(self, args: Sequence[str] | None = None, **extra: Any) -> Any:  # type: ignore[override]
+        """Run the command that the arguments name."""
+        given = sys.argv[1:] if args is None else list(args)
+        if "--json" not in given:
+            return super().main(given, **extra)
+        try:
+            return super().main(given, **{**extra, "standalone_mode": False})
+        except click.ClickException as error:
+            show(failure(f"Error: {error.format_message()}", error.exit_code), as_json=True)
+            sys.exit(error.exit_code)
 
 
 def split_names(_context: click.Context, _parameter: click.Parameter, value: str | None) -> tuple[str, ...] | None:
@@ -112,7 +143,7 @@ image_encoder_option = click.option(
 )
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="omnifuse")
 def main() -> None:
     """Encode clinical records once; train multimodal models on the cache in minutes.
@@ -127,7 +158,7 @@ def main() -> None:
 @click.option("--out", type=PATH, default=Path("demo"), show_default=True, help="Folder for everything that it makes.")
 @click.option("--stays", type=click.IntRange(min=100), default=1200, show_default=True, help="ICU stays.")
 @click.option("--seed", default=0, show_default=True, help="Decides cohort and training.")
-@reporting
+@reporting("The same command starts the demo over.")
 def demo(out: Path, stays: int, seed: int) -> Result:
     """Try it all on a synthetic cohort.
 
@@ -142,7 +173,7 @@ def demo(out: Path, stays: int, seed: int) -> Result:
 @main.command()
 @text_encoder_option
 @image_encoder_option
-@reporting
+@reporting()
 def doctor(text_encoder: tuple[str, ...], image_encoder: tuple[str, ...]) -> Result:
     """Check packages, weights, data.
 
@@ -170,7 +201,7 @@ def doctor(text_encoder: tuple[str, ...], image_encoder: tuple[str, ...]) -> Res
     type=click.Choice(PROBLEMS),
     help="Leave one of the planted problems out; may be repeated.",
 )
-@reporting
+@reporting("Nothing is in place; the same command starts over.")
 def synth(
     out: Path, stays: int, seed: int, layout: Any, events_per_stay: int, images: int | None, without: tuple[str, ...]
 ) -> Result:
@@ -240,8 +271,8 @@ def synth(
 @click.option(
     "--pseudonymise", is_flag=True, help="Replace ids by hashes with a secret key, which is kept in CACHE.key."
 )
-@click.option("--dry-run", is_flag=True, help="Say what would be done, write nothing.")
-@reporting
+@click.option("--dry-run", is_flag=True, help="Check the files, say what would be done, write nothing.")
+@reporting("Parts that were encoded are kept; the same command goes on from there.")
 def extract(
     dataset: str,
     raw: Path | None,
@@ -273,14 +304,14 @@ def extract(
     """
     from .pipeline.encode import Machines
     from .pipeline.encoders import DEFAULT_TEXT, Encoders
+    from .pipeline.pseudonym_key import secret_key
     from .pipeline.sources import DEFAULT_TEXT_ENCODERS, SourceOptions, TableOptions, open_dataset, raw_folder
-    from .pipeline.sources.pseudonyms import secret_key
     from .pipeline.stages import extract
     from .pipeline.summary import extraction_content, extraction_text
 
     folder = raw_folder(dataset, raw, samples)
     table = TableOptions(samples, columns, labels, split, keep or (), named_files("--events", events))
-    key = secret_key(cache.with_name(f"{cache.name}.key"), keep=not how["dry_run"]) if pseudonymise else None
+    key = secret_key(cache, keep=not how["dry_run"]) if pseudonymise else None
     options = SourceOptions(modalities, profile, bin_hours, limit, without, splits, table, window_hours, key)
     source = open_dataset(dataset, folder, options)
     encoders = Encoders.parse(text_encoder, image_encoder, DEFAULT_TEXT_ENCODERS.get(dataset, DEFAULT_TEXT))
@@ -310,7 +341,7 @@ def extract(
     metavar="SIZE",
     help="Such as 8GB; rows for which that has no room stay on disk.  [default: half of the free memory for rows]",
 )
-@reporting
+@reporting("Folds that were finished are kept; the same command goes on with the others.")
 def train(
     cache: Path,
     run: Path | None,
@@ -329,12 +360,15 @@ def train(
     from .fusion.describe import run_text
     from .fusion.folds import default_workers
     from .fusion.report import write_report
+    from .fusion.report.page import REPORT
     from .fusion.run import train
 
     config = make_config(method, preset, overrides, **settings)
-    folder = run or free_folder(Path("runs") / "-".join(name for name in (config.task, config.method) if name))
-    metrics = train(cache, config, folder, workers or default_workers(config.device), memory_limit)
-    report = write_report(folder)
+    wanted = run or Path("runs") / "-".join(name for name in (config.task, config.method) if name)
+    at_once = workers or default_workers(config.device)
+    metrics = train(cache, config, wanted, at_once, memory_limit, numbered=run is None, report=write_report)
+    folder = wanted.with_name(metrics["run"])
+    report = folder / REPORT
     return Result({**metrics, "run": str(folder)}, f"{run_text(metrics)}\nRun: {folder}\nReport: {report}")
 
 
@@ -342,26 +376,34 @@ def train(
 @click.option("--run", type=PATH, required=True, help="Folder of a finished run.")
 @cache_option
 @click.option("--drop", callback=split_names, metavar="A,B", help="Modalities to hide.")
-@click.option("--out", type=PATH, default=Path("predictions.parquet"), show_default=True)
-@reporting
-def predict(run: Path, cache: Path, drop: tuple[str, ...] | None, out: Path) -> Result:
+@click.option("--device", help="A torch device, such as cuda.  [default: that of the training]")
+@click.option(
+    "--out",
+    type=PATH,
+    default=Path("predictions.parquet"),
+    show_default=True,
+    help="A file ending in .parquet, .csv or .json, which says how it is written.",
+)
+@reporting("Nothing was written; give the same command again.")
+def predict(run: Path, cache: Path, drop: tuple[str, ...] | None, device: str | None, out: Path) -> Result:
     """Predict a cache with a run.
 
     Every sample is predicted by the mean of the run's models. For research, not for clinical decisions.
     """
+    from .fusion.answer import check_ending
     from .fusion.run import load_run
 
-    predictions = load_run(run).predict(cache, drop or ())
-    out.parent.mkdir(parents=True, exist_ok=True)
-    predictions.write_parquet(out)
-    content = {"run": str(run), "cache": str(cache), "out": str(out), "samples": predictions.height}
-    text = f"Wrote {predictions.height:,} predictions to {out}. For research, not for clinical decisions."
+    check_ending(out)
+    answer = load_run(run, device).answer(cache, drop or ())
+    answer.write(out)
+    content = {"run": str(run), "cache": str(cache), "out": str(out), **answer.to_json()}
+    text = f"Wrote {answer.table.height:,} predictions to {out}. For research, not for clinical decisions."
     return Result(content, text)
 
 
 @main.command()
 @click.argument("names", nargs=-1, metavar="[NAME]...")
-@reporting
+@reporting()
 def methods(names: tuple[str, ...]) -> Result:
     """List the methods, or those named."""
     from .fusion.describe import describe_methods, methods_text
@@ -379,7 +421,7 @@ def methods(names: tuple[str, ...]) -> Result:
 @click.option("--workers", type=click.IntRange(min=1), help="Cells trained at once.  [default: one for each core]")
 @click.option("--scheduler", metavar="URL", help="A Dask scheduler, such as tcp://host:8786, whose workers train.")
 @click.option("--dry-run", is_flag=True, help="Say what would be trained and how long it may take.")
-@reporting
+@reporting("Cells that were finished are kept; the same command goes on with the others.")
 def study(
     cache: Path,
     task: str | None,
@@ -419,7 +461,7 @@ def study(
 @click.argument("folder", type=PATH, metavar="RUN|STUDY")
 @click.option("--patients", is_flag=True, help="Of a run, also a page to look at single samples. It holds their ids.")
 @click.option("--against", type=PATH, metavar="STUDY", help="Another study, on another cache, to set beside this one.")
-@reporting
+@reporting("Every page and table is a whole one; the same command makes the others.")
 def report(folder: Path, patients: bool, against: Path | None) -> Result:
     """Write the HTML report of a run or a study."""
     from .fusion.report import write_patients, write_report, write_study
@@ -430,12 +472,6 @@ def report(folder: Path, patients: bool, against: Path | None) -> Result:
     if patients:
         content["patients"] = str(write_patients(folder))
     return Result(content, "\n".join(f"Wrote {written}" for written in content.values()))
-
-
-def free_folder(wanted: Path) -> Path:
-    """Return a folder name that is not taken: the wanted one, or with the first free number behind it."""
-    candidates = (wanted.with_name(f"{wanted.name}-{number}") for number in count(2))
-    return next(folder for folder in chain([wanted], candidates) if not folder.exists())
 
 
 @main.group()
@@ -456,7 +492,7 @@ def cache() -> None:
 @split_option
 @keep_option
 @cache_option
-@reporting
+@reporting("The same command goes on from there.")
 def import_features(
     samples: Path,
     features: tuple[str, ...],
@@ -483,7 +519,7 @@ def import_features(
 
 @cache.command()
 @cache_option
-@reporting
+@reporting()
 def info(cache: Path) -> Result:
     """Show what a cache holds and how it was made."""
     from .cache_schema import FeatureCache, cache_text, describe_cache
@@ -497,7 +533,7 @@ def info(cache: Path) -> Result:
 @click.option("--out", type=PATH, required=True, help="A file or folder that does not exist yet.")
 @modalities_option
 @cache_option
-@reporting
+@reporting("Nothing was exported; give the same command again.")
 def export(form: str, out: Path, modalities: tuple[str, ...] | None, cache: Path) -> Result:
     """Write samples, modalities, tasks and splits for other tools."""
     from .cache_schema import FeatureCache
@@ -509,7 +545,7 @@ def export(form: str, out: Path, modalities: tuple[str, ...] | None, cache: Path
 @cache.command()
 @click.argument("other", type=PATH)
 @cache_option
-@reporting
+@reporting()
 def diff(other: Path, cache: Path) -> Result:
     """Say how another cache differs.
 
@@ -524,7 +560,7 @@ def diff(other: Path, cache: Path) -> Result:
 
 @cache.command()
 @cache_option
-@reporting
+@reporting()
 def verify(cache: Path) -> Result:
     """Compare every stored byte with the manifest; exit code 1 if anything differs."""
     from dataclasses import asdict

@@ -18,9 +18,9 @@ from omnifuse.fusion.loading import load
 from omnifuse.fusion.model import new_method
 from omnifuse.fusion.normalisation import Normaliser
 from omnifuse.fusion.preparation import prepare
-from omnifuse.fusion.run import first_task
 from omnifuse.fusion.splits import k_folds, strata
 from omnifuse.fusion.training import Parts, fit
+from omnifuse.fusion.training_plan import first_task
 
 REFERENCE = "concat"
 

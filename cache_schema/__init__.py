@@ -9,15 +9,19 @@ from .errors import (
     CacheNotFoundError,
     CorruptCacheError,
     InputError,
+    LockedError,
     MissingInputError,
     OmniFuseError,
     UnknownVersionError,
+    naming,
+    shown,
     system_reason,
 )
+from .files import write_durably
 from .info import cache_text, describe_cache
 from .layout import EXTRACTION_FILE, SCHEMA_VERSION
-from .lock import cache_lock
-from .manifest import Manifest, read_manifest, write_durably
+from .lock import cache_lock, folder_lock
+from .manifest import Manifest, read_manifest
 from .ragged import RaggedArray, offsets_of, row_indices
 from .read import FeatureCache, Modality
 from .recipe import Recipe, canonical_json, difference, digest, digest_file
@@ -40,6 +44,7 @@ __all__ = [
     "FeatureCache",
     "Finding",
     "InputError",
+    "LockedError",
     "Manifest",
     "MissingInputError",
     "Modality",
@@ -63,11 +68,14 @@ __all__ = [
     "difference",
     "digest",
     "digest_file",
+    "folder_lock",
     "input_rows",
+    "naming",
     "offsets_of",
     "read_manifest",
     "refuse_foreign_folder",
     "row_indices",
+    "shown",
     "system_reason",
     "verification_text",
     "verify_cache",

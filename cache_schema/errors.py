@@ -5,6 +5,11 @@ alone and exits with ``exit_code``.
 """
 
 import re
+import reprlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
 
 class OmniFuseError(Exception):
@@ -41,14 +46,44 @@ class CacheChangedError(CacheError):
     """The cache was rewritten after it was opened."""
 
 
-class CacheLockedError(CacheError):
+class LockedError(OmniFuseError):
+    """Another process works in the same folder."""
+
+
+class CacheLockedError(CacheError, LockedError):
     """Another extraction holds the cache."""
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Let an error of the system that names no file name this one: a full disk, for example, is found while writing."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is not None and error.filename is None:
+            error.filename = str(path)
+        raise
+
+
+LONGEST_VALUE = 80
+"""Characters of a value in a message; what is longer is cut."""
+
+
+def shown(value: Any) -> str:
+    """Return a value as a message shows it: as Python writes it, cut where it is long or deep."""
+    short = reprlib.Repr()
+    short.maxlevel, short.maxstring, short.maxother, short.maxlong = 2, LONGEST_VALUE, LONGEST_VALUE, LONGEST_VALUE
+    text = short.repr(value)
+    return text if len(text) <= LONGEST_VALUE + 2 else f"{text[:LONGEST_VALUE]}..."
 
 
 def system_reason(error: Exception) -> str | None:
     """Return what the system says of an error, None if it comes from elsewhere.
 
-    Exceptions of libraries in Rust have it in their text alone: ``No space left on device (os error 28)``.
+    Exceptions of libraries have it in their text alone, and of any class: in Rust ``... No space left on device (os
+    error 28)``, of HDF5 ``... error message = 'No space left on device', ...``.
     """
-    named = re.search(r"(?:.*: )?(.+) \(os error \d+\)", str(error))
-    return (isinstance(error, OSError) and error.strerror) or (named[1] if named else None)
+    if isinstance(error, OSError) and error.strerror and "error message" not in error.strerror:
+        return error.strerror
+    named = re.search(r"(?:^|: )([^:\n]+) \(os error \d+\)|error message = '([^']+)'", str(error))
+    return named and (named[1] or named[2])

@@ -5,13 +5,15 @@ several times faster and compress by a tenth at most; without a checksum codec a
 array of NaN fill values cannot be mistaken for real zeros.
 """
 
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import zarr
 from zarr.codecs import Crc32cCodec, ZstdCodec
+
+from .errors import InputError
 
 SCHEMA_VERSION = 1
 ELEMENT_VERSION = 1
@@ -30,6 +32,11 @@ COUNTS = "counts"
 MANIFEST_FILE = "manifest.json"
 EXTRACTION_FILE = "extraction.json"
 METADATA_FILE = "zarr.json"
+PARTIAL = ".partial"
+"""Ends the name of what is being written."""
+
+LONGEST_NAME = 200
+"""Bytes; file systems hold 255, of which ``__valid`` and temporary names need some."""
 
 CHUNK_BYTES = 4 << 20
 SHARDS: tuple[int, ...] | None = None
@@ -71,6 +78,23 @@ def _codecs(dtype: np.dtype[Any]) -> dict[str, Any]:
     if dtype == np.float16:
         return {"compressors": Crc32cCodec(), **fill}
     return {"compressors": ZstdCodec(level=ZSTD_LEVEL, checksum=True), **fill}
+
+
+def staging_path(cache: Path) -> Path:
+    """Return the folder in which a cache is laid out before it is put in its place."""
+    return cache.with_name(cache.name + PARTIAL)
+
+
+def check_name(name: str, what: str) -> None:
+    """Raise :class:`InputError` unless a part of a cache, such as a modality, can have this name.
+
+    It becomes a folder: zarr takes a slash, or a backslash, for another folder, and ``zarr.json`` for its own file.
+    """
+    if not name or name in {".", "..", METADATA_FILE} or set(name) & set("/\\\0") or len(name.encode()) > LONGEST_NAME:
+        raise InputError(
+            f"{what} {name[:80]!r} cannot be stored under this name: at most {LONGEST_NAME} bytes, no slash, no "
+            "backslash."
+        )
 
 
 def modality_path(name: str) -> str:

@@ -1,9 +1,10 @@
-"""One extraction at a time for each cache, also after crashes and between machines."""
+"""One writer at a time for each cache, run or study, also after crashes and between machines."""
 
 import fcntl
 import getpass
 import json
 import os
+import shlex
 import socket
 import sys
 from collections.abc import Iterator
@@ -11,12 +12,31 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from .errors import CacheLockedError
+from .errors import CacheLockedError, LockedError
+from .files import real_path, remove
+from .layout import EXTRACTION_FILE, MANIFEST_FILE, PARTIAL, staging_path
+
+LONGEST_OWNER = 4096
+"""Bytes of a lock that are read."""
 
 
 @contextmanager
 def cache_lock(cache: Path) -> Iterator[None]:
-    """Hold ``<cache>.lock`` while the body runs.
+    """Hold ``<cache>.lock`` while the body runs, as :func:`folder_lock`; raises :class:`CacheLockedError`.
+
+    What a writer that was killed left half written, beside the cache or in it, is removed.
+    """
+    with folder_lock(cache, "an extraction", CacheLockedError):
+        cache = real_path(cache)
+        remove(staging_path(cache))
+        for name in (MANIFEST_FILE, EXTRACTION_FILE):
+            remove(cache / (name + PARTIAL))
+        yield
+
+
+@contextmanager
+def folder_lock(folder: Path, work: str, refusal: type[LockedError] = LockedError) -> Iterator[None]:
+    """Hold ``<folder>.lock`` while the body runs, which is ``work``, such as "a training".
 
     The operating system frees the lock of a process that died, so on one host a dead owner is taken over with a line on
     standard error. A file system that two hosts share may not tell hosts about each other's locks; there the owner
@@ -24,14 +44,16 @@ def cache_lock(cache: Path) -> Iterator[None]:
 
     Raises
     ------
-    CacheLockedError
-        If a living process holds the lock, or another host does or did.
+    LockedError
+        Or the given ``refusal``, if a living process holds the lock, another host does or did, or the lock cannot be
+        read.
     """
-    path = cache.with_name(cache.name + ".lock")
+    folder = real_path(folder)  # one lock, by whatever name a folder is called
+    path = folder.with_name(folder.name + ".lock")
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = _acquire(path)
+    descriptor = _acquire(path, work, refusal)
     try:
-        _take_over(path, descriptor)
+        _take_over(path, descriptor, work, refusal)
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, json.dumps(_owner()).encode(), 0)
         try:
@@ -42,38 +64,46 @@ def cache_lock(cache: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _acquire(path: Path) -> int:
+def _acquire(path: Path, work: str, refusal: type[LockedError]) -> int:
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            owner = path.read_text(encoding="utf-8")
+            owner = os.pread(descriptor, LONGEST_OWNER, 0).decode(errors="replace")
             os.close(descriptor)
-            raise CacheLockedError(
-                f"Another extraction is writing this cache: {owner or 'starting'}. Wait for it, or stop it first."
+            raise refusal(
+                f"{path.with_suffix('')} is in use by {work}: {owner or 'starting'}. Wait for it, or stop it first."
             ) from None
         if path.exists() and os.fstat(descriptor).st_ino == path.stat().st_ino:
             return descriptor
         os.close(descriptor)  # its owner has just removed the file that we opened
 
 
-def _take_over(path: Path, descriptor: int) -> None:
-    content = os.pread(descriptor, 4096, 0)
+def _take_over(path: Path, descriptor: int, work: str, refusal: type[LockedError]) -> None:
+    content = os.pread(descriptor, LONGEST_OWNER, 0)
     if not content:
         return
-    owner = json.loads(content)
+    used, clear = f"{path.with_suffix('')} is in use by {work}", f"remove the lock: rm {shlex.quote(str(path))}"
+    try:
+        owner = {key: str(json.loads(content)[key])[:80] for key in ("host", "pid", "user", "since")}
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise refusal(f"{used} that cannot be named. If it no longer runs, {clear}") from None
     if owner["host"] != socket.gethostname():
-        raise CacheLockedError(
-            f"An extraction on {owner['host']} (process {owner['pid']}, {owner['user']}, since {owner['since']}) holds "
-            f"this cache. If it no longer runs, remove the lock: rm '{path}'"
+        raise refusal(
+            f"{used} on {owner['host']} (process {owner['pid']}, {owner['user']}, since {owner['since']}). If it no "
+            f"longer runs, {clear}"
         )
-    sys.stderr.write(f"Taking over from an extraction that died (process {owner['pid']}, since {owner['since']}).\n")
+    sys.stderr.write(f"Taking over from {work} that died (process {owner['pid']}, since {owner['since']}).\n")
 
 
 def _owner() -> dict[str, str | int]:
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a container may run as a user that has no name
+        user = str(os.getuid())
     return {
-        "user": getpass.getuser(),
+        "user": user,
         "host": socket.gethostname(),
         "pid": os.getpid(),
         "since": datetime.now(UTC).isoformat(timespec="seconds"),

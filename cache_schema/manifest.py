@@ -3,20 +3,16 @@
 import json
 import os
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from .errors import CacheNotFoundError, CorruptCacheError, UnknownVersionError
+from .files import StoredFile, entries_below, write_durably
 from .layout import MANIFEST_FILE, METADATA_FILE, SCHEMA_VERSION
 from .recipe import digest, digest_file
 
-
-@dataclass(frozen=True)
-class StoredFile:
-    """Size and sha256 of one file."""
-
-    bytes: int
-    sha256: str
+FIELDS = {"schema_version", "keys", "nodes"}
+"""What the first manifests held; later ones also have ``sha256``, a digest of everything else."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +43,15 @@ class Manifest:
     """For the cohort and each modality: recipe and digests of the inputs, readable."""
     schema_version: int = SCHEMA_VERSION
 
+    @property
+    def files(self) -> dict[str, StoredFile]:
+        """Every file by its path relative to the cache."""
+        return {
+            (PurePosixPath(path) / name).as_posix(): stored
+            for path, node in self.nodes.items()
+            for name, stored in node.files.items()
+        }
+
     def to_json(self) -> str:
         """Return the text of ``manifest.json``."""
         nodes = {
@@ -59,16 +64,17 @@ class Manifest:
             for path, node in sorted(self.nodes.items())
         }
         content = {"schema_version": self.schema_version, "keys": self.keys, "nodes": nodes}
-        return json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+        checksum = digest(json.loads(json.dumps(content)))  # of what a reader will find
+        return json.dumps({**content, "sha256": checksum}, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 
 
 def describe_tree(root: Path) -> dict[str, Node]:
-    """Return every zarr node below a folder with the checksums of its files. Reads all bytes once."""
+    """Return every zarr node below a folder that was just written, with the checksums of its files. Reads all bytes."""
     nodes = {}
-    for metadata in sorted(root.rglob(METADATA_FILE)):
+    for metadata in sorted(file for file in entries_below(root) if file.name == METADATA_FILE):
         folder = metadata.parent
-        kind = json.loads(metadata.read_text())["node_type"]
-        files = [metadata] if kind == "group" else sorted(path for path in folder.rglob("*") if path.is_file())
+        kind = json.loads(metadata.read_text(encoding="utf-8"))["node_type"]
+        files = [metadata] if kind == "group" else sorted(entries_below(folder))
         path = folder.relative_to(root).as_posix()
         nodes["" if path == "." else path] = Node(
             kind,
@@ -89,27 +95,54 @@ def read_manifest(root: Path) -> Manifest:
     CorruptCacheError
         If the file cannot be read as a manifest.
     """
+    return parse_manifest(manifest_bytes(root), root / MANIFEST_FILE)
+
+
+def manifest_bytes(root: Path) -> bytes:
+    """Return the content of ``manifest.json``; raises :class:`CacheNotFoundError` as :func:`read_manifest`."""
     path = root / MANIFEST_FILE
     if not path.is_file():
         raise CacheNotFoundError(_absence(root))
+    return path.read_bytes()
+
+
+def parse_manifest(text: bytes, path: Path) -> Manifest:
+    """Return the manifest that a file holds; raises as :func:`read_manifest`."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        version = content["schema_version"]
-        check_version(version, path)
-        nodes = {
-            name: Node(node["kind"], {file: StoredFile(**stored) for file, stored in node["files"].items()})
-            for name, node in content["nodes"].items()
-        }
-        return Manifest(nodes, content["keys"], version)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise CorruptCacheError(f"{path} is not a manifest ({error!r}). Run `omnifuse extract` again.") from error
+        content = json.loads(text.decode("utf-8"))
+        check_version(content["schema_version"], path)
+        _check_sum(content)
+        nodes = {name: _node(name, node) for name, node in content["nodes"].items()}
+        return Manifest(nodes, dict(content["keys"]), content["schema_version"])
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        reason = f"{type(error).__name__}: {error}"[:80]
+        raise CorruptCacheError(f"{path} is damaged ({reason}). Remove it and run `omnifuse extract` again.") from error
+
+
+def _check_sum(content: dict[str, Any]) -> None:
+    """Raise :class:`ValueError` if a manifest was edited, or is not a manifest at all."""
+    rest = {name: value for name, value in content.items() if name != "sha256"}
+    if "sha256" in content and content["sha256"] != digest(rest):
+        raise ValueError("it was edited")
+    if "sha256" not in content and rest.keys() != FIELDS:
+        raise ValueError("unknown fields")
+
+
+def _node(path: str, content: dict[str, Any]) -> Node:
+    node = Node(content["kind"], {name: StoredFile(**stored) for name, stored in content["files"].items()})
+    for name in ((PurePosixPath(path) / file) for file in node.files):
+        if name.is_absolute() or ".." in name.parts or b"\0" in os.fsencode(name):
+            raise ValueError("a path leads outside")
+    if content["sha256"] != node.checksum:
+        raise ValueError(f"{path} was edited")
+    return node
 
 
 def check_version(version: object, where: Path | str) -> None:
     """Raise :class:`UnknownVersionError` unless this version of OmniFuse reads the schema version."""
     if version != SCHEMA_VERSION:
         raise UnknownVersionError(
-            f"{where} has cache schema version {version!r}; this OmniFuse reads version {SCHEMA_VERSION}. "
+            f"{where} has cache schema version {version!r:.20}; this OmniFuse reads version {SCHEMA_VERSION}. "
             "Update OmniFuse, or extract the cache again."
         )
 
@@ -125,23 +158,3 @@ def _absence(root: Path) -> str:
 def write_manifest(root: Path, manifest: Manifest) -> None:
     """Write ``manifest.json`` so that it is either there whole or not at all."""
     write_durably(root / MANIFEST_FILE, manifest.to_json().encode())
-
-
-def write_durably(path: Path, content: bytes) -> None:
-    """Write a file under a temporary name, flush it to disk and rename it into place."""
-    partial = path.with_name(path.name + ".partial")
-    with partial.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
-    flush_folder(path.parent)
-
-
-def flush_folder(path: Path) -> None:
-    """Flush a folder's own entries to disk, so that a rename survives a power cut."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -1,8 +1,10 @@
-"""Reading a cache strictly: only what the manifest lists, whole or not at all."""
+"""Reading a cache strictly: only what the manifest lists, every byte compared with it, whole or not at all."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -11,8 +13,11 @@ import numpy.typing as npt
 import polars as pl
 import zarr
 
+from .checked_store import CheckedStore
+from .consistency import check_items, check_modality, check_split, check_task
 from .elements import Column, ModalityKind, ModalitySpec, Task
-from .errors import CacheChangedError, CorruptCacheError, InputError, UnknownVersionError
+from .errors import CacheChangedError, CacheError, CorruptCacheError, InputError, UnknownVersionError
+from .files import MEND
 from .layout import (
     ATTRIBUTE,
     COUNTS,
@@ -27,17 +32,20 @@ from .layout import (
     modality_path,
     task_path,
 )
-from .manifest import Manifest, check_version, read_manifest
-from .ragged import RaggedArray
+from .manifest import Manifest, check_version, manifest_bytes, parse_manifest
+from .ragged import RaggedArray, check_offsets
 from .selection import input_rows
 from .table import VALID_SUFFIX, column_frame
-from .verify import MEND, Verification, size_problem, verify_cache
 
 if TYPE_CHECKING:
     import dask.array
     import xarray
 
     from .torch_dataset import TaskDataset
+    from .verify import Verification
+
+UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, RuntimeError, ArithmeticError, MemoryError)
+"""What zarr and its codecs raise where metadata or a chunk means nothing."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +95,9 @@ class FeatureCache:
         self.manifest = manifest
         self.digest = digest
         """sha256 of the manifest: equal digests mean equal caches."""
-        self._root = zarr.open_group(path, mode="r", zarr_format=3)
+        self._modalities: dict[str, tuple[ModalitySpec, zarr.Array]] = {}
+        with self._reading(""):
+            self._root = zarr.open_group(CheckedStore(path, manifest.files), mode="r", zarr_format=3)
         self._attributes("", "cache")
 
     @classmethod
@@ -101,16 +111,16 @@ class FeatureCache:
         UnknownVersionError
             If it was written in a version of the format that this OmniFuse does not read.
         CorruptCacheError
-            If its description cannot be read.
+            If its description differs from what was written. What is read later is compared then.
         """
         path = Path(path)
-        manifest = read_manifest(path)
-        return cls(path, manifest, _manifest_digest(path))
+        content = manifest_bytes(path)
+        return cls(path, parse_manifest(content, path / MANIFEST_FILE), hashlib.sha256(content).hexdigest())
 
     @property
     def dataset(self) -> str:
         """Name of the data set."""
-        return str(self._attributes("", "cache")["dataset"])
+        return str(self._attributes("", "cache").get("dataset"))
 
     @property
     def samples(self) -> pl.DataFrame:
@@ -130,7 +140,7 @@ class FeatureCache:
     @property
     def splits(self) -> dict[str, pl.DataFrame]:
         """Splits that came with the data: tables of sample_id and part."""
-        return {name: self._table(f"{SPLITS}/{name}") for name in self._children(SPLITS)}
+        return {name: self._split(name) for name in self._children(SPLITS)}
 
     @property
     def quarantine(self) -> pl.DataFrame:
@@ -149,25 +159,23 @@ class FeatureCache:
 
     def modality_spec(self, name: str) -> ModalitySpec:
         """Return the description of a modality without reading its rows."""
-        self._require(name, self.modalities, "modality")
-        attributes = self._attributes(modality_path(name), "modality")
-        columns = tuple(Column(**column) for column in attributes["columns"])
-        return ModalitySpec(name, attributes["kind"], attributes["row_meaning"], attributes["recipe"], columns)
+        return self._described(name)[0]
 
     def offsets(self, name: str) -> npt.NDArray[np.int64]:
         """Return the offsets ``[N + 1]`` of a modality without reading its rows."""
-        self._require(name, self.modalities, "modality")
-        return self._array(f"{modality_path(name)}/offsets")
+        path, values = f"{modality_path(name)}/offsets", self._described(name)[1]
+        offsets = self._array(path)
+        with self._reading(path):
+            check_offsets(offsets, values.shape[0])
+        return offsets
 
     def dim(self, name: str) -> int:
         """Return the number of columns of a modality without reading its rows."""
-        self._require(name, self.modalities, "modality")
-        return int(self._root[f"{modality_path(name)}/values"].shape[1])
+        return int(self._described(name)[1].shape[1])
 
     def chunk_rows(self, name: str) -> int:
         """Return how many rows of a modality are stored, and so read, together."""
-        self._require(name, self.modalities, "modality")
-        return int(self._root[f"{modality_path(name)}/values"].chunks[0])
+        return int(self._described(name)[1].chunks[0])
 
     def modality(self, name: str) -> Modality:
         """Read a modality into memory.
@@ -192,18 +200,23 @@ class FeatureCache:
 
     def items(self, name: str) -> pl.DataFrame | None:
         """Return what was encoded for a modality (see :class:`Modality`) without reading its rows."""
-        self._require(name, self.modalities, "modality")
+        self._described(name)
         path = f"{modality_path(name)}/items"
-        return self._table(path) if path in self.manifest.nodes else None
+        if path not in self.manifest.nodes:
+            return None
+        items, offsets = self._table(path), self.offsets(name)
+        with self._reading(path):
+            check_items(name, items, offsets)
+        return items
 
     def rows(self, name: str, first: int = 0, end: int | None = None) -> npt.NDArray[Any]:
         """Return the rows ``[first:end, D]`` of a modality; raises :class:`CorruptCacheError` as :meth:`modality`."""
-        self._require(name, self.modalities, "modality")
+        self._described(name)
         return self._array(f"{modality_path(name)}/values", slice(first, end))
 
     def times(self, name: str) -> npt.NDArray[np.float32]:
         """Return the time ``[R]`` of each row of a modality, in hours since t0, NaN for a row without time."""
-        self._require(name, self.modalities, "modality")
+        self._described(name)
         return self._array(f"{modality_path(name)}/time")
 
     def task(self, name: str) -> Task:
@@ -211,18 +224,23 @@ class FeatureCache:
         self._require(name, self.tasks, "task")
         path = task_path(name)
         attributes = self._attributes(path, "task")
+        y = self._array(f"{path}/y")
         long = f"{path}/sample" in self.manifest.nodes
-        return Task(
-            name=name,
-            kind=attributes["kind"],
-            labels=tuple(attributes["labels"]),
-            y=self._array(f"{path}/y"),
-            window_hours=attributes["window_hours"],
-            select=attributes["select"],
-            counts=tuple((step, count) for step, count in attributes["counts"]),
-            sample=self._array(f"{path}/sample") if long else None,
-            time=self._array(f"{path}/time") if long else None,
-        )
+        sample, time = (self._array(f"{path}/{part}") if long else None for part in ("sample", "time"))
+        with self._reading(path):
+            task = Task(
+                name=name,
+                kind=attributes["kind"],
+                labels=tuple(attributes["labels"]),
+                y=y,
+                window_hours=attributes["window_hours"],
+                select=attributes["select"],
+                counts=tuple((step, count) for step, count in attributes["counts"]),
+                sample=sample,
+                time=time,
+            )
+            check_task(task, self._number)
+        return task
 
     def task_inputs(self, task: Task | str, modalities: Sequence[str] | None = None) -> dict[str, Modality]:
         """Return what a model may see for a task: rows inside its window, of the items that it selects."""
@@ -254,52 +272,97 @@ class FeatureCache:
 
         export_cache(self, form, Path(out), modalities)
 
-    def verify(self) -> Verification:
+    def verify(self) -> "Verification":
         """Compare every stored byte with the manifest."""
+        from .verify import verify_cache
+
         return verify_cache(self.path)
 
+    @cached_property
+    def _number(self) -> int:
+        """Number of samples."""
+        attributes = self._attributes(SAMPLES, "table")
+        with self._reading(SAMPLES):
+            return int(attributes["rows"])
+
+    def _described(self, name: str) -> tuple[ModalitySpec, zarr.Array]:
+        """Return what a modality is, and the array of its values; once checked, they are kept."""
+        if name not in self._modalities:
+            self._require(name, self.modalities, "modality")
+            path = modality_path(name)
+            attributes = self._attributes(path, "modality")
+            arrays = {part: self._node(f"{path}/{part}") for part in ("offsets", "values", "time")}
+            with self._reading(path):
+                columns = tuple(Column(**column) for column in attributes["columns"])
+                spec = ModalitySpec(name, attributes["kind"], attributes["row_meaning"], attributes["recipe"], columns)
+                check_modality(spec, self._number, *(array.shape for array in arrays.values()))
+            self._modalities[name] = spec, arrays["values"]
+        return self._modalities[name]
+
+    def _split(self, name: str) -> pl.DataFrame:
+        path = f"{SPLITS}/{name}"
+        parts, samples = self._table(path), self.samples
+        with self._reading(path):
+            check_split(name, parts, samples["sample_id"])
+        return parts
+
     def _array(self, path: str, rows: slice = slice(None)) -> npt.NDArray[Any]:
-        """Read rows of one array. Missing chunks, wrong sizes and failed checksums raise."""
-        node = self.manifest.nodes.get(path)
-        if node is None:
-            raise CorruptCacheError(f"The manifest of {self.path} does not list the array {path}.")
-        for name, stored in node.files.items():
-            file = self.path / path / name
-            if problem := size_problem(file, stored):
-                self._refuse_change()
-                raise CorruptCacheError(f"{file} {problem}. {MEND}")
-        try:
-            values = np.asarray(self._root[path][rows])
-        except (ValueError, RuntimeError, OSError) as error:
-            self._refuse_change()
-            raise CorruptCacheError(f"{self.path / path} cannot be read: {error}. {MEND}") from error
+        """Read rows of one array."""
+        array = self._node(path)
+        with self._reading(path):
+            values = np.asarray(array[rows])
         self._refuse_change()
         return values
 
     def _table(self, path: str) -> pl.DataFrame:
         attributes = self._attributes(path, "table")
         columns = []
-        for name in attributes["columns"]:
-            valid = f"{path}/{name}{VALID_SUFFIX}"
-            mask = self._array(valid) if valid in self.manifest.nodes else None
-            columns.append(column_frame(name, self._array(f"{path}/{name}"), mask))
+        with self._reading(path):
+            for name in attributes["columns"]:
+                valid = f"{path}/{name}{VALID_SUFFIX}"
+                mask = self._array(valid) if valid in self.manifest.nodes else None
+                columns.append(column_frame(name, self._array(f"{path}/{name}"), mask))
+            if any(len(column) != attributes["rows"] for column in columns):
+                raise ValueError("its columns are not of one length")
         return pl.DataFrame(columns)
 
     def _attributes(self, path: str, element: str) -> dict[str, Any]:
-        group = self._root if path == "" else self._root.get(path)
-        if group is None:
-            raise CorruptCacheError(f"{self.path / path} is missing. {MEND}")
-        attributes = dict(group.attrs).get(ATTRIBUTE)
+        attributes = dict((self._node(path) if path else self._root).attrs).get(ATTRIBUTE)
         if not isinstance(attributes, dict) or attributes.get("element") != element:
             raise CorruptCacheError(f"{self.path / path} does not describe itself as a {element} of OmniFuse.")
         if element == "cache":
-            check_version(attributes["schema_version"], self.path)
-        elif attributes["element_version"] != ELEMENT_VERSION:
+            check_version(attributes.get("schema_version"), self.path)
+        elif (version := attributes.get("element_version")) != ELEMENT_VERSION:
             raise UnknownVersionError(
-                f"{self.path / path} is a {element} of version {attributes['element_version']!r}; this OmniFuse reads "
+                f"{self.path / path} is a {element} of version {version!r:.20}; this OmniFuse reads "
                 f"version {ELEMENT_VERSION}. Update OmniFuse, or extract the cache again."
             )
         return attributes
+
+    def _node(self, path: str) -> Any:
+        """Open a group or an array, whose metadata are compared with the manifest."""
+        node = self.manifest.nodes.get(path)
+        if node is None:
+            raise CorruptCacheError(f"The manifest of {self.path} does not list {path}. {MEND}")
+        with self._reading(path):
+            opened = self._root[path]
+            if isinstance(opened, zarr.Array) != (node.kind == "array"):
+                raise ValueError(f"it is no {node.kind}")
+        return opened
+
+    @contextmanager
+    def _reading(self, path: str) -> Iterator[None]:
+        """Turn whatever goes wrong while a node is read into what is wrong with the cache."""
+        try:
+            yield
+        except CacheError:
+            self._refuse_change()
+            raise
+        except UNREADABLE as error:
+            self._refuse_change()
+            raise CorruptCacheError(
+                f"{self.path / path} cannot be read: {str(error)[:200].rstrip('.')}. {MEND}"
+            ) from error
 
     def _children(self, path: str) -> tuple[str, ...]:
         inside = (name.split("/") for name in self.manifest.nodes)
@@ -310,9 +373,6 @@ class FeatureCache:
             raise InputError(f"{self.path} has no {what} {name!r}; it has: {', '.join(known) or 'none'}.")
 
     def _refuse_change(self) -> None:
-        if not (self.path / MANIFEST_FILE).is_file() or _manifest_digest(self.path) != self.digest:
+        manifest = self.path / MANIFEST_FILE
+        if not manifest.is_file() or hashlib.sha256(manifest.read_bytes()).hexdigest() != self.digest:
             raise CacheChangedError(f"The cache {self.path} was changed after it was opened. Open it again.")
-
-
-def _manifest_digest(path: Path) -> str:
-    return hashlib.sha256((path / MANIFEST_FILE).read_bytes()).hexdigest()

@@ -6,7 +6,7 @@ import polars as pl
 import zarr
 
 from .errors import InputError
-from .layout import ATTRIBUTE, ELEMENT_VERSION, create_array
+from .layout import ATTRIBUTE, ELEMENT_VERSION, check_name, create_array
 
 VALID_SUFFIX = "__valid"
 
@@ -47,8 +47,9 @@ def _write_column(group: zarr.Group, column: pl.Series) -> None:
     if dtype not in STORED_TYPES:
         known = ", ".join(str(known) for known in STORED_TYPES)
         raise InputError(f"Column {column.name!r} has type {column.dtype}, which a cache cannot hold; known: {known}.")
-    if column.name.endswith(VALID_SUFFIX) or "/" in column.name:
-        raise InputError(f"Column {column.name!r}: names with '/' or ending in {VALID_SUFFIX!r} are reserved.")
+    check_name(column.name, "Column")
+    if column.name.endswith(VALID_SUFFIX):
+        raise InputError(f"Column {column.name!r}: names ending in {VALID_SUFFIX!r} are reserved.")
     array = create_array(group, column.name, (len(column),), STORED_TYPES[dtype])
     array[:] = column.fill_null(FILL[dtype]).to_numpy()
     if column.null_count():

@@ -1,14 +1,15 @@
 """Does the cache still hold what was written? Every byte is compared with the manifest."""
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from .layout import EXTRACTION_FILE, MANIFEST_FILE
-from .manifest import StoredFile, read_manifest
-from .recipe import digest_file
-
-MEND = "To lay the cache out anew, remove its manifest.json and run the same `omnifuse extract` again."
-"""A later extraction looks at sizes only; without the manifest it trusts nothing that is there."""
+from .errors import CacheError
+from .files import MEND, entries_below, problem, quick_problem, real_path
+from .layout import EXTRACTION_FILE, MANIFEST_FILE, METADATA_FILE, modality_path, task_path
+from .manifest import read_manifest
+from .read import FeatureCache
 
 
 @dataclass(frozen=True)
@@ -42,45 +43,44 @@ def verify_cache(path: Path) -> Verification:
     CacheNotFoundError, UnknownVersionError, CorruptCacheError
         If there is no readable manifest to compare with.
     """
-    manifest = read_manifest(path)
-    expected = {
-        (Path(node_path) / name).as_posix(): stored
-        for node_path, node in manifest.nodes.items()
-        for name, stored in node.files.items()
-    }
-    findings = [
-        Finding(name, problem) for name, stored in expected.items() if (problem := _problem(path / name, stored))
-    ]
-    present = {file.relative_to(path).as_posix() for file in path.rglob("*") if file.is_file()}
+    manifest, root = read_manifest(path), real_path(path)
+    expected = manifest.files
+    findings = [Finding(name, wrong) for name, stored in expected.items() if (wrong := problem(root, name, stored))]
+    present = {file.relative_to(root).as_posix() for file in entries_below(root)}
     unlisted = sorted(present - expected.keys() - {MANIFEST_FILE, EXTRACTION_FILE})
     findings += [Finding(name, "is not listed in the manifest") for name in unlisted]
     arrays = sum(node.kind == "array" for node in manifest.nodes.values())
-    return Verification(arrays, len(expected), sum(stored.bytes for stored in expected.values()), tuple(findings))
+    size = sum(stored.bytes for stored in expected.values())
+    return Verification(arrays, len(expected), size, tuple(findings or _misfits(path)))
 
 
-def _problem(file: Path, stored: StoredFile) -> str | None:
-    wrong_size = size_problem(file, stored)
-    if wrong_size:
-        return wrong_size
-    return None if digest_file(file) == stored.sha256 else "differs from what was written (sha256)"
-
-
-def size_problem(file: Path, stored: StoredFile) -> str | None:
-    """Return what is wrong with a file without reading it: missing, or another size than the manifest says."""
-    if not file.is_file():
-        return "is missing"
-    size = file.stat().st_size
-    return None if size == stored.bytes else f"has {size} bytes instead of {stored.bytes}"
+def _misfits(path: Path) -> Iterator[Finding]:
+    """Yield what was written as it is, but does not fit together: names and columns, items and rows, labels."""
+    try:
+        cache = FeatureCache.open(path)
+    except CacheError as error:
+        yield Finding(METADATA_FILE, f"cannot be used: {error}")
+        return
+    reads: dict[str, Callable[[], object]] = {"samples": lambda: cache.samples, "splits": lambda: cache.splits}
+    reads |= {modality_path(name): partial(cache.row_numbers, name) for name in cache.modalities}
+    reads |= {task_path(name): partial(cache.task, name) for name in cache.tasks}
+    for place, read in reads.items():
+        try:
+            read()
+        except CacheError as error:
+            yield Finding(place, f"does not fit together: {error.__cause__ or error}")
 
 
 def damaged_files(path: Path) -> tuple[Finding, ...]:
-    """Return the files that are missing or have the wrong size; a quick look that reads no data."""
-    manifest = read_manifest(path)
+    """Return the metadata that differ from what was written, and the chunks that are missing or of the wrong size.
+
+    A quick look that reads no data.
+    """
+    root = real_path(path)
     return tuple(
-        Finding((Path(node_path) / name).as_posix(), problem)
-        for node_path, node in manifest.nodes.items()
-        for name, stored in node.files.items()
-        if (problem := size_problem(path / node_path / name, stored))
+        Finding(name, wrong)
+        for name, stored in read_manifest(path).files.items()
+        if (wrong := (problem if name.endswith(METADATA_FILE) else quick_problem)(root, name, stored))
     )
 
 

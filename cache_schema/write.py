@@ -4,7 +4,7 @@ import json
 import shutil
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, Self
 
 import numpy as np
@@ -12,12 +12,15 @@ import numpy.typing as npt
 import polars as pl
 import zarr
 
+from .consistency import check_items, check_modality, check_split, check_task
 from .elements import ModalitySpec, Task
 from .errors import InputError
+from .files import entries_below, flush, flush_below, problem, real_path, remove
 from .layout import (
     ATTRIBUTE,
     COUNTS,
     ELEMENT_VERSION,
+    EXTRACTION_FILE,
     MANIFEST_FILE,
     METADATA_FILE,
     MODALITIES,
@@ -27,9 +30,11 @@ from .layout import (
     SCHEMA_VERSION,
     SPLITS,
     TASKS,
+    check_name,
     create_array,
+    staging_path,
 )
-from .manifest import Manifest, Node, describe_tree, flush_folder, write_manifest
+from .manifest import Manifest, Node, describe_tree, write_manifest
 from .ragged import offsets_of
 from .recipe import canonical_json
 from .table import write_table
@@ -48,10 +53,12 @@ class Commit:
 class StagedCache:
     """A cache under construction in ``<path>.partial``; nothing at ``path`` changes before :meth:`commit`.
 
+    A new cache can be looked into by its owner alone; the permissions of a folder that is there stay as they are.
+
     Parameters
     ----------
     path
-        Where the cache will be.
+        Where the cache will be; where a link leads if it is one.
     dataset
         Name of the data set.
     versions
@@ -60,16 +67,17 @@ class StagedCache:
     Raises
     ------
     InputError
-        If something that is not a cache already lies at ``path``.
+        If something that is not a cache already lies at ``path``; of the ``add_`` methods, if what they are given does
+        not fit together or to the samples.
     """
 
     def __init__(self, path: Path, dataset: str, versions: dict[str, str]) -> None:
         refuse_foreign_folder(path, dataset)
-        self.path = path
-        self.staging = path.with_name(path.name + ".partial")
-        self._samples: int | None = None
-        shutil.rmtree(self.staging, ignore_errors=True)
-        self.staging.parent.mkdir(parents=True, exist_ok=True)
+        self.path = real_path(path)
+        self.staging = staging_path(self.path)
+        self._samples: pl.Series | None = None
+        remove(self.staging)
+        self.staging.mkdir(mode=0o700, parents=True)
         self.root = zarr.create_group(store=self.staging, zarr_format=3)
         self.root.attrs[ATTRIBUTE] = {
             "element": "cache",
@@ -91,7 +99,7 @@ class StagedCache:
         if not ids.is_sorted():
             raise InputError("Samples must be sorted by sample_id.")
         write_table(self.root, SAMPLES, samples)
-        self._samples = samples.height
+        self._samples = ids
         return self
 
     def add_modality(
@@ -118,8 +126,13 @@ class StagedCache:
         items
             The items the rows came from: item_id, sample, first_row, rows, time, digest, attributes.
         """
-        self._check_length(spec.name, len(lengths))
+        check_name(spec.name, "Modality")
+        if (lengths < 0).any():
+            raise InputError(f"Modality {spec.name!r} has a sample with {lengths.min()} rows.")
         offsets = offsets_of(lengths)
+        check_modality(spec, len(self._ids), offsets.shape, (int(offsets[-1]), dim), time.shape)
+        if items is not None:
+            check_items(spec.name, items, offsets)
         group = self.root.create_group(f"{MODALITIES}/{spec.name}")
         group.attrs[ATTRIBUTE] = {"element": "modality", "element_version": ELEMENT_VERSION, **_attributes(spec)}
         values = create_array(group, "values", (int(offsets[-1]), dim), DTYPES[spec.kind])
@@ -132,8 +145,8 @@ class StagedCache:
 
     def add_task(self, task: Task) -> Self:
         """Add a task's labels."""
-        if task.sample is None:
-            self._check_length(task.name, len(task.y))
+        check_name(task.name, "Task")
+        check_task(task, len(self._ids))
         group = self.root.create_group(f"{TASKS}/{task.name}")
         group.attrs[ATTRIBUTE] = {
             "element": "task",
@@ -152,6 +165,7 @@ class StagedCache:
 
     def add_split(self, name: str, parts: pl.DataFrame) -> Self:
         """Add a split that the user or the data set supplies: ``sample_id``, ``part``."""
+        check_split(name, parts, self._ids)
         write_table(self.root[SPLITS], name, parts)
         return self
 
@@ -172,29 +186,32 @@ class StagedCache:
         if (self.path / MANIFEST_FILE).is_file():
             return self._swap(manifest)
         write_manifest(self.staging, manifest)
+        flush_below([self.staging])
         if self.path.exists():
+            shutil.copymode(self.path, self.staging)
             shutil.rmtree(self.path)
         self.staging.rename(self.path)
-        flush_folder(self.path.parent)
+        flush(self.path.parent)
         return Commit(tuple(manifest.nodes), ())
 
     def _swap(self, new: Manifest) -> Commit:
-        on_disk = describe_tree(self.path)
-        unchanged = tuple(path for path, node in new.nodes.items() if on_disk.get(path) == node)
+        unchanged = tuple(path for path, node in new.nodes.items() if _holds(self.path, path, node))
         written = tuple(path for path in new.nodes if path not in unchanged)
+        flush_below(self.staging / path for path in written)
         (self.path / MANIFEST_FILE).unlink()
-        flush_folder(self.path)
-        for path in sorted(on_disk.keys() - new.nodes.keys()):
-            shutil.rmtree(self.path / path, ignore_errors=True)
+        flush(self.path)
+        _remove_unlisted(self.path, new)
         for path in sorted(written):
             _move_node(self.staging / path, self.path / path, new.nodes[path])
         write_manifest(self.path, new)
         shutil.rmtree(self.staging)
         return Commit(written, unchanged)
 
-    def _check_length(self, name: str, length: int) -> None:
-        if length != self._samples:
-            raise InputError(f"{name!r} describes {length} samples; the cache has {self._samples}.")
+    @property
+    def _ids(self) -> pl.Series:
+        if self._samples is None:
+            raise InputError("Samples are added to a cache before anything else.")
+        return self._samples
 
 
 def _attributes(spec: ModalitySpec) -> dict[str, Any]:
@@ -213,6 +230,10 @@ def _write_rows(array: zarr.Array, blocks: Iterable[npt.NDArray[Any]], name: str
     pending: list[npt.NDArray[Any]] = []
     written = 0
     for block in blocks:
+        if block.ndim != 2 or block.shape[1] != array.shape[1]:  # zarr would repeat a single column
+            raise InputError(
+                f"Modality {name!r} announced {array.shape[1]} columns and gave rows of {block.shape[1:]}."
+            )
         pending.append(block)
         whole = sum(map(len, pending)) // chunk * chunk
         if whole:
@@ -233,17 +254,46 @@ def _move_node(source: Path, target: Path, node: Node) -> None:
     else:
         shutil.rmtree(target)
         source.rename(target)
-    flush_folder(target.parent)
+    flush(target.parent)
+
+
+def _holds(root: Path, path: str, node: Node) -> bool:
+    """Return whether every file of a node is below ``root`` as the manifest describes it."""
+    return not any(problem(root, str(PurePosixPath(path) / name), stored) for name, stored in node.files.items())
+
+
+def _remove_unlisted(root: Path, manifest: Manifest) -> None:
+    """Remove everything below ``root`` that a manifest does not list, links too."""
+    listed = {root / name for name in (*manifest.files, EXTRACTION_FILE)}
+    folders = {folder for file in listed for folder in file.parents}
+    for entry in entries_below(root):
+        if entry.is_symlink() or entry not in listed:
+            remove(entry)
+    for folder in sorted((path for path in root.rglob("*") if path.is_dir()), reverse=True):
+        if folder not in folders:
+            remove(folder)
 
 
 def refuse_foreign_folder(path: Path, dataset: str) -> None:
-    """Raise :class:`InputError` if ``path`` holds something that must not be overwritten: no cache, or another's."""
-    if path.is_file() or (path.is_dir() and any(path.iterdir()) and _dataset(path) is None):
+    """Raise :class:`InputError` if ``path`` must not be overwritten or replaced: no cache, another's, or a mount."""
+    if path.name in {"", ".."}:
+        raise InputError(f"A cache needs a folder with a name, which {str(path)!r} is not. Name one with --cache.")
+    if path.is_file() or (path.is_dir() and any(path.iterdir()) and not _looks_like_cache(path)):
         raise InputError(f"{path} exists and is not an OmniFuse cache. Name another place with --cache.")
     if path.is_dir() and _dataset(path) not in (None, dataset):
         raise InputError(
             f"{path} holds the data set {_dataset(path)}, not {dataset}. Name another place with --cache, or remove it."
         )
+    if real_path(path).is_mount():
+        raise InputError(
+            f"{path} is a disk of its own, which a cache cannot replace. Name a folder in it with --cache."
+        )
+
+
+def _looks_like_cache(path: Path) -> bool:
+    """Return whether a cache lies in a folder, maybe one whose description is damaged."""
+    groups = (MODALITIES, TASKS, SPLITS)
+    return _dataset(path) is not None or all((path / name / METADATA_FILE).is_file() for name in groups)
 
 
 def _dataset(path: Path) -> str | None:
@@ -251,5 +301,5 @@ def _dataset(path: Path) -> str | None:
     try:
         attributes = json.loads((path / METADATA_FILE).read_text(encoding="utf-8"))["attributes"]
         return str(attributes[ATTRIBUTE]["dataset"])
-    except (FileNotFoundError, json.JSONDecodeError, KeyError):
+    except (FileNotFoundError, ValueError, KeyError, TypeError, RecursionError):
         return None

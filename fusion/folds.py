@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 import torch
 from threadpoolctl import threadpool_limits
@@ -24,43 +24,22 @@ from ..processes import results, worker_pool
 from . import methods, training
 from .batches import Cohort, Inputs
 from .config import TrainConfig
+from .fold_result import BoolArray, FloatArray, FoldResult
 from .methods.base import Method, Prediction
 from .missingness import hidden_in_test
 from .model import Model, new_method
 from .normalisation import Normaliser
 from .predictions import Predicted, frame
 from .preparation import Prepared, prepare
+from .sealed import is_sealed, seal, write_table
 from .search import Trial, best, fit_searched
 from .splits import Positions, Split
 from .stored import StoredCohort
 
-BoolArray = npt.NDArray[np.bool_]
-FloatArray = npt.NDArray[np.float32]
+HISTORY_FILE = "history.parquet"
 
-
-@dataclass(frozen=True)
-class FoldResult:
-    """One fold: its n tested samples and what its model said of them.
-
-    ``tested`` [n] positions in the cohort; ``presence`` [n, M] bool, what the model was shown; ``probability`` [n, K];
-    ``alone`` [n, M], what each modality says by itself, if the method tells; ``rows`` of predictions.parquet;
-    ``tables`` and ``details`` of the method; ``trials`` of the search, if there was one. Where modalities are hidden in
-    the test alone, ``draws`` [S, n, K] are the probabilities under each draw, of which ``probability`` is the first,
-    and ``complete`` [n, K] those with everything shown.
-    """
-
-    tested: Positions
-    presence: BoolArray
-    probability: FloatArray
-    alone: FloatArray | None
-    draws: FloatArray
-    complete: FloatArray
-    rows: pl.DataFrame
-    tables: dict[str, list[dict[str, Any]]]
-    details: dict[str, Any]
-    trials: list[Trial]
-    epochs: int
-    seconds: float
+Splits = Mapping[int, Split]
+"""The folds that are to be trained, by number."""
 
 
 def default_workers(device: str) -> int:
@@ -71,15 +50,25 @@ def default_workers(device: str) -> int:
     return torch.get_num_threads() if device == "cpu" else 1
 
 
-def train_folds(cohort: Cohort, splits: Sequence[Split], config: TrainConfig, folder: Path) -> list[FoldResult]:
-    """Train one fold after the other in this process; their models go to ``folder/<fold>``."""
+def finished_folds(folder: Path) -> set[int]:
+    """Return the numbers of the folds that an earlier training finished in a folder, and remove what else is there."""
+    finished = set()
+    for path in folder.iterdir():
+        if path.name.isdecimal() and is_sealed(path):
+            finished.add(int(path.name))
+        else:
+            shutil.rmtree(path, ignore_errors=True)  # cut off while it was written, or damaged
+    return finished
+
+
+def train_folds(cohort: Cohort, splits: Splits, config: TrainConfig, folder: Path) -> None:
+    """Train one fold after the other in this process; what they leave goes to ``folder/<fold>``."""
     prepared = prepare(cohort, config.encoder)
-    return [train_fold(cohort, prepared, split, fold, config, folder) for fold, split in enumerate(splits)]
+    for fold, split in splits.items():
+        train_fold(cohort, prepared, split, fold, config, folder)
 
 
-def train_stored_folds(
-    stored: StoredCohort, splits: Sequence[Split], config: TrainConfig, folder: Path, workers: int
-) -> list[FoldResult]:
+def train_stored_folds(stored: StoredCohort, splits: Splits, config: TrainConfig, folder: Path, workers: int) -> None:
     """Do the same as `train_folds`, to the last digit, with up to ``workers`` folds at once.
 
     A fold that fails, or an interrupt, ends all of them. All processes map the same rows, in memory as far as there is
@@ -91,20 +80,22 @@ def train_stored_folds(
         If a process was killed from outside; and whatever the first fold that fails raises.
     """
     if workers == 1:
-        return train_folds(stored.open(), splits, config, folder)
+        train_folds(stored.open(), splits, config, folder)
+        return
     try:
         with worker_pool(workers, tqdm.set_lock, get_context("spawn").RLock()) as pool:
-            each = enumerate(splits)
-            return results([pool.submit(_train_stored, stored, split, fold, config, folder) for fold, split in each])
+            each = splits.items()
+            results([pool.submit(_train_stored, stored, split, fold, config, folder) for fold, split in each])
     except BrokenProcessPool as error:
         raise OmniFuseError(
-            "A process that trained a fold was killed, most likely because memory ran out. Train with fewer --workers."
+            "A process that trained a fold was killed, most likely because memory ran out. Give the same command with "
+            "fewer --workers; finished folds are kept."
         ) from error
 
 
-def _train_stored(stored: StoredCohort, split: Split, fold: int, config: TrainConfig, folder: Path) -> FoldResult:
+def _train_stored(stored: StoredCohort, split: Split, fold: int, config: TrainConfig, folder: Path) -> None:
     cohort = stored.open()
-    return train_fold(cohort, prepare(cohort, config.encoder), split, fold, config, folder, line=fold)
+    train_fold(cohort, prepare(cohort, config.encoder), split, fold, config, folder, line=fold)
 
 
 def train_fold(
@@ -115,22 +106,19 @@ def train_fold(
     config: TrainConfig,
     folder: Path,
     line: int = 0,
-) -> FoldResult:
-    """Train one fold, save its model in ``folder/<fold>``, and predict its test part.
+) -> None:
+    """Train one fold, predict its test part, leave model and `FoldResult` in ``folder/<fold>``, whole or not at all.
 
     ``line`` of the terminal shows the progress.
     """
-    started, folder = time.perf_counter(), folder / str(fold)
+    started = time.perf_counter()
     with torch_threads(config.threads):
         model, inputs, history, trials = _fit(cohort, prepared, split, fold, config, line)
         answers = _ask(model.method, inputs, cohort, split.test, config)
-    folder.mkdir(parents=True)
-    model.save(folder)
-    pl.DataFrame(history).write_parquet(folder / "history.parquet")
     sample_id, y = cohort.sample_id[split.test], cohort.y[split.test]
     predicted = Predicted(sample_id, y, answers.presence, answers.prediction, fold)
     alone = answers.prediction.modality_probability
-    return FoldResult(
+    result = FoldResult(
         tested=split.test,
         presence=answers.presence,
         probability=predicted.probability,
@@ -144,6 +132,13 @@ def train_fold(
         epochs=1 + max(row["epoch"] for row in history),
         seconds=time.perf_counter() - started,
     )
+    partial = folder / f"{fold}.partial-{os.getpid()}"  # a worker may outlive its killed parent for a moment
+    partial.mkdir(parents=True)
+    model.save(partial)
+    write_table(partial / HISTORY_FILE, pl.DataFrame(history))
+    result.save(partial)
+    seal(partial, partial.iterdir())
+    partial.rename(folder / str(fold))
 
 
 @contextmanager

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 
-from ..cache_schema import FeatureCache, InputError, MissingInputError, Task, difference
+from ..cache_schema import FeatureCache, InputError, Task, difference
 from . import methods
 from .batches import Cohort, Inputs
 from .config import TrainConfig, changed
@@ -20,6 +20,7 @@ from .encoders import InputSpec
 from .methods.base import Method, ModelSpec
 from .normalisation import Normaliser
 from .preparation import Prepared
+from .sealed import write_file
 from .targets import Target
 
 MODEL_FILE = "model.safetensors"
@@ -50,10 +51,10 @@ class Model:
 
     def save(self, folder: Path) -> None:
         """Write the files of a model into an existing folder."""
-        save_file(self.method.state_dict(), folder / MODEL_FILE)
-        save_file(self.normaliser.tensors(), folder / NORMALISER_FILE)
+        write_file(folder / MODEL_FILE, save(self.method.state_dict()))
+        write_file(folder / NORMALISER_FILE, save(self.normaliser.tensors()))
         if self.overrides:
-            (folder / OVERRIDES_FILE).write_text(json.dumps(self.overrides) + "\n", encoding="utf-8")
+            write_file(folder / OVERRIDES_FILE, f"{json.dumps(self.overrides)}\n".encode())
 
     @classmethod
     def load(cls, folder: Path, config: TrainConfig, task: Task, prepared: Mapping[str, Prepared]) -> Model:
@@ -61,14 +62,9 @@ class Model:
 
         Raises
         ------
-        MissingInputError
-            If a file of the model is missing.
         InputError
             If the files do not fit the settings of the run.
         """
-        for name in (MODEL_FILE, NORMALISER_FILE):
-            if not (folder / name).is_file():
-                raise MissingInputError(f"{folder / name} is missing: the run is incomplete; train again.")
         chosen = folder / OVERRIDES_FILE
         overrides = tuple(json.loads(chosen.read_text(encoding="utf-8"))) if chosen.is_file() else ()
         normaliser = Normaliser.from_tensors(load_file(folder / NORMALISER_FILE), prepared)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from torch import Tensor
 from ..cache_schema import FeatureCache, InputError, Task
 from . import training
 from .batches import Cohort, Inputs
+from .files import read_json, read_table
 from .folds import torch_threads
 from .loading import select
 from .methods.base import Method
@@ -73,7 +73,7 @@ class Replay:
             If the cache is not the one that the run was trained on.
         """
         run = load_run(run_dir, device)
-        trained_on = json.loads((run.path / "metrics.json").read_text(encoding="utf-8"))["cache"]
+        trained_on = read_json(run.path / "metrics.json")["cache"]
         cache = FeatureCache.open(trained_on["path"] if cache_path is None else cache_path)
         if cache.digest != trained_on["digest"]:
             raise InputError(
@@ -154,7 +154,7 @@ class Replay:
 
 
 def _tested_by(run: Run, cohort: Cohort) -> FoldNumbers:
-    splits = pl.read_parquet(run.path / "splits.parquet").filter(part="test").select("sample_id", "fold")
+    splits = read_table(run.path / "splits.parquet").filter(part="test").select("sample_id", "fold")
     samples = pl.DataFrame({"sample_id": cohort.sample_id})
     fold = samples.join(splits, on="sample_id", how="left", maintain_order="left")["fold"]
     return fold.fill_null(-1).cast(pl.Int64).to_numpy()

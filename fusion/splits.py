@@ -113,14 +113,15 @@ def cut(
 def supplied(table: pl.DataFrame, cohort: Cohort, labels: Positions, validation: float, seed: int) -> Split:
     """Turn a user's table of sample_id and part (train, validation, test) into a split.
 
-    Samples that it does not name are left out. Without a validation part one is cut from train.
+    Samples that it does not name, or for which it has no part, are left out. Without a validation part one is cut from
+    train.
 
     Raises
     ------
     InputError
         For an unknown part, an empty train or test part, or a subject in more than one part.
     """
-    unknown = set(table["part"].unique()) - set(PARTS)
+    unknown = set(table["part"].drop_nulls().unique()) - set(PARTS)
     if unknown:
         raise InputError(f"Unknown part {sorted(map(str, unknown))[0]!r} in the split; known are {', '.join(PARTS)}.")
     frame = pl.DataFrame({"sample_id": cohort.sample_id}).join(table, on="sample_id", how="left", maintain_order="left")

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .batches import Cohort
+from .sealed import writing
 
 
 @dataclass(frozen=True)
@@ -26,9 +27,9 @@ class StoredArray:
     def write(cls, file: Path, blocks: Iterable[npt.NDArray[Any]]) -> StoredArray:
         """Write blocks of rows ``[n, D]``, at least one."""
         rows = 0
-        with file.open("wb") as opened:
+        with writing(file) as opened:
             for block in blocks:
-                np.ascontiguousarray(block).tofile(opened)
+                opened.write(np.ascontiguousarray(block).data)
                 rows += len(block)
         return cls(file, block.dtype.str, (rows, block.shape[1]))
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from . import decisions, metrics
 from .batches import Cohort
 from .config import TrainConfig
-from .folds import FoldResult
+from .fold_result import FoldResult
 from .metrics import FloatArray
 from .missingness import MissingConfig
 from .notes import calibration_notes, missing_notes, size_notes

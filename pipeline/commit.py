@@ -1,6 +1,7 @@
 """The third stage: the final contiguous arrays, copied from parts and blocks in the order of the samples."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from .blocks import StoredRows
 from .parts import EncodedItem
 from .plan import Plan, PlannedItems, PlannedTable
 from .source import Quarantine
+from .tensor_file import DamagedFilesError
 
 COPY_BYTES = 64 << 20
 COPY_ITEMS = 64
@@ -21,17 +23,55 @@ COPY_ITEMS = 64
 VERSIONED = ("omnifuse", "numpy", "polars", "torch", "torchvision", "transformers", "zarr")
 
 
-def commit(plan: Plan, cache: Path) -> Commit:
+@dataclass(frozen=True)
+class Rows:
+    """All rows of a plan, as memory maps, by the name of their modality."""
+
+    tables: dict[str, StoredRows]
+    items: dict[str, dict[str, EncodedItem]]
+
+
+def load_rows(plan: Plan) -> Rows:
+    """Return what was computed and encoded; every byte of it is compared with its checksum.
+
+    Raises
+    ------
+    DamagedFilesError
+        If any of it is damaged; what is has been removed.
+    CorruptCacheError
+        If an item has not been encoded.
+    """
+    damaged = 0
+    rows = Rows({}, {})
+    for table in plan.tables:
+        try:
+            rows.tables[table.modality.name] = table.store.load(plan.records.samples.height)
+        except DamagedFilesError as error:
+            damaged += error.count
+    for items in plan.items:
+        try:
+            rows.items[items.modality.name] = items.store.load(items.digests)
+        except DamagedFilesError as error:
+            damaged += error.count
+    if damaged:
+        raise DamagedFilesError(plan.folder, damaged)
+    return rows
+
+
+def commit(plan: Plan, rows: Rows, cache: Path) -> Commit:
     """Lay out the cache from what was encoded and swap it in."""
     samples = plan.records.samples
     staged = StagedCache(cache, plan.dataset, {package: version(package) for package in VERSIONED})
     staged.add_samples(samples)
     quarantine = Quarantine()
     quarantine.extend(plan.quarantine.to_json())
-    first_hours = {table.modality.name: _add_table(staged, table, samples.height, quarantine) for table in plan.tables}
+    for table in plan.tables:
+        stored = rows.tables[table.modality.name]
+        quarantine.extend(stored.left_out)
+        _add_table(staged, table, stored)
     for items in plan.items:
-        _add_items(staged, items, samples.height, quarantine)
-    tasks = plan.records.tasks(first_hours)
+        _add_items(staged, items, rows.items[items.modality.name], samples.height, quarantine)
+    tasks = plan.records.tasks({name: stored.first_hours for name, stored in rows.tables.items()})
     for task in tasks:
         staged.add_task(task)
     for name, parts in plan.records.splits.items():
@@ -42,17 +82,12 @@ def commit(plan: Plan, cache: Path) -> Commit:
     return staged.commit(plan.keys)
 
 
-def _add_table(
-    staged: StagedCache, planned: PlannedTable, samples: int, quarantine: Quarantine
-) -> npt.NDArray[np.float64]:
-    """Add a modality and return the hours of each sample's first observation ``[N]``."""
+def _add_table(staged: StagedCache, planned: PlannedTable, rows: StoredRows) -> None:
     modality = planned.modality
-    rows = planned.store.load(samples, quarantine)
     spec = ModalitySpec(modality.name, modality.kind, modality.row_meaning, modality.recipe, modality.columns)
     dim = rows.values[0].shape[1] if rows.values else len(modality.columns)
     time = np.concatenate([*_in_order(rows, rows.times), np.empty(0, np.float32)])
     staged.add_modality(spec, rows.lengths, dim, _in_order(rows, rows.values), time)
-    return rows.first_hours
 
 
 def _in_order(rows: StoredRows, blocks: list[npt.NDArray[np.float32]]) -> Iterator[npt.NDArray[np.float32]]:
@@ -70,16 +105,22 @@ def _in_order(rows: StoredRows, blocks: list[npt.NDArray[np.float32]]) -> Iterat
         )
 
 
-def _add_items(staged: StagedCache, planned: PlannedItems, samples: int, quarantine: Quarantine) -> None:
+def _add_items(
+    staged: StagedCache,
+    planned: PlannedItems,
+    encoded: Mapping[str, EncodedItem],
+    samples: int,
+    quarantine: Quarantine,
+) -> None:
     modality = planned.modality
-    encoded = planned.store.load(planned.digests)
     items = _item_table(planned, encoded, quarantine)
     counts = items["rows"].to_numpy()
     lengths = np.bincount(items["sample"].to_numpy(), weights=counts, minlength=samples).astype(np.int64)
     time = np.repeat(items["time"].fill_null(float("nan")).to_numpy(), counts)
     dim = max((item.values.shape[1] for item in encoded.values()), default=0)
     spec = ModalitySpec(modality.name, "embedding", modality.row_meaning, planned.recipe)
-    staged.add_modality(spec, lengths, dim, _rows_of(items["digest"], encoded), time, items)
+    shown = items.with_columns(digest=pl.Series(map(modality.shown_digest, items["digest"]), dtype=pl.String))
+    staged.add_modality(spec, lengths, dim, _rows_of(items["digest"], encoded), time, shown)
 
 
 def _item_table(planned: PlannedItems, encoded: Mapping[str, EncodedItem], quarantine: Quarantine) -> pl.DataFrame:

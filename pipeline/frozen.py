@@ -8,6 +8,8 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
+from ..cache_schema import InputError
+
 CPU_FLAGS = Path("/proc/cpuinfo")
 
 
@@ -55,15 +57,29 @@ def digest_weights(model: nn.Module) -> str:
     return checksum.hexdigest()
 
 
-def to_float16(rows: torch.Tensor) -> npt.NDArray[np.float16]:
-    """Return an encoder's output as float16.
+def check_weights(model: nn.Module, source: Path) -> None:
+    """Raise :class:`InputError` naming ``source`` if weights or statistics that come from it are not finite."""
+    tensors = (*model.named_parameters(), *model.named_buffers())
+    damaged = [name for name, tensor in tensors if tensor.is_floating_point() and not torch.isfinite(tensor).all()]
+    if damaged:
+        raise InputError(
+            f"The weights in {source} are damaged: {len(damaged)} of {len(tensors)} tensors have values that are not "
+            f"finite, the first {damaged[0]}. Get the file again, or choose another encoder."
+        )
+
+
+def to_float16(rows: torch.Tensor, encoder: str) -> npt.NDArray[np.float16]:
+    """Return the output of an encoder as float16.
 
     Raises
     ------
-    ValueError
+    InputError
         If a value is not finite, or too large for float16.
     """
     halves = rows.to(torch.float16)
     if not torch.isfinite(halves).all():
-        raise ValueError("The encoder gave values that are not finite in float16: its weights are damaged or unsuited.")
+        raise InputError(
+            f"The encoder {encoder!r} gave values that are not finite in float16: its weights are damaged or unsuited. "
+            "Choose another."
+        )
     return halves.cpu().numpy()

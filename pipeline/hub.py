@@ -1,11 +1,17 @@
-"""Files of the Hugging Face hub."""
+"""Files of the Hugging Face hub, and what stands in their place where a download was not finished."""
 
 from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import quote
 from urllib.request import urlopen
 
+from ..cache_schema import InputError
+
 TIMEOUT_SECONDS = 5.0
+LONGEST_REASON = 160
+
+POINTER = b"version https://git-lfs"
+"""Start of the few lines that a repository has in place of a large file until Git LFS fetches it."""
 
 
 def fetch_from_hub(repository: str, files: Sequence[str]) -> Path:
@@ -24,3 +30,19 @@ def fetch_from_hub(repository: str, files: Sequence[str]) -> Path:
 def first_line(error: OSError) -> str:
     """Return what an error says, without the advice that follows."""
     return str(error).partition("\n")[0].rstrip(". ")
+
+
+def refuse_stand_in(path: Path) -> None:
+    """Raise :class:`InputError` if a file of an encoder is empty, or the pointer of Git LFS to it."""
+    with path.open("rb") as file:
+        start = file.read(len(POINTER))
+    if not start:
+        raise InputError(f"{path} is empty. Get the file again.")
+    if start == POINTER:
+        raise InputError(f"{path} is a pointer of Git LFS, not the file itself. Fetch it with `git lfs pull`.")
+
+
+def cut(error: Exception) -> str:
+    """Return the start of what an error of a library says, on one line."""
+    text = " ".join(str(error).split())
+    return text if len(text) <= LONGEST_REASON else f"{text[:LONGEST_REASON]}..."

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..cache_schema import Task, offsets_of
-from .tasks import EPSILON, Flags, Hours, Stays, apply_filters, selection, whole_stay_filters
+from .tasks import EPSILON, Counts, Flags, Hours, Stays, apply_filters, selection, whole_stay_filters
 
 EARLIEST_HOURS = 4.0
 """Predictions are made after this time."""
@@ -25,6 +25,9 @@ DECIMALS = 6
 def decompensation(stays: Stays, modalities: Sequence[str], step_hours: float, *, known_times_only: bool) -> Task:
     """Return death within 24 hours, of patients who die in hospital, at every step of the stay while they live.
 
+    The benchmark also predicts at the time of death itself; where ``stays.dead_hours`` is given, nothing is predicted
+    from then on, of the remaining length of stay neither.
+
     Where only the date of a death in hospital is known, the benchmark labels all predictions 0; with
     ``known_times_only`` such a stay is left out.
     """
@@ -32,11 +35,13 @@ def decompensation(stays: Stays, modalities: Sequence[str], step_hours: float, *
     if known_times_only:
         filters.append(("a time of death if they died", ~stays.died | ~np.isnan(stays.death_hours)))
     kept, counts = apply_filters(filters, stays.counts)
-    sample, time = _prediction_times(stays, kept, np.fmin(stays.los_hours, stays.death_hours), step_hours)
+    sample, time, counts = _prediction_times(
+        stays, kept, counts, np.fmin(stays.los_hours, stays.death_hours), step_hours
+    )
     soon = stays.died[sample] & (stays.death_hours[sample] - time < HORIZON_HOURS)  # [K]
     return Task(
         "decompensation", "binary", ("dies within 24 hours",), soon.astype(np.float32)[:, None], None,
-        selection(modalities), _counted(counts, sample), sample, time.astype(np.float32),
+        selection(modalities), counts, sample, time.astype(np.float32),
     )  # fmt: skip
 
 
@@ -46,21 +51,22 @@ def length_of_stay(stays: Stays, modalities: Sequence[str], step_hours: float) -
     The remaining hours themselves are the sample's ``los_hours`` minus ``time``.
     """
     kept, counts = apply_filters(whole_stay_filters(stays), stays.counts)
-    sample, time = _prediction_times(stays, kept, stays.los_hours, step_hours)
+    sample, time, counts = _prediction_times(stays, kept, counts, stays.los_hours, step_hours)
     remaining = np.round(stays.los_hours[sample] - time, DECIMALS)  # [K]
     bucket = np.searchsorted(BUCKET_ENDS, remaining, side="right").astype(np.float32)
     return Task(
         "length_of_stay", "multiclass", BUCKETS, bucket[:, None], None,
-        selection(modalities), _counted(counts, sample), sample, time.astype(np.float32),
+        selection(modalities), counts, sample, time.astype(np.float32),
     )  # fmt: skip
 
 
 def _prediction_times(
-    stays: Stays, kept: Flags, end_hours: Hours, step_hours: float
-) -> tuple[npt.NDArray[np.int64], Hours]:
-    """Return sample and hours ``[K]`` of all predictions of the stays that are ``kept``.
+    stays: Stays, kept: Flags, counts: Counts, end_hours: Hours, step_hours: float
+) -> tuple[npt.NDArray[np.int64], Hours, Counts]:
+    """Return sample and hours ``[K]`` of all predictions of the stays that are ``kept``, and the counts with them.
 
-    These are the multiples of ``step_hours`` after 4 hours and the first event, up to ``end_hours`` ``[N]``.
+    These are the multiples of ``step_hours`` after 4 hours and the first event, up to ``end_hours`` ``[N]`` and before
+    ``stays.dead_hours``.
     """
     earliest = np.full(len(end_hours), EARLIEST_HOURS)
     begin = earliest if stays.first_hours is None else np.fmax(earliest, stays.first_hours)
@@ -69,8 +75,8 @@ def _prediction_times(
     number = np.where(kept, np.maximum(last - first + 1, 0), 0).astype(np.int64)
     sample = np.repeat(np.arange(len(number), dtype=np.int64), number)
     time: Hours = (first[sample] + np.arange(len(sample)) - offsets_of(number)[sample]) * step_hours
-    return sample, time
-
-
-def _counted(counts: tuple[tuple[str, int], ...], sample: npt.NDArray[np.int64]) -> tuple[tuple[str, int], ...]:
-    return (*counts, ("a prediction time", len(np.unique(sample))), ("predictions", len(sample)))
+    if stays.dead_hours is not None:
+        alive = ~(stays.dead_hours[sample] <= time)
+        counts = counts if alive.all() else (*counts, ("predictions, those after death included", len(sample)))
+        sample, time = sample[alive], time[alive]
+    return sample, time, (*counts, ("a prediction time", len(np.unique(sample))), ("predictions", len(sample)))

@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 
 import polars as pl
 
 from ..cache_schema import digest, digest_file
+from .sealed import read_sealed, write_sealed
 from .source import UnreadableItem
 
 FILE_RULE = "file"
@@ -35,15 +37,20 @@ class Entry:
 
 
 class DigestMemo:
-    """Digests by path below ``root`` and rule (how the content was taken from the file), kept in a parquet file."""
+    """Digests by path below ``root`` and rule (how the content was taken from the file), kept in a sealed file.
+
+    ``damaged``: that file was there and could not be used, so that everything is read again.
+    """
 
     def __init__(self, path: Path, root: Path) -> None:
         self._path = path
         self._root = root
         self._used: dict[tuple[str, str], Entry] = {}
         self._known: dict[tuple[str, str], Entry] = {}
-        if path.exists():
-            for name, rule, *entry in pl.read_parquet(path).iter_rows():
+        content = read_sealed(path)
+        self.damaged = content is None and path.exists()
+        if content is not None:
+            for name, rule, *entry in pl.read_parquet(BytesIO(content)).iter_rows():
                 self._known[name, rule] = Entry(*entry)
 
     def file(self, path: Path) -> Entry:
@@ -111,9 +118,9 @@ class DigestMemo:
             for (name, rule), entry in entries.items()
         ]
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        partial = self._path.with_name(self._path.name + ".partial")
-        pl.DataFrame(rows, schema=SCHEMA, orient="row").write_parquet(partial)
-        partial.replace(self._path)
+        content = BytesIO()
+        pl.DataFrame(rows, schema=SCHEMA, orient="row").write_parquet(content)
+        write_sealed(self._path, content.getvalue())
 
 
 def _fingerprint(entries: Mapping[tuple[str, str], Entry]) -> str:

@@ -28,7 +28,8 @@ from .blocks import BlockStore
 from .encoders import Encoders, joined, kind_of, tasks_of_every_encoder
 from .memo import DigestMemo, Entry
 from .parts import PartStore
-from .source import DataSet, ItemModality, Quarantine, Records, TableModality
+from .resources import resource_digests
+from .source import DataSet, ItemModality, Quarantine, Records, TableModality, keyed_hash, pseudonym_key
 
 LISTED_FILES = 20
 """A key names single files up to this many in one folder, above it one digest for the folder."""
@@ -48,7 +49,7 @@ class PlannedItems:
 
     ``items`` has every readable item with its ``sample`` (index) and ``digest``; ``unique`` one row for each distinct
     content in the order of encoding (digest, path); ``encoder`` is the name of the encoder, ``recipe`` the source's
-    preprocessing and the encoder's.
+    preprocessing and the encoder's. Of the ``listed`` items ``missing`` have no file.
     """
 
     modality: ItemModality
@@ -57,6 +58,8 @@ class PlannedItems:
     items: pl.DataFrame
     unique: pl.DataFrame
     store: PartStore
+    listed: int
+    missing: int
 
     @property
     def digests(self) -> list[str]:
@@ -79,6 +82,13 @@ class Plan:
     items: tuple[PlannedItems, ...]
     keys: dict[str, Any]
     quarantine: Quarantine
+    folder: Path
+    """Where parts and blocks lie."""
+
+
+def memo_file(cache: Path) -> Path:
+    """Return where the digests of the raw files of a cache are kept."""
+    return parts_folder(cache) / "digests.memo"
 
 
 def parts_folder(cache: Path) -> Path:
@@ -87,9 +97,12 @@ def parts_folder(cache: Path) -> Path:
 
 
 def cohort_key(dataset: DataSet, memo: DigestMemo) -> dict[str, Any]:
-    """Return what decides cohort and labels: data set, settings, and the digest of every input table."""
+    """Return what decides cohort and labels: data set, settings, the digests of input tables and of our resources."""
     inputs = _digests(dataset.inputs(), memo, dataset.raw)
-    return {"dataset": dataset.name, "settings": dataset.settings(), "inputs": inputs}
+    if (key := pseudonym_key(dataset)) is not None:  # names of files are often those of patients
+        inputs = {f"{len(inputs)} entries": keyed_hash(key, "inputs", digest(inputs))}
+    resources = resource_digests(dataset.resources)
+    return {"dataset": dataset.name, "settings": dataset.settings(), "inputs": inputs, "resources": resources}
 
 
 def _digests(paths: Sequence[Path], memo: DigestMemo, raw: Path) -> dict[str, str]:
@@ -133,7 +146,11 @@ def reasons_to_run(cache: Path, cohort: dict[str, Any], encoders: Encoders, memo
     new = {"cohort": cohort, "encoders": encoders.recipes(kinds, memo)}
     reasons = difference(old, new) + [f"{finding.file} {finding.problem}" for finding in damaged]
     if not reasons and not (memo.unchanged() and memo.saved_fingerprint == keys["contents"]):
-        reasons.append("image or text files were added, changed or removed")
+        reasons.append(
+            "the digests of the raw files were damaged"
+            if memo.damaged
+            else "image or text files were added, changed or removed"
+        )
     return reasons
 
 
@@ -142,9 +159,17 @@ def make_plan(dataset: DataSet, cache: Path, cohort: dict[str, Any], encoders: E
     quarantine = Quarantine()
     records = dataset.read(quarantine)
     folder = parts_folder(cache)
-    ids = _digest_ids(records.samples["sample_id"])
+    ids = digest(records.samples["sample_id"].to_list())
+
+    def table_key(modality: TableModality) -> dict[str, Any]:
+        """Return what decides the rows of a table modality, and no more: nothing else must compute them anew."""
+        inputs = _digests(modality.inputs, memo, dataset.raw)
+        columns = [column.name for column in modality.columns]
+        decides = {"inputs": inputs, "resources": cohort["resources"], "samples": ids}
+        return {"recipe": modality.recipe, "columns": columns, **decides}
+
     tables = tuple(
-        _plan_table(modality, _digests(modality.inputs, memo, dataset.raw), ids, folder) for modality in records.tables
+        PlannedTable(modality, BlockStore(folder, modality.name, table_key(modality))) for modality in records.tables
     )
     recipes = encoders.recipes({kind_of(modality) for modality in records.items}, memo)
     items = tuple(
@@ -163,23 +188,13 @@ def make_plan(dataset: DataSet, cache: Path, cohort: dict[str, Any], encoders: E
     _check_names([*(table.modality.name for table in tables), *(planned.modality.name for planned in items)])
     keys = {"cohort": cohort, "encoders": recipes, "contents": memo.fingerprint}
     records = replace(records, tasks=partial(tasks_of_every_encoder, records, encoders))
-    return Plan(dataset.name, records, tables, items, keys, quarantine)
+    return Plan(dataset.name, records, tables, items, keys, quarantine, folder)
 
 
 def _check_names(names: Sequence[str]) -> None:
     name, number = Counter(names).most_common(1)[0] if names else ("", 0)
     if number > 1:
         raise InputError(f"Two modalities would be called {name!r}; give the encoder of one of them another name.")
-
-
-def _plan_table(modality: TableModality, inputs: dict[str, str], samples: str, folder: Path) -> PlannedTable:
-    """Plan a table modality; its key holds what decides its own rows, so that nothing else computes them anew."""
-    key = {"recipe": modality.recipe, "inputs": inputs, "samples": samples}
-    return PlannedTable(modality, BlockStore(folder, modality.name, key))
-
-
-def _digest_ids(ids: pl.Series) -> str:
-    return sha256("\n".join(ids.cast(pl.String)).encode()).hexdigest()
 
 
 def _plan_items(
@@ -209,7 +224,9 @@ def _plan_items(
         .sort("sample", "time", "item_id", nulls_last=True)
     )
     unique = items.sort("length", "digest", "path").unique("digest", keep="first", maintain_order=True)
-    return PlannedItems(modality, encoder, recipe, items, unique.select("digest", "path"), PartStore(folder, recipe))
+    store = PartStore(folder, recipe)
+    missing = sum(entry.size < 0 and entry.reason != "" for entry in entries)
+    return PlannedItems(modality, encoder, recipe, items, unique.select("digest", "path"), store, len(entries), missing)
 
 
 def _with_place(items: pl.DataFrame) -> pl.DataFrame:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..cache_schema import InputError, write_durably
+from ..cache_schema import CorruptCacheError, InputError
 from .parts import SUFFIX, Part, PartStore, Rows, part_content, part_name
 
 
@@ -33,11 +33,12 @@ class RemoteParts:
         files.mv(posixpath.join(folder, f"{name}.partial"), posixpath.join(folder, name))
 
     def fetch(self, part: Part, store: PartStore) -> None:
-        """Copy one part."""
-        self._copy(part_name(part), store)
+        """Copy one part that has just been left; raises :class:`CorruptCacheError` if it arrives damaged."""
+        if not self._copy(part_name(part), store):
+            raise CorruptCacheError(f"{self.url}: {part_name(part)} is damaged. Run the same command again.")
 
     def fetch_all(self, store: PartStore) -> None:
-        """Copy the parts that the store does not have.
+        """Copy the parts that the store does not have, except damaged ones.
 
         Raises
         ------
@@ -55,10 +56,9 @@ class RemoteParts:
             if name.endswith(SUFFIX) and not (store.folder / name).exists():
                 self._copy(name, store)
 
-    def _copy(self, name: str, store: PartStore) -> None:
+    def _copy(self, name: str, store: PartStore) -> bool:
         files, folder = self._open()
-        store.make_folder()
-        write_durably(store.folder / name, files.cat_file(posixpath.join(folder, name)))
+        return store.take(name, files.cat_file(posixpath.join(folder, name)))
 
     def _open(self) -> tuple[Any, str]:
         """Return the file system of the URL and the path in it."""

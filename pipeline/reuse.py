@@ -1,7 +1,8 @@
 """Items that an older cache holds already: copied from its arrays into parts instead of being encoded again.
 
 What is read is the cache itself, so its own parts may be gone. Items match by digest, in modalities of the same name
-and recipe; items that could not be encoded then are tried again.
+and recipe; items that could not be encoded then are tried again. A cache with pseudonyms shows digests that only its
+key can make: it is reused with the same key, and one without pseudonyms with any.
 """
 
 import logging
@@ -14,6 +15,7 @@ from tqdm import tqdm
 from ..cache_schema import CacheError, FeatureCache, InputError, difference
 from .parts import PART_ITEMS
 from .plan import PlannedItems
+from .pseudonym_key import made_with
 
 logger = logging.getLogger(__name__)
 
@@ -43,13 +45,21 @@ def find_reusable(planned: PlannedItems, older: FeatureCache) -> pl.DataFrame:
     if lines := difference(older.modality_spec(name).recipe, planned.recipe):
         logger.warning("%s: nothing of %s is reused, its recipe differs: %s", name, older.path, "; ".join(lines))
         return nothing
-    missing = pl.DataFrame({"digest": planned.store.missing(planned.digests)}, schema={"digest": pl.String})
+    missing = planned.store.missing(planned.digests)
+    shown = map(planned.modality.shown_digest, missing) if _has_pseudonyms(older) else missing
+    schema = {"shown": pl.String, "digest": pl.String}
+    wanted = pl.DataFrame({"shown": list(shown), "digest": missing}, schema=schema)
     return (
-        held.select(nothing.columns)
-        .join(missing, on="digest", how="semi")
+        held.select("first_row", "rows", shown="digest")
+        .join(wanted, on="shown")
+        .select(nothing.columns)
         .sort("first_row")
         .unique("digest", keep="first", maintain_order=True)
     )
+
+
+def _has_pseudonyms(cache: FeatureCache) -> bool:
+    return made_with(cache.manifest) is not None
 
 
 def reuse_items(planned: PlannedItems, older: FeatureCache) -> int:

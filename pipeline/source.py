@@ -1,8 +1,10 @@
 """What a data set must offer to be extracted: samples, labels, tables of timed values, and items to encode."""
 
+import hmac
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -14,6 +16,25 @@ from ..cache_schema import Column, ModalityKind, Task
 
 STORED_PER_REASON = 1000
 """At most this many quarantined rows are stored for one source and reason; the counts stay complete."""
+
+LONGEST_VALUE = 80
+MOST_LETTERS = 4
+"""A value with more letters may be what somebody wrote about a patient; ``<5``, ``33,9 kg`` and ``1e39`` have fewer."""
+
+LARGEST = float(np.finfo(np.float32).max)
+"""A cache holds float32."""
+TOO_LARGE = "too large: more than a number of 32 bits can be"
+
+
+def keyed_hash(key: bytes, kind: str, name: str) -> str:
+    """Return HMAC-SHA256 of a name of some kind, which nobody can compute or compare without the key."""
+    return hmac.new(key, f"{kind}:{name}".encode(), sha256).hexdigest()
+
+
+def pseudonym_key(dataset: "DataSet") -> bytes | None:
+    """Return the key of a data set whose cache must not name anybody, None of another."""
+    key: bytes | None = getattr(dataset, "pseudonym_key", None)
+    return key
 
 
 class UnreadableItem(Exception):  # noqa: N818  (it is an outcome of one item, not an error of the program)
@@ -29,11 +50,16 @@ class Quarantine:
         self._counts: Counter[tuple[str, str, str]] = Counter()
 
     def add(self, stage: str, source: str, where: str, value: str, reason: str, count: int = 1) -> None:
-        """Record ``count`` rows or items of one kind; ``where`` and ``value`` show one of them (never patient text)."""
-        kind = (stage, source, reason)
-        self._counts[kind] += count
-        if self._stored[kind] < STORED_PER_REASON:
-            self._stored[kind] += 1
+        """Record ``count`` rows or items of one kind; ``where`` and ``value`` show one of them.
+
+        Of a value that is a text only its length is kept: it lies at ``where``, for those who may see it.
+        """
+        self._counts[stage, source, reason] += count
+        self._store(stage, source, where, _shown(value), reason)
+
+    def _store(self, stage: str, source: str, where: str, value: str, reason: str) -> None:
+        if self._stored[stage, source, reason] < STORED_PER_REASON:
+            self._stored[stage, source, reason] += 1
             self._rows.append((stage, source, where, value, reason))
 
     def frame(self) -> pl.DataFrame:
@@ -57,7 +83,7 @@ class Quarantine:
     def extend(self, other: dict[str, list[list[Any]]]) -> None:
         """Add what another quarantine holds (as its :meth:`to_json` gave it)."""
         for stage, source, where, value, reason in other["rows"]:
-            self.add(stage, source, where, value, reason, count=0)
+            self._store(stage, source, where, value, reason)
         for stage, source, reason, count in other["counts"]:
             self._counts[stage, source, reason] += count
 
@@ -65,6 +91,13 @@ class Quarantine:
     def total(self) -> int:
         """Number of rows and items that were left out."""
         return self._counts.total()
+
+
+def _shown(value: str) -> str:
+    letters = [sign for sign in value if sign.isalpha()]
+    if len(letters) <= MOST_LETTERS and all(map(str.isascii, letters)):
+        return value[:LONGEST_VALUE]
+    return f"text ({len(value)})"
 
 
 @dataclass(frozen=True)
@@ -86,9 +119,10 @@ class Block:
 
 @dataclass(frozen=True)
 class TableModality:
-    """A modality computed from tables, always whole: keyed by its ``recipe``, the samples and the files in ``inputs``.
+    """A modality computed from tables, always whole.
 
-    ``inputs`` must name every file that decides its rows, and only those: no change elsewhere computes it anew.
+    It is keyed by its ``recipe``, the names of its columns, the samples, the resources of the data set, and the files
+    in ``inputs``. These must be all that decide its rows, and no others: a change elsewhere computes nothing anew.
     """
 
     name: str
@@ -111,7 +145,7 @@ class ItemModality:
     are given in ``texts`` by their sha256 instead; ``items`` then has the column ``digest``, and ``path`` is the table.
     ``read_slices`` gives the grey slices ``[S, 224, 224]`` of an image that has several, and raises the same; it is
     called in other processes. ``windowed``: a text longer than a window of the encoder is encoded in several windows
-    instead of cut.
+    instead of cut. ``digest_key``: the cache must not tell which file or text an item was, except to who has this key.
     """
 
     name: str
@@ -123,6 +157,11 @@ class ItemModality:
     texts: Mapping[str, str] | None = None
     read_slices: Callable[[Path], npt.NDArray[np.uint8]] | None = None
     windowed: bool = False
+    digest_key: bytes | None = None
+
+    def shown_digest(self, digest: str) -> str:
+        """Return what a cache calls a content: its sha256, or a hash of that which only the key can make."""
+        return digest if self.digest_key is None else keyed_hash(self.digest_key, "content", digest)
 
 
 FirstHours = Mapping[str, npt.NDArray[np.float64]]
@@ -135,7 +174,8 @@ class Records:
 
     ``samples`` is sorted by its unique ``sample_id`` and has ``subject_id`` and descriptive columns. ``tasks`` labels
     them when the tables have been read, ``counts`` then says what every step left, from the tasks and the counts of the
-    quarantine: scope, step, unit, count, published and source (both null where nothing was published).
+    quarantine: scope, step, unit, count, published and source (both null where nothing was published). ``notes`` say
+    what the user may have expected and was not found.
     """
 
     samples: pl.DataFrame
@@ -144,13 +184,19 @@ class Records:
     items: tuple[ItemModality, ...] = ()
     splits: dict[str, pl.DataFrame] = field(default_factory=dict)
     counts: Callable[[Sequence[Task], pl.DataFrame], pl.DataFrame] | None = None
+    notes: tuple[str, ...] = ()
 
 
 class DataSet(Protocol):
-    """One data set in the raw folder ``raw``."""
+    """One data set in the raw folder ``raw``; every file in the folders ``resources`` of our own decides its values."""
 
     name: str
     raw: Path
+
+    @property
+    def resources(self) -> tuple[Path, ...]:
+        """Return folders of the package: a change of a file in them that is no code makes everything anew."""
+        ...
 
     def inputs(self) -> list[Path]:
         """Return the tables that decide the result; raises MissingInputError naming what is missing."""

@@ -8,7 +8,7 @@ import resource
 import shutil
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -17,15 +17,19 @@ from typing import Any
 
 from tqdm import tqdm
 
-from ..cache_schema import EXTRACTION_FILE, cache_lock, refuse_foreign_folder, write_durably
-from .commit import commit
+from ..cache_schema import EXTRACTION_FILE, cache_lock, naming, refuse_foreign_folder, write_durably
+from ..cache_schema.files import flush
+from .commit import commit, load_rows
 from .encode import Machines, encode_items
 from .encoders import Encoders
 from .estimate import Estimate, Pending, estimate
 from .memo import DigestMemo
-from .plan import Plan, PlannedTable, cohort_key, make_plan, parts_folder, reasons_to_run
+from .plan import Plan, PlannedTable, cohort_key, make_plan, memo_file, parts_folder, reasons_to_run
 from .reuse import find_reusable, open_older, reuse_items
 from .source import DataSet
+from .temporary import sweep
+from .tensor_file import DamagedFilesError
+from .whole_files import refuse_cut_files
 
 logger = logging.getLogger(__name__)
 
@@ -69,6 +73,10 @@ class Extraction:
     """What the pending work takes, known before it starts."""
     free_bytes: int
     report: StageReport
+    notes: tuple[str, ...] = ()
+    """What was not found."""
+    files: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """Of each modality of items: how many files are there, and how many are listed."""
 
     def to_json(self) -> dict[str, Any]:
         """Return everything as JSON values."""
@@ -120,49 +128,84 @@ class _Run:
         self.folder = parts_folder(cache)
         self.older = open_older(reuse) if reuse else None
         self.reused: dict[str, int] = {}
+        self.notes: tuple[str, ...] = ()
+        self.files: dict[str, tuple[int, int]] = {}
         self.report = StageReport()
-        self.memo = DigestMemo(self.folder / "digests.parquet", dataset.raw)
+        self.memo = DigestMemo(memo_file(cache), dataset.raw)
 
     def look(self) -> Extraction:
-        """Plan and say what would be done."""
+        """Plan and say what would be done; tables are read to their end, because a cut one would stop the work late."""
         reasons, plan = self._plan()
+        if plan:
+            refuse_cut_files(self.dataset.inputs())
         if plan and self.older:
             self.reused = {items.modality.name: find_reusable(items, self.older).height for items in plan.items}
         return self._outcome(reasons, _pending(plan, self.reused) if plan else (), done=False)
 
     def extract(self, machines: Machines, drop_items: bool) -> Extraction:
         """Plan, encode, commit."""
+        self._prepare()
         reasons, plan = self._plan()
         if plan is None:
             self.memo.save(forget=False)
+            if drop_items:
+                self._remove_folders()
             return self._outcome(reasons, (), done=False)
         for reason in reasons:
             logger.info("to do because: %s", reason)
         self.memo.save()
+        damaged = sum(table.store.remove_damaged() for table in plan.tables)
+        damaged += sum(items.store.remove_damaged() for items in plan.items)
         if self.older:
             with self.report.stage("reuse"):
                 self.reused = {items.modality.name: reuse_items(items, self.older) for items in plan.items}
         pending = _pending(plan, {})
+        self._encode(plan, machines)
+        with self.report.stage("commit"):
+            try:
+                rows = load_rows(plan)
+            except DamagedFilesError as error:  # what only reading everything could find
+                damaged += error.count
+                self._encode(plan, machines)
+                rows = load_rows(plan)
+            with naming(self.cache):
+                commit(plan, rows, self.cache)
+        if damaged:
+            logger.warning("%s damaged part%s made again", damaged, "s were" if damaged > 1 else " was")
+        self._write_report(pending)
+        if drop_items:
+            self._remove_folders()
+        return self._outcome(reasons, pending, done=True)
+
+    def _prepare(self) -> None:
+        """Make the folder of parts, which nobody else may read, and remove what killed processes have left."""
+        sweep()
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        flush(self.folder.parent)
+        for path in (path for path in self.folder.rglob("*") if path.is_file()):
+            if path.suffix == ".partial" or (path.parent == self.folder and path != memo_file(self.cache)):
+                path.unlink()
+
+    def _encode(self, plan: Plan, machines: Machines) -> None:
+        """Compute and encode what is missing."""
         for table in plan.tables:
             if not table.store.complete:
                 with self.report.stage(f"encode {table.modality.name}"):
                     _fill(table, plan)
+        self._remove_folders({table.store.folder for table in plan.tables})
         with machines.connect() as executor:
             for items in plan.items:
                 with self.report.stage(f"encode {items.modality.name}"):
                     encode_items(items, machines, executor)
-        with self.report.stage("commit"):
-            commit(plan, self.cache)
-        self._write_report(pending)
-        self._sweep(plan, drop_items)
-        return self._outcome(reasons, pending, done=True)
 
-    def _sweep(self, plan: Plan, drop_items: bool) -> None:
-        """Delete blocks of other keys, which are quick to compute again, and with ``drop_items`` everything."""
-        kept = set() if drop_items else {table.store.folder for table in plan.tables}
-        tables = {table.modality.name for table in plan.tables}
+    def _remove_folders(self, current: Collection[Path] | None = None) -> None:
+        """Delete all parts and blocks, or of the tables with ``current`` blocks those of other keys.
+
+        The latter are quick to compute again.
+        """
+        tables = {blocks.name.rpartition("-")[0] for blocks in current or ()}
         for folder in (path for path in self.folder.iterdir() if path.is_dir()):
-            if drop_items or (folder.name.rpartition("-")[0] in tables and folder not in kept):
+            if current is None or (folder.name.rpartition("-")[0] in tables and folder not in current):
                 shutil.rmtree(folder)
 
     def _plan(self) -> tuple[list[str], Plan | None]:
@@ -171,7 +214,14 @@ class _Run:
             reasons = reasons_to_run(self.cache, cohort, self.encoders, self.memo)
             if not reasons:
                 return [], None
-            return reasons, make_plan(self.dataset, self.cache, cohort, self.encoders, self.memo)
+            plan = make_plan(self.dataset, self.cache, cohort, self.encoders, self.memo)
+            self.notes = plan.records.notes
+            self.files = {
+                items.modality.name: (items.listed - items.missing, items.listed)
+                for items in plan.items
+                if items.modality.texts is None
+            }
+            return reasons, plan
 
     def _outcome(self, reasons: list[str], pending: Iterable[Pending], *, done: bool) -> Extraction:
         existing = next(folder for folder in self.cache.absolute().parents if folder.exists())
@@ -185,6 +235,8 @@ class _Run:
             estimated=estimate(pending),
             free_bytes=shutil.disk_usage(existing).free,
             report=self.report,
+            notes=self.notes,
+            files=self.files,
         )
 
     def _write_report(self, pending: Iterable[Pending]) -> None:
@@ -193,6 +245,7 @@ class _Run:
             "dataset": self.dataset.name,
             "encoded": {work.modality: work.number for work in pending},
             "reused": self.reused,
+            "notes": self.notes,
             "machine": {
                 "platform": platform.platform(),
                 "python": platform.python_version(),

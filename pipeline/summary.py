@@ -24,12 +24,17 @@ def extraction_text(extraction: Extraction) -> str:
     if not extraction.done:
         return _plan_text(extraction)
     contents = cache_text(describe_cache(FeatureCache.open(extraction.cache)))
-    return f"{contents}\n\n{_stage_text(extraction)}"
+    return "\n\n".join([contents, *extraction.notes, _stage_text(extraction)])
 
 
 def _plan_text(extraction: Extraction) -> str:
     lines = ["To do because:", *(f"  {reason}" for reason in extraction.reasons), "To do:"]
     lines += [f"  {name:12}{number:>10,} to compute or encode" for name, number in extraction.pending.items()]
+    lines += [
+        f"  {name:12}{there:>10,} of {listed:,} files are there ({there / max(1, listed):.0%})"
+        for name, (there, listed) in extraction.files.items()
+    ]
+    lines += extraction.notes
     size, free = extraction.estimated.bytes / GIBIBYTE, extraction.free_bytes / GIBIBYTE
     hours = extraction.estimated.hours
     lines += [

@@ -36,7 +36,8 @@ class Stays:
     ``los_hours`` ``[N]`` (NaN unknown), ``died`` ``[N]`` (in hospital), ``death_hours`` ``[N]`` from t0 to the time of
     death (NaN unknown), ``diagnosed`` ``[N]`` (any diagnosis code), ``phenotypes`` ``[N, 25]``; ``counts``: filters
     before; ``first_hours`` ``[N]``, time of the first event within the stay (NaN without any), or None where events
-    are not wanted.
+    are not wanted; ``dead_hours`` ``[N]``, time by which the patient is known to be dead (NaN unknown or alive), or
+    None where predictions are made whatever happened, as in the benchmark.
     """
 
     los_hours: Hours
@@ -46,6 +47,7 @@ class Stays:
     phenotypes: Flags
     counts: Counts
     first_hours: Hours | None = None
+    dead_hours: Hours | None = None
 
 
 def mortality(stays: Stays, modalities: Sequence[str]) -> Task:
@@ -55,6 +57,7 @@ def mortality(stays: Stays, modalities: Sequence[str]) -> Task:
         ("at least 48 hours long", stays.los_hours >= MORTALITY_HOURS - EPSILON),
         *_with_event(stays, MORTALITY_HOURS),
     ]
+    filters += _alive(stays, filters, MORTALITY_HOURS, "alive after 48 hours")
     kept, counts = apply_filters(filters, stays.counts)
     y = np.where(kept, stays.died, np.nan).astype(np.float32)[:, None]  # [N, 1]
     return Task("mortality", "binary", ("died",), y, MORTALITY_HOURS, selection(modalities), counts)
@@ -69,11 +72,23 @@ def phenotyping(stays: Stays, modalities: Sequence[str]) -> Task:
 
 def whole_stay_filters(stays: Stays) -> list[Filter]:
     """Return what the benchmark asks of stays that are looked at from beginning to end."""
-    return [
+    filters = [
         ("a diagnosis", stays.diagnosed),
         ("a length of stay", ~np.isnan(stays.los_hours)),
         *_with_event(stays, np.inf),
     ]
+    return filters + _alive(stays, filters, 0, "alive at admission to the unit")
+
+
+def _alive(stays: Stays, filters: Sequence[Filter], hours: float, name: str) -> list[Filter]:
+    """Return the filter on patients who are not known to be dead ``hours`` after t0, if it leaves anybody out.
+
+    ``filters`` are those before it.
+    """
+    if stays.dead_hours is None:
+        return []
+    dead = stays.dead_hours <= hours
+    return [(name, ~dead)] if (dead & np.all([passed for _, passed in filters], axis=0)).any() else []
 
 
 def _with_event(stays: Stays, window_hours: float) -> list[Filter]:

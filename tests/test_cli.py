@@ -138,6 +138,66 @@ def test_predict_hides_what_it_is_told_to_hide(trained_run: Path, synthetic_cach
     assert predictions["p"].is_between(0, 1).all()
 
 
+@pytest.mark.parametrize("ending", ["parquet", "csv", "json"])
+def test_predictions_are_written_as_their_file_is_called_and_name_their_run(
+    trained_run: Path, synthetic_cache: Path, tmp_path: Path, ending: str
+) -> None:
+    out = tmp_path / f"predictions.{ending}"
+    result = call("predict", "--run", trained_run, "--cache", synthetic_cache, "--out", out, "--json")
+    found = json.loads(result.stdout)
+    read = {"parquet": pl.read_parquet, "csv": pl.read_csv, "json": pl.read_json}[ending](out)
+    assert read.height == found["samples"] and set(read["run"]) == {found["run_digest"][:12]}
+    assert found["trained_on"] > 50 and "samples have ids that the run was trained on" in result.stderr
+
+
+def test_predictions_in_an_unknown_format_are_refused_before_any_work(tmp_path: Path) -> None:
+    message = refused("predict", "--run", tmp_path / "none", "--out", tmp_path / "p.xlsx")
+    assert "predictions are written as .parquet, .csv, .json" in message
+
+
+def test_values_in_another_unit_are_named_by_their_column_and_counted(tmp_path: Path) -> None:
+    """Sodium of 140 mmol/L in training, of 140,000 in two of the patients to predict."""
+    ids = [f"P{number:03}" for number in range(60)]
+    pl.DataFrame({"sample_id": ids, "subject_id": ids, "died": [0, 1, 0] * 20}).write_csv(tmp_path / "samples.csv")
+    sodium = [130.0 + number % 20 for number in range(60)]
+    for name, factor in (("here", 1), ("there", 1000)):
+        values = [value * (factor if number < 2 else 1) for number, value in enumerate(sodium)]
+        table = pl.DataFrame({"sample_id": ids, "sodium": values, "age": sodium})
+        table.write_csv(tmp_path / f"{name}.csv")
+        made = ("cache", "import", "--samples", tmp_path / "samples.csv", "--label", "died", "--cache", tmp_path / name)
+        assert call(*made, "--features", f"labs={tmp_path / name}.csv").exit_code == 0
+    trained = call(
+        "train", "--cache", tmp_path / "here", "--method", "logistic", "--folds", 2, "--run", tmp_path / "run"
+    )
+    assert trained.exit_code == 0
+    for name, columns in (("here", []), ("there", [("labs", "sodium", 2, 131000.0)])):
+        out = tmp_path / f"{name}.parquet"
+        result = call("predict", "--run", tmp_path / "run", "--cache", tmp_path / name, "--out", out, "--json")
+        outside = json.loads(result.stdout)["outside_training_range"]
+        assert [(one["modality"], one["column"], one["samples"], one["furthest"]) for one in outside] == columns
+    assert "labs, sodium: values up to 131000 (samples: 2)" in result.stderr
+
+
+@pytest.mark.parametrize("device", ["cuda", "cuda:7", "mps", "meta", "nonsense", "x" * 3000])
+def test_a_device_that_is_not_there_is_refused_before_any_work(
+    synthetic_cache: Path, trained_run: Path, tmp_path: Path, device: str
+) -> None:
+    import torch
+
+    if (device == "cuda" and torch.cuda.is_available()) or (device == "mps" and torch.backends.mps.is_available()):
+        pytest.skip("this machine has it")
+    (tmp_path / "mine.yaml").write_text(GRID.replace("fit.epochs=1", f"device={device}"))
+    for command in (
+        ("train", "--cache", synthetic_cache, "--device", device, "--run", tmp_path / "run"),
+        ("train", "--cache", synthetic_cache, "--set", f"device={device}", "--run", tmp_path / "run"),
+        ("predict", "--run", trained_run, "--cache", synthetic_cache, "--device", device, "--out", tmp_path / "p.csv"),
+        ("study", "--cache", synthetic_cache, "--preset", tmp_path / "mine.yaml", "--out", tmp_path / "study"),
+    ):
+        message = refused(*command)
+        assert "Error: device = " in message and "this machine has cpu" in message and len(message) < 600
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.yaml"]
+
+
 def test_methods_fit_a_terminal_and_name_the_choices_of_options() -> None:
     text = call("methods").stdout
     assert max(map(len, text.splitlines())) < 80
@@ -217,13 +277,38 @@ def test_errors_are_json_for_machines(tmp_path: Path) -> None:
     assert "There is no cache" in json.loads(result.stdout)["error"]
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [["train", "--epochs", "3"], ["predict"], ["trian"], ["cache", "inof"], ["train", "--folds", "1"], ["report"], []],
+    ids=["an unknown option", "a missing option", "a command", "a sub-command", "a value", "an argument", "nothing"],
+)
+def test_errors_of_usage_are_json_for_machines(arguments: list[str]) -> None:
+    result = call(*arguments, "--json")
+    assert (result.exit_code, result.stderr) == (2, "")
+    content = json.loads(result.stdout)
+    assert content["exit_code"] == 2 and content["error"].startswith("Error: ")
+
+
+def test_help_is_help_for_machines_too() -> None:
+    result = call("train", "--help", "--json")
+    assert result.exit_code == 0 and result.stdout.startswith("Usage: ")
+
+
+def test_a_message_that_echoes_a_long_input_is_cut(tmp_path: Path) -> None:
+    assert len(refused("train", "--set", "x" * 100_000, "--cache", tmp_path)) < 1200
+    assert len(refused("extract", "--dataset", "\n".join("x" * 900 for _ in range(3000)))) < 110_000
+
+
 def test_an_interrupted_command_ends_with_130(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     def interrupt(*arguments: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("omnifuse.cache_schema.verify_cache", interrupt)
     result = call("cache", "verify", "--cache", tmp_path)
-    assert result.exit_code == 130 and "Nothing finished is lost; give the same command again" in result.stderr
+    assert (result.exit_code, result.stderr) == (130, "Interrupted.\n")
+    monkeypatch.setattr("omnifuse.cache_schema.FeatureCache.open", interrupt)
+    result = call("cache", "export", "--format", "npz", "--cache", tmp_path, "--out", tmp_path / "out.npz")
+    assert result.stderr == "Interrupted. Nothing was exported; give the same command again.\n"
 
 
 def test_pseudonyms_have_a_key_beside_the_cache(synthetic_raw: Path, tmp_path: Path) -> None:
@@ -252,18 +337,20 @@ def test_two_caches_are_compared(synthetic_cache: Path, tmp_path: Path) -> None:
     [
         OSError(errno.ENOSPC, "No space left on device", "x"),
         OSError("No space left on device (os error 28)\n\nThis error occurred with the following context"),
+        pl.exceptions.ComputeError("parquet: underlying IO error: No space left on device (os error 28)"),
+        RuntimeError("Can't write data (errno = 28, error message = 'No space left on device', buf = 0x55)"),
     ],
-    ids=["Python", "Rust"],
+    ids=["Python", "Rust", "polars", "HDF5"],
 )
 def test_a_full_disk_is_an_error_and_no_traceback(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, error: OSError
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, error: Exception
 ) -> None:
     def full(*arguments: object) -> None:
         raise error
 
     monkeypatch.setattr("omnifuse.cache_schema.verify_cache", full)
     message = refused("cache", "verify", "--cache", tmp_path)
-    assert message.endswith("No space left on device. Nothing already written is lost.")
+    assert message.endswith("No space left on device.") and len(message) < 60
 
 
 def test_a_demo_never_replaces_anything_else(tmp_path: Path) -> None:

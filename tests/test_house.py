@@ -41,3 +41,62 @@ def test_no_data_is_kept_in_the_repository() -> None:
         pytest.skip("not a git checkout")
     files = [ROOT / name for name in tracked.stdout.split("\0") if name]
     assert [file for file in files if file.is_file() and file.stat().st_size > LARGEST_FILE] == []
+
+
+ROOMS_WITHOUT_PATTERNS = ("fusion", "cli.py", "demo.py")
+"""Where no path may be read as a pattern."""
+READERS = {
+    f"{verb}_{form}" for verb in ("read", "scan") for form in ("parquet", "csv", "ipc", "ndjson", "json", "excel")
+} | {"read_parquet_schema", "read_parquet_metadata", "read_ipc_schema", "read_csv_batched"}
+
+
+def readers_of_patterns(source: str) -> list[int]:
+    """Return the lines where polars is given a path that it takes for a pattern.
+
+    That is every call of a reader without ``glob=False``, unless what it reads is open already (``with path.open("rb")
+    as file``) or in memory (``path.read_bytes()``, ``BytesIO(...)``).
+    """
+    tree = ast.parse(source)
+    opened = {
+        item.optional_vars.id
+        for node in ast.walk(tree) if isinstance(node, ast.With)
+        for item in node.items if isinstance(item.optional_vars, ast.Name) and "open" in ast.dump(item.context_expr)
+    }  # fmt: skip
+    lines = []
+    for node in ast.walk(tree):
+        if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in READERS):
+            continue
+        if not (isinstance(node.func.value, ast.Name) and node.func.value.id in ("pl", "polars")):
+            continue
+        literal = any(word.arg == "glob" and ast.literal_eval(word.value) is False for word in node.keywords)
+        given = node.args[0] if node.args else None
+        open_file = isinstance(given, ast.Name) and given.id in opened
+        in_memory = isinstance(given, ast.Call) and any(
+            name in ast.dump(given.func) for name in ("read_bytes", "BytesIO")
+        )
+        if not (literal or open_file or in_memory):
+            lines.append(node.lineno)
+    return lines
+
+
+@pytest.mark.parametrize("room", ROOMS_WITHOUT_PATTERNS)
+def test_no_path_is_a_pattern_to_polars(room: str) -> None:
+    files = [ROOT / room] if room.endswith(".py") else (ROOT / room).rglob("*.py")
+    found = {str(file.relative_to(ROOT)): readers_of_patterns(file.read_text(encoding="utf-8")) for file in files}
+    assert {file: lines for file, lines in found.items() if lines} == {}
+
+
+@pytest.mark.parametrize(
+    ("line", "refused"),
+    [
+        ("pl.read_parquet(path)", True),
+        ("pl.scan_csv(path, has_header=True)", True),
+        ("pl.read_parquet_schema(path)", True),
+        ("pl.read_csv(path, glob=True)", True),
+        ("pl.read_csv(path, glob=False)", False),
+        ("pl.read_csv(path.read_bytes())", False),
+        ('with path.open("rb") as file:\n    pl.read_parquet(file)', False),
+    ],
+)
+def test_a_reader_of_patterns_is_seen(line: str, refused: bool) -> None:
+    assert bool(readers_of_patterns(line)) == refused

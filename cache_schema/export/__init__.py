@@ -7,8 +7,8 @@ from pathlib import Path
 import polars as pl
 
 from ..errors import InputError, OmniFuseError, system_reason
+from ..files import flush
 from ..lock import cache_lock
-from ..manifest import flush_folder as flush
 from ..read import FeatureCache
 from .arrays import write_hdf5, write_npz
 from .mudata_file import write_mudata

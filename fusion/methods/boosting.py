@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
-from zipfile import ZIP_DEFLATED, BadZipFile
 
 import numpy as np
 import numpy.typing as npt
-import skops.io
 import torch
 from sklearn.ensemble import HistGradientBoostingClassifier as Trees
-from skops.io.exceptions import UntrustedTypesFoundException
 from torch import Tensor, nn
 
 from ...cache_schema import InputError
@@ -20,13 +17,11 @@ from ..batches import Batch
 from ..imputation import sample_patterns
 from ..laziness import combination_table, largest_within
 from ..pooled import pooled_vectors
+from ..stored_trees import Models, dump_trees, load_trees
 from .base import Method, ModelSpec, Prediction
 
 if TYPE_CHECKING:
     from ..training import Fitting
-
-TRUSTED = ["sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor"]
-"""What a stored model may be made of, besides plain arrays and what skops trusts itself."""
 
 Array = npt.NDArray[np.floating[Any]]
 
@@ -39,22 +34,18 @@ class Forest(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.models: list[Trees | None] = []
+        self.models: Models = []
         self._stored: bytes | None = None
 
-    def read(self) -> list[Trees | None]:
+    def read(self) -> Models:
         """Return the models; raises InputError if anything but trees was stored."""
         if self._stored is not None:
-            try:
-                self.models = skops.io.loads(self._stored, trusted=TRUSTED)
-            except (UntrustedTypesFoundException, BadZipFile) as error:
-                raise InputError(f"The stored boosting holds something else than trees: {error}") from error
-            self._stored = None
+            self.models, self._stored = load_trees(self._stored), None
         return self.models
 
     def get_extra_state(self) -> Tensor:
         """Return the models as bytes of skops, uint8 [n]."""
-        stored = self._stored or skops.io.dumps(self.models, compression=ZIP_DEFLATED)
+        stored = self._stored or dump_trees(self.models)
         return torch.frombuffer(bytearray(stored), dtype=torch.uint8)
 
     def set_extra_state(self, state: Tensor) -> None:
@@ -187,6 +178,8 @@ class Boosting(Method):
     def _answer(self, logits: Tensor, rows: Tensor, column: int, model: Trees | None, features: Array) -> None:
         if model is None:
             return
+        if model.n_features_in_ != features.shape[1] or model.classes_[-1] >= max(2, self.target.output_size):
+            raise InputError("The stored boosting is of other columns or classes than the run. Train again.")
         if self.target.kind != "multiclass":
             logits[rows, column] = torch.from_numpy(model.decision_function(features)).to(logits)
             return

@@ -1,10 +1,12 @@
 r"""Writes tables for other programs: CSV with raw values, and LaTeX to ``\input`` into a paper."""
 
 import csv
+import io
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from ..files import write_whole
 from .blocks import Bar, Cell, Dot, Measure, Section, Table
 
 LATEX = {
@@ -14,9 +16,13 @@ LATEX = {
     "[": "{[}", "]": "{]}", "*": "{*}",
     "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}",
     "\N{NO-BREAK SPACE}": "~", "–": "--", "−": "$-$", "±": r"$\pm$", "×": r"$\times$", "·": r"$\cdot$",
-    "≤": r"$\leq$", "≥": r"$\geq$", "→": r"$\to$", "\n": " ",
+    "≤": r"$\leq$", "≥": r"$\geq$", "→": r"$\to$", "\n": " ", "\r": " ",
 }  # fmt: skip
 """What stands for a character in LaTeX where it is not the character itself."""
+
+
+FORMULA = tuple("=+-@\t\r\n＝＋－＠")
+"""A text that begins with one of these is a formula to spreadsheets, which run it."""
 
 
 def write_tables(sections: Iterable[Section], folder: Path) -> None:
@@ -30,12 +36,21 @@ def write_tables(sections: Iterable[Section], folder: Path) -> None:
 
 
 def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[str | float | None]]) -> None:
-    """Write a CSV file; None becomes an empty cell and every number is written so that reading gives it back."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", encoding="utf-8", newline="") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(columns)
-        writer.writerows(rows)
+    """Write a CSV file; None becomes an empty cell and every number is written so that reading gives it back.
+
+    A text that a spreadsheet would take for a formula, such as a class named ``=1+1``, gets a ``'`` before it.
+    """
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerows([_plain(cell) for cell in row] for row in (columns, *rows))
+    write_whole(path, stream.getvalue())
+
+
+def _plain(cell: str | float | None) -> str | float | None:
+    """Return a cell that begins no formula and, since csv leaves a lone return unquoted, no row."""
+    if not isinstance(cell, str):
+        return cell
+    return ("'" if cell.startswith(FORMULA) else "") + "\n".join(cell.splitlines())
 
 
 def write_latex(path: Path, table: Table) -> None:
@@ -58,8 +73,7 @@ def write_latex(path: Path, table: Table) -> None:
         r"\end{tabular}",
         r"\end{table}",
     ]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    write_whole(path, "\n".join(lines) + "\n")
 
 
 def escape_latex(text: str) -> str:

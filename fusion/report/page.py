@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from ..files import write_whole
 from .blocks import Section
 from .cohort import cohort_section
 from .contributions import contributions_section
@@ -35,8 +36,8 @@ def write_report(run: Path) -> Path:
     sections = tuple(_sections(read))
     path = run / REPORT
     page = render("template.html", "sort.js", kind="run", name=read.name, top=headline(read), sections=sections)
-    path.write_text(page, encoding="utf-8")
     write_tables(sections, run / "tables")
+    write_whole(path, page)
     return path
 
 

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from ..files import read_table, write_whole
 from .headline import Headline
 from .html import render
-from .predictions import Floats, ModalityColumns, Predictions, floats, read_table
+from .predictions import Floats, ModalityColumns, Predictions, floats
 from .run import Run, read_run
 from .words import count, task_words
 
@@ -70,7 +71,7 @@ def write_patients(run_folder: Path, ids: bool = True) -> Path:
         data=_data(run, table, order[:MOST_SAMPLES], ids),
     )
     path = run_folder / PATIENTS
-    path.write_text(page, encoding="utf-8")
+    write_whole(path, page)
     return path
 
 

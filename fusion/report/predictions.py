@@ -1,6 +1,5 @@
 """Reads the predictions of a run as arrays, whatever the kind of task."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from ...cache_schema.errors import InputError
+from ..files import read_table, require_columns
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -52,31 +52,13 @@ class Predictions:
         return np.array(texts)[index.reshape(-1)]
 
 
-def read_table(path: Path, required: Iterable[str]) -> pl.DataFrame:
-    """Read a parquet file; raise InputError if it is damaged or lacks a column."""
-    try:
-        table = pl.read_parquet(path)
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise InputError(f"{path} cannot be read as parquet ({error}). Restore the file or train again.") from error
-    _require(table, required, path)
-    return table
-
-
-def _require(table: pl.DataFrame, columns: Iterable[str], path: Path) -> None:
-    absent = sorted(set(columns) - set(table.columns))
-    if absent:
-        raise InputError(
-            f"{path} lacks the columns {', '.join(absent)}; it has {', '.join(table.columns)}. Train again."
-        )
-
-
 def read_predictions(path: Path, kind: str, modalities: tuple[str, ...]) -> Predictions:
     """Read predictions.parquet of a task of this kind; raise InputError if it is not one."""
     table = read_table(path, {"fold", "p"} if kind == "binary" else {"fold"})
     labels = ("",) if kind == "binary" else tuple(name[2:] for name in table.columns if name.startswith("p_"))
     if not labels:
         raise InputError(f"{path} has no column p_<label> although the task is {kind}. Train again.")
-    _require(table, ["y"] if kind == "multiclass" else [_column("y", x) for x in labels], path)
+    require_columns(table, ["y"] if kind == "multiclass" else [_column("y", x) for x in labels], path)
     return Predictions(
         labels=labels,
         y=_one_hot(table, len(labels)) if kind == "multiclass" else _matrix(table, [_column("y", x) for x in labels]),

@@ -1,6 +1,5 @@
 """Reads a run folder. Nothing that identifies a patient is loaded."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,7 +7,8 @@ from typing import Any
 import polars as pl
 
 from ...cache_schema.errors import InputError, MissingInputError
-from .predictions import Predictions, read_predictions, read_table
+from ..files import read_json, read_table
+from .predictions import Predictions, read_predictions
 
 REQUIRED_FILES = ("metrics.json", "config.json", "environment.json", "predictions.parquet")
 REQUIRED_METRICS = ("task", "method", "kind", "modalities", "samples", "folds", "auroc", "auprc")
@@ -54,7 +54,7 @@ def read_run(path: Path) -> Run:
         A file is damaged or lacks what the report needs.
     """
     _require_files(path)
-    metrics = _read_json(path / "metrics.json")
+    metrics = read_json(path / "metrics.json")
     absent = [key for key in REQUIRED_METRICS if key not in metrics]
     if absent:
         raise InputError(
@@ -63,8 +63,8 @@ def read_run(path: Path) -> Run:
     return Run(
         path=path,
         metrics=metrics,
-        config=_read_json(path / "config.json"),
-        environment=_read_json(path / "environment.json"),
+        config=read_json(path / "config.json"),
+        environment=read_json(path / "environment.json"),
         predictions=read_predictions(path / "predictions.parquet", metrics["kind"], tuple(metrics["modalities"])),
         history=_read_history(path),
         laziness=_read_laziness(path / "laziness.parquet"),
@@ -83,16 +83,6 @@ def _require_files(path: Path) -> None:
             f"{path} is not a finished run: {', '.join(absent)} missing, found {found}. "
             "Give the folder that `omnifuse train` printed, or train again."
         )
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is not JSON ({error}). Restore the file or train again.") from error
-    if not isinstance(content, dict):
-        raise InputError(f"{path} holds a {type(content).__name__}, not an object. Restore the file or train again.")
-    return content
 
 
 def _read_history(path: Path) -> pl.DataFrame | None:

@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from ..files import write_whole
 from ..study.results import (
     Chapter,
     Column,
@@ -45,11 +46,10 @@ def write_study(results: StudyResults, folder: Path) -> Path:
         write_latex(folder / TABLES / f"{table.name}.tex", shown_table(table))
     sections = (*map(_section, results.chapters), _repeat_section(results, tables))
     path = folder / REPORT
-    path.parent.mkdir(parents=True, exist_ok=True)
     page = render(
         "template.html", "sort.js", kind="study", name=results.name, top=_headline(results), sections=sections
     )
-    path.write_text(page, encoding="utf-8")
+    write_whole(path, page)
     return path
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,6 +13,7 @@ import numpy.typing as npt
 import polars as pl
 
 from .. import metrics, paired
+from ..files import read_json, read_table
 from ..report.predictions import Predictions, read_predictions
 from .cell import Cell, Measurement, Scope
 from .results import Estimate
@@ -37,13 +37,12 @@ class FinishedCell:
     @cached_property
     def metrics(self) -> dict[str, Any]:
         """Content of metrics.json."""
-        content: dict[str, Any] = json.loads((self.path / METRICS).read_text(encoding="utf-8"))
-        return content
+        return read_json(self.path / METRICS)
 
     @cached_property
     def sample_id(self) -> npt.NDArray[Any]:
         """[N] ids of the tested samples."""
-        return pl.read_parquet(self.path / "predictions.parquet", columns=["sample_id"])["sample_id"].to_numpy()
+        return read_table(self.path / "predictions.parquet", columns=["sample_id"])["sample_id"].to_numpy()
 
     @cached_property
     def predictions(self) -> Predictions:
@@ -58,12 +57,12 @@ class FinishedCell:
     def measured(self, measurement: Measurement) -> pl.DataFrame | None:
         """Return the table of a measurement; None if it could not be made."""
         path = self.path / measurement.file
-        return pl.read_parquet(path) if path.is_file() else None
+        return read_table(path) if path.is_file() else None
 
     def history(self) -> pl.DataFrame:
         """Return the terms of all folds over epochs: fold, epoch, part, term, value."""
         files = sorted(self.path.glob("folds/*/history.parquet"))
-        return pl.concat(pl.read_parquet(file).with_columns(fold=pl.lit(file.parent.name)) for file in files)
+        return pl.concat(read_table(file).with_columns(fold=pl.lit(file.parent.name)) for file in files)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import polars as pl
 
 from ..combinations import combination_scores
 from ..embedding_map import embedding_map
+from ..files import whole_file
 from ..missing_curves import missing_curves
 from ..replay import Replay
 from .cell import Measurement
@@ -32,6 +33,5 @@ def measure(run: Path, cache: Path, measurement: Measurement) -> None:
     """Ask the models of a run, and write the answer beside them under its own name when it is complete."""
     table = MEASUREMENTS[measurement.name](Replay.open(run, cache), **dict[str, Any](measurement.arguments))
     path = run / measurement.file
-    partial = path.with_suffix(".partial")
-    table.write_parquet(partial)
-    partial.rename(path)
+    with whole_file(path) as file:
+        table.write_parquet(file)

@@ -10,9 +10,8 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-import polars as pl
-
 from ...cache_schema import MissingInputError
+from ..files import read_json, read_table
 from ..report.headline import data_notes
 from ..report.words import listing, modality_words, plural, task_words
 from .cell import Cell, Scope
@@ -39,10 +38,10 @@ def open_study(folder: Path) -> tuple[dict[str, Any], Grid, Study]:
         raise MissingInputError(
             f"{folder} is no study: {STUDY} is missing. Give the folder that `omnifuse study` made."
         )
-    stored = json.loads((folder / STUDY).read_text(encoding="utf-8"))
+    stored = read_json(folder / STUDY)
     grid = make_grid(stored["name"], stored["grid"], str(folder / STUDY))
     scope = grid.scope(stored["task"], tuple(stored["modalities"]), stored["folds"])
-    return stored, grid, Study(folder, scope, pl.read_parquet(folder / SUBJECTS))
+    return stored, grid, Study(folder, scope, read_table(folder / SUBJECTS))
 
 
 def study_results(folder: Path, against: Path | None = None) -> StudyResults:
@@ -104,7 +103,7 @@ def _lead(stored: dict[str, Any], scope: Scope, finished: list[FinishedCell]) ->
 
 
 def _notes(folder: Path, cells: list[Cell], finished: list[FinishedCell], whole: FinishedCell) -> Iterator[str]:
-    stored = [json.loads(path.read_text(encoding="utf-8")) for path in sorted((folder / FAILED).glob("*.json"))]
+    stored = [read_json(path) for path in sorted((folder / FAILED).glob("*.json"))]
     failed = {failure["cell"]: failure["error"] for failure in stored}
     if failed:
         named = "; ".join(f"{cell}: {error}" for cell, error in failed.items())
@@ -157,7 +156,7 @@ def _repeat(stored: dict[str, Any]) -> str:
 
 
 def _facts(stored: dict[str, Any], grid: Grid, whole: FinishedCell) -> Iterator[tuple[str, str]]:
-    environment = json.loads((whole.path / "environment.json").read_text(encoding="utf-8"))
+    environment = read_json(whole.path / "environment.json")
     yield "cache", f"{stored['cache']['path']}, digest {stored['cache']['digest']}"
     yield "grid", f"{grid.name}: {json.dumps(grid.content)}"
     yield "started", stored["started"]

@@ -21,7 +21,10 @@ from tqdm import tqdm
 from ...cache_schema import FeatureCache, InputError, OmniFuseError
 from ...processes import WAKE_SECONDS, worker_pool
 from ..config import make_config
-from ..run import first_task, split_used, train
+from ..device import check_device
+from ..files import read_json, read_table
+from ..run import train
+from ..training_plan import first_task, split_used
 from .cell import Cell, Measurement, Scope
 from .finished import CELLS, METRICS, Study
 from .grid import Grid
@@ -56,7 +59,7 @@ class Plan:
     @property
     def study(self) -> Study:
         """The finished cells."""
-        return Study(self.folder, self.scope, pl.read_parquet(self.folder / SUBJECTS))
+        return Study(self.folder, self.scope, read_table(self.folder / SUBJECTS))
 
 
 def plan_study(
@@ -81,6 +84,8 @@ def plan_study(
     _refuse_another_cache(folder, cache)
     cells = grid.cells(scope)
     unfinished = {cell: asked for cell, asked in cells.items() if not _finished(folder / CELLS / cell.id, asked)}
+    for device in {cell.config.device for cell in unfinished}:
+        check_device(device)
     return Plan(folder, cache, grid, scope, cells, unfinished)
 
 
@@ -90,7 +95,7 @@ def _refuse_another_cache(folder: Path, cache: FeatureCache) -> None:
         if folder.is_dir() and any(folder.iterdir()):
             raise InputError(f"{folder} holds something else than a study. Name another folder with --out.")
         return
-    made_from = json.loads(path.read_text(encoding="utf-8"))["cache"]
+    made_from = read_json(path)["cache"]
     if made_from["digest"] != cache.digest:
         raise InputError(
             f"{folder} is a study of {made_from['path']} with the digest {made_from['digest']}; {cache.path} has "

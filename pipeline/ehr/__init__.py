@@ -3,10 +3,11 @@
 from .rules import CLEAN_RULES, Profile
 from .settings import EhrSettings
 from .tensors import EhrTensors, extract_tensors
-from .variables import Variable, columns, variables
+from .variables import RESOURCES, Variable, columns, variables
 
 __all__ = [
     "CLEAN_RULES",
+    "RESOURCES",
     "EhrSettings",
     "EhrTensors",
     "Profile",

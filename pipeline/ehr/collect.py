@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +11,7 @@ import polars as pl
 from ..source import Quarantine
 from .cleaning import STAGE
 from .link import TAKEN_FROM_ADMISSION, link_by_stay_admission_or_time, match_admissions
-from .rules import EVENT_RULES
+from .rules import EVENT_RULES, described_by_name
 from .settings import EhrSettings
 from .spill import EventStore
 from .times import seconds
@@ -28,14 +28,21 @@ LOOK_AHEAD = 32
 
 KEPT = ("subject", "stay", "second", "item", "value", "unit", "valuenum")
 
+OUTSIDE = "outside the stay"
+UNREADABLE = "CHARTTIME unreadable"
+
 
 @dataclass
 class Collected:
-    """Events of the cohort on disk, the subjects whose values are text ``[subjects]``, and counts of events."""
+    """Events of the cohort on disk, the subjects whose values are text ``[subjects]``, and counts of events.
+
+    ``examples`` shows one event of a count: where it stands, and its value.
+    """
 
     store: EventStore
     text_subjects: npt.NDArray[np.bool_]
     counts: Counter[str]
+    examples: dict[str, tuple[str, str]] = field(default_factory=dict)
 
 
 def events_to_read(stays: pl.DataFrame, settings: EhrSettings) -> pl.Expr:
@@ -48,11 +55,15 @@ def events_to_read(stays: pl.DataFrame, settings: EhrSettings) -> pl.Expr:
 
 def collect(batches: Iterable[pl.DataFrame], stays: pl.DataFrame, settings: EhrSettings, into: Collected) -> None:
     """Keep the linked events of the 17 variables that have a value and a time."""
-    wanted, spans = _wanted(settings), _spans(stays)
+    wanted, owner = _wanted(settings), "stay" if settings.uses("own_stay_only") else "subject"
+    spans = _spans(stays, owner)
     take = _events_of_benchmark if settings.profile == "benchmark" else _events_of_clean
     for batch in batches:
         events = take(batch, wanted, stays, settings, into)
-        into.store.add(_near_stays(events, spans).select(KEPT))
+        near = _within(events, spans, owner)
+        if settings.profile == "clean":
+            _count_outside(events, near, into)
+        into.store.add(events.filter(near).select(KEPT))
 
 
 def _events_of_benchmark(
@@ -62,7 +73,7 @@ def _events_of_benchmark(
     into.counts.update(counts)
     _mark_text_subjects(events.select("subject", "value", linked=linked), into.text_subjects)
     measured = events.filter(linked, pl.col("itemid").is_in(list(wanted)), ~_missing())
-    return _timed(measured.with_columns(_item(wanted), _valuenum()), into.counts)
+    return _timed(measured.with_columns(_item(wanted), _valuenum()), into)
 
 
 def _events_of_clean(
@@ -76,7 +87,7 @@ def _events_of_clean(
         mine = mine.filter(~error)
     valued = mine.filter(~(_missing() & pl.col("valuenum").is_null()))
     linked, counts = link_by_stay_admission_or_time(
-        _timed(valued, into.counts),
+        _timed(valued, into),
         stays,
         by_stay=settings.uses("stay_without_admission"),
         by_time=settings.uses("time_within_stay"),
@@ -85,12 +96,16 @@ def _events_of_clean(
     return linked
 
 
-def report_counts(counts: Counter[str], quarantine: Quarantine) -> None:
-    """Quarantine, as counts only, the events that a rule dropped or recovered."""
-    for reason, count in sorted(counts.items()):
+def report_counts(collected: Collected, settings: EhrSettings, quarantine: Quarantine) -> None:
+    """Quarantine, as counts with one example at most, the events that were dropped or recovered.
+
+    What the benchmark profile reports stays as it was: counts alone.
+    """
+    examples = {} if settings.profile == "benchmark" else collected.examples
+    for reason, count in sorted(collected.counts.items()):
         if count and reason not in ("events", TAKEN_FROM_ADMISSION):
-            meaning = f"{reason}: {EVENT_RULES[reason].rstrip('.')}" if reason in EVENT_RULES else reason
-            quarantine.add(STAGE, "events", "", "", meaning, count)
+            meaning = described_by_name(reason) if reason in EVENT_RULES else reason
+            quarantine.add(STAGE, "events", *examples.get(reason, ("", "")), meaning, count)
 
 
 def _wanted(settings: EhrSettings) -> dict[int, int]:
@@ -115,24 +130,44 @@ def _missing() -> pl.Expr:
     return pl.col("value").is_null() | pl.col("value").is_in(MISSING_TEXTS)
 
 
-def _timed(events: pl.DataFrame, counts: Counter[str]) -> pl.DataFrame:
+def _timed(events: pl.DataFrame, into: Collected) -> pl.DataFrame:
     """Add the second of each event; events without a readable time are dropped and counted."""
     timed = events.with_columns(second=seconds(events["charttime"]))
     usable = timed.drop_nulls("second")
-    counts["CHARTTIME unreadable"] += len(timed) - len(usable)
+    into.counts[UNREADABLE] += len(timed) - len(usable)
+    if len(usable) < len(timed) and UNREADABLE not in into.examples:
+        _show(UNREADABLE, timed.filter(pl.col("second").is_null()), into)
     return usable
 
 
-def _spans(stays: pl.DataFrame) -> pl.DataFrame:
-    """Return the first and last second of each subject's stays, in order of subject."""
-    end = pl.max_horizontal("outtime", pl.col("intime") + (pl.col("los_hours") * 3600).ceil().cast(pl.Int64))
-    return stays.group_by("subject").agg(first=pl.col("intime").min(), last=end.max()).sort("subject")
+def _spans(stays: pl.DataFrame, owner: str) -> pl.DataFrame:
+    """Return the first and last second that can be used of each ``owner``, a stay or all stays of a subject, in order.
+
+    A stay has rows up to its length; where only a subject is asked for, its times count as well.
+    """
+    end = pl.col("intime") + (pl.col("los_hours") * 3600).ceil().cast(pl.Int64)
+    last = end if owner == "stay" else pl.max_horizontal("outtime", end)
+    return stays.group_by(owner).agg(first=pl.col("intime").min(), last=last.max()).sort(owner)
 
 
-def _near_stays(events: pl.DataFrame, spans: pl.DataFrame) -> pl.DataFrame:
-    """Keep the events between the first and the last stay of their subject: no stay has rows before or after."""
-    first, last = (spans[name].gather(events["subject"]) for name in ("first", "last"))
-    return events.filter((events["second"] >= first) & (events["second"] <= last))
+def _within(events: pl.DataFrame, spans: pl.DataFrame, owner: str) -> pl.Series:
+    """Return which events lie in the span of their owner: no stay has rows before or after."""
+    first, last = (spans[name].gather(events[owner]) for name in ("first", "last"))
+    return ((events["second"] >= first) & (events["second"] <= last)).fill_null(False)
+
+
+def _count_outside(events: pl.DataFrame, near: pl.Series, into: Collected) -> None:
+    """Count the events that are not ``near`` their stay; one is shown."""
+    outside = len(events) - int(near.sum())
+    into.counts[OUTSIDE] += outside
+    if outside and OUTSIDE not in into.examples:
+        _show(OUTSIDE, events.filter(~near), into)
+
+
+def _show(reason: str, events: pl.DataFrame, into: Collected) -> None:
+    """Keep the first event as the example of a reason: its patient, item and time, never its value."""
+    subject, item, time = events.select("subject_id", "itemid", pl.col("charttime").cast(pl.String)).row(0)
+    into.examples[reason] = f"subject {subject}, item {item}", str(time)[:40]
 
 
 def _mark_text_subjects(values: pl.DataFrame, text_subjects: npt.NDArray[np.bool_]) -> None:

@@ -1,9 +1,7 @@
 """Timed events of any variables as rows of bins: the last value of each, carried forward, and what was seen."""
 
-import tempfile
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,9 +9,12 @@ import numpy.typing as npt
 import polars as pl
 
 from ...cache_schema import Column
-from ..source import Block
+from ..source import LARGEST, TOO_LARGE, Block, Quarantine
+from ..temporary import TemporaryFolder
 from .bins import bin_ends, bin_index, carry_forward
 from .spill import EventStore, read_group
+
+STAGE = "events"
 
 CELLS = 2_000_000
 """Of a matrix that is made at once: there are a few copies of it in memory."""
@@ -27,14 +28,20 @@ def event_columns(variables: Iterable[tuple[str, str]]) -> tuple[Column, ...]:
 
 
 def event_block(
-    samples: npt.NDArray[Any], events: pl.DataFrame, width: int, bin_hours: float, hours: float | None = None
+    samples: npt.NDArray[Any],
+    events: pl.DataFrame,
+    width: int,
+    bin_hours: float,
+    quarantine: Quarantine,
+    hours: float | None = None,
 ) -> Block:
     """Return values and masks ``[R, 2 * width]`` of ``samples`` (sorted ids ``[n]``) from events in order of time.
 
     ``events`` has sample (one of ``samples``), hours since t0 (not negative), column (below ``width``) and value. A
     sample with any event has rows from t0 to ``hours``, or without that to its last event, the others have none.
-    Before the first observation stands NaN.
+    Before the first observation stands NaN. Values that a cache cannot hold are left out and counted.
     """
+    events = _storable(events, quarantine)
     place = np.searchsorted(samples, events["sample"].to_numpy())
     bins = bin_index(events["hours"].to_numpy(), bin_hours)
     lengths = np.zeros(len(samples), dtype=np.int64)
@@ -46,17 +53,28 @@ def event_block(
     return Block(samples, lengths, values.astype(np.float32), bin_ends(lengths, bin_hours).astype(np.float32))
 
 
+def _storable(events: pl.DataFrame, quarantine: Quarantine) -> pl.DataFrame:
+    """Leave values out that would be infinite in a cache, and then be carried forward."""
+    fits = events["value"].is_between(-LARGEST, LARGEST)
+    if count := int((~fits).sum()):
+        quarantine.add(STAGE, "events", "", "", TOO_LARGE, count)
+    return events.filter(fits) if count else events
+
+
 def by_subject(batches: Iterable[pl.DataFrame], subjects: int) -> Iterator[pl.DataFrame]:
     """Yield events in groups, all events of a subject in one, with memory that does not grow with their number.
 
     ``batches`` have a column ``subject`` (running number below ``subjects``). Events of a subject keep their order.
     """
-    with tempfile.TemporaryDirectory(prefix="omnifuse-events-") as folder:
-        store = EventStore(Path(folder) / "events", subjects)
+    folder = TemporaryFolder()
+    try:
+        store = EventStore(folder.path / "events", subjects)
         for batch in batches:
             store.add(batch)
         for pieces in store.groups():
             yield read_group(pieces)
+    finally:
+        folder.remove()
 
 
 def portions(

@@ -12,9 +12,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
 import polars as pl
 
+from ..source import LARGEST
 from .variables import Variable, items
 
 Profile = Literal["benchmark", "clean"]
@@ -28,8 +28,6 @@ FAHRENHEIT_FROM = 79
 """No living patient is this warm in Celsius, and hardly any this cold in Fahrenheit."""
 CELSIUS_BELOW = 50
 """A value below this in a Fahrenheit item was entered in Celsius."""
-LARGEST = float(np.finfo(np.float32).max)
-"""A cache holds float32."""
 
 TEXT = pl.col("value")
 UNIT = pl.col("unit").fill_null("").str.to_lowercase()
@@ -225,7 +223,11 @@ EVENT_RULES: dict[str, str] = {
     "time_within_stay": "An event that names neither admission nor stay belongs to the stay in which it lies.",
     "own_stay_only": "An event counts for its own stay, not for every stay that shares its time.",
     "order_ties_by_number": "Of several values at one time the largest number or score is kept, not the largest text.",
+    "age_at_admission": "The age in MIMIC-IV is that at admission, not that in the anchor year.",
     "implausible_age": "The age of patients over 89 is 90, not 300.",
+    "death_in_hospital": "Who died in hospital is what the admission says by time of death, flag and place of "
+    "discharge; a date of death counts only where it says nothing.",
+    "no_prediction_after_death": "Nothing is predicted for a patient who is dead by then.",
     "known_time_of_death": "A patient who died in hospital at an unknown time is not in the decompensation cohort.",
     "length_from_times": "An empty length of stay is taken from the times of the stay.",
     "code_with_version": "A diagnosis code is looked up in the ICD version that it is written in.",
@@ -252,3 +254,8 @@ CLEAN_RULES: dict[str, str] = {**_value_rules(), **EVENT_RULES}
 def described(rule: Rule) -> str:
     """Return the name of a rule and what it does, for the quarantine."""
     return f"{rule.__name__}: {_first_line(rule).rstrip('.')}"
+
+
+def described_by_name(rule: str) -> str:
+    """Return the name of a rule on events, stays or codes and what it does, for the quarantine."""
+    return f"{rule}: {EVENT_RULES[rule].rstrip('.')}"

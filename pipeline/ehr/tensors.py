@@ -1,7 +1,5 @@
 """Events of a cohort -> binned tensors, with memory that does not grow with the number of events."""
 
-import shutil
-import tempfile
 import weakref
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -13,7 +11,9 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from ...cache_schema import naming
 from ..source import Quarantine
+from ..temporary import TemporaryFolder
 from .bins import Floats, Grid, Integers, bin_ends, grid_of, largest_at_each_time, rows_by_subject, to_columns
 from .cleaning import clean_values
 from .collect import Collected, collect, events_to_read, report_counts
@@ -47,8 +47,9 @@ class EhrTensors:
 
     def __init__(self, settings: EhrSettings, stays: int) -> None:
         self.settings = settings
-        self.folder = Path(tempfile.mkdtemp(prefix="omnifuse-ehr-"))
-        weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)  # at the latest when Python ends
+        temporary = TemporaryFolder()
+        weakref.finalize(self, temporary.remove)  # at the latest when Python ends
+        self.folder = temporary.path
         self.first_hours = np.full(stays, np.nan)
         self.counts: Counter[str] = Counter()
         self._files: list[Path] = []
@@ -68,10 +69,9 @@ class EhrTensors:
         if not some.any():
             return
         file = self.folder / f"grid-{len(self._files):05d}.npz"
-        np.savez(
-            file,
-            stays=grid.stays[some], lengths=grid.lengths[some], values=grid.values, first_hours=grid.first_hours[some],
-        )  # fmt: skip
+        lengths, first_hours = grid.lengths[some], grid.first_hours[some]
+        with naming(file):
+            np.savez(file, stays=grid.stays[some], lengths=lengths, values=grid.values, first_hours=first_hours)
         self._files.append(file)
 
 
@@ -97,7 +97,7 @@ def extract_tensors(
     subjects = numbered["subject"].n_unique()
     collected = Collected(EventStore(tensors.folder / "events", subjects), np.zeros(subjects, dtype=bool), Counter())
     collect(read(events_to_read(numbered, settings)), numbered, settings, collected)
-    report_counts(collected.counts, quarantine)
+    report_counts(collected, settings, quarantine)
     tensors.counts.update(collected.counts)
     make_grid = partial(_make_grid, numbered, pl.Series(collected.text_subjects), settings)
     with ThreadPoolExecutor(THREADS) as pool:

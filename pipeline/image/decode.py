@@ -1,7 +1,5 @@
 """Image files to grey pixels, in this process or in several."""
 
-import struct
-import zlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -11,10 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from ...processes import worker_pool
 from ..source import UnreadableItem
+from .guard import MAX_PIXELS, check_bytes, check_pixels, unreadable
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -22,8 +21,28 @@ SIZE = 224
 SHORT_SIDE = 256
 """Shorter side before the central square of SIZE is cut out, the usual evaluation transform of ImageNet models."""
 
-DICOM_GREY = "modality LUT or rescale, first VOI LUT or else first window, else stretched; MONOCHROME1 inverted"
-"""How grey levels come from a DICOM file; part of the recipe, to be changed when that changes."""
+FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "GIF")
+"""What is opened beside DICOM, told by its first bytes; Pillow would hand others, such as EPS, to programs."""
+
+PICTURE_GREY = "turned as its EXIF orientation says, more than 8 bits stretched over the finite pixels"
+DICOM_GREY = (
+    "modality LUT or rescale, first VOI LUT or else first window, else stretched; MONOCHROME1 inverted; padding black"
+)
+"""How grey levels come from a picture, and from a DICOM file; parts of the recipe, to be changed when that changes."""
+
+UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""What turns an image of an EXIF orientation the right way up."""
+
+STRIP_PIXELS = 1 << 20
+"""Of images of more than 8 bits so many are in memory a second time."""
 
 DICOM_MARK = b"DICM"
 DICOM_PREAMBLE_BYTES = 128
@@ -36,30 +55,26 @@ def decode_image(path: Path) -> Pixels:
     """Return an image as grey levels ``[224, 224]``.
 
     Colours are weighted as by ITU-R 601-2. Pixels of more than 8 bits are stretched from their least to their greatest
-    value, because radiographs seldom use the full range of 16 bits; DICOM files say themselves how they are shown. The
-    central square, 224/256 of the shorter side, is scaled with a bilinear filter: the same as scaling the shorter side
-    to 256 and cutting out the centre, in one step.
+    value, because radiographs seldom use the full range of 16 bits; those that are no finite number are black. DICOM
+    files say themselves how they are shown. The central square, 224/256 of the shorter side, is scaled with a bilinear
+    filter: the same as scaling the shorter side to 256 and cutting out the centre, in one step.
 
     Raises
     ------
     UnreadableItem
-        If the file is missing, is no image or is damaged.
+        If the file is missing, is no image, has several, is damaged or is too large.
     """
-    grey = _read_dicom(path) if _is_dicom(path) else _read_image(path)
-    side = min(grey.size) * SIZE / SHORT_SIDE
-    left, top = ((length - side) / 2 for length in grey.size)
-    box = (left, top, left + side, top + side)
-    return np.asarray(grey.resize((SIZE, SIZE), Image.Resampling.BILINEAR, box), np.uint8)
+    with unreadable("damaged or truncated image"):
+        grey = _read_dicom(path) if _is_dicom(path) else _read_picture(path)
+        side = min(grey.size) * SIZE / SHORT_SIDE
+        left, top = ((length - side) / 2 for length in grey.size)
+        box = (left, top, left + side, top + side)
+        return np.asarray(grey.resize((SIZE, SIZE), Image.Resampling.BILINEAR, box), np.uint8)
 
 
 def _is_dicom(path: Path) -> bool:
-    try:
-        with path.open("rb") as file:
-            return file.read(DICOM_PREAMBLE_BYTES + len(DICOM_MARK)).endswith(DICOM_MARK)
-    except FileNotFoundError as error:
-        raise UnreadableItem("the file is missing") from error
-    except OSError as error:
-        raise UnreadableItem(f"cannot be read: {error.strerror}") from error
+    with path.open("rb") as file:
+        return file.read(DICOM_PREAMBLE_BYTES + len(DICOM_MARK)).endswith(DICOM_MARK)
 
 
 def _read_dicom(path: Path) -> Image.Image:
@@ -68,29 +83,57 @@ def _read_dicom(path: Path) -> Image.Image:
     return read_grey(path)
 
 
-def _read_image(path: Path) -> Image.Image:
-    """Return the image of any other format in mode L (grey, 8 bits)."""
+def _read_picture(path: Path) -> Image.Image:
+    """Return the image of any other format in mode L (grey, 8 bits); nothing is decoded before its size is known."""
+    check_bytes(path)
     try:
-        with Image.open(path) as image:
-            return _grey(image)
-    except FileNotFoundError as error:
-        raise UnreadableItem("the file is missing") from error
+        with Image.open(path, formats=FORMATS) as image:
+            check_pixels(*image.size)
+            # MPO: a JPEG with previews or a depth map behind it, as phones write; its first picture is the photograph
+            if getattr(image, "is_animated", False) and image.format != "MPO":
+                raise UnreadableItem("several pages or frames in one file, where one image is expected")
+            grey = _grey(image)
+            method = UPRIGHT.get(_orientation(image))
+            return grey if method is None else grey.transpose(method)
     except UnidentifiedImageError as error:
         raise UnreadableItem("not an image of a known format") from error
-    except (OSError, ValueError, SyntaxError, EOFError, struct.error, zlib.error) as error:
-        raise UnreadableItem("damaged or truncated image") from error
     except Image.DecompressionBombError as error:
-        raise UnreadableItem("more pixels than any radiograph has") from error
+        raise UnreadableItem(f"more pixels than the {MAX_PIXELS:,} that are read") from error
+
+
+def _orientation(image: Image.Image) -> int:
+    """Return the EXIF orientation of an image that is loaded; 1, upright, where its EXIF is damaged."""
+    try:
+        return int(image.getexif().get(ExifTags.Base.Orientation, 1))
+    except Exception:
+        return 1
 
 
 def _grey(image: Image.Image) -> Image.Image:
     """Return the image in mode L (grey, 8 bits)."""
     if image.mode[0] not in "IF":
         return image.convert("L")
-    levels = np.asarray(image, np.float32)
-    low, high = float(levels.min()), float(levels.max())
-    stretched = (levels - low) * (255 / (high - low) if high > low else 0.0)
-    return Image.fromarray(np.rint(stretched).astype(np.uint8))
+    image.load()
+    low, high = _range(image)
+    scale = 255 / (high - low) if high > low else 0.0
+    strips = (np.nan_to_num(strip, nan=low, posinf=low, neginf=low) for strip in _strips(image))
+    return Image.fromarray(np.concatenate([np.rint((strip - low) * scale).astype(np.uint8) for strip in strips]))
+
+
+def _range(image: Image.Image) -> tuple[float, float]:
+    """Return the least and the greatest finite value of an image."""
+    ends = [(finite.min(), finite.max()) for strip in _strips(image) if (finite := strip[np.isfinite(strip)]).size]
+    if not ends:
+        raise UnreadableItem("no pixel is a finite number")
+    return float(min(low for low, _ in ends)), float(max(high for _, high in ends))
+
+
+def _strips(image: Image.Image) -> Iterator[npt.NDArray[np.float64]]:
+    """Yield the values of an image from the top to the bottom, some rows ``[rows, columns]`` at a time."""
+    rows = max(1, STRIP_PIXELS // image.width)
+    for top in range(0, image.height, rows):
+        strip = image.crop((0, top, image.width, min(top + rows, image.height)))
+        yield np.asarray(strip).astype(np.float64)
 
 
 def decode_all(

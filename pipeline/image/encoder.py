@@ -7,7 +7,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ...cache_schema import InputError, digest_file
-from .decode import DICOM_GREY, SHORT_SIDE, SIZE
+from ..hub import refuse_stand_in
+from .decode import DICOM_GREY, PICTURE_GREY, SHORT_SIDE, SIZE
 from .library import RANDOM, RESNET34, ImageModel
 from .weights import local_file
 
@@ -42,6 +43,7 @@ def image_recipe(encoder: str) -> dict[str, Any]:
         "version": VERSION,
         "architecture": model.architecture,
         "image": f"grey, shorter side {SHORT_SIDE}, central {SIZE} x {SIZE}, {image}",
+        "picture": PICTURE_GREY,
         "dicom": DICOM_GREY,
         "output": "after average pooling" if model.architecture == RESNET34 else "before the classifier",
         "dtype": "float16",
@@ -68,14 +70,19 @@ def weights_digest(encoder: str) -> str:
 
 
 def _weights_file(model: ImageModel) -> Path:
-    return local_file(model.weights) if model.weights else model.library.published_file(model.name)
+    path = local_file(model.weights) if model.weights else model.library.published_file(model.name)
+    refuse_stand_in(path)
+    return path
 
 
 def _load(model: ImageModel) -> "nn.Module":
-    if model.weights != RANDOM:
-        return model.library.pretrained(model.name, _weights_file(model))
-    from ..frozen import seed_weights
+    from ..frozen import check_weights, seed_weights
 
+    if model.weights != RANDOM:
+        path = _weights_file(model)
+        pretrained = model.library.pretrained(model.name, path)
+        check_weights(pretrained, path)
+        return pretrained
     seeded = model.library.untrained(model.name)
     seed_weights(seeded, SEED)
     return seeded
@@ -124,7 +131,7 @@ class ImageEncoder:
 
         Raises
         ------
-        ValueError
+        InputError
             If the encoder gives values that are not finite.
         """
         batches = [self._forward(images[start : start + BATCH_IMAGES]) for start in range(0, len(images), BATCH_IMAGES)]
@@ -148,4 +155,4 @@ class ImageEncoder:
             vectors = self._model(channels.contiguous(memory_format=torch.channels_last))
         if getattr(vectors, "ndim", 0) != 2:
             raise InputError(f"The image encoder {self._encoder!r} does not give one vector for an image.")
-        return to_float16(vectors)
+        return to_float16(vectors, self._encoder)

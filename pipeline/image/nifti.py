@@ -8,44 +8,85 @@ import numpy as np
 import numpy.typing as npt
 
 from ..source import UnreadableItem
+from .guard import MAX_SLICES, MAX_VOLUME_BYTES, unreadable
 
-MAX_VOXELS = 1 << 30
-"""Far more than any scan of a body has."""
+NUMBERS = "iuf"
+"""Kinds of NumPy's types that are voxels; others are colours, complex numbers or records."""
+
+MOST_OF_GZIP = 1032
+"""Times that gzip can make something smaller (deflate: 258 bytes in 2 bits)."""
+
+LONGEST_HEADER = 540
+MOST_BEFORE_VOXELS = 1 << 26
+
+Volume = npt.NDArray[Any]
 
 
 def read_volume(path: Path) -> Iterator[npt.NDArray[np.float64]]:
     """Yield the slices of a volume from the feet to the head, each ``[rows, columns]``.
 
     As in axial DICOM images, rows go from front to back and columns from the right of the patient to the left,
-    wherever the affine says that these are; oblique volumes are taken by their closest axes. NaN becomes the lowest
-    value of its slice.
+    wherever the affine says that these are; oblique volumes are taken by their closest axes. What is no finite number
+    becomes the lowest value of its slice.
 
     Raises
     ------
     UnreadableItem
-        If the file is missing, damaged, or has not three dimensions.
+        If the file is missing, damaged or too large, has not three dimensions, or a slice without any number.
     """
-    volume = _load(path)  # [left to right, back to front, feet to head]
+    volume, slope, intercept = _load(path)  # [left to right, back to front, feet to head]
+    if volume.shape[2] > MAX_SLICES:
+        raise UnreadableItem(f"a series of {volume.shape[2]} slices, where at most {MAX_SLICES} are read")
     for k in range(volume.shape[2]):
-        values = np.asarray(volume[:, :, k], np.float64)[::-1, ::-1].T
-        finite = values[np.isfinite(values)]
-        yield np.nan_to_num(values, nan=finite.min() if finite.size else 0.0)
+        with unreadable("damaged or truncated NIfTI file"):
+            values = volume[::-1, ::-1, k].T.astype(np.float64) * slope + intercept
+            finite = np.isfinite(values)
+            if not finite.any():
+                raise UnreadableItem("a slice without a finite number")
+            values[~finite] = values[finite].min()
+        yield values
 
 
-def _load(path: Path) -> npt.NDArray[Any]:
-    import nibabel
+def _load(path: Path) -> tuple[Volume, float, float]:
+    """Return the voxels as they are stored, and slope and intercept that make values of them."""
+    from nibabel.orientations import apply_orientation, io_orientation
 
-    try:
-        image = nibabel.load(path)
+    with unreadable("damaged or truncated NIfTI file"):
+        image = _open(path)
         if image.ndim < 3 or max(image.shape[3:], default=1) > 1:
             raise UnreadableItem(f"a NIfTI file of shape {image.shape}, where one volume is expected")
-        if np.prod(image.shape, dtype=np.float64) > MAX_VOXELS:
-            raise UnreadableItem("more voxels than any scan has")
-        volume: npt.NDArray[Any] = np.asanyarray(nibabel.as_closest_canonical(image).dataobj)
-        return volume.reshape(volume.shape[:3])
-    except UnreadableItem:
-        raise
-    except FileNotFoundError as error:
-        raise UnreadableItem("the file is missing") from error
-    except Exception as error:  # what a damaged header or stream raises has no common class
-        raise UnreadableItem("damaged or truncated NIfTI file") from error
+        _check(path, image.shape, image.get_data_dtype())
+        stored: Volume = image.dataobj.get_unscaled().reshape(image.shape[:3])
+        return apply_orientation(stored, io_orientation(image.affine)), image.dataobj.slope, image.dataobj.inter
+
+
+def _open(path: Path) -> Any:
+    """Return a file of version 1 or 2 with its header read; voxels must begin soon, since what is before them is read.
+
+    :func:`nibabel.load` would take more kinds of files, and parse the XML that one of them has before its voxels.
+    """
+    from nibabel import Nifti1Image, Nifti2Image
+    from nibabel.openers import ImageOpener
+
+    with ImageOpener(path) as file:
+        start = file.read(LONGEST_HEADER)
+    for kind in (Nifti1Image, Nifti2Image):
+        if kind.header_class.may_contain_header(start):
+            header = kind.header_class(start[: kind.header_class.template_dtype.itemsize], check=False)
+            if not 0 <= header["vox_offset"] <= MOST_BEFORE_VOXELS:
+                raise UnreadableItem("a NIfTI file whose voxels begin nowhere near its header")
+            return kind.from_filename(path)
+    raise UnreadableItem("damaged or truncated NIfTI file")
+
+
+def _check(path: Path, shape: tuple[int, ...], kind: np.dtype[Any]) -> None:
+    """Raise unless a header announces numbers, of which the file can hold as many."""
+    if kind.kind not in NUMBERS:
+        raise UnreadableItem("voxels that are not numbers (colours, for example)")
+    if min(shape) < 1:
+        raise UnreadableItem(f"a NIfTI file of shape {shape}, without a voxel")
+    size = int(np.prod(shape, dtype=object)) * kind.itemsize
+    if size > MAX_VOLUME_BYTES:
+        raise UnreadableItem(f"a volume of {size:,} bytes, where at most {MAX_VOLUME_BYTES:,} are read: {shape}")
+    if size > path.stat().st_size * (MOST_OF_GZIP if path.suffix.lower() == ".gz" else 1):
+        raise UnreadableItem(f"a NIfTI file that cannot hold the {size:,} bytes that its header announces")

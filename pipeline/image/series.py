@@ -10,6 +10,7 @@ from pydicom import Dataset
 
 from ..source import UnreadableItem
 from .dicom import numbers, read_dataset
+from .guard import MAX_SLICES
 
 LEAST_SLICES = 3
 SAME_POSITION = 0.01
@@ -70,6 +71,8 @@ def read_series(folder: Path) -> Series:
         or positions that do not follow each other at one distance.
     """
     files = slice_files(folder)
+    if len(files) > MAX_SLICES:
+        raise UnreadableItem(f"a series of {len(files)} slices, where at most {MAX_SLICES} are read")
     headers = _headers(files)
     if (series := len({str(header.get("SeriesInstanceUID") or "") for header in headers})) > 1:
         raise UnreadableItem(f"{series} series in one folder, where one is expected: give each a folder of its own")

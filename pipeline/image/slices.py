@@ -1,6 +1,5 @@
 """CT and PET series, DICOM folders or NIfTI files, as grey slices."""
 
-import warnings
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from PIL import Image, ImageOps
 from ..source import UnreadableItem
 from .decode import SIZE, Pixels
 from .dicom import read_dataset, read_rescaled
+from .guard import unreadable
 from .nifti import read_volume
 from .series import LEAST_SLICES, is_nifti, read_series
 from .suv import scan_start, suv_factor
@@ -24,12 +24,12 @@ IMPOSSIBLE_SUV = 1000.0
 
 SLICES = f"along z towards the head, whole slices padded to a square, {SIZE} x {SIZE} in place of a crop"
 CT_RECIPE: dict[str, Any] = {
-    "version": 1,
+    "version": 2,
     "slices": SLICES,
     "grey": f"Hounsfield units, level {WINDOW_LEVEL:g}, width {WINDOW_WIDTH:g}",
 }
 PET_RECIPE: dict[str, Any] = {
-    "version": 1,
+    "version": 2,
     "slices": SLICES,
     "grey": f"standardised uptake value by body weight, 0 to {MOST_SUV:g}",
 }
@@ -45,12 +45,14 @@ def read_ct(path: Path) -> Pixels:
     UnreadableItem
         If folder or file holds no series that can be used, see :func:`read_series`.
     """
-    return _grey(ct_values(path), WINDOW_LEVEL - WINDOW_WIDTH / 2, WINDOW_LEVEL + WINDOW_WIDTH / 2)
+    with unreadable("damaged series"):
+        return _grey(ct_values(path), WINDOW_LEVEL - WINDOW_WIDTH / 2, WINDOW_LEVEL + WINDOW_WIDTH / 2)
 
 
 def read_pet(path: Path) -> Pixels:
     """Return the slices of a PET series as grey levels ``[S, 224, 224]``, SUV 0 black and 10 white; raises likewise."""
-    return _grey(pet_values(path), 0.0, MOST_SUV)
+    with unreadable("damaged series"):
+        return _grey(pet_values(path), 0.0, MOST_SUV)
 
 
 def ct_values(path: Path) -> Iterator[npt.NDArray[np.float64]]:
@@ -58,10 +60,12 @@ def ct_values(path: Path) -> Iterator[npt.NDArray[np.float64]]:
     if not is_nifti(path):
         yield from map(read_rescaled, read_series(path).files)
         return
-    slices = list(read_volume(path))
-    if min((float(values.min()) for values in slices), default=0.0) >= 0:
+    least = 0.0
+    for values in read_volume(path):
+        least = min(least, float(values.min()))
+        yield values
+    if least >= 0:
         raise UnreadableItem("no value below 0, so these are no Hounsfield units")
-    yield from slices
 
 
 def pet_values(path: Path) -> Iterator[npt.NDArray[np.float64]]:
@@ -81,8 +85,7 @@ def _grey(slices: Values, low: float, high: float) -> Pixels:
     """Return the slices between ``low`` (black) and ``high`` (white), each whole, in the middle of a black square."""
     shares = (np.clip((values - low) / (high - low), 0, 1) for values in slices)
     images = (Image.fromarray(np.rint(share * 255).astype(np.uint8)) for share in shares)
-    with warnings.catch_warnings(action="ignore"):  # pydicom's quote header values, which may name a patient
-        grey = [np.asarray(ImageOps.pad(image, (SIZE, SIZE), Image.Resampling.BILINEAR)) for image in images]
+    grey = [np.asarray(ImageOps.pad(image, (SIZE, SIZE), Image.Resampling.BILINEAR)) for image in images]
     if len(grey) < LEAST_SLICES:
         raise UnreadableItem(f"a series of {len(grey)}, where at least {LEAST_SLICES} slices are expected")
     return np.stack(grey)

@@ -4,8 +4,9 @@ SUV = activity [Bq/ml] * weight [g] / dose [Bq], the dose decayed to the time th
 (DICOM PS3.3 C.8.9.1.1.6; QIBA FDG-PET/CT profile). A millilitre of tissue counts as a gram.
 """
 
+import re
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from pydicom import Dataset
@@ -16,6 +17,8 @@ from .dicom import numbers
 
 GRAMS = 1000.0
 BODY_WEIGHT = "BW"
+DATE_TIME, TIME = "RadiopharmaceuticalStartDateTime", "RadiopharmaceuticalStartTime"
+ZONE = "TimezoneOffsetFromUTC"
 LONGEST_WAIT = timedelta(hours=24)
 
 PLAUSIBLE = {
@@ -46,6 +49,8 @@ def suv_factor(dataset: Dataset, started: datetime | None) -> float:
     sequence = dataset.get("RadiopharmaceuticalInformationSequence")
     if not sequence:
         raise UnreadableItem("without RadiopharmaceuticalInformationSequence")
+    if len(sequence) > 1:
+        raise UnreadableItem(f"{len(sequence)} radiopharmaceuticals, where the dose of one is expected")
     weight, dose = _plausible(dataset, "PatientWeight"), _plausible(sequence[0], "RadionuclideTotalDose")
     return weight * GRAMS / (dose * _share_left(dataset, sequence[0], started))
 
@@ -70,17 +75,17 @@ def _share_left(dataset: Dataset, drug: Dataset, started: datetime | None) -> fl
     if started is None:
         raise UnreadableItem("without SeriesTime and AcquisitionTime")
     half_life = timedelta(seconds=_plausible(drug, "RadionuclideHalfLife"))
-    share: float = 0.5 ** ((started - _injection(drug, started)) / half_life)
+    share: float = 0.5 ** ((started - _injection(dataset, drug, started)) / half_life)
     return share
 
 
-def _injection(drug: Dataset, started: datetime) -> datetime:
-    """Return when the dose was injected; a time without date is the last one before the scan."""
-    if drug.get(name := "RadiopharmaceuticalStartDateTime"):
-        injected: datetime = _parsed(DT, _text(drug, name), name).replace(tzinfo=None)  # local, as scans are dated
+def _injection(dataset: Dataset, drug: Dataset, started: datetime) -> datetime:
+    """Return when the dose was injected, by the clock of the scan; a time without date is the last one before it."""
+    if drug.get(name := DATE_TIME):
+        injected = _by_clock_of_scan(_to_the_minute(DT, _text(drug, name), name), dataset, drug)
     else:
-        name = "RadiopharmaceuticalStartTime"
-        injected = datetime.combine(started.date(), _parsed(TM, _text(drug, name), name))
+        name = TIME
+        injected = datetime.combine(started.date(), _to_the_minute(TM, _text(drug, name), name))
         if injected > started:
             injected -= timedelta(days=1)
     if not timedelta(0) <= started - injected <= LONGEST_WAIT:
@@ -88,10 +93,42 @@ def _injection(drug: Dataset, started: datetime) -> datetime:
     return injected
 
 
+def _by_clock_of_scan(injected: datetime, dataset: Dataset, drug: Dataset) -> datetime:
+    """Return a time without its offset from UTC, if it has one, by the clock that dates and times of the scan are of.
+
+    Without TimezoneOffsetFromUTC nobody says which clock that is; then the time must be that of the other element.
+    """
+    if injected.tzinfo is None:
+        return injected
+    if dataset.get(ZONE):
+        return injected.astimezone(_zone(_text(dataset, ZONE))).replace(tzinfo=None)
+    local = injected.replace(tzinfo=None)
+    if drug.get(TIME):
+        other = _to_the_minute(TM, _text(drug, TIME), TIME)
+        if (other.hour, other.minute) == (local.hour, local.minute):
+            return local
+    raise UnreadableItem(f"{DATE_TIME} has an offset from UTC and the scan has none: {ZONE} is missing")
+
+
+def _zone(text: str) -> timezone:
+    try:
+        return timezone(datetime.strptime(text, "%z").utcoffset() or timedelta(0))
+    except ValueError as error:
+        raise UnreadableItem(f"{ZONE} is no offset such as +0900") from error
+
+
 def _moment(header: Dataset, date: str, time: str) -> datetime | None:
     if not (header.get(date) and header.get(time)):
         return None
-    return datetime.combine(_parsed(DA, _text(header, date), date), _parsed(TM, _text(header, time), time))
+    return datetime.combine(_parsed(DA, _text(header, date), date), _to_the_minute(TM, _text(header, time), time))
+
+
+def _to_the_minute(kind: type[DT] | type[TM], text: str, name: str) -> Any:
+    """Return a date and time, or a time; one that leaves hours or minutes out would be taken for the full hour."""
+    parsed = _parsed(kind, text, name)
+    if not re.match(r"\d{12}" if kind is DT else r"\d\d:?\d\d", text):
+        raise UnreadableItem(f"{name} does not say the minute")
+    return parsed
 
 
 def _parsed(kind: Callable[[str], Any], text: str, name: str) -> Any:

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...cache_schema import InputError
-from ..hub import fetch_from_hub, first_line
+from ..hub import cut, fetch_from_hub, first_line
 from .library import ImageInput
 from .weights import cannot_load, read_weights, unknown_model
 
@@ -62,8 +62,8 @@ def pretrained(name: str, path: Path) -> "nn.Module":
     overlay = {"state_dict": tensors, "num_classes": classes, "label_offset": 0, "custom_load": False}
     try:
         model = timm.create_model(name, pretrained=True, num_classes=classes, pretrained_cfg_overlay=overlay)
-    except (RuntimeError, LookupError, AttributeError, TypeError, ValueError, AssertionError) as error:
-        raise InputError(f"{path} does not hold the weights of timm's {name}: {error}") from error
+    except Exception as error:  # what weights of another model make timm raise has no common class
+        raise InputError(f"{path} does not hold the weights of timm's {name}: {cut(error)}") from error
     model.reset_classifier(0)
     headless: nn.Module = model
     return headless

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from urllib.request import urlopen
 
 from ...cache_schema import InputError, MissingInputError, digest_file
+from ..hub import cut
 from .library import CHOICES
 
 if TYPE_CHECKING:
@@ -78,7 +79,6 @@ def _fetch(url: str, path: Path, encoder: str) -> None:
 def read_weights(path: Path) -> "dict[str, torch.Tensor]":
     """Return the tensors of a file by name; raises :class:`InputError` for a file that holds anything else."""
     import torch
-    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     refusal = f"{path} cannot be read as weights; give a state dict."
@@ -86,8 +86,8 @@ def read_weights(path: Path) -> "dict[str, torch.Tensor]":
         read = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise InputError(f"{refusal} Files that hold more than tensors can run code and are not read.") from error
-    except (OSError, RuntimeError, SafetensorError) as error:
-        raise InputError(f"{refusal} {error}") from error
+    except Exception as error:  # what a damaged file makes the readers raise has no common class
+        raise InputError(f"{refusal} {cut(error)}") from error
     if not isinstance(read, Mapping) or not all(isinstance(tensor, torch.Tensor) for tensor in read.values()):
         raise InputError(f"{refusal} It holds more than tensors by name.")
     return dict(read)
@@ -104,8 +104,8 @@ def load_exactly(model: "nn.Module", path: Path, without: tuple[str, ...], what:
     tensors = {name: tensor for name, tensor in read_weights(path).items() if not name.startswith(without)}
     try:
         absent, unknown = model.load_state_dict(tensors, strict=False)
-    except RuntimeError as error:
-        raise InputError(f"{path} does not fit {what}: {error}") from error
+    except Exception as error:  # as above
+        raise InputError(f"{path} does not fit {what}: {cut(error)}") from error
     absent = [name for name in absent if not name.endswith("num_batches_tracked")]
     if absent or unknown:
         raise InputError(

@@ -1,7 +1,7 @@
 """Tables that a user brings: CSV, Parquet or NPZ, each row with the id of its sample."""
 
+import logging
 import math
-import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,7 +15,14 @@ import polars as pl
 from ...cache_schema import InputError, MissingInputError, OmniFuseError
 from ...cache_schema.export.guarded import MOST_COLUMNS, check_claim, open_npz, to_dense
 from ..source import Block, Quarantine
+from .delimited import LINE, Delimited
+from .excel import ENDING as EXCEL
+from .excel import read_excel
+from .missing import known
+from .numerals import has_decimal_commas, names_text, shown, with_points
 from .parquet import read_parquet
+
+logger = logging.getLogger(__name__)
 
 STAGE = "import"
 SAMPLE_ID = "sample_id"
@@ -23,57 +30,79 @@ LINE_OF_FIRST_ROW = 2
 """As a text editor counts, with the header as line 1."""
 DAMAGES = (Exception, pl.exceptions.PanicException)
 """What the readers of files raise when one is not what its name says, MemoryError included."""
-ROW_NUMBERS = re.compile(r"|Unnamed: \d+|__index_level_\d+__|.+_duplicated_\d+")
-"""Names that R, pandas and polars give to the numbers of rows, and to the second of two columns of one name."""
 LARGEST = 8
 """Bytes of the largest number that a table holds."""
-SEPARATORS = {".csv": ",", ".csv.gz": ",", ".tsv": "\t", ".tsv.gz": "\t"}
+EXACT = 2**53
+"""Whole numbers up to this size are exact as real ones."""
+TEXTS = (".csv", ".csv.gz", ".tsv", ".tsv.gz")
 
 
 def read_table(path: Path, rows: int | None = None) -> pl.DataFrame:
     """Return a table, or only its first rows: text of a CSV file, numbers as they are of the others.
 
-    An NPZ file has the arrays ``sample_id`` [n], ``values`` [n, D] and, if the columns have names, ``columns`` [D].
+    Raises as :func:`read_numbered_table`.
+    """
+    return read_numbered_table(path, rows)[0]
+
+
+def read_numbered_table(path: Path, rows: int | None = None) -> tuple[pl.DataFrame, pl.Series]:
+    """Return a table, or only its first rows, and the line of each row as a text editor counts.
+
+    Of files that are no text the first row counts as line 2. An NPZ file has the arrays ``sample_id`` [n], ``values``
+    [n, D] and, if the columns have names, ``columns`` [D].
 
     Raises
     ------
     MissingInputError
         If there is no such file.
     InputError
-        If the file is of another kind, damaged, or a row has more fields than the header.
+        If the file is of another kind or damaged, or has a row that cannot be read.
     """
     if not path.is_file():
         raise MissingInputError(f"There is no file {path}.")
     ending = _ending(path)
     with reading(path):
-        if ending in SEPARATORS:
-            return pl.read_csv(path, infer_schema=False, n_rows=rows, separator=SEPARATORS[ending])
+        if ending in TEXTS:
+            table = Delimited.open(path).read(rows=rows)
+            return table.drop(LINE), table[LINE]
         if ending == ".parquet":
-            return read_parquet(path, rows)
+            return numbered(read_parquet(path, rows))
+        if ending == EXCEL:
+            return numbered(read_excel(path, rows))
         if ending == ".npz":
-            return _read_npz(path, rows)
-    known = f"{', '.join(SEPARATORS)}, .parquet, .npz (arrays sample_id and values)"
+            return numbered(_read_npz(path, rows))
+    known = f"{', '.join(TEXTS)}, .parquet, {EXCEL}, .npz (arrays sample_id and values)"
     raise InputError(f"{path} cannot be imported; known are {known}.")
+
+
+def numbered(table: pl.DataFrame) -> tuple[pl.DataFrame, pl.Series]:
+    """Return a table that is no text with the numbers of its rows, from 2, as if a header were the first."""
+    return table, pl.int_range(LINE_OF_FIRST_ROW, len(table) + LINE_OF_FIRST_ROW, dtype=pl.Int64, eager=True)
 
 
 def scan_table(path: Path) -> pl.LazyFrame:
     """Return a long table to be read in batches: text of a CSV file, values as they are of a Parquet file.
+
+    The column :data:`LINE` has the line of each row, as :func:`read_numbered_table`.
 
     Raises
     ------
     MissingInputError
         If there is no such file.
     InputError
-        If the file is of another kind.
+        If the file is of another kind; while it is read, if it has a row that cannot be.
     """
     if not path.is_file():
         raise MissingInputError(f"There is no file {path}.")
     ending = _ending(path)
-    if ending in SEPARATORS:
-        return pl.scan_csv(path, infer_schema=False, separator=SEPARATORS[ending])
+    if ending in TEXTS:
+        return Delimited.open(path).scan()
     if ending == ".parquet":
-        return pl.scan_parquet(path, glob=False)
-    raise InputError(f"{path} cannot be read as a long table; known are {', '.join(SEPARATORS)}, .parquet.")
+        return pl.scan_parquet(path, glob=False, row_index_name=LINE, row_index_offset=LINE_OF_FIRST_ROW)
+    if ending == EXCEL:
+        with reading(path):
+            return read_excel(path).lazy().with_row_index(LINE, LINE_OF_FIRST_ROW)
+    raise InputError(f"{path} cannot be read as a long table; known are {', '.join(TEXTS)}, .parquet, {EXCEL}.")
 
 
 @contextmanager
@@ -89,7 +118,7 @@ def reading(path: Path) -> Iterator[None]:
 
 
 def _ending(path: Path) -> str:
-    return next((ending for ending in SEPARATORS if path.name.lower().endswith(ending)), path.suffix.lower())
+    return next((ending for ending in TEXTS if path.name.lower().endswith(ending)), path.suffix.lower())
 
 
 def _read_npz(path: Path, rows: int | None) -> pl.DataFrame:
@@ -114,8 +143,7 @@ def matrix_table(ids: Sequence[Any], values: Any, names: Any, path: Path, rows: 
     Raises
     ------
     InputError
-        If lengths or types do not fit, two columns have one name, one is no feature but a number of the row, or the
-        matrix claims more than its file can hold.
+        If lengths or types do not fit, two columns have one name, or the matrix claims more than its file can hold.
     """
     shape: tuple[int, ...] = values.shape or ()
     if len(shape) != 2 or shape[0] != len(ids):
@@ -132,13 +160,10 @@ def matrix_table(ids: Sequence[Any], values: Any, names: Any, path: Path, rows: 
         raise InputError(f"{path}: {len(columns)} names do not go with {shape[1]} columns.")
     if repeated := [name for name, count in Counter([SAMPLE_ID, *columns]).items() if count > 1]:
         raise InputError(f"{path} has two columns {repeated[0][:80]!r}; make their names unique.")
-    if numbers := [name for name in columns if ROW_NUMBERS.fullmatch(name)]:
-        raise InputError(
-            f"{path}: the column {numbers[0]!r} is no feature, but the number or name of a row. Leave it out."
-        )
     dense = to_dense(values[:rows]) if rows != 0 else np.empty((0, len(columns)), values.dtype)
     kind = np.uint8 if dense.dtype == bool else np.float64 if dense.dtype.itemsize > LARGEST else dense.dtype
     table = pl.from_numpy(dense.astype(np.dtype(kind).newbyteorder("=")), schema=columns, orient="row")
+    table.columns = columns  # a column without a name gets one otherwise
     return table.insert_column(0, pl.Series(SAMPLE_ID, list(map(str, ids[:rows])), dtype=pl.String))
 
 
@@ -150,45 +175,69 @@ def require_columns(table: pl.DataFrame, names: Sequence[str], path: Path) -> No
 
 
 def as_text(column: pl.Series) -> pl.Series:
-    """Return a column as trimmed text, null where empty."""
-    return pl.select(text_of(pl.lit(column))).to_series()
+    """Return a column as trimmed text, null where missing; real numbers that are all whole ones without ``.0``."""
+    if column.dtype.is_float():
+        column = column.fill_nan(None)
+        if not (column.is_infinite() | (column != column.round()) | (column.abs() > EXACT)).any():
+            column = column.cast(pl.Int64)
+    return pl.select(text_of(pl.lit(column))).to_series().alias(column.name)
 
 
 def text_of(column: pl.Expr) -> pl.Expr:
-    """Return an expression as trimmed text, null where empty."""
-    return column.cast(pl.String).str.strip_chars().replace("", None)
+    """Return an expression as trimmed text, null where missing."""
+    return known(column.cast(pl.String))
 
 
-def row_of(position: int) -> str:
-    """Return where a row lies in its file, as a text editor counts."""
-    return f"row {position + LINE_OF_FIRST_ROW}"
+def row_of(line: int) -> str:
+    """Return where a row lies in its file, in words."""
+    return f"row {line}"
 
 
 def read_numbers(
-    column: pl.Series, places: Sequence[str], path: Path, quarantine: Quarantine
+    columns: Sequence[pl.Series], places: Sequence[str], path: Path, quarantine: Quarantine
 ) -> npt.NDArray[np.float32]:
-    """Return a column as float32 ``[n]``, NaN where unknown; what is no finite number is quarantined.
+    """Return columns as float32 ``[n, D]``, NaN where missing; what is no finite number is quarantined.
 
-    ``places`` says where each row lies. Raises :class:`InputError` if the column holds no number at all.
+    ``places`` says where each row lies. A column whose numbers have a decimal comma is read as such, which is said.
+
+    Raises
+    ------
+    InputError
+        If a column holds no number at all, or its commas can be read in two ways.
     """
-    cells = column if column.dtype.is_numeric() else as_text(column)
-    numbers = cells.cast(pl.Float32, strict=False).to_numpy().astype(np.float32)  # a copy, NaN where null
-    wrong = np.flatnonzero(np.isinf(numbers) if cells.dtype != pl.String else ~np.isfinite(numbers) & _said(cells))
-    if len(wrong) and not np.isfinite(numbers).any():
-        at = int(wrong[0])
-        raise InputError(
-            f"{path}: the column {column.name!r} holds no number ({places[at]}: {str(cells[at])[:40]!r}). Leave it "
-            "out, or write categories as columns of 0 and 1."
-        )
-    for at in map(int, wrong):
-        quarantine.add(STAGE, path.name, f"{places[at]}, {column.name}", str(cells[at])[:40], "no finite number")
-    numbers[wrong] = np.nan
+    numbers = np.empty((len(places), len(columns)), dtype=np.float32)
+    with_commas = []
+    for place, column in enumerate(columns):
+        if column.dtype == pl.Boolean:
+            column = column.cast(pl.UInt8)
+        cells = column if column.dtype.is_numeric() else as_text(column)
+        if cells.dtype == pl.String and has_decimal_commas(cells, places, path):
+            with_commas.append(column.name)
+            numbers[:, place] = _finite(with_points(cells), cells, places, path, quarantine)
+        else:
+            numbers[:, place] = _finite(cells, cells, places, path, quarantine)
+    if with_commas:
+        logger.warning("%s: decimal commas are read as points: %s.", path.name, names_text(with_commas))
     return numbers
 
 
-def _said(texts: pl.Series) -> npt.NDArray[np.bool_]:
-    """Return which texts ``[n]`` say something, and not that the value is unknown."""
-    return (texts.is_not_null() & ~texts.str.to_lowercase().is_in(["nan", "na"])).fill_null(False).to_numpy()
+def _finite(
+    cells: pl.Series, written: pl.Series, places: Sequence[str], path: Path, quarantine: Quarantine
+) -> npt.NDArray[np.float32]:
+    """Return the numbers ``[n]`` of a column; ``written`` are its cells as they stand in the file."""
+    numbers = cells.cast(pl.Float32, strict=False).to_numpy().astype(np.float32)  # a copy, NaN where null
+    said = cells.is_not_null().to_numpy() if cells.dtype == pl.String else np.isinf(numbers)
+    wrong = np.flatnonzero(said & ~np.isfinite(numbers))
+    if len(wrong) and not np.isfinite(numbers).any():
+        at = int(wrong[0])
+        raise InputError(
+            f"{path}: the column {cells.name!r} holds no number ({places[at]}: {str(written[at])[:40]!r}). Leave it "
+            "out, or call it cat:NAME if these are categories."
+        )
+    for at in map(int, wrong):
+        quarantine.add(STAGE, path.name, f"{places[at]}, {cells.name}", shown(written[at]), "no finite number")
+    numbers[wrong] = np.nan
+    return numbers
 
 
 def feature_block(sample_ids: pl.Series, values: npt.NDArray[np.float32]) -> Block:

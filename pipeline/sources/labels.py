@@ -9,11 +9,16 @@ import numpy.typing as npt
 import polars as pl
 
 from ...cache_schema import InputError, Task, TaskKind
-from .feature_files import as_text, require_columns, row_of
+from .feature_files import as_text, require_columns
 from .splits import PARTS
 
 TRUTH = {"0": 0.0, "1": 1.0, "0.0": 0.0, "1.0": 1.0, "false": 0.0, "true": 1.0}
 MOST_CLASSES = 100
+MOST_NUMBERS = 10
+"""Of more different numbers than these it is asked whether they are a quantity."""
+NUMBER = r"^-?(0|[1-9]\d*)(\.\d+)?$"
+"""Not 007, which is a code."""
+ROWS_LISTED = 10
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
 
@@ -28,11 +33,12 @@ def _suggestion(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9_-]+", "_", name).strip("_-") or "name"
 
 
-def read_task(table: pl.DataFrame, label: str, path: Path, positions: pl.Series) -> Task:
+def read_task(table: pl.DataFrame, label: str, path: Path, lines: pl.Series) -> Task:
     """Return the task of a label: ``COLUMN``, or ``NAME=COLUMN,COLUMN`` for one with several labels.
 
-    0 and 1 (or false and true) make a binary task, three or more other values one with classes; empty is unknown.
-    ``positions`` says where each row of ``table`` lies in the file, 0 being its first.
+    0 and 1 (or false and true) make a binary task, three or more other values one with classes; 1 and 1.0 are one
+    value; what is missing is unknown.
+    ``lines`` are those of the rows of ``table`` in its file, as a text editor counts.
 
     Raises
     ------
@@ -43,16 +49,47 @@ def read_task(table: pl.DataFrame, label: str, path: Path, positions: pl.Series)
     if several:
         labels = tuple(column.strip() for column in columns.split(","))
         require_columns(table, labels, path)
-        y = np.stack([_binary(as_text(table[column]), column, path, positions) for column in labels], axis=1)
+        y = np.stack([_binary(as_classes(table[column]), column, path, lines) for column in labels], axis=1)
         return _task(name, "multilabel", labels, y)
     require_columns(table, [name], path)
-    texts = as_text(table[name])
+    texts = as_classes(table[name])
     values = texts.drop_nulls().unique().to_list()
     if set(map(str.lower, values)) <= set(TRUTH):
-        return _task(name, "binary", (name,), _binary(texts, name, path, positions)[:, None])
+        return _task(name, "binary", (name,), _binary(texts, name, path, lines)[:, None])
     classes = _classes(values, name, path)
     places = texts.replace_strict(classes, list(range(len(classes))), default=None, return_dtype=pl.Float32)
     return _task(name, "multiclass", classes, places.fill_null(np.nan).to_numpy()[:, None])
+
+
+def as_classes(column: pl.Series) -> pl.Series:
+    """Return a column as names of classes, null where missing: of numbers one spelling, so that 1.0 and 1 are one."""
+    texts = as_text(column)
+    if not texts.str.contains(NUMBER).all():
+        return texts
+    return texts.str.replace(r"\.0+$", "").str.replace(r"(\.\d*[1-9])0+$", "${1}")
+
+
+def in_order(classes: Sequence[str]) -> tuple[str, ...]:
+    """Return classes in order: of numbers by size, else of the alphabet."""
+    numeric = all(re.fullmatch(r"-?\d+(\.\d+)?", name) for name in classes)
+    return tuple(sorted(classes, key=float) if numeric else sorted(classes))
+
+
+def rows_text(lines: pl.Series) -> str:
+    """Return where rows lie in their file, at most some of them."""
+    more = f" and {len(lines) - ROWS_LISTED:,} more" if len(lines) > ROWS_LISTED else ""
+    numbers = [str(line) for line in lines.head(ROWS_LISTED)]
+    return f"row{'s' if len(numbers) > 1 else ''} {', '.join(numbers)}{more}"
+
+
+def _unexpected(
+    path: Path, texts: pl.Series, wrong: pl.Series, name: str, expected: str, lines: pl.Series
+) -> InputError:
+    """Return the refusal of all values that are ``wrong``, with their rows; ``lines`` as in :func:`read_task`."""
+    at = wrong.arg_true()
+    values = texts[at].unique(maintain_order=True)
+    listed = ", ".join(repr(value[:20]) for value in values.head(3)) + (", …" if len(values) > 3 else "")
+    return InputError(f"{path}, {rows_text(lines[at])}: {name} is {listed}; expected {expected} or nothing.")
 
 
 def _task(name: str, kind: TaskKind, labels: tuple[str, ...], y: npt.NDArray[np.float32]) -> Task:
@@ -61,40 +98,40 @@ def _task(name: str, kind: TaskKind, labels: tuple[str, ...], y: npt.NDArray[np.
     return Task(check_name(name, "The label"), kind, labels, y, None, counts=counts)
 
 
-def _binary(texts: pl.Series, name: str, path: Path, positions: pl.Series) -> npt.NDArray[np.float32]:
+def _binary(texts: pl.Series, name: str, path: Path, lines: pl.Series) -> npt.NDArray[np.float32]:
     """Return 0, 1 or NaN, [N]."""
     y = texts.str.to_lowercase().replace_strict(TRUTH, default=None, return_dtype=pl.Float32)
     wrong = y.is_null() & texts.is_not_null()
     if wrong.any():
-        at = int(wrong.arg_true()[0])
-        raise InputError(f"{path}, {row_of(positions[at])}: {name} is {texts[at]!r}; expected 0, 1 or nothing.")
+        raise _unexpected(path, texts, wrong, name, "0, 1", lines)
     return y.fill_null(np.nan).to_numpy()
 
 
 def _classes(values: Sequence[str], name: str, path: Path) -> tuple[str, ...]:
-    """Return the classes in order: of numbers by size, else of the alphabet."""
+    """Return the classes in order; raises :class:`InputError` for values that are no classes."""
     if len(values) < 3:
         raise InputError(
             f"{path}: {name} has the values {', '.join(sorted(values))}. Write 0 and 1, so that it is clear which of "
             "the two is to be predicted; three or more values make classes."
+        )
+    if len(values) > MOST_NUMBERS and all(re.fullmatch(NUMBER, value) for value in values):
+        raise InputError(
+            f"{path}: {name} has {len(values):,} different numbers. Is it a quantity? None can be predicted: make "
+            "classes of it, such as low and high. If they are classes, write them as words, such as c1, c2, c3."
         )
     if len(values) > MOST_CLASSES:
         raise InputError(
             f"{path}: {name} has {len(values):,} different values; classes can be {MOST_CLASSES} at most. A quantity "
             "cannot be predicted: make classes of it."
         )
-    numeric = all(re.fullmatch(r"-?\d+(\.\d+)?", value) for value in values)
-    return tuple(sorted(values, key=float) if numeric else sorted(values))
+    return in_order(values)
 
 
-def read_parts(table: pl.DataFrame, column: str, path: Path, positions: pl.Series) -> pl.Series:
+def read_parts(table: pl.DataFrame, column: str, path: Path, lines: pl.Series) -> pl.Series:
     """Return the part of each sample (train, validation, test), null where empty; rows as in :func:`read_task`."""
     require_columns(table, [column], path)
     texts = as_text(table[column])
     unknown = texts.is_not_null() & ~texts.is_in(list(PARTS))
     if unknown.any():
-        at = int(unknown.arg_true()[0])
-        raise InputError(
-            f"{path}, {row_of(positions[at])}: {column} is {texts[at]!r}; expected {', '.join(PARTS)} or nothing."
-        )
+        raise _unexpected(path, texts, unknown, column, ", ".join(PARTS), lines)
     return texts.replace(PARTS)

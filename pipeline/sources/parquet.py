@@ -8,6 +8,8 @@ from ...cache_schema import InputError
 from ...cache_schema.export.guarded import check_claim
 
 CELL_BYTES = 4
+FIRST_ROW = 2
+"""As if a header were the first, like in tables of text."""
 
 
 def read_parquet(path: Path, rows: int | None = None) -> pl.DataFrame:
@@ -68,7 +70,8 @@ def _width(lazy: pl.LazyFrame, name: str, path: Path) -> int:
     if other.height:
         row, length = other.row(0)
         raise InputError(
-            f"{path}, row {row + 1}: the list in {name[:80]!r} has {length} numbers, that of row {first['row'][0] + 1} "
-            f"has {width}. The lists of a column must be equally long; or keep a file for each sample."
+            f"{path}, row {row + FIRST_ROW}: the list in {name[:80]!r} has {length} numbers, that of row "
+            f"{first['row'][0] + FIRST_ROW} has {width}. The lists of a column must be equally long. Else write a "
+            "file for each sample."
         )
     return width

@@ -1,9 +1,5 @@
 """Identifiers replaced by keyed hashes, so that a cache names nobody."""
 
-import hashlib
-import hmac
-import os
-import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -14,45 +10,24 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from ...cache_schema import InputError, Task, digest
-from ..source import Block, DataSet, FirstHours, ItemModality, Quarantine, Records, TableModality
+from ...cache_schema import Task
+from ..pseudonym_key import SETTING, digest_of
+from ..source import Block, DataSet, FirstHours, ItemModality, Quarantine, Records, TableModality, keyed_hash
 
-KEY_BYTES = 32
 DIGITS = 16
 """Hexadecimal digits of a pseudonym: two of a billion ids are the same with a probability below 3 %."""
-
-
-def secret_key(file: Path, *, keep: bool) -> bytes:
-    """Return the key in a file, or a new one, which is written there with ``keep``, readable by its owner alone.
-
-    Raises
-    ------
-    InputError
-        If the file holds something else.
-    """
-    if file.exists():
-        key = file.read_bytes()
-        if len(key) != KEY_BYTES:
-            raise InputError(f"{file} has {len(key)} bytes; a key of pseudonyms has {KEY_BYTES}. Move that file away.")
-        return key
-    key = secrets.token_bytes(KEY_BYTES)
-    if keep:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as opened:
-            opened.write(key)
-    return key
 
 
 class PseudonymousDataSet:
     """A data set with other ids: HMAC-SHA256 of the old ones, samples in the order of the new ones.
 
-    Who has the key and the raw files finds a patient again; who has the cache alone does not by an id. Rows that are
-    left out are counted, not listed: a list would name them.
+    Who has the key and the raw files finds a patient again; who has the cache alone does not, by an id or by the digest
+    of a content. Rows that are left out are counted, not listed: a list would name them.
     """
 
     def __init__(self, dataset: DataSet, key: bytes) -> None:
-        self.dataset, self.key = dataset, key
-        self.name, self.raw = dataset.name, dataset.raw
+        self.dataset, self.pseudonym_key = dataset, key
+        self.name, self.raw, self.resources = dataset.name, dataset.raw, dataset.resources
 
     def inputs(self) -> list[Path]:
         """Return the inputs of the data set."""
@@ -60,7 +35,7 @@ class PseudonymousDataSet:
 
     def settings(self) -> dict[str, Any]:
         """Return the settings of the data set and which key it was."""
-        return {**self.dataset.settings(), "pseudonyms": digest(self.key.hex())}
+        return {**self.dataset.settings(), SETTING: digest_of(self.pseudonym_key)}
 
     def read(self, quarantine: Quarantine) -> Records:
         """Read the data set and replace its ids."""
@@ -68,8 +43,9 @@ class PseudonymousDataSet:
         records = self.dataset.read(listed)
         _count(listed, quarantine)
         old = records.samples["sample_id"]
-        ids = _Ids(self.key, old, _pseudonyms(self.key, "sample", old))
-        subjects = _pseudonyms(self.key, "subject", records.samples["subject_id"])
+        key = self.pseudonym_key
+        ids = _Ids(key, old, _pseudonyms(key, "sample", old))
+        subjects = _pseudonyms(key, "subject", records.samples["subject_id"])
         samples = records.samples.with_columns(ids.new.alias("sample_id"), subjects.alias("subject_id"))
 
         def tasks(first_hours: FirstHours) -> tuple[Task, ...]:
@@ -133,7 +109,7 @@ class _Ids:
         columns = [name for name in modality.items.columns if name.endswith("_id") and name != "sample_id"]
         hashed = [_pseudonyms(self.key, name, modality.items[name]) for name in columns]
         items = modality.items.with_columns(self.renamed(), *hashed).with_columns(place="item_id")
-        return replace(modality, items=items)
+        return replace(modality, items=items, digest_key=self.key)
 
     def split(self, parts: pl.DataFrame) -> pl.DataFrame:
         """Rename the samples of a split."""
@@ -144,7 +120,7 @@ def _pseudonyms(key: bytes, kind: str, ids: pl.Series) -> pl.Series:
     """Return the pseudonym of each id; those of samples and of subjects have nothing in common."""
     names = ids.cast(pl.String)
     distinct = names.unique().drop_nulls()
-    hashed = [hmac.new(key, f"{kind}:{name}".encode(), hashlib.sha256).hexdigest()[:DIGITS] for name in distinct]
+    hashed = [keyed_hash(key, kind, name)[:DIGITS] for name in distinct]
     return names.replace_strict(distinct, pl.Series(hashed, dtype=pl.String), default=None, return_dtype=pl.String)
 
 

@@ -1,16 +1,23 @@
 """A user's table of samples: ids, patients, labels, a split and columns to keep."""
 
-from dataclasses import dataclass
+import logging
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import polars as pl
 
 from ...cache_schema import InputError, Task
 from ..source import Quarantine
-from .feature_files import SAMPLE_ID, STAGE, as_text, read_table, require_columns, row_of
-from .labels import check_name, read_parts, read_task
+from .feature_files import SAMPLE_ID, STAGE, as_text, read_numbered_table, require_columns, row_of
+from .ids import as_ids
+from .labels import check_name, read_parts, read_task, rows_text
+from .numerals import Commas, with_points
+
+logger = logging.getLogger(__name__)
 
 SUBJECT_ID = "subject_id"
+OWN_PATIENTS = "every sample is taken for a patient of its own"
+IF_NOT = "If some are of one patient, they come to lie on both sides of a split, and results look better than they are."
 WHOLE_NUMBER = r"^(0|-?[1-9]\d{0,17})$"
 
 
@@ -42,13 +49,15 @@ class SampleTable:
     """The samples of a table, sorted by their id.
 
     ``frame`` has sample_id, subject_id and the kept columns; ``table`` every column as it was read, ``texts`` the ids
-    as text, and ``positions`` where each sample lies in the file, 0 being its first row.
+    as text, ``every_id`` those of the whole table, whatever the limit, and ``lines`` the line of each in the
+    file, as a text editor counts.
     """
 
     frame: pl.DataFrame
     table: pl.DataFrame
     texts: pl.Series
-    positions: pl.Series
+    every_id: pl.Series
+    lines: pl.Series
     tasks: tuple[Task, ...]
     splits: dict[str, pl.DataFrame]
 
@@ -61,43 +70,54 @@ def read_samples(path: Path, columns: SampleColumns, quarantine: Quarantine, lim
     InputError
         If the file is no table, lacks a column, or holds a label, part or subject that cannot be meant.
     """
-    table = read_table(path)
+    table, lines = read_numbered_table(path)
     require_columns(table, [columns.sample_id, *columns.keep], path)
-    ids = as_text(table[columns.sample_id])
-    positions = first_rows(ids, path, quarantine)
-    table, ids = table[positions], ids[positions]
+    ids = as_ids(table[columns.sample_id])
+    first = first_rows(ids, lines, path, quarantine)
+    table, ids, lines = table[first], ids[first], lines[first]
+    every_id = ids
     typed = _typed_ids(ids)
     kept = {name: _typed(table[name]) for name in columns.keep}
-    frame = pl.DataFrame({SAMPLE_ID: typed, SUBJECT_ID: _subjects(table, ids, positions, columns, path), **kept})
+    frame = pl.DataFrame({SAMPLE_ID: typed, SUBJECT_ID: _subjects(table, ids, lines, columns, path), **kept})
     order = typed.arg_sort()[:limit]
-    frame, table, ids, positions = frame[order], table[order], ids[order], positions[order]
-    tasks = tuple(read_task(table, label, path, positions) for label in columns.labels)
+    frame, table, ids, lines = frame[order], table[order], ids[order], lines[order]
+    tasks = tuple(read_task(table, label, path, lines) for label in columns.labels)
+    if columns.subject_id not in table.columns:
+        logger.warning("%s has no column %s: %s. %s", path, columns.subject_id, OWN_PATIENTS, IF_NOT)
+        tasks = tuple(map(_with_own_patients, tasks))
     splits = {}
     if columns.split is not None:
-        parts = frame.select(SAMPLE_ID).with_columns(part=read_parts(table, columns.split, path, positions))
+        parts = frame.select(SAMPLE_ID).with_columns(part=read_parts(table, columns.split, path, lines))
         splits[check_name(columns.split, "The split")] = parts.drop_nulls("part")
-    return SampleTable(frame, table, ids, positions, tasks, splits)
+    return SampleTable(frame, table, ids, every_id, lines, tasks, splits)
 
 
-def first_rows(ids: pl.Series, path: Path, quarantine: Quarantine) -> pl.Series:
-    """Return the position of the first row of every id; the other rows are quarantined."""
+def first_rows(ids: pl.Series, lines: pl.Series, path: Path, quarantine: Quarantine) -> pl.Series:
+    """Return the position of the first row of every id; the other rows are quarantined, each by its line."""
     for reason, wrong in (
         (f"{ids.name} is empty", ids.is_null()),
         (f"{ids.name} is repeated", ids.is_not_null() & ~ids.is_first_distinct()),
     ):
         for at in wrong.arg_true():
-            quarantine.add(STAGE, path.name, row_of(at), str(ids[at] or ""), reason)
+            quarantine.add(STAGE, path.name, row_of(lines[at]), str(ids[at] or ""), reason)
     return (ids.is_not_null() & ids.is_first_distinct()).arg_true()
 
 
-def _subjects(
-    table: pl.DataFrame, ids: pl.Series, positions: pl.Series, columns: SampleColumns, path: Path
-) -> pl.Series:
-    subjects = as_text(table[columns.subject_id]) if columns.subject_id in table.columns else ids
-    if subjects.null_count():
-        at = int(subjects.is_null().arg_true()[0])
+def _with_own_patients(task: Task) -> Task:
+    """Say in the counts of a task, which summary and report show, that nothing is known of patients."""
+    (step, number), *others = task.counts
+    return replace(task, counts=((f"{step}; no {SUBJECT_ID}: {OWN_PATIENTS}", number), *others))
+
+
+def _subjects(table: pl.DataFrame, ids: pl.Series, lines: pl.Series, columns: SampleColumns, path: Path) -> pl.Series:
+    if columns.subject_id not in table.columns:
+        return _typed_ids(ids)
+    subjects = as_ids(table[columns.subject_id])
+    lacking = subjects.is_null().arg_true()
+    if len(lacking):
+        at = int(lacking[0])
         raise InputError(
-            f"{path}, {row_of(positions[at])}: sample {ids[at]} has no {columns.subject_id}; splits are by patient."
+            f"{path}, {rows_text(lines[lacking])}: sample {ids[at]} has no {columns.subject_id}; splits are by patient."
         )
     return _typed_ids(subjects)
 
@@ -110,5 +130,6 @@ def _typed_ids(texts: pl.Series) -> pl.Series:
 def _typed(column: pl.Series) -> pl.Series:
     """Return numbers if everything that is known is one, else text."""
     text = as_text(column)
-    numbers = text.cast(pl.Float64, strict=False)
+    commas, groups, points = pl.select(Commas.counts(pl.lit(text))).row(0)
+    numbers = (with_points(text) if commas > groups and not points else text).cast(pl.Float64, strict=False)
     return numbers if numbers.null_count() == text.null_count() else text

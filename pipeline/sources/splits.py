@@ -10,7 +10,14 @@ import polars as pl
 from ...cache_schema import InputError, MissingInputError, digest, digest_file
 from ..source import DataSet, Quarantine, Records
 
-PARTS = {"train": "train", "val": "validation", "validation": "validation", "test": "test"}
+PARTS = {
+    "train": "train",
+    "val": "validation",
+    "validate": "validation",
+    "validation": "validation",
+    "test": "test",
+}
+"""Names of the parts in tables; MIMIC-CXR's own says ``validate``."""
 COLUMNS = ["subject_id", "split"]
 BENCHMARK_LISTS = {"testset": "test", "valset": "val"}
 """Lists of the ICU benchmark (``testset.csv``) and its port to MIMIC-IV (``testset_iv.csv``): without a header, a
@@ -18,17 +25,21 @@ subject and 1 if it is in this part. The first must be there; without the second
 from the training part."""
 
 
+VERSION = 2
+"""To be raised whenever the same list would give other parts."""
+
+
 class SplitDataSet:
     """A data set with splits from files: a change in these changes nothing else.
 
-    Each path is a CSV table with the columns ``subject_id`` and ``split`` (train, val or validation, test), or a folder
-    with the lists of the ICU benchmark (``BENCHMARK_LISTS``); its name becomes the split's. Subjects that are not
-    listed are trained on, as in the benchmark.
+    Each path is a CSV table with the columns ``subject_id`` and ``split`` (`PARTS`), such as MIMIC-CXR's own, or a
+    folder with the lists of the ICU benchmark (``BENCHMARK_LISTS``); its name becomes the split's. Subjects that are
+    not listed are trained on, as in the benchmark, unless a table names subjects to train on: then they are in no part.
     """
 
     def __init__(self, dataset: DataSet, paths: tuple[Path, ...]) -> None:
         self.dataset = dataset
-        self.name, self.raw = dataset.name, dataset.raw
+        self.name, self.raw, self.resources = dataset.name, dataset.raw, dataset.resources
         self.paths = {split_name(path): path for path in paths}
         if len(self.paths) < len(paths):
             raise InputError(f"Two of {', '.join(map(str, paths))} give a split of one name; rename one.")
@@ -39,22 +50,27 @@ class SplitDataSet:
 
     def settings(self) -> dict[str, Any]:
         """Return the settings of the data set and the digest of every split."""
-        return {**self.dataset.settings(), "splits": {name: _digest(path) for name, path in self.paths.items()}}
+        lists = {name: digest([VERSION, _digest(path)]) for name, path in self.paths.items()}
+        return {**self.dataset.settings(), "splits": lists}
 
     def read(self, quarantine: Quarantine) -> Records:
         """Read the data set and put its samples into the parts of every split."""
         records = self.dataset.read(quarantine)
         splits = {name: read_split(path, records.samples) for name, path in self.paths.items()}
+        for name, parts in splits.items():
+            if in_none := records.samples.height - parts.height:
+                quarantine.add("splits", name, "", "", "the sample's subject is in no part of the split", in_none)
         return replace(records, splits={**records.splits, **splits})
 
 
 def split_name(path: Path) -> str:
     """Return the name of a file without its ending, other signs than letters, digits, ``-`` and ``_`` replaced."""
-    return re.sub(r"[^A-Za-z0-9_-]+", "_", path.stem)
+    stem = path.name.removesuffix(".gz") if path.name.endswith(".csv.gz") else path.name
+    return re.sub(r"[^A-Za-z0-9_-]+", "_", Path(stem).stem)
 
 
 def read_split(path: Path, samples: pl.DataFrame) -> pl.DataFrame:
-    """Return sample_id and part (train, validation, test) of ``samples`` (sample_id, subject_id).
+    """Return sample_id and part (train, validation, test) of ``samples`` (sample_id, subject_id) that are in a part.
 
     Raises
     ------
@@ -75,7 +91,9 @@ def read_split(path: Path, samples: pl.DataFrame) -> pl.DataFrame:
             f"{path} lists {parts.height:,} subjects, none of which is in the cohort (subjects "
             f"{', '.join(subjects['subject_id'].head(3))}, …). Was it made for another data set?"
         )
-    return found.select("sample_id", pl.col("part").fill_null("train"))
+    found = found.select("sample_id", "part")
+    rest_trains = path.is_dir() or "train" not in parts["part"]
+    return found.with_columns(pl.col("part").fill_null("train")) if rest_trains else found.drop_nulls("part")
 
 
 def _digest(path: Path) -> str:
@@ -135,7 +153,7 @@ def _read_list(path: Path) -> pl.DataFrame:
 def _read_csv(path: Path, *, header: bool) -> pl.DataFrame:
     """Return a table as trimmed text, "" where there is none."""
     try:
-        table = pl.read_csv(path, has_header=header, infer_schema=False)
+        table = pl.read_csv(path, has_header=header, infer_schema=False, glob=False)
     except pl.exceptions.PolarsError as error:
         raise InputError(f"{path} is no CSV table: {str(error).splitlines()[0]}.") from error
     return table.select(pl.all().fill_null("").str.strip_chars())

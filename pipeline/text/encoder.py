@@ -100,14 +100,23 @@ class TextEncoder:
         else:
             folder = encoder_folder(encoder)
             model = pretrained_model(folder)
-            self._tokenizer = pretrained_tokenizer(folder)
+            self._tokenizer = pretrained_tokenizer(folder, model)
         self._encoder = encoder
         self._positions = token_positions(model)
+        self._check_positions()
         self._device = default_device()
         dtype = fast_precision(self._device)
         self._model = model.eval().requires_grad_(False).to(self._device, dtype)
         self.dim: int = model.config.hidden_size
         self.precision = str(dtype).removeprefix("torch.")
+
+    def _check_positions(self) -> None:
+        around = len(self._tokenizer.before) + len(self._tokenizer.after)
+        if self._positions is not None and self._positions <= around:
+            raise InputError(
+                f"The text encoder {self._encoder!r} has positions for {self._positions} tokens, and {around} special "
+                "ones stand around every text. Choose another with --text-encoder."
+            )
 
     def encode(self, texts: Sequence[str], *, windowed: bool = False) -> list[npt.NDArray[np.float16]]:
         """Return for each text the vectors of its tokens ``[tokens, dim]``, those of the special tokens included.
@@ -121,10 +130,8 @@ class TextEncoder:
 
         Raises
         ------
-        ValueError
-            If the encoder gives values that are not finite.
         InputError
-            If it does not give one vector for every token.
+            If the encoder gives values that are not finite, or not one vector for every token.
         """
         length = WINDOW_TOKENS if windowed else MAX_TOKENS
         length = min(length, self._positions or length)
@@ -154,7 +161,7 @@ class TextEncoder:
                     f"The text encoder {self._encoder!r} gives {vectors.shape[1]} vectors for {ids.shape[1]} tokens; "
                     "only encoders with one vector for every token can be used."
                 )
-            return to_float16(vectors)
+            return to_float16(vectors, self._encoder)
 
 
 def batches_of_one_length(lengths: Sequence[int]) -> Iterator[list[int]]:

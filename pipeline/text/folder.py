@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from ...cache_schema import InputError, MissingInputError, digest_file
-from ..hub import fetch_from_hub, first_line
+from ..hub import fetch_from_hub, first_line, refuse_stand_in
 
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
 TOKENIZER = (
@@ -29,7 +29,7 @@ def encoder_folder(encoder: str) -> Path:
     MissingInputError
         If they can neither be found nor fetched; the message names the encoder and the other choices.
     InputError
-        If the folder is not complete.
+        If the folder is not complete, or a file in it is empty or a pointer of Git LFS.
     """
     folder = Path(encoder).expanduser()
     if not folder.is_dir():
@@ -40,8 +40,12 @@ def encoder_folder(encoder: str) -> Path:
 
 def digest_folder(folder: Path) -> dict[str, str]:
     """Return the sha256 of every file that decides the result, by name."""
+    return {path.name: digest_file(path) for path in _files(folder)}
+
+
+def _files(folder: Path) -> list[Path]:
     names = {path.name: path for pattern in FILES for path in folder.glob(pattern) if path.is_file()}
-    return {name: digest_file(names[name]) for name in sorted(names)}
+    return [names[name] for name in sorted(names)]
 
 
 def _cached(encoder: str) -> Path | None:
@@ -81,6 +85,8 @@ def _check(folder: Path, encoder: str) -> None:
                 f"The text encoder {encoder!r} is not complete: {' or '.join(names[:2])} is missing in {folder} "
                 f"(found: {found}).{CONVERSION if names == WEIGHTS else ''} `--text-encoder random` needs no weights."
             )
+    for path in _files(folder):
+        refuse_stand_in(path)
 
 
 def _has(folder: Path, names: tuple[str, ...]) -> bool:

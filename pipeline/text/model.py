@@ -10,7 +10,8 @@ from transformers import AutoConfig, AutoModel, AutoTokenizer, BertConfig, BertM
 from transformers.utils import logging
 
 from ...cache_schema import InputError
-from ..frozen import seed_weights
+from ..frozen import check_weights, seed_weights
+from ..hub import cut
 from .tokens import BUCKETS, Tokenizer
 
 UNUSED = "pooler."
@@ -26,7 +27,7 @@ def pretrained_model(folder: Path) -> PreTrainedModel:
     Raises
     ------
     InputError
-        If the files cannot be read as a model, leave some of its weights undefined, or are no encoder's.
+        If the files cannot be read as a model, leave some of its weights undefined or not finite, or are no encoder's.
     """
     logging.disable_progress_bar()  # it counts the tensors of one file, for a few milliseconds
     config = _encoder_config(folder)
@@ -40,12 +41,13 @@ def pretrained_model(folder: Path) -> PreTrainedModel:
             dtype=torch.float32,
             output_loading_info=True,
         )
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
-        raise InputError(f"The text encoder in {folder} cannot be loaded: {error}") from error
+    except Exception as error:  # what damaged files make the readers raise has no common class
+        raise InputError(f"The text encoder in {folder} cannot be loaded: {cut(error)}") from error
     model, loading = loaded
     absent = sorted(name for name in loading["missing_keys"] if not name.startswith(UNUSED))
     if absent:
         raise InputError(f"The weights in {folder} lack {len(absent)} tensors of the model, the first {absent[0]}.")
+    check_weights(model, folder)
     return model
 
 
@@ -53,10 +55,11 @@ def _encoder_config(folder: Path) -> Any:
     """Return the configuration of an encoder; a decoder's tokens see only what stands before them, so it is refused."""
     try:
         config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-    except (OSError, ValueError, KeyError) as error:
+    except Exception as error:  # as above
         raise InputError(
-            f"The text encoder in {folder} cannot be loaded: config.json names no kind of model that transformers has "
-            "itself, and code that comes with a model is never run. Choose another with --text-encoder."
+            f"The text encoder in {folder} cannot be loaded: config.json is damaged, or names no kind of model "
+            "that transformers has itself, and code that comes with a model is never run. Choose another with "
+            "--text-encoder."
         ) from error
     if type(config) not in FILL_IN_WORDS or config.is_encoder_decoder or getattr(config, "is_decoder", False):
         raise InputError(
@@ -79,15 +82,27 @@ def token_positions(model: PreTrainedModel) -> int | None:
     return positions - unused if positions > 0 else None
 
 
-def pretrained_tokenizer(folder: Path) -> Tokenizer:
-    """Return the tokeniser of a folder, with the special tokens that it puts around a text."""
+def pretrained_tokenizer(folder: Path, model: PreTrainedModel) -> Tokenizer:
+    """Return the tokeniser of a folder, with the special tokens that it puts around a text.
+
+    Raises
+    ------
+    InputError
+        If it cannot be loaded, or has more tokens than the ``model`` that it is for.
+    """
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-    except (OSError, ValueError, KeyError, ImportError) as error:
-        raise InputError(f"The tokenizer in {folder} cannot be loaded: {error}") from error
-    one = tokenizer("a", return_special_tokens_mask=True)
-    ids, special = one["input_ids"], one["special_tokens_mask"]
-    first, after_last = special.index(0), len(special) - special[::-1].index(0)
+        one = tokenizer("a", return_special_tokens_mask=True)
+        ids, special = one["input_ids"], one["special_tokens_mask"]
+        first, after_last = special.index(0), len(special) - special[::-1].index(0)
+        tokens = 1 + max(tokenizer.get_vocab().values())
+    except Exception as error:  # as above
+        raise InputError(f"The tokenizer in {folder} cannot be loaded: {cut(error)}") from error
+    if tokens > (known := model.get_input_embeddings().num_embeddings):
+        raise InputError(
+            f"The tokenizer in {folder} has {tokens} tokens and the model {known}: they do not belong together. Get "
+            "both again from one place, or choose another with --text-encoder."
+        )
 
     def split(texts: Sequence[str]) -> list[list[int]]:
         return tokenizer(list(texts), add_special_tokens=False, verbose=False)["input_ids"] if texts else []

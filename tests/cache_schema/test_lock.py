@@ -47,7 +47,7 @@ def test_another_host_is_named_with_the_command_that_clears_it(tmp_path: Path) -
     lock = tmp_path / "cache.lock"
     lock.write_text(json.dumps({"user": "u", "host": socket.gethostname() + "-2", "pid": 7, "since": "2026"}))
     with (
-        pytest.raises(CacheLockedError, match=r"process 7, u, since 2026.*rm '.*cache.lock'"),
+        pytest.raises(CacheLockedError, match=r"process 7, u, since 2026.*rm .*cache.lock"),
         cache_lock(tmp_path / "cache"),
     ):
         pass

@@ -34,7 +34,11 @@ def test_benchmark_reads_114_items_and_clean_leaves_out_other_fluids_and_adds_ne
     assert items()["benchmark"].sum() == 114
     other_fluids = items().filter(~items()["clean"])["itemid"]
     assert set(other_fluids) == {51478, 51491, 51094, 50831}
-    assert set(items().filter(~items()["benchmark"])["itemid"]) == {52027, 52569, 52041, 52730}
+    assert set(items().filter(~items()["benchmark"])["itemid"]) == {52027, 52569}
+
+
+def test_the_new_items_called_ph_are_of_urine_and_other_fluids_and_read_by_neither_profile() -> None:
+    assert not items()["itemid"].is_in([52041, 52730]).any()
 
 
 def test_every_spelling_has_the_score_of_its_meaning() -> None:

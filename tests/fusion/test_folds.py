@@ -42,7 +42,7 @@ def test_neither_the_number_of_workers_nor_rows_on_disk_change_a_byte(
     train(cache, make_config("omnifuse", overrides=overrides), two, workers, memory_limit)
     files = {path.relative_to(one) for path in one.rglob("*") if path.is_file()}
     assert files == {path.relative_to(two) for path in two.rglob("*") if path.is_file()}
-    timed = {Path("metrics.json"), Path("environment.json")}
+    timed = {Path("metrics.json"), Path("environment.json"), Path("checksums.json")}
     for name in files - timed:
         assert (one / name).read_bytes() == (two / name).read_bytes(), name
     assert without_seconds(one / "metrics.json") == without_seconds(two / "metrics.json")
@@ -72,7 +72,7 @@ def test_a_stored_cohort_is_the_cohort_and_outlives_its_files(
 
 def in_processes(cohort: Cohort, folder: Path, *overrides: str) -> None:
     config = make_config("concat", overrides=["fit.epochs=1", *overrides])
-    splits = k_folds(cohort.subject_id, strata(cohort.y, "binary"), 2, 0.0, 0)
+    splits = dict(enumerate(k_folds(cohort.subject_id, strata(cohort.y, "binary"), 2, 0.0, 0)))
     train_stored_folds(store(cohort, folder / "rows"), splits, config, folder, workers=2)
 
 

@@ -74,7 +74,7 @@ def test_impossible_folds_are_refused(folds: int, validation: float, message: st
         k_folds(np.arange(6), np.zeros(6, dtype=int), folds, validation, 0)
 
 
-def parts_of(cohort: Cohort, parts: list[str]) -> pl.DataFrame:
+def parts_of(cohort: Cohort, parts: list[str | None]) -> pl.DataFrame:
     return pl.DataFrame({"sample_id": cohort.sample_id, "part": parts})
 
 
@@ -89,6 +89,13 @@ def test_a_supplied_split_is_kept(toy_cohort: Callable[..., Cohort]) -> None:
     assert len(without.validation) == 10
     shuffled = with_validation.sample(fraction=1, shuffle=True, seed=3)
     assert supplied(shuffled, cohort, labels, 0.2, 0).test.tolist() == split.test.tolist()
+
+
+def test_samples_without_a_part_are_in_none(toy_cohort: Callable[..., Cohort]) -> None:
+    cohort = toy_cohort()
+    parts = parts_of(cohort, [*["train"] * 30, *["validation"] * 10, *["test"] * 10, *[None] * 5, *["test"] * 5])
+    split = supplied(parts.head(55), cohort, strata(cohort.y, "binary"), 0.2, 0)
+    assert sorted(np.concatenate(split.parts).tolist()) == list(range(50))
 
 
 def test_a_supplied_split_may_not_share_subjects(toy_cohort: Callable[..., Cohort]) -> None:

@@ -9,7 +9,7 @@ import pytest
 from omnifuse.fusion.batches import Cohort
 from omnifuse.fusion.config import make_config
 from omnifuse.fusion.decisions import at_alert_rate, expected_calibration_error
-from omnifuse.fusion.folds import FoldResult
+from omnifuse.fusion.fold_result import FoldResult
 from omnifuse.fusion.subgroups import per_subgroup
 from omnifuse.fusion.summary import combination_names, summarise
 

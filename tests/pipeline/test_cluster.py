@@ -71,7 +71,7 @@ def copy(alone: Path, tmp_path: Path) -> Path:
     """A copy of its raw files, and the digest of the seeded weights, which takes seconds."""
     shutil.copytree(alone / "raw", tmp_path / "raw")
     parts_folder(tmp_path / "cache").mkdir()
-    shutil.copy(parts_folder(alone / "cache") / "digests.parquet", parts_folder(tmp_path / "cache"))
+    shutil.copy(parts_folder(alone / "cache") / "digests.memo", parts_folder(tmp_path / "cache"))
     return tmp_path
 
 

@@ -17,11 +17,11 @@ def file(tmp_path: Path) -> Path:
 
 
 def saved(folder: Path, *files: Path, root: Path | None = None) -> DigestMemo:
-    memo = DigestMemo(folder / "digests.parquet", root or folder)
+    memo = DigestMemo(folder / "digests.memo", root or folder)
     for path in files:
         memo.file(path)
     memo.save()
-    return DigestMemo(folder / "digests.parquet", root or folder)
+    return DigestMemo(folder / "digests.memo", root or folder)
 
 
 def test_a_digest_is_the_sha256_of_the_bytes(tmp_path: Path, file: Path) -> None:
@@ -86,12 +86,23 @@ def test_the_fingerprint_depends_on_contents_and_not_on_the_folder(tmp_path: Pat
 
 def test_an_expensive_value_is_computed_once_for_each_version(tmp_path: Path) -> None:
     calls: list[str] = []
-    memo = DigestMemo(tmp_path / "digests.parquet", tmp_path)
+    memo = DigestMemo(tmp_path / "digests.memo", tmp_path)
     for version in ("1", "1", "2"):
         memo.value("random weights", version, lambda version=version: calls.append(version) or version)
         memo.save()
-        memo = DigestMemo(tmp_path / "digests.parquet", tmp_path)
+        memo = DigestMemo(tmp_path / "digests.memo", tmp_path)
     assert calls == ["1", "2"]
+
+
+def test_a_damaged_memo_is_not_believed(tmp_path: Path, file: Path) -> None:
+    assert not saved(tmp_path, file).damaged
+    path = tmp_path / "digests.memo"
+    whole = path.read_bytes()
+    for damaged in (b"", whole[:50], whole[:-1], whole.replace(b"PAR1", b"PAR2")):
+        path.write_bytes(damaged)
+        memo = DigestMemo(path, tmp_path)
+        assert memo.damaged and not memo.unchanged()
+        assert memo.file(file).digest == digest_file(file)
 
 
 def test_a_plan_that_ends_early_forgets_nothing(tmp_path: Path, file: Path) -> None:
@@ -99,7 +110,7 @@ def test_a_plan_that_ends_early_forgets_nothing(tmp_path: Path, file: Path) -> N
     before = memo.saved_fingerprint
     memo.value("random weights", "2", lambda: "digest")
     memo.save(forget=False)
-    again = DigestMemo(tmp_path / "digests.parquet", tmp_path)
+    again = DigestMemo(tmp_path / "digests.memo", tmp_path)
     assert again.unchanged() and again.saved_fingerprint == before
     assert again.value("random weights", "2", lambda: "computed again") == "digest"
 
@@ -109,19 +120,19 @@ def test_a_folder_is_the_contents_of_its_files_and_what_is_added_or_changed_is_n
     folder.mkdir()
     for name in "ab":
         (folder / name).write_text(name)
-    memo = DigestMemo(tmp_path / "digests.parquet", tmp_path)
+    memo = DigestMemo(tmp_path / "digests.memo", tmp_path)
     first = memo.folder(folder)
     assert first.length == 2
     assert memo.folder(tmp_path / "none").reason == "the folder is missing"
     memo.save()
-    memo = DigestMemo(tmp_path / "digests.parquet", tmp_path)
+    memo = DigestMemo(tmp_path / "digests.memo", tmp_path)
     assert memo.unchanged() and memo.folder(folder) == first
     (folder / "a").write_text("changed")
-    assert not memo.unchanged() and DigestMemo(tmp_path / "digests.parquet", tmp_path).folder(folder) != first
+    assert not memo.unchanged() and DigestMemo(tmp_path / "digests.memo", tmp_path).folder(folder) != first
     (folder / "a").write_text("a")
-    assert DigestMemo(tmp_path / "digests.parquet", tmp_path).folder(folder).digest == first.digest
+    assert DigestMemo(tmp_path / "digests.memo", tmp_path).folder(folder).digest == first.digest
     (folder / "c").write_text("c")
-    assert DigestMemo(tmp_path / "digests.parquet", tmp_path).folder(folder).length == 3
+    assert DigestMemo(tmp_path / "digests.memo", tmp_path).folder(folder).length == 3
 
 
 def test_a_value_that_is_asked_for_twice_is_computed_once(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from omnifuse.cache_schema import CorruptCacheError
 from omnifuse.pipeline.parts import PART_ITEMS, PartStore
+from omnifuse.pipeline.tensor_file import DamagedFilesError
 
 RECIPE = {"encoder": "toy", "version": 1}
 
@@ -96,9 +97,39 @@ def test_a_damaged_part_is_removed_and_made_again(tmp_path: Path) -> None:
     content = bytearray(path.read_bytes())
     content[-100] ^= 1
     path.write_bytes(content)
-    with pytest.raises(CorruptCacheError, match=r"was damaged and has been removed. Run the same command again"):
+    with pytest.raises(DamagedFilesError, match=r"1 damaged files in .* have been removed") as raised:
         store.load(items(10))
+    assert raised.value.count == 1
     assert store.unfinished(items(10)) == parts
+
+
+def test_a_part_with_a_damaged_description_is_missing(tmp_path: Path) -> None:
+    store = PartStore(tmp_path, RECIPE)
+    (part,) = store.unfinished(["i1", "i2"])
+    store.write(part, [rows_of("i1"), np.empty((0, 4), np.float16)], {"i2": "truncated image"})
+    (path,) = store.folder.glob("*.safetensors")
+    path.write_bytes(path.read_bytes().replace(b"truncated", b"trumcated"))
+    assert store.missing(part) == ["i1", "i2"]
+    assert (store.remove_damaged(), store.remove_damaged()) == (1, 0)
+
+
+def test_lost_parts_are_cut_as_they_were_when_another_list_brought_them(tmp_path: Path) -> None:
+    store = PartStore(tmp_path, RECIPE)
+    first = store.unfinished(items(200))
+    encode(store, first)
+    more = [f"i{index}" for index in range(-10, 200)]
+    encode(store, store.unfinished(more))
+    for path in store.folder.glob("*.safetensors"):
+        path.unlink()
+    assert {*first} < {*store.unfinished(more)}
+
+
+def test_a_damaged_plan_of_parts_is_made_again(tmp_path: Path) -> None:
+    store = PartStore(tmp_path, RECIPE)
+    parts = store.unfinished(items(200))
+    (journal,) = store.folder.glob("*.plan")
+    journal.write_bytes(journal.read_bytes().replace(b"i7", b"i9", 1))
+    assert store.unfinished(items(200)) == parts
 
 
 def test_a_missing_item_is_named(tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ def toy(finished: Path, tmp_path: Path) -> Path:
     """A copy of that folder, in which the new cache need not digest the seeded weights again."""
     shutil.copytree(finished, tmp_path / "toy")
     (tmp_path / "toy/cache.items").mkdir()
-    shutil.copy(finished / "older.items/digests.parquet", tmp_path / "toy/cache.items")
+    shutil.copy(finished / "older.items/digests.memo", tmp_path / "toy/cache.items")
     return tmp_path / "toy"
 
 
@@ -86,7 +86,7 @@ def test_a_dry_run_counts_what_would_be_reused(toy: Path) -> None:
     outcome = run(toy, reuse=toy / "older", dry_run=True)
     assert outcome.reused == {"note": 2, "picture": 2}
     assert outcome.pending == {"rate": 4, "note": 0, "picture": 0}
-    assert [path.name for path in (toy / "cache.items").iterdir()] == ["digests.parquet"]
+    assert [path.name for path in (toy / "cache.items").iterdir()] == ["digests.memo"]
 
 
 def test_another_recipe_is_named_and_nothing_of_it_is_reused(toy: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -46,6 +46,7 @@ class ToyDataSet:
     modalities: tuple[str, ...] = ("rate", "note", "picture")
     recipe_version: int = 1
     reads: int = 0
+    resources: tuple[Path, ...] = ()
 
     def inputs(self) -> list[Path]:
         if not (self.raw / "rates.csv").exists():

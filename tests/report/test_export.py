@@ -1,6 +1,7 @@
 """Tables for other programs: CSV that reads back, LaTeX that sets what was meant."""
 
 import csv
+from collections.abc import Iterator
 from pathlib import Path
 
 import polars as pl
@@ -74,8 +75,26 @@ def test_numbers_survive_csv_exactly(tmp_path_factory: pytest.TempPathFactory, n
 
 
 def test_texts_survive_csv_and_nothing_is_an_empty_cell(tmp_path: Path) -> None:
-    write_csv(tmp_path / "x.csv", ["a,b", 'c"d'], [["line\nbreak", None], ["影像", 3]])
-    assert rows_of(tmp_path / "x.csv") == [["a,b", 'c"d'], ["line\nbreak", ""], ["影像", "3"]]
+    write_csv(tmp_path / "x.csv", ["a,b", 'c"d'], [["line\nbreak", None], ["影像", 3], ["a\rb", "c\r\nd"]])
+    rows = [["a,b", 'c"d'], ["line\nbreak", ""], ["影像", "3"], ["a\nb", "c\nd"]]
+    assert rows_of(tmp_path / "x.csv") == rows
+
+
+@pytest.mark.parametrize("name", ["=1+1", "+1", "-1+cmd|' /C calc'!A0", "@SUM(A1)", "\t=1", "\n=1", "＝1+1"])
+def test_a_class_named_like_a_formula_is_a_text_to_a_spreadsheet(tmp_path: Path, name: str) -> None:
+    write_csv(tmp_path / "x.csv", [name, "AUROC"], [[name, -0.5], ["1-2", 3]])
+    assert rows_of(tmp_path / "x.csv") == [[f"'{name}", "AUROC"], [f"'{name}", "-0.5"], ["1-2", "3"]]
+
+
+def test_a_table_that_could_not_be_written_leaves_the_one_before_it(tmp_path: Path) -> None:
+    def rows() -> Iterator[list[str]]:
+        yield ["new"]
+        raise OSError(28, "No space left on device")
+
+    write_csv(tmp_path / "x.csv", ["a"], [["old"]])
+    with pytest.raises(OSError, match="No space left"):
+        write_csv(tmp_path / "x.csv", ["a"], rows())
+    assert [path.name for path in tmp_path.iterdir()] == ["x.csv"] and rows_of(tmp_path / "x.csv") == [["a"], ["old"]]
 
 
 def test_tables_of_a_page_are_files_named_after_their_captions(tmp_path: Path) -> None:

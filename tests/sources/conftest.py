@@ -23,7 +23,7 @@ III = {
 IV = {
     "icu/icustays": "subject_id,hadm_id,stay_id,first_careunit,last_careunit,intime,outtime,los",
     "hosp/admissions": "subject_id,hadm_id,admittime,dischtime,deathtime,race",
-    "hosp/patients": "subject_id,gender,anchor_age,dod",
+    "hosp/patients": "subject_id,gender,anchor_age,anchor_year,dod",
     "hosp/diagnoses_icd": "subject_id,hadm_id,seq_num,icd_code,icd_version",
     "icu/chartevents": "subject_id,hadm_id,stay_id,itemid,charttime,value,valuenum,valueuom",
     "hosp/labevents": "subject_id,hadm_id,itemid,charttime,value,valuenum,valueuom",
@@ -121,7 +121,7 @@ def mimic4(tmp_path: Path) -> RawFolder:
     times = {"intime": "2180-01-01 00:00:00", "outtime": "2180-01-03 02:00:00", "los": "2.083333333"}
     raw.add("icu/icustays", **ids, stay_id=200, first_careunit="MICU", last_careunit="MICU", **times)
     raw.add("hosp/admissions", **ids, admittime="2180-01-01 00:00:00", dischtime="2180-01-04 00:00:00", race="WHITE")
-    raw.add("hosp/patients", subject_id=10000032, gender="M", anchor_age=60)
+    raw.add("hosp/patients", subject_id=10000032, gender="M", anchor_age=60, anchor_year=2180)
     raw.add("hosp/diagnoses_icd", **ids, seq_num=1, icd_code="I10", icd_version=10)
     raw.add("hosp/diagnoses_icd", **ids, seq_num=2, icd_code="5849", icd_version=9)
     event = {"itemid": 220045, "charttime": "2180-01-01 01:00:00", "value": "80", "valuenum": "80", "valueuom": "bpm"}
@@ -150,7 +150,7 @@ def add_images(raw: RawFolder) -> None:
         ("c", 52, "PA", "21800103", "020000.0"),
         ("d", 53, "AP", "21800103", "020001.0"),
         ("e", 54, "AP", "21800102", "000000"),
-        ("f", 55, "AP", "2180-01-02", "000000"),
+        ("f", 55, "AP", "2180-13-02", "000000"),
     ]
     for dicom, study, view, date, time in images:
         raw.add(

@@ -242,6 +242,44 @@ def test_events_at_an_unreadable_or_zoned_time_are_left_out_and_counted(
     assert set(heart_rates(raw, profile)) == {80}
 
 
+def test_an_event_at_an_unreadable_time_is_shown(mimic3: RawFolder, charted3: Callable[..., None]) -> None:
+    charted3(mimic3, 1, 10, 100, "2150-01-01 01:00:00 UTC", 211, "200")
+    _, _, quarantine = read(mimic3.write())
+    (shown,) = quarantine.frame().filter(reason="CHARTTIME unreadable").rows(named=True)
+    assert (shown["where"], shown["value"]) == ("subject 1, item 211", "2150-01-01 01:00:00 UTC")
+
+
+@pytest.mark.parametrize("profile", ["clean", "benchmark"])
+@pytest.mark.parametrize(
+    ("table", "column", "times"),
+    [
+        ("ICUSTAYS", "INTIME", ["2150-01-01 00:00:00 UTC"]),
+        ("ICUSTAYS", "OUTTIME", ["01/03/2150 02:00", "01/03/2150 03:00"]),
+        ("ADMISSIONS", "ADMITTIME", ["2150-01-01T00:00:00Z", "2150-01-01T00:00:00Z"]),
+        ("PATIENTS", "DOB", ["1 Jan 2090"]),
+        ("PATIENTS", "DOD", ["2150-01-01 00:00:00+01:00", "2150-01-01 00:00:00+01:00"]),
+        ("CHARTEVENTS", "CHARTTIME", ["2150-01-01 01:00:00 UTC", "2150-01-01 02:00:00 UTC"]),
+        ("LABEVENTS", "CHARTTIME", ["1.5e9", "1.5e9"]),
+    ],
+)
+def test_a_column_in_another_format_is_refused_by_its_first_value(
+    mimic3: RawFolder, stay3: Callable[..., None], table: str, column: str, times: list[str], profile: str
+) -> None:
+    if len(times) > 1:
+        stay3(mimic3, subject=2, hadm=20, stay=200)
+    for subject in (1, 2):
+        for name in ("CHARTEVENTS", "LABEVENTS"):
+            event = {"SUBJECT_ID": subject, "HADM_ID": 10 * subject, "ITEMID": 211, "VALUE": "80"}
+            mimic3.add(name, **event, CHARTTIME="2150-01-01 01:00:00")
+    if table == "CHARTEVENTS":
+        mimic3.tables[table].pop(0)
+    for row, time in zip(mimic3.tables[table], times, strict=False):
+        row[column] = time
+    with pytest.raises(InputError) as caught:
+        read(mimic3.write(), profile)
+    assert f"{table}.csv: {column} of row 2, {times[0]!r}, cannot be read" in str(caught.value)
+
+
 def test_a_stay_at_a_zoned_time_is_left_out_and_named(mimic3: RawFolder, stay3: Callable[..., None]) -> None:
     stay3(mimic3, subject=2, hadm=20, stay=200, INTIME="2150-01-01 00:00:00+00:00")
     records, _, quarantine = read(mimic3.write())
@@ -257,6 +295,37 @@ def test_usual_ways_to_write_a_time(mimic3: RawFolder, charted3: Callable[..., N
     charted3(mimic3, 1, 10, 100, time, 211, "95")
     rates = heart_rates(mimic3.write())
     assert rates.index(95) == bin_
+
+
+OUTSIDE = [
+    ("a second before the stay", "2149-12-31 23:59:59", 1),
+    ("at its beginning", "2150-01-01 00:00:00", 0),
+    ("at its end", "2150-01-03 01:59:57", 0),
+    ("after it", "2150-01-03 02:00:01", 1),
+    ("a year off", "2151-01-01 01:00:00", 1),
+]
+
+
+@pytest.mark.parametrize(("time", "outside"), [case[1:] for case in OUTSIDE], ids=[case[0] for case in OUTSIDE])
+def test_rows_outside_their_stay_are_counted_and_one_is_shown(
+    mimic3: RawFolder, charted3: Callable[..., None], time: str, outside: int
+) -> None:
+    charted3(mimic3, 1, 10, 100, time, 211, "95")
+    charted3(mimic3, 1, 10, 100, time, 211, "96")
+    _, _, quarantine = read(mimic3.write())
+    assert reasons(quarantine).get("outside the stay", 0) == 2 * outside
+    shown = quarantine.frame().filter(reason="outside the stay")
+    assert shown.select("where", "value").rows() == [("subject 1, item 211", time)] * outside
+
+
+def test_a_row_in_another_stay_of_the_patient_is_outside_its_own(
+    mimic3: RawFolder, stay3: Callable[..., None], charted3: Callable[..., None]
+) -> None:
+    later = {"INTIME": "2150-06-01 00:00:00", "OUTTIME": "2150-06-03 02:00:00", "ADMITTIME": "2150-06-01 00:00:00"}
+    stay3(mimic3, subject=1, hadm=11, stay=110, **later)
+    charted3(mimic3, 1, 10, 100, "2150-06-01 01:00:00", 211, "95")
+    _, _, quarantine = read(mimic3.write())
+    assert reasons(quarantine)["outside the stay"] == 1
 
 
 # ---- values --------------------------------------------------------------------------------------------------------
@@ -283,7 +352,8 @@ def test_absurd_values_are_left_out_counted_and_shown(
     raw = mimic3.write()
     _, _, quarantine = read(raw)
     rows = [row for row in quarantine.frame().rows(named=True) if row["stage"] == "ehr"]
-    assert [(row["value"], row["reason"].split(":")[0]) for row in rows] == [(value, reason)]
+    shown = f"text ({len(value)})" if value in ("purple", "ERROR") else value
+    assert [(row["value"], row["reason"].split(":")[0]) for row in rows] == [(shown, reason)]
     assert rows[0]["where"] == f"subject 1, item {item}, 2150-01-01 05:00:00"
     assert set(heart_rates(raw)) == {80}
 

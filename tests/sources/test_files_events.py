@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 from omnifuse.cache_schema import FeatureCache, InputError, MissingInputError
 from omnifuse.cli import main
-from omnifuse.pipeline.source import Block, Quarantine, TableModality
+from omnifuse.pipeline.source import TOO_LARGE, Block, Quarantine, TableModality
 from omnifuse.pipeline.sources.files import FilesDataSet, event_table
 
 SAMPLES = "sample_id,label\nb,1\na,0\nc,1\n"
@@ -107,6 +107,14 @@ def test_a_sample_without_t0_has_no_events(folder: Path) -> None:
     assert quarantine.counts().filter(reason="the sample has no t0")["count"].to_list() == [2]
 
 
+def test_a_value_that_a_cache_cannot_hold_is_counted_and_not_carried_forward(folder: Path) -> None:
+    (folder / "events.csv").write_text(HEADER + "a,1,HR,60\na,3,HR,1e39\na,5,HR,-1e300\na,7,HR,3.4e38\nc,1,HR,1e39\n")
+    _, (block,), quarantine = read(folder)
+    assert block.sample_ids.tolist() == ["a", "c"] and block.lengths.tolist() == [4, 0]
+    np.testing.assert_array_equal(block.values, np.float32([[60, 1], [60, 0], [60, 0], [3.4e38, 1]]))
+    assert quarantine.counts().row(0) == ("events", "events", TOO_LARGE, 3)
+
+
 def test_what_is_empty_is_unknown(folder: Path) -> None:
     (folder / "events.csv").write_text(EVENTS + "c,1,HR,\nc,1,HR,NA\nc,1,HR,nan\n")
     _, (block,), quarantine = read(folder)
@@ -152,11 +160,11 @@ def test_the_table_of_samples_may_have_other_names(folder: Path) -> None:
         (
             SAMPLES,
             HEADER + "a,2020-01-01,HR,1\n",
-            "none of the first 1 times is a number of hours since t0. Write them",
+            "none of the first 1 times is a number of hours since t0 .row 2: '2020-01-01'.. Write them",
         ),
         (DATED, HEADER + "a,1,HR,1\n", "none of the first 1 times is a date and time, as t0 of the samples is"),
         (SAMPLES, HEADER, "has 0 variables; expected 1 to 1,000. Name those to use in a YAML file, `events:vitals: "),
-        (SAMPLES, HEADER + "a,1,HR,1,2\n", r"events\.csv cannot be read: .* Is the file complete"),
+        (SAMPLES, HEADER + "a,1,HR,1,2\n", r"events\.csv, line 2 has 5 fields, the header 4"),
         ("sample_id,text:vitals\n", EVENTS, r"'vitals' is a modality of .*samples\.csv already; give --events another"),
     ],
 )

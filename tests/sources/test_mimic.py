@@ -149,10 +149,10 @@ DEATHS = [
 
 
 @pytest.mark.parametrize(("name", "changed", "died"), DEATHS, ids=[name for name, *_ in DEATHS])
-def test_mortality_label(mimic3, stay3, charted3, name, changed, died) -> None:
+def test_mortality_label_of_the_benchmark(mimic3, stay3, charted3, name, changed, died) -> None:
     stay3(mimic3, subject=2, hadm=20, stay=200, **changed)
     charted3(mimic3, 2, 20, 200, "2150-01-01 01:00:00", 211, "80")
-    assert tasks_of(read(mimic3.write()))[0].y[1, 0] == died
+    assert tasks_of(read(mimic3.write(), profile="benchmark"))[0].y[1, 0] == died
 
 
 TASKS = [

@@ -78,6 +78,32 @@ def test_what_is_left_out_is_quarantined(records) -> None:
     }
 
 
+@pytest.mark.parametrize(
+    "date", ["21800102.0", "2180-01-02", "2180-01-02 00:00:00", "2180-01-02T00:00:00", " 21800102 "]
+)
+def test_other_ways_to_write_the_date_of_a_study(mimic4, with_images, date: str) -> None:
+    with_images(mimic4)
+    mimic4.tables[METADATA][5]["StudyDate"] = date
+    images = MimicDataSet(mimic4.write(), ("cxr",)).read(Quarantine()).items[0].items
+    assert dict(images.select("item_id", "time").rows())["f"] == 24.0
+
+
+def test_dates_of_studies_in_parquet_are_read(mimic4, with_images) -> None:
+    with_images(mimic4)
+    for row in mimic4.tables[METADATA]:
+        row["StudyDate"] = "2180-01-02"
+    images = MimicDataSet(mimic4.write(".parquet"), ("cxr",)).read(Quarantine()).items[0].items
+    assert images["item_id"].to_list() == ["e", "f", "b", "c", "d", "a"]
+
+
+def test_dates_of_studies_in_another_format_are_named(mimic4, with_images) -> None:
+    with_images(mimic4)
+    for row in mimic4.tables[METADATA]:
+        row["StudyDate"] = "01/02/2180"
+    with pytest.raises(InputError, match=r"STUDYDATE of row 2, '01/02/2180', cannot be read.*as 21500301"):
+        MimicDataSet(mimic4.write(), ("cxr",)).read(Quarantine())
+
+
 def test_images_of_other_patients_and_repeated_images(mimic4, with_images) -> None:
     with_images(mimic4)
     metadata = mimic4.tables["mimic-cxr-jpg/mimic-cxr-2.0.0-metadata"]
@@ -101,6 +127,24 @@ def test_mimic3_cannot_be_joined(mimic3, modality) -> None:
 def test_a_missing_table_of_studies_is_named(mimic4, modality) -> None:
     with pytest.raises(MissingInputError, match=rf"no mimic-cxr-2.0.0-metadata.*{modality}"):
         MimicDataSet(mimic4.write(), (modality,)).inputs()
+
+
+def test_what_was_not_found_is_said_and_where_it_was_looked_for(mimic4, with_images) -> None:
+    raw = mimic4.write()
+    for folder in (raw, raw / "icu"):
+        (note,) = MimicDataSet(folder).read(Quarantine()).notes
+        assert note.startswith(f"Not found: cxr and rep. {folder} (searched to 3 levels below) has no mimic-cxr-2.0.0-")
+        assert "give the folder above them, hosp/ and icu/ with --raw" in note
+    assert MimicDataSet(raw, ("ehr",)).read(Quarantine()).notes == (), "nobody asked for them"
+    with_images(mimic4)
+    assert MimicDataSet(mimic4.write()).read(Quarantine()).notes == ()
+    shutil.rmtree(mimic4.path / "mimic-cxr-jpg/files")
+    (note,) = MimicDataSet(mimic4.path).read(Quarantine()).notes
+    assert note.startswith(f"Not found: cxr. {mimic4.path} has no images files/p10/")
+
+
+def test_nothing_is_missed_beside_mimic3(mimic3) -> None:
+    assert MimicDataSet(mimic3.write()).read(Quarantine()).notes == ()
 
 
 def test_missing_images_are_named(mimic4, with_images) -> None:
@@ -213,7 +257,7 @@ def dicom_only(mimic4, with_images, write_dicom) -> Callable[..., RawFolder]:
         mimic4.add(RECORDS, subject_id=row["subject_id"], study_id=study, dicom_id=dicom, path=path)
         if dicom != "e":
             time = {"10000": "01", "020000.0": "0200", "000000": ""}.get(row["StudyTime"], row["StudyTime"])
-            header = {"StudyDate": row["StudyDate"].replace("-", ""), "StudyTime": time}
+            header = {"StudyDate": row["StudyDate"].replace("-13-", "01"), "StudyTime": time}
             pixels = np.zeros((2, 2), np.uint8)
             write_dicom(mimic4.path / "mimic-cxr" / path, pixels, **header, ViewPosition=row["ViewPosition"])
     return mimic4

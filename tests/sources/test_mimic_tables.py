@@ -49,14 +49,14 @@ def test_line_ends_and_byte_order_mark_of_windows(tmp_path: Path) -> None:
 def test_half_a_gzip_is_an_error(tmp_path: Path, keep: float) -> None:
     whole = gzip.compress((HEADER + "".join(f"{i},{i},text {i * i},\n" for i in range(20_000))).encode())
     path = written(tmp_path / "t.csv.gz", whole[: int(len(whole) * keep)])
-    with pytest.raises(InputError, match=r"t.csv.gz cannot be read after row \d+.*get it again"):
+    with pytest.raises(InputError, match=r"t.csv.gz cannot be read.*get it again"):
         rows(path)
 
 
 def test_a_flipped_byte_in_a_gzip_is_an_error(tmp_path: Path) -> None:
     whole = bytearray(gzip.compress((HEADER + "".join(f"{i},{i},text {i * i},\n" for i in range(20_000))).encode()))
     whole[-6] ^= 1
-    with pytest.raises(InputError, match=r"t.csv.gz cannot be read.*checksum"):
+    with pytest.raises(InputError, match=r"t.csv.gz cannot be read.*[Cc]hecksum|CRC"):
         rows(written(tmp_path / "t.csv.gz", bytes(whole)))
 
 
@@ -68,7 +68,7 @@ def test_a_last_line_that_is_cut_is_an_error(tmp_path: Path, last: str) -> None:
 
 
 def test_a_quote_that_is_cut_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"t.csv cannot be read after row 0"):
+    with pytest.raises(InputError, match=r"t.csv, line 3: a quotation mark opens here and is never closed"):
         rows(written(tmp_path / "t.csv", HEADER + '1,100,a,b\n3,300,"x'))
 
 
@@ -138,7 +138,7 @@ def test_only_rows_that_are_to_be_kept_are_yielded(tmp_path: Path, damaged: str)
     table = Table.open(written(tmp_path / "t.csv", HEADER + "1,9,a,\n,9,b,\n" + damaged + "3,9,c,\n"))
     kept = pl.concat(table.batches(["subject_id"], ["value"], Quarantine(), pl.col("subject_id") > 1))
     assert kept.select("subject_id", "value").rows() == [(3, "c")]
-    assert kept["row"].to_list() == [3 if damaged else 2]
+    assert kept["row"].to_list() == [5 if damaged else 4]
 
 
 @pytest.mark.parametrize("damaged", ["", "x,9,d,\n", "2.0,9,d,\n"])

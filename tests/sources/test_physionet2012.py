@@ -128,7 +128,7 @@ def test_rows_that_say_nothing_are_dropped_and_counted(tmp_path: Path) -> None:
         ("the patient is described at 00:00 alone", "set-a/1.txt, row 17", "03:00,Age,30"),
         ("time is not HH:MM within 48 hours", "set-a/1.txt, row 10", "01:61,HR,80"),
         ("unknown parameter", "set-a/1.txt, row 15", "02:00,HRR,80"),
-        ("value is not a number", "set-a/1.txt, row 9", "01:00,HR,high"),
+        ("value is not a number", "set-a/1.txt, row 9", "text (13)"),
     ]
     counts = dict(quarantine.counts().filter(pl.col("source") == "records").select("reason", "count").iter_rows())
     assert counts == dict.fromkeys(counts, 1) | {"no parameter name": 3, "time is not HH:MM within 48 hours": 4}
@@ -285,13 +285,14 @@ def test_another_kind_of_file_is_refused(raw: Path) -> None:
     [
         ("RecordID,Death\n7,1\n", "no column 'In-hospital_death'"),
         (f"{OUTCOMES}7,1,1,5,-1,2\n", "record 7: .* is '2'"),
-        (f"{OUTCOMES}7,1,1,5,-1\n", "record 7: .* is None"),
+        (f"{OUTCOMES}7,1,1,5,-1\n", "Outcomes-a.txt, line 2 has 5 fields, the header 6"),
+        (f"{OUTCOMES}7,1,1,5,-1,\n", "record 7: .* is None"),
         (f"{OUTCOMES}7.5,1,1,5,-1,1\n", "row 2: RecordID is '7.5', expected a number"),
         (f"{OUTCOMES},1,1,5,-1,1\n", "row 2: RecordID is None"),
-        (f"{OUTCOMES}7,1,1,5,-1,1,9\n", "Outcomes-a.txt cannot be read"),
+        (f"{OUTCOMES}7,1,1,5,-1,1,9\n", "Outcomes-a.txt, line 2 has 7 fields, the header 6"),
         (f"{OUTCOMES}7,1,1,5,-1,1\n7,1,1,5,-1,0\n", "row 3: record 7 died, and did not. Keep one"),
         (f"{OUTCOMES}8,1,1,5,-1,1\n", "the outcome of none of the records, such as 3; it names 8"),
-        ("", "Outcomes-a.txt cannot be read"),
+        ("", "Outcomes-a.txt is empty"),
     ],
 )
 def test_outcomes_that_cannot_be_read_are_refused(raw: Path, table: str, message: str) -> None:

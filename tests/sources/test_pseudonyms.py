@@ -10,9 +10,9 @@ import polars as pl
 import pytest
 from omnifuse.cache_schema import FeatureCache, InputError
 from omnifuse.pipeline.encoders import Encoders
-from omnifuse.pipeline.sources import SourceOptions, open_dataset
-from omnifuse.pipeline.sources.pseudonyms import KEY_BYTES, secret_key
-from omnifuse.pipeline.stages import extract
+from omnifuse.pipeline.pseudonym_key import KEY_BYTES, secret_key
+from omnifuse.pipeline.sources import SourceOptions, TableOptions, open_dataset
+from omnifuse.pipeline.stages import Extraction, extract
 from PIL import Image
 
 from .conftest import RawFolder
@@ -113,18 +113,89 @@ def test_the_same_key_gives_the_same_cache_and_another_one_other_ids(raw: Path, 
     outcome = extract(
         open_dataset("mimic", raw, SourceOptions(("ehr",), pseudonym_key=bytes(KEY_BYTES))), tmp_path / "first", RANDOM
     )
-    assert [reason.split(":")[0] for reason in outcome.reasons] == ["cohort.settings.pseudonyms"]
+    reasons = [reason.split(":")[0] for reason in outcome.reasons]
+    assert reasons == ["cohort.inputs.6 entries", "cohort.settings.pseudonyms"]
 
 
 def test_a_key_is_made_once_for_its_owner_alone(tmp_path: Path) -> None:
-    file = tmp_path / "cache.key"
-    assert len(secret_key(file, keep=False)) == KEY_BYTES and not file.exists()
-    key = secret_key(file, keep=True)
-    assert secret_key(file, keep=True) == secret_key(file, keep=False) == key
+    cache, file = tmp_path / "cache", tmp_path / "cache.key"
+    assert len(secret_key(cache, keep=False)) == KEY_BYTES and not file.exists()
+    key = secret_key(cache, keep=True)
+    assert secret_key(cache, keep=True) == secret_key(cache, keep=False) == key == file.read_bytes()[:KEY_BYTES]
     assert file.stat().st_mode & 0o777 == 0o600
-    file.write_bytes(b"short")
-    with pytest.raises(InputError, match=r"cache.key has 5 bytes; a key of pseudonyms has 32. Move that file away"):
-        secret_key(file, keep=True)
+    file.write_bytes(KEY)  # made by somebody else
+    assert secret_key(cache, keep=True) == KEY
+
+
+def test_a_cache_is_never_given_other_pseudonyms_by_mistake(raw: Path, tmp_path: Path) -> None:
+    cached(raw, tmp_path / "cache")
+    with pytest.raises(InputError, match=r"cache\.key is gone that .*cache was made with.* Restore it from a copy"):
+        secret_key(tmp_path / "cache", keep=True)
+    assert not (tmp_path / "cache.key").exists()
+    (tmp_path / "cache.key").write_bytes(bytes(KEY_BYTES))
+    with pytest.raises(InputError, match=r"cache\.key is not the key that"):
+        secret_key(tmp_path / "cache", keep=True)
+    (tmp_path / "cache.key").write_bytes(KEY)
+    assert secret_key(tmp_path / "cache", keep=True) == KEY
+    cached(raw, tmp_path / "plain", None)
+    assert secret_key(tmp_path / "plain", keep=False), "its first pseudonyms"
+
+
+def test_files_that_are_called_like_patients_are_not_named(tmp_path: Path) -> None:
+    folder = tmp_path / "raw/set-a"
+    folder.mkdir(parents=True)
+    for record in (132539, 132540):
+        (folder / f"{record}.txt").write_text(f"Time,Parameter,Value\n00:00,RecordID,{record}\n01:00,HR,80\n")
+    dataset = open_dataset("physionet2012", tmp_path / "raw", SourceOptions(pseudonym_key=KEY))
+    extract(dataset, tmp_path / "cache", RANDOM)
+    assert not extract(dataset, tmp_path / "cache", RANDOM).done
+    written = [path.read_bytes() for path in (tmp_path / "cache").rglob("*") if path.is_file()]
+    assert written and not [content for content in written if b"13253" in content or b"13254" in content]
+    (folder / "132540.txt").write_text("Time,Parameter,Value\n00:00,RecordID,132540\n01:00,HR,81\n")
+    assert [reason.split(":")[0] for reason in extract(dataset, tmp_path / "cache", RANDOM).reasons] == [
+        "cohort.inputs.2 entries"
+    ]
+
+
+class TestContents:
+    """Equal notes of two patients, and who may see that they are."""
+
+    @pytest.fixture
+    def notes(self, tmp_path: Path) -> Path:
+        (tmp_path / "samples.csv").write_text("sample_id,label,text:note\na,0,Clear.\nb,1,Effusion.\nc,0,Clear.\n")
+        return tmp_path
+
+    def extracted(self, folder: Path, name: str, key: bytes | None, reuse: Path | None = None) -> Extraction:
+        options = SourceOptions(table=TableOptions(folder / "samples.csv"), pseudonym_key=key)
+        return extract(open_dataset("files", folder, options), folder / name, RANDOM, reuse=reuse)
+
+    def digests(self, folder: Path, name: str) -> set[str]:
+        items = FeatureCache.open(folder / name).items("note")
+        assert items is not None
+        return set(items["digest"])
+
+    def test_only_who_has_the_key_links_a_content_to_its_file_or_to_another_cache(self, notes: Path) -> None:
+        for name, key in (("plain", None), ("mine", KEY), ("other", bytes(KEY_BYTES))):
+            self.extracted(notes, name, key)
+        plain = {hashlib.sha256(text).hexdigest() for text in (b"Clear.", b"Effusion.")}
+        assert self.digests(notes, "plain") == plain
+        mine = {hmac.new(KEY, f"content:{digest}".encode(), hashlib.sha256).hexdigest() for digest in plain}
+        assert self.digests(notes, "mine") == mine
+        assert not self.digests(notes, "other") & (mine | plain)
+
+    @pytest.mark.parametrize(
+        ("older", "newer", "reused"),
+        [(None, None, 2), (None, KEY, 2), (KEY, KEY, 2), (KEY, None, 0), (KEY, bytes(KEY_BYTES), 0)],
+        ids=["plain", "plain by pseudonyms", "same key", "pseudonyms by plain", "another key"],
+    )
+    def test_a_cache_is_reused_with_its_key(
+        self, notes: Path, older: bytes | None, newer: bytes | None, reused: int
+    ) -> None:
+        self.extracted(notes, "older", older)
+        assert self.extracted(notes, "newer", newer, reuse=notes / "older").reused == {"note": reused}
+        self.extracted(notes, "alone", newer)
+        ours, theirs = (FeatureCache.open(notes / name).manifest for name in ("newer", "alone"))
+        assert ours == theirs
 
 
 def test_no_id_of_the_source_is_left_in_any_table(raw: Path, tmp_path: Path) -> None:

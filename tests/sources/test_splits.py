@@ -1,10 +1,12 @@
 """Published splits: lists of subjects become parts of samples, or an error that names the row."""
 
+import gzip
 from pathlib import Path
 
 import polars as pl
 import pytest
 from omnifuse.cache_schema import InputError, MissingInputError
+from omnifuse.pipeline.source import Quarantine
 from omnifuse.pipeline.sources import SourceOptions, open_dataset
 from omnifuse.pipeline.sources.splits import read_split, split_name
 
@@ -21,9 +23,52 @@ def listed(tmp_path: Path):
     return write
 
 
-def test_all_samples_of_a_subject_are_in_its_part_and_unlisted_subjects_are_trained_on(listed) -> None:
-    parts = read_split(listed("20,val", "10,test", "30, train", "20,validation", "99,test"), SAMPLES)
+def test_all_samples_of_a_subject_are_in_its_part(listed) -> None:
+    parts = read_split(listed("20,val", "10,test", "30, train", "20,validation", "99,test", "40,train"), SAMPLES)
     assert parts.rows() == [(1, "test"), (2, "test"), (3, "validation"), (4, "train"), (5, "train")]
+
+
+def test_subjects_that_a_list_of_test_and_validation_does_not_name_are_trained_on(listed) -> None:
+    parts = read_split(listed("20,val", "10,test"), SAMPLES)
+    assert parts.rows() == [(1, "test"), (2, "test"), (3, "validation"), (4, "train"), (5, "train")]
+
+
+def test_subjects_that_a_list_with_training_subjects_does_not_name_are_in_no_part(listed) -> None:
+    parts = read_split(listed("20,train", "10,test"), SAMPLES)
+    assert parts.rows() == [(1, "test"), (2, "test"), (3, "train")]
+
+
+def test_training_subjects_of_another_cohort_leave_the_unlisted_out_too(listed) -> None:
+    assert read_split(listed("99,train", "10,test"), SAMPLES).rows() == [(1, "test"), (2, "test")]
+
+
+def test_samples_in_no_part_are_counted(mimic3, stay3, listed) -> None:
+    stay3(mimic3, subject=2, hadm=20, stay=200)
+    quarantine = Quarantine()
+    options = SourceOptions(splits=(listed("1,train"),))
+    records = open_dataset("mimic", mimic3.write(), options).read(quarantine)
+    assert records.splits["split"].rows() == [(100, "train")]
+    counts = {reason: n for stage, source, reason, n in quarantine.counts().rows() if source == "split"}
+    assert counts == {"the sample's subject is in no part of the split": 1}
+
+
+MIMIC_CXR = "dicom_id,study_id,subject_id,split\na0,50,10,train\na1,51,10,train\nb0,52,20,validate\nc0,53,30,test\n"
+
+
+@pytest.mark.parametrize("name", ["mimic-cxr-2.0.0-split.csv", "mimic-cxr-2.0.0-split.csv.gz"])
+def test_the_split_of_mimic_cxr_is_read_as_it_is(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    path.write_bytes(gzip.compress(MIMIC_CXR.encode()) if name.endswith(".gz") else MIMIC_CXR.encode())
+    parts = read_split(path, SAMPLES)
+    assert parts.rows() == [(1, "train"), (2, "train"), (3, "validation"), (4, "test")]
+    assert split_name(path) == "mimic-cxr-2_0_0-split"
+
+
+def test_a_name_with_brackets_is_no_pattern(tmp_path: Path) -> None:
+    (tmp_path / "split1.csv").write_text("subject_id,split\n10,test\n")
+    path = tmp_path / "split[12].csv"
+    path.write_text("subject_id,split\n10,val\n")
+    assert read_split(path, SAMPLES)["part"].to_list() == ["validation", "validation", "train", "train", "train"]
 
 
 def test_subjects_may_be_named_by_text(listed) -> None:

@@ -46,6 +46,6 @@ def test_precision_is_float32_where_the_processor_says_nothing(tmp_path: Path, m
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e6])
 def test_only_values_that_float16_holds_are_cast(value: float) -> None:
-    np.testing.assert_array_equal(to_float16(torch.tensor([1.5])), np.array([1.5], np.float16))
-    with pytest.raises(ValueError, match="not finite in float16"):
-        to_float16(torch.tensor([value]))
+    np.testing.assert_array_equal(to_float16(torch.tensor([1.5]), "ours"), np.array([1.5], np.float16))
+    with pytest.raises(ValueError, match="'ours' gave values that are not finite in float16"):
+        to_float16(torch.tensor([value]), "ours")

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 import polars as pl
 
+from ...files import read_table
 from ..cell import Cell, Measurement, Scope
 from ..finished import Study
 from ..results import Column, Item, Note, ResultFigure, ResultTable, Series
@@ -37,7 +38,7 @@ class Imputation(Experiment):
         if run is None:
             return
         if (run.path / TABLE).is_file():
-            yield _over_epochs(pl.read_parquet(run.path / TABLE))
+            yield _over_epochs(read_table(run.path / TABLE))
         found = run.measured(MAP)
         if found is None:
             yield Note("There is no map of the embeddings.")

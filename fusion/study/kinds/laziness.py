@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import polars as pl
 
 from ...combinations import AVAILABLE, COMPLETE, shapley
+from ...files import read_table
 from ...paired import holm
 from ..cell import Cell, Measurement, Scope
 from ..finished import FinishedCell, Study, best, compare, estimate
@@ -84,7 +85,7 @@ def _explained(method: str, run: FinishedCell) -> Iterator[Item]:
             yield _shapley(method, table)
     trace = run.path / "laziness.parquet"
     if trace.is_file():
-        yield _trace(method, pl.read_parquet(trace))
+        yield _trace(method, read_table(trace))
 
 
 def _without(method: str, table: pl.DataFrame) -> ResultTable:

@@ -9,17 +9,20 @@ import yaml
 
 from ....cache_schema import InputError, MissingInputError
 from ..feature_files import SAMPLE_ID
+from ..headers import meant_columns
 from ..labels import check_name
 from ..sample_table import SUBJECT_ID
 
 LABEL = "label"
 NUMBERS = "num"
+CATEGORIES = "cat"
 T0 = "t0"
 """The column with the time from which events count."""
 EVENTS = "events:"
-KINDS = "text:NAME, image:NAME, num:COLUMN and num.GROUP:COLUMN"
+LEVELS = "levels:"
+KINDS = "text:NAME, image:NAME, num:COLUMN, cat:COLUMN, num.GROUP:COLUMN and cat.GROUP:COLUMN"
 
-Kind = Literal["text", "image", "num"]
+Kind = Literal["text", "image", "num", "cat"]
 
 
 @dataclass(frozen=True)
@@ -31,21 +34,28 @@ class Content:
     name: str
     column: str
 
+    @property
+    def tabular(self) -> bool:
+        """Whether its cells are columns of a modality, and not items to encode."""
+        return self.kind in (NUMBERS, CATEGORIES)
+
 
 @dataclass(frozen=True)
 class Description:
     """What a YAML file says of a user's tables.
 
     ``columns``: our names of the columns as keys, those of the table as values; None if they are the same.
-    ``variables``: of tables of events those to read, by modality.
+    ``variables``: of tables of events those to read, by modality. ``levels``: of categories those that are known, by
+    the name of the column.
     """
 
     columns: dict[str, str] | None = None
     variables: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    levels: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def read_description(path: Path) -> Description:
-    """Return what a YAML file says of the columns of a table and the variables of tables of events.
+    """Return what a YAML file says of the columns of a table, levels of categories, and variables of events.
 
     Raises
     ------
@@ -56,16 +66,20 @@ def read_description(path: Path) -> Description:
     """
     columns: dict[str, str] = {}
     variables: dict[str, tuple[str, ...]] = {}
+    levels: dict[str, tuple[str, ...]] = {}
     for key, value in read_yaml(path, "text:note: Findings").items():
         if isinstance(key, str) and key.startswith(EVENTS):
             variables[key.removeprefix(EVENTS)] = read_names(value, key, path)
+            continue
+        if isinstance(key, str) and key.startswith(LEVELS):
+            levels[key.removeprefix(LEVELS)] = read_names(value, key, path)
             continue
         if not isinstance(key, str) or not isinstance(value, str):
             raise InputError(f"{path}: {key!r}: {value!r} is not the name of a column; write numbers in quotes.")
         if key not in (SAMPLE_ID, SUBJECT_ID, T0, LABEL):
             parse_content(key, value, path)
         columns[key] = value
-    return Description(columns or None, variables)
+    return Description(columns or None, variables, levels)
 
 
 def read_yaml(path: Path, example: str) -> dict[Any, Any]:
@@ -104,16 +118,18 @@ def contents_of(header: Sequence[str], mapping: Mapping[str, str] | None, path: 
     Raises
     ------
     InputError
-        For an unknown kind, or a modality of two columns that are not numbers.
+        For an unknown kind, or a modality of two columns that are neither numbers nor categories.
     """
-    named = mapping or dict(zip(header, header, strict=True))
+    meant = meant_columns(header, path)
+    named = mapping or dict(zip(meant, meant, strict=True))
     contents = [parse_content(name, column, path) for name, column in named.items() if ":" in name]
-    kinds: dict[str, Kind] = {}
+    first: dict[str, Content] = {}
     for content in contents:
-        if kinds.setdefault(content.modality, content.kind) != content.kind:
+        other = first.setdefault(content.modality, content)
+        if other.kind != content.kind and not (other.tabular and content.tabular):
             raise InputError(
-                f"{path}: the modality {content.modality!r} is both {kinds[content.modality]} and "
-                f"{content.kind}; give one of the columns another name."
+                f"{path}: the modality {content.modality!r} is both {other.kind} and {content.kind}; give one of the "
+                "columns another name."
             )
     seen: set[tuple[str, str]] = set()
     for content in contents:
@@ -127,7 +143,8 @@ def parse_content(name: str, column: str, path: Path) -> Content:
     """Return what a column such as ``text:note`` or ``num.labs:Sodium`` holds; ``column`` is its name in the table."""
     prefix, _, rest = name.partition(":")
     kind, dot, group = prefix.partition(".")
-    if kind not in ("text", "image", NUMBERS) or (dot and kind != NUMBERS) or not rest.strip():
+    tabular = kind in (NUMBERS, CATEGORIES)
+    if not (tabular or kind in ("text", "image")) or (dot and not tabular) or not rest.strip():
         raise InputError(f"{path}: unknown column {name!r}; known are {KINDS}.")
-    modality = rest if kind != NUMBERS else group if dot else NUMBERS
+    modality = (group if dot else kind) if tabular else rest
     return Content(cast("Kind", kind), check_name(modality, f"{path}: the modality of {name!r},"), rest, column)

@@ -1,25 +1,25 @@
 """A user's own table of texts, image files and numbers, one row a sample, and long tables of timed events."""
 
 import errno
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import polars as pl
 
-from ....cache_schema import Column, InputError
-from ...source import Block, ItemModality, Quarantine, Records, TableModality
-from ..feature_files import SAMPLE_ID, STAGE, as_text, feature_block, read_numbers, read_table, require_columns, row_of
+from ....cache_schema import InputError
+from ...source import ItemModality, Quarantine, Records
+from ..feature_files import SAMPLE_ID, STAGE, as_text, read_table, require_columns, row_of
+from ..headers import say_left_out
 from ..labels import check_name
 from ..sample_table import SUBJECT_ID, SampleColumns, SampleTable, read_samples
-from .columns import KINDS, LABEL, NUMBERS, T0, Content, Description, contents_of, read_description
+from .cells import cells_modality
+from .columns import CATEGORIES, KINDS, LABEL, LEVELS, T0, Content, Description, contents_of, read_description
 from .event_table import EventTable, Starts
 
-VERSION = 1
+VERSION = 2
 """To be raised whenever the same files would give another result."""
 
 TEXT_RECIPE = {"text": "one cell, without white space around it", "version": 1}
@@ -34,11 +34,13 @@ class FilesDataSet:
     ----------
     samples
         Table with ``sample_id`` and columns of contents: ``text:NAME`` (a text), ``image:NAME`` (image files, absolute
-        or relative to the table), ``num:COLUMN`` (the modality ``num``) or ``num.GROUP:COLUMN`` (the modality GROUP).
-        What is empty is missing.
+        or relative to the table), ``num:COLUMN`` (a number of the modality ``num``), ``cat:COLUMN`` (a category of the
+        modality ``cat``), ``num.GROUP:COLUMN`` or ``cat.GROUP:COLUMN`` (of the modality GROUP). What is empty is
+        missing.
     mapping
         YAML file with these names and, behind each, the column of the table; then no other column is read. It can also
-        list the variables of a table of events, ``events:NAME: [HR, Temp]``.
+        list the variables of a table of events, ``events:NAME: [HR, Temp]``, and the levels of a category,
+        ``levels:COLUMN: [low, high]``; without that they are those of the table.
     columns
         Labels, split and columns to keep. Without labels, a column called ``label`` is one.
     modalities
@@ -54,6 +56,7 @@ class FilesDataSet:
     """
 
     name = "files"
+    resources: tuple[Path, ...] = ()
 
     def __init__(
         self,
@@ -68,7 +71,7 @@ class FilesDataSet:
         self.raw = samples.parent
         self.samples = samples
         described = read_description(mapping) if mapping else Description()
-        self.mapping = described.columns
+        self.mapping, self.levels = described.columns, described.levels
         if unknown := sorted(described.variables.keys() - (events or {}).keys()):
             raise InputError(f"{mapping} names events:{unknown[0]}; give its table, --events {unknown[0]}=FILE.")
         self.events = [
@@ -91,6 +94,7 @@ class FilesDataSet:
         return {
             "version": VERSION,
             "columns": self.mapping,
+            "levels": {name: list(levels) for name, levels in self.levels.items()},
             "labels": list(self.columns.labels),
             "split": self.columns.split,
             "keep": list(self.columns.keep),
@@ -103,16 +107,17 @@ class FilesDataSet:
         """Read the table; rows without an id, or with one that was there already, are quarantined."""
         columns, contents = self._columns()
         samples = read_samples(self.samples, columns, quarantine, self.limit)
-        numbers: dict[str, list[Content]] = {}
+        say_left_out(samples.table.columns, STAGE, self.samples, quarantine)
+        cells: dict[str, list[Content]] = {}
         items = []
         for content in contents:
-            if content.kind == NUMBERS:
-                numbers.setdefault(content.modality, []).append(content)
+            if content.tabular:
+                cells.setdefault(content.modality, []).append(content)
             elif content.kind == "text":
                 items.append(_texts(content, samples, self.samples))
             else:
                 items.append(_images(content, samples, self.samples, quarantine))
-        tables = [_numbers(name, group, samples, self.samples) for name, group in numbers.items()]
+        tables = [cells_modality(name, group, self.levels, samples, self.samples) for name, group in cells.items()]
         wanted = [table for table in self.events if self.modalities is None or table.name in self.modalities]
         if wanted:
             starts = Starts.read(samples, self._t0(samples.table), self.samples, quarantine)
@@ -149,6 +154,9 @@ class FilesDataSet:
         )
         ids = [columns.sample_id, *(mapping[name] for name in (SUBJECT_ID, T0) if name in mapping)]
         require_columns(header, [*ids, *(content.column for content in contents)], self.samples)
+        categories = {content.name for content in contents if content.kind == CATEGORIES}
+        if unknown := [name for name in self.levels if name not in categories]:
+            raise InputError(f"{LEVELS}{unknown[0]}: {self.samples} has no column {CATEGORIES}:{unknown[0]}.")
         return columns, [
             content for content in contents if self.modalities is None or content.modality in self.modalities
         ]
@@ -158,11 +166,11 @@ def _texts(content: Content, samples: SampleTable, path: Path) -> ItemModality:
     """List the texts of a column by their digest; an empty cell has none."""
     cells = as_text(samples.table[content.column])
     rows, texts = [], {}
-    for sample, (text, position) in enumerate(zip(cells, samples.positions, strict=True)):
+    for sample, (text, line) in enumerate(zip(cells, samples.lines, strict=True)):
         if text is not None:
             digest = sha256(text.encode()).hexdigest()
             texts[digest] = text
-            rows.append((sample, "", str(path), f"{row_of(position)}, {content.column}", digest))
+            rows.append((sample, "", str(path), f"{row_of(line)}, {content.column}", digest))
     items = _items(rows, samples)
     return ItemModality(content.modality, "text", "one token of a text", items, TEXT_RECIPE, texts=texts)
 
@@ -174,10 +182,10 @@ def _images(content: Content, samples: SampleTable, path: Path, quarantine: Quar
     """
     cells = as_text(samples.table[content.column])
     rows = []
-    for sample, (cell, position) in enumerate(zip(cells, samples.positions, strict=True)):
+    for sample, (cell, line) in enumerate(zip(cells, samples.lines, strict=True)):
         names = [name.strip() for name in (cell or "").split(SEPARATOR) if name.strip()]
         for number, name in enumerate(names, 1):
-            place = f"{row_of(position)}, {content.column}, image {number}"
+            place = f"{row_of(line)}, {content.column}, image {number}"
             if _can_be_a_file(path.parent / name):
                 rows.append((sample, f"-{number:02}", str(path.parent / name), place, None))
             else:
@@ -209,20 +217,3 @@ def _can_be_a_file(path: Path) -> bool:
     except OSError as error:
         return error.errno != errno.ENAMETOOLONG
     return True
-
-
-def _numbers(name: str, contents: Sequence[Content], samples: SampleTable, path: Path) -> TableModality:
-    """Return the columns of numbers of one modality."""
-    columns = tuple(Column(content.name, variable=content.name) for content in contents)
-    recipe = {"files": VERSION, "columns": {content.name: content.column for content in contents}}
-    blocks = partial(_number_blocks, contents, samples, path)
-    return TableModality(name, "features", columns, "one row of numbers a sample", recipe, (path,), blocks)
-
-
-def _number_blocks(
-    contents: Sequence[Content], samples: SampleTable, path: Path, quarantine: Quarantine
-) -> Iterator[Block]:
-    """Yield the rows of the samples that have any number, as one block."""
-    places = [row_of(position) for position in samples.positions]
-    numbers = [read_numbers(samples.table[content.column], places, path, quarantine) for content in contents]
-    yield feature_block(samples.frame[SAMPLE_ID], np.stack(numbers, axis=1))

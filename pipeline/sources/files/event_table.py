@@ -1,5 +1,6 @@
 """Timed events of a user's long table, one row an event, as bins since the t0 of each sample."""
 
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -14,10 +15,16 @@ from ...ehr.bins import bin_index
 from ...ehr.event_block import by_subject, event_block, event_columns, portions
 from ...ehr.times import moments
 from ...source import Block, Quarantine, TableModality
+from ..delimited import LINE
 from ..feature_files import SAMPLE_ID, STAGE, as_text, reading, require_columns, row_of, scan_table, text_of
+from ..ids import are_whole, refuse_unjoined, without_point
+from ..missing import LONGEST_WORD
+from ..numerals import COMMA, Commas, points_of, shown, with_points
 from ..sample_table import SampleTable
 
-VERSION = 1
+logger = logging.getLogger(__name__)
+
+VERSION = 2
 """To be raised whenever the same table would give another result."""
 
 COLUMNS = (SAMPLE_ID, "time", "variable", "value")
@@ -28,31 +35,47 @@ ROWS_AT_ONCE = 150_000
 ROWS_TRIED = 1000
 """Of the first rows one must have a time that can be read."""
 MICROSECONDS_PER_HOUR = 3.6e9
-UNKNOWN = ("nan", "na")
+SHOWN = 40
+WRITE_TIMES = "Write them as 2020-01-31 12:00:00, in the local time of the patient, without a zone."
 
 
 @dataclass(frozen=True)
 class Starts:
     """When samples begin. ``frame`` has sample (the running number), text (its id) and t0.
 
+    ``every_id`` are the ids of the whole table of samples, whatever is extracted.
     ``path`` is the table that gives t0 as date and time; None: events say their hours since t0.
     """
 
     sample_ids: pl.Series
     frame: pl.DataFrame
+    every_id: pl.Series
     path: Path | None
 
     @classmethod
     def read(cls, samples: SampleTable, column: str | None, path: Path, quarantine: Quarantine) -> "Starts":
-        """Take t0 from a column of the table of samples; what is no date and time is quarantined."""
+        """Take t0 from a column of the table of samples; what is no date and time is quarantined.
+
+        Raises
+        ------
+        InputError
+            If none of it is.
+        """
         t0 = pl.Series([None] * len(samples.texts), dtype=pl.Datetime("us"))
         if column is not None:
             written = as_text(samples.table[column])
             t0 = moments(written)
-            for at in (t0.is_null() & written.is_not_null()).arg_true():
-                quarantine.add(STAGE, path.name, row_of(samples.positions[at]), "", f"{column} is no date and time")
+            wrong = (t0.is_null() & written.is_not_null()).arg_true()
+            if len(wrong) and not t0.count():
+                at = int(wrong[0])
+                raise InputError(
+                    f"{path}: no {column} is a date and time that can be read ({row_of(samples.lines[at])}: "
+                    f"{written[at][:SHOWN]!r}). {WRITE_TIMES}"
+                )
+            for at in wrong:
+                quarantine.add(STAGE, path.name, row_of(samples.lines[at]), "", f"{column} is no date and time")
         frame = pl.DataFrame({"text": samples.texts, "t0": t0}).with_row_index("sample")
-        return cls(samples.frame[SAMPLE_ID], frame, None if column is None else path)
+        return cls(samples.frame[SAMPLE_ID], frame, samples.every_id, None if column is None else path)
 
 
 @dataclass(frozen=True)
@@ -70,7 +93,7 @@ class EventTable:
     def require_columns(self) -> None:
         """Raise :class:`InputError` unless the file is a table with the columns of events."""
         with reading(self.path):
-            header = scan_table(self.path).head(0).collect()
+            header = scan_table(self.path).head(0).drop(LINE).collect()
         require_columns(header, COLUMNS, self.path)
 
     def settings(self) -> dict[str, Any]:
@@ -96,17 +119,25 @@ class EventTable:
         return TableModality(self.name, "timeseries", columns, meaning, recipe, inputs, blocks)
 
     def _rows(self) -> pl.LazyFrame:
-        """Return row (from 0), and everything else as trimmed text, null where empty."""
-        return scan_table(self.path).select(text_of(pl.col(name)) for name in COLUMNS).with_row_index("row")
+        """Return row (its line), and everything else as trimmed text, null where missing; ``written``: the variable."""
+        written = pl.col("variable").cast(pl.String).alias("written")
+        return scan_table(self.path).select(
+            pl.col(LINE).alias("row"), *(text_of(pl.col(name)) for name in COLUMNS), written
+        )
 
     def _check_times(self, *, dated: bool) -> None:
         with reading(self.path):
-            tried = self._rows().head(ROWS_TRIED).collect()["time"]
-        if tried.is_empty() or (moments(tried) if dated else tried.cast(pl.Float64, strict=False)).count():
+            tried = self._rows().head(ROWS_TRIED).select("row", "time").collect()
+        said = tried.drop_nulls("time")
+        if said.is_empty() or _read_times(said["time"], dated=dated).count():
             return
+        row, time = said.row(0)
         meaning = "a date and time, as t0 of the samples is" if dated else "a number of hours since t0"
-        mend = "Write them so" if dated else "Write them so, or dates and times here and in a column t0 of the samples"
-        raise InputError(f"{self.path}: none of the first {len(tried):,} times is {meaning}. {mend}.")
+        mend = WRITE_TIMES if dated else "Write them so, or dates and times here and in a column t0 of the samples."
+        raise InputError(
+            f"{self.path}: none of the first {len(tried):,} times is {meaning} ({row_of(row)}: {time[:SHOWN]!r}). "
+            f"{mend}"
+        )
 
     def _all_variables(self) -> tuple[str, ...]:
         with reading(self.path):
@@ -126,26 +157,59 @@ class EventTable:
             last = ordered.group_by("sample", maintain_order=True).agg(pl.col("hours").last())["hours"]
             cells = (bin_index(last.to_numpy(), self.bin_hours) + 1) * len(variables)
             for samples, some in portions(ordered, cells):
-                block = event_block(samples, some, len(variables), self.bin_hours)
+                block = event_block(samples, some, len(variables), self.bin_hours, quarantine)
                 yield replace(block, sample_ids=ids[samples])
 
     def _events(self, variables: Sequence[str], starts: Starts, quarantine: Quarantine) -> Iterator[pl.DataFrame]:
         """Yield the usable events: subject and sample (both the number of the sample), row, hours, column, value."""
         column = pl.DataFrame({"variable": variables}, schema={"variable": pl.String}).with_row_index("column")
         wanted = pl.col("variable").is_in(list(variables)) | pl.col("variable").is_null()
+        rows = self._rows().filter(wanted)
+        if are_whole(starts.every_id):
+            rows = rows.with_columns(without_point(pl.col(SAMPLE_ID)))
+        commas = _DecimalCommas(self._rows(), self.path, ("value",) if starts.path else ("value", "time"))
+        first, joined = None, False
         with tqdm(desc=self.path.name, unit=" rows", unit_scale=True, disable=None) as progress, reading(self.path):
-            for batch in self._rows().filter(wanted).collect_batches(chunk_size=ROWS_AT_ONCE):
+            for batch in rows.collect_batches(chunk_size=ROWS_AT_ONCE):
                 progress.update(len(batch))
+                batch = commas.replaced(batch)
+                first = batch[SAMPLE_ID] if first is None else first
+                joined = joined or bool(batch[SAMPLE_ID].is_in(starts.every_id.implode()).any())
                 usable = _usable(batch, starts, self.path, quarantine).join(column, on="variable")
                 yield usable.select("sample", "row", "hours", "column", "value", subject="sample")
+        if first is not None and not joined:
+            refuse_unjoined(self.path, first, starts.every_id)
+
+
+class _DecimalCommas:
+    """Writes points for the decimal commas of batches; whether they are some, the whole table says at the first."""
+
+    def __init__(self, rows: pl.LazyFrame, path: Path, columns: Sequence[str]) -> None:
+        self.rows, self.path = rows, path
+        self.unknown, self.decimal = set(columns), set[str]()
+
+    def replaced(self, batch: pl.DataFrame) -> pl.DataFrame:
+        """Return a batch of the table with points; raises :class:`InputError` as :meth:`Commas.are_decimal`."""
+        for name in sorted(self.unknown):
+            if batch[name].str.contains(",", literal=True).any():
+                written = batch.filter(pl.col(name).str.contains(COMMA))
+                if len(written):
+                    self._decide(name, f"{row_of(written['row'][0])}: {written[name][0][:SHOWN]!r}")
+        return batch.with_columns(points_of(pl.col(name)) for name in sorted(self.decimal))
+
+    def _decide(self, name: str, example: str) -> None:
+        self.unknown.remove(name)
+        counts = Commas(*self.rows.select(Commas.counts(pl.col(name))).collect(engine="streaming").row(0))
+        if counts.are_decimal(self.path, name, example):
+            logger.warning("%s: decimal commas are read as points: %s.", self.path.name, name)
+            self.decimal.add(name)
 
 
 def _usable(batch: pl.DataFrame, starts: Starts, path: Path, quarantine: Quarantine) -> pl.DataFrame:
     """Add sample, hours since t0 and value of each event; quarantine those that have no place or no number."""
     events = batch.join(starts.frame, left_on=SAMPLE_ID, right_on="text", how="left", maintain_order="left")
-    number = pl.col("value").cast(pl.Float64, strict=False)
-    unknown = pl.col("value").str.to_lowercase().is_in(UNKNOWN)
-    events = events.with_columns(_hours(events, starts).alias("hours"), value=number, unknown=unknown.fill_null(True))
+    number = pl.col("value").cast(pl.Float32, strict=False).cast(pl.Float64)  # as it will be stored
+    events = events.with_columns(_hours(events, starts).alias("hours"), value=number, said=pl.col("value"))
     problems = {
         "the sample is not among those extracted": pl.col("sample").is_null(),
         "no variable": pl.col("variable").is_null(),
@@ -153,14 +217,28 @@ def _usable(batch: pl.DataFrame, starts: Starts, path: Path, quarantine: Quarant
         "the time cannot be read": ~pl.col("hours").is_finite().fill_null(False),
         "before t0": pl.col("hours") < 0,
         f"more than {LONGEST_HOURS:,.0f} hours after t0": pl.col("hours") > LONGEST_HOURS,
-        "no finite number": ~pl.col("unknown") & ~pl.col("value").is_finite().fill_null(False),
+        "no finite number": pl.col("said").is_not_null() & ~pl.col("value").is_finite().fill_null(False),
     }
     for reason, wrong in problems.items():
         left_out = events.filter(wrong)
         if len(left_out):
-            quarantine.add(STAGE, path.name, row_of(left_out["row"][0]), "", reason, len(left_out))
+            place, value = _shown(reason, left_out.row(0, named=True))
+            quarantine.add(STAGE, path.name, place, value, reason, len(left_out))
             events = events.filter(~wrong)
-    return events.filter(~pl.col("unknown"))
+    return events.filter(pl.col("value").is_not_null())
+
+
+def _shown(reason: str, event: dict[str, Any]) -> tuple[str, str]:
+    """Return where an event lies and what of it is wrong, without anything that can be a text."""
+    place = row_of(event["row"])
+    if reason == "no variable":
+        return place, (event["written"] or "")[:LONGEST_WORD]
+    return (f"{place}, {event['variable']}", shown(event["said"])) if reason == "no finite number" else (place, "")
+
+
+def _read_times(times: pl.Series, *, dated: bool) -> pl.Series:
+    """Return texts as dates and times or as hours, null where they are none."""
+    return moments(times) if dated else with_points(times).cast(pl.Float64, strict=False)
 
 
 def _hours(events: pl.DataFrame, starts: Starts) -> pl.Series:

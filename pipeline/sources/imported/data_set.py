@@ -17,7 +17,7 @@ from .items import ItemFeatures
 from .matrix_files import MUDATA, mudata_modalities
 from .tables import TableFeatures
 
-VERSION = 2
+VERSION = 3
 """To be raised whenever the same files would give another result."""
 
 PART = "#"
@@ -61,6 +61,7 @@ class ImportedDataSet:
     """
 
     name = "imported"
+    resources: tuple[Path, ...] = ()
 
     def __init__(
         self,

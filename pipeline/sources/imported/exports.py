@@ -12,7 +12,8 @@ import polars as pl
 from ....cache_schema import InputError, ModalitySpec
 from ....cache_schema.export.exported import Export
 from ...source import Block, Quarantine, TableModality
-from ..feature_files import SAMPLE_ID, STAGE, as_text, reading
+from ..feature_files import SAMPLE_ID, STAGE, reading
+from ..ids import ids_to_join, refuse_unjoined
 from ..sample_table import SampleTable
 from .items import NOT_FINITE, is_finite_embedding
 from .tables import UNKNOWN_SAMPLE
@@ -45,7 +46,9 @@ class ExportedFeatures:
             values, time = rows.values.astype(np.float32), rows.time.astype(np.float32)  # [R, D], [R]
         if spec.columns and len(spec.columns) != values.shape[1]:
             raise InputError(f"{path}: {self.part} describes {len(spec.columns)} columns and has {values.shape[1]}.")
-        sample = _sample_of_rows(as_text(rows.sample_ids), samples.texts, path, quarantine)  # [R]
+        ids = ids_to_join(rows.sample_ids, samples.texts)
+        refuse_unjoined(path, ids, samples.texts)
+        sample = _sample_of_rows(ids, samples.texts, path, quarantine)  # [R]
         if spec.kind == "embedding":
             broken = np.unique(sample[~is_finite_embedding(values)])
             for text in samples.texts[broken[broken >= 0].tolist()]:

@@ -33,7 +33,7 @@ from ..feature_files import STAGE
 from .folders import find_series
 from .table import PATIENT_ID, TABLE, TEXT, Patients, check_table, read_patients
 
-VERSION = 1
+VERSION = 2
 """To be raised whenever the same files would give another result."""
 
 SERIES = {"ct": (read_ct, CT_RECIPE), "pet": (read_pet, PET_RECIPE)}
@@ -66,6 +66,7 @@ class LungDataSet:
     """
 
     name = "lung"
+    resources: tuple[Path, ...] = ()
 
     def __init__(self, raw: Path, modalities: Sequence[str] | None = None, limit: int | None = None) -> None:
         if unknown := sorted(set(modalities or ()) - set(MODALITIES)):

@@ -10,6 +10,7 @@ import polars as pl
 from ....cache_schema import InputError, MissingInputError, Task
 from ...source import Quarantine
 from ...text.tokens import MAX_CHARACTERS
+from ..delimited import LINE, Delimited
 from ..feature_files import STAGE, as_text, require_columns, row_of
 from ..sample_table import first_rows
 
@@ -55,7 +56,7 @@ class Patients:
 
 def check_table(path: Path) -> None:
     """Raise :class:`InputError` if the table is missing or cannot be what is meant."""
-    _headings(_read_table(path), path)
+    _headings(_read_table(path)[0], path)
 
 
 def read_patients(path: Path, quarantine: Quarantine, limit: int | None = None) -> Patients:
@@ -69,28 +70,26 @@ def read_patients(path: Path, quarantine: Quarantine, limit: int | None = None) 
     InputError
         If there is no such table, it is neither UTF-8 nor GB18030, or a column is missing.
     """
-    table = _read_table(path)
+    table, lines = _read_table(path)
     headings = _headings(table, path)
     ids = as_text(table[PATIENT_ID])
-    positions = first_rows(ids, path, quarantine)
+    positions = first_rows(ids, lines, path, quarantine)
     every_id = frozenset(ids[positions])
     positions = positions.gather(ids[positions].arg_sort()[:limit])
-    places = [row_of(position) for position in positions]
+    places = [row_of(line) for line in lines[positions]]
     texts = _joined(table[positions], headings, places, quarantine)
     return Patients(ids[positions], places, texts, _task(table[positions], places, quarantine), every_id)
 
 
-def _read_table(path: Path) -> pl.DataFrame:
+def _read_table(path: Path) -> tuple[pl.DataFrame, pl.Series]:
+    """Return the table and the line of each row."""
     if not path.is_file():
         raise MissingInputError(
             f"There is no file {path}: a table with {PATIENT_ID}, {LABEL} and columns of text such as {TEXT}既往史."
         )
-    try:
-        table = pl.read_csv(_decode(path.read_bytes(), path).encode(), infer_schema=False)
-    except pl.exceptions.PolarsError as error:
-        raise InputError(f"{path} cannot be read: {str(error).splitlines()[0]}") from error
+    table = Delimited.open(path, content=_decode(path.read_bytes(), path).encode()).read()
     require_columns(table, [PATIENT_ID, LABEL], path)
-    return table
+    return table.drop(LINE), table[LINE]
 
 
 def _decode(content: bytes, path: Path) -> str:

@@ -46,6 +46,7 @@ class MedsDataSet:
     """
 
     name = "meds"
+    resources: tuple[Path, ...] = ()
 
     def __init__(
         self,

@@ -9,7 +9,7 @@ import polars as pl
 from ....cache_schema import InputError, MissingInputError, Task
 from ...ehr.times import moments
 from ...source import Quarantine
-from ..feature_files import as_text, read_table, require_columns, row_of
+from ..feature_files import as_text, read_numbered_table, require_columns, row_of
 from ..labels import check_name, read_task
 
 STAGE = "labels"
@@ -60,9 +60,9 @@ def read_rows(files: Sequence[Path], quarantine: Quarantine) -> pl.DataFrame:
 
 def leave_out(rows: pl.DataFrame, wrong: pl.Expr, reason: str, quarantine: Quarantine) -> pl.DataFrame:
     """Quarantine the rows of :func:`read_rows` for which a condition holds, and return the others."""
-    first = rows.filter(wrong).group_by("file", maintain_order=True).agg(pl.col("position").first(), pl.len())
-    for file, position, count in first.iter_rows():
-        quarantine.add(STAGE, file, row_of(position), "", reason, count)
+    first = rows.filter(wrong).group_by("file", maintain_order=True).agg(pl.col("line").first(), pl.len())
+    for file, line, count in first.iter_rows():
+        quarantine.add(STAGE, file, row_of(line), "", reason, count)
     return rows.filter(~wrong)
 
 
@@ -79,7 +79,7 @@ def make_labels(path: Path, rows: pl.DataFrame, window_hours: float, limit: int 
     time = pl.col("prediction_time").dt.strftime("%Y-%m-%dT%H:%M:%S%.f")
     rows = rows.with_columns(sample_id=pl.format("{}@{}", "subject_id", time)).sort("sample_id")
     name = check_name(path.name.partition(".")[0], "The task")
-    task = read_task(rows.rename({_value_column(rows, path): name}), name, path, rows["position"])
+    task = read_task(rows.rename({_value_column(rows, path): name}), name, path, rows["line"])
     counts = (("labels of subjects with data", len(rows)), *task.counts[1:])
     if limit is not None:
         rows, counts = rows.head(limit), (*counts, (f"the first {limit}", min(limit, len(rows))))
@@ -88,7 +88,7 @@ def make_labels(path: Path, rows: pl.DataFrame, window_hours: float, limit: int 
 
 
 def _read_file(path: Path) -> pl.DataFrame:
-    table = read_table(path)
+    table, lines = read_numbered_table(path)
     require_columns(table, ["subject_id", "prediction_time"], path)
     kind = table["prediction_time"].dtype
     if not (kind == pl.String or (isinstance(kind, pl.Datetime) and kind.time_zone is None)):
@@ -97,7 +97,7 @@ def _read_file(path: Path) -> pl.DataFrame:
         as_text(table["subject_id"]).cast(pl.Int64, strict=False).alias("subject_id"),
         moments(table["prediction_time"]).alias("prediction_time"),
         pl.lit(path.name).alias("file"),
-        pl.int_range(pl.len()).alias("position"),
+        lines.alias("line"),
         *(as_text(table[name]).alias(name) for name in (*VALUES, QUANTITY) if name in table.columns),
     )
 

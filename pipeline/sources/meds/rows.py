@@ -11,7 +11,7 @@ from pathlib import Path
 import polars as pl
 
 from ...source import Quarantine
-from ..feature_files import reading, row_of
+from ..feature_files import LINE_OF_FIRST_ROW, reading, row_of
 from .folder import NUMBER, STAGE
 
 BIRTH = "MEDS_BIRTH"
@@ -95,10 +95,10 @@ def _of_samples(path: Path, windows: pl.DataFrame) -> pl.LazyFrame:
 
 
 def _rows(path: Path) -> pl.LazyFrame:
-    """Return the rows of a file: row (from 0), subject_id, time, code, value."""
+    """Return the rows of a file: row (from 2, as if a header were the first), subject_id, time, code, value."""
     has_numbers = NUMBER in pl.read_parquet_schema(path)
     number = pl.col(NUMBER).cast(pl.Float64).fill_nan(None) if has_numbers else pl.lit(None, pl.Float64)
-    return pl.scan_parquet(path, row_index_name="row", glob=False).select(
+    return pl.scan_parquet(path, row_index_name="row", row_index_offset=LINE_OF_FIRST_ROW, glob=False).select(
         "row", pl.col("subject_id").cast(pl.Int64), pl.col("time").cast(pl.Datetime("us")),
         pl.col("code").cast(pl.String), value=number,
     )  # fmt: skip

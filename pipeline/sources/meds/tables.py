@@ -52,10 +52,10 @@ def table_modality(
     return TableModality(name, "timeseries", columns, meaning, recipe, tuple(inputs), blocks)
 
 
-def _series(codes: Sequence[str], windows: Windows, bin_hours: float, _: Quarantine) -> Iterator[Block]:
+def _series(codes: Sequence[str], windows: Windows, bin_hours: float, quarantine: Quarantine) -> Iterator[Block]:
     ids = windows.sample_ids.to_numpy()
     for samples, events in _events("ehr", codes, windows, int(windows.hours / bin_hours)):
-        block = event_block(samples, events, len(codes), bin_hours, windows.hours)
+        block = event_block(samples, events, len(codes), bin_hours, quarantine, windows.hours)
         yield replace(block, sample_ids=ids[samples])
 
 

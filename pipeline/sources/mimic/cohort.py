@@ -9,11 +9,13 @@ import polars as pl
 
 from ....cache_schema import InputError
 from ...ehr import EhrSettings
-from ...ehr.times import seconds
+from ...ehr.rules import described_by_name
 from ...phenotypes import phenotype_flags
 from ...source import Quarantine
+from .deaths import OF_ADMISSION, dead_second, died_by_times, died_in_hospital
 from .folder import MimicFolder
-from .tables import Table, read_table, unique_rows
+from .tables import read_table, unique_rows
+from .times import quarantine_values, read_times
 
 STAGE = "tables"
 TABLES_STEP = "ICU stays in the tables"
@@ -39,7 +41,8 @@ class Cohort:
     """ICU stays in order of ``stay_id``, and how many were left after each filter.
 
     Columns: stay_id, subject_id, hadm_id, intime and outtime (seconds), los_hours, age, sex, first_careunit, died
-    (in hospital), death_hours (from intime to the time of death; null where that is unknown).
+    (in hospital), death_hours (from intime to the time of death; null where that is unknown), dead_hours (from intime
+    to the time by which death is known from any source, null where there is none or nobody asks).
     """
 
     stays: pl.DataFrame
@@ -67,19 +70,20 @@ def read_cohort(folder: MimicFolder, settings: EhrSettings, quarantine: Quaranti
     stays = stays.join(_read_patients(folder, quarantine), on="subject_id")
     stays = stays.filter(pl.len().over("hadm_id") == 1)
     steps.append(_step("one stay in the admission", stays))
-    stays = stays.with_columns(_age(folder.version)).filter(pl.col("age") >= ADULT)
+    stays = _with_age(stays, folder.version, settings, quarantine).filter(pl.col("age") >= ADULT)
     steps.append(_step("adults", stays))
     if stays.is_empty():
         left = ", ".join(f"{step.stays} {step.name}" for step in steps)
         raise InputError(f"No ICU stay of {folder.raw} is left for the cohort: {left}. Are the tables complete?")
-    death_hours = (pl.col("deathtime") - pl.col("intime")) / 3600
-    stays = stays.with_columns(_died(), pl.col("los") * 24, death_hours=death_hours)
-    stays = _mended(stays, settings).sort("stay_id")
+    stays = stays.sort("stay_id")
     if limit is not None:
         stays = stays.head(limit)
         steps.append(_step(f"the first {limit}", stays))
+    stays = stays.with_columns(pl.col("los") * 24, death_hours=_hours_until(pl.col("deathtime")))
+    stays = _with_deaths(_mended(stays, settings, quarantine), settings, quarantine)
     times = ["intime", "outtime", pl.col("los").alias("los_hours")]
-    columns = ["stay_id", "subject_id", "hadm_id", *times, "age", "sex", "first_careunit", "died", "death_hours"]
+    columns = ["stay_id", "subject_id", "hadm_id", *times, "age", "sex", "first_careunit", "died"]
+    columns += ["death_hours", "dead_hours"]
     return Cohort(stays.select(columns), tuple(steps))
 
 
@@ -136,10 +140,10 @@ def _read_stays(folder: MimicFolder, quarantine: Quarantine) -> pl.DataFrame:
     needed = ["subject_id", "hadm_id", "stay_id"]
     table.require([*needed, *texts])
     frame = unique_rows(read_table(table, needed, texts, quarantine, needed), ["stay_id"], table, quarantine)
-    frame = _times(frame, ["intime", "outtime"], table, quarantine)
+    frame = read_times(frame, ["intime", "outtime"], table, quarantine, ["intime"])
     days = frame["los"].str.strip_chars().cast(pl.Float64, strict=False)
     plausible = days.is_between(0, LONGEST_STAY_DAYS).fill_null(False)
-    _quarantine_values(frame, "los", ~plausible, "no plausible length of stay in days", table, quarantine)
+    quarantine_values(frame, "los", ~plausible, "no plausible length of stay in days", table, quarantine)
     frame = frame.with_columns(days.set(~plausible, None).alias("los"))
     return frame.drop_nulls("intime")
 
@@ -148,20 +152,24 @@ def _read_admissions(folder: MimicFolder, quarantine: Quarantine) -> pl.DataFram
     table = folder.table("admissions")
     needed, times = ["subject_id", "hadm_id"], ["admittime", "dischtime", "deathtime"]
     table.require([*needed, *times])
-    frame = unique_rows(read_table(table, needed, times, quarantine, needed), needed, table, quarantine)
-    return _times(frame, times, table, quarantine).drop("row")
+    frame = read_table(table, needed, [*times, *OF_ADMISSION], quarantine, needed)
+    frame = unique_rows(frame, needed, table, quarantine)
+    return read_times(frame, times, table, quarantine, ["admittime"]).drop("row")
 
 
 def _read_patients(folder: MimicFolder, quarantine: Quarantine) -> pl.DataFrame:
     table = folder.table("patients")
-    age = "dob" if folder.version == 3 else "anchor_age"
-    table.require(["subject_id", "gender", age, "dod"])
-    frame = read_table(table, ["subject_id"], ["gender", age, "dod"], quarantine, ["subject_id"])
+    times, numbers = (["dob"], []) if folder.version == 3 else ([], ["anchor_age", "anchor_year"])
+    table.require(["subject_id", "gender", "dod", *times, *numbers[:1]])
+    frame = read_table(table, ["subject_id"], ["gender", "dod", *times, *numbers], quarantine, ["subject_id"])
     frame = unique_rows(frame, ["subject_id"], table, quarantine)
-    frame = _times(frame, ["dod", "dob"] if age == "dob" else ["dod"], table, quarantine)
-    if age == "anchor_age":
-        plausible = (frame[age].str.strip_chars().cast(pl.Float64, strict=False) >= 0).fill_null(False)
-        _quarantine_values(frame, age, ~plausible, "no plausible age in years", table, quarantine)
+    frame = read_times(frame, ["dod", *times], table, quarantine, times)
+    for name in numbers:
+        number = frame[name].str.strip_chars().cast(pl.Float64, strict=False)
+        plausible = (number >= 0).fill_null(False)
+        reason = "no plausible age in years" if name == "anchor_age" else "no plausible year"
+        quarantine_values(frame, name, ~plausible, reason, table, quarantine)
+        frame = frame.with_columns(number.set(~plausible, None).alias(name))
     return frame.drop("row").rename({"gender": "sex"})
 
 
@@ -170,48 +178,48 @@ def _in_one_unit(version: int) -> pl.Expr:
     return same_unit & (pl.col("first_wardid") == pl.col("last_wardid")) if version == 3 else same_unit
 
 
-def _age(version: int) -> pl.Expr:
-    """Age in years; III: at admission to the unit (negative: over 89), IV: in the anchor year."""
-    if version == 4:
-        return pl.col("anchor_age").cast(pl.Float64, strict=False).alias("age")
-    years = (pl.col("intime") - pl.col("dob")) / YEAR_SECONDS
-    return pl.when(years < 0).then(OLDEST).otherwise(years).alias("age")
+def _with_age(stays: pl.DataFrame, version: int, settings: EhrSettings, quarantine: Quarantine) -> pl.DataFrame:
+    """Add the age in years; III: at admission to the unit (negative: 90), IV: at admission, or in the anchor year."""
+    if version == 3:
+        years = (pl.col("intime") - pl.col("dob")) / YEAR_SECONDS
+        return stays.with_columns(age=pl.when(years < 0).then(OLDEST).otherwise(years))
+    if not settings.uses("age_at_admission"):
+        return stays.with_columns(age=pl.col("anchor_age"))
+    since = pl.from_epoch(pl.coalesce("admittime", "intime")).dt.year() - pl.col("anchor_year")
+    stays = stays.with_columns(age=pl.col("anchor_age") + since.fill_null(0))
+    _count("age_at_admission", stays.filter(pl.col("age") != pl.col("anchor_age")), quarantine)
+    _count("age_at_admission", stays.filter(pl.col("anchor_year").is_null()), quarantine, ": not without anchor_year")
+    return stays
 
 
-def _died() -> pl.Expr:
-    """Whether the patient died in hospital: date or time of death between admission and discharge."""
-    within = [pl.col(time).is_between(pl.col("admittime"), pl.col("dischtime")) for time in ("dod", "deathtime")]
-    return pl.any_horizontal(death.fill_null(False) for death in within).alias("died")
-
-
-def _mended(stays: pl.DataFrame, settings: EhrSettings) -> pl.DataFrame:
+def _mended(stays: pl.DataFrame, settings: EhrSettings, quarantine: Quarantine) -> pl.DataFrame:
     """Apply the rules of the clean profile that act on stays."""
     if settings.uses("implausible_age"):
+        _count("implausible_age", stays.filter(pl.col("age") > OLDEST), quarantine)
         stays = stays.with_columns(pl.col("age").clip(upper_bound=OLDEST))
     if settings.uses("length_from_times"):
         hours = (pl.col("outtime") - pl.col("intime")) / 3600
+        _count("length_from_times", stays.filter(pl.col("los").is_null() & (hours >= 0)), quarantine)
         stays = stays.with_columns(pl.coalesce("los", pl.when(hours >= 0).then(hours)))
     return stays
 
 
-def _times(frame: pl.DataFrame, names: Sequence[str], table: Table, quarantine: Quarantine) -> pl.DataFrame:
-    """Turn columns into seconds; an unreadable time becomes null and is quarantined."""
-    for name in names:
-        times = seconds(frame[name])
-        _quarantine_values(frame, name, times.is_null(), f"{name} is no date and time", table, quarantine)
-        frame = frame.with_columns(times.alias(name))
-    return frame
+def _with_deaths(stays: pl.DataFrame, settings: EhrSettings, quarantine: Quarantine) -> pl.DataFrame:
+    """Add who died in hospital, and when a patient is known to be dead."""
+    died = died_in_hospital(stays, quarantine) if settings.uses("death_in_hospital") else died_by_times()
+    dead = dead_second() if settings.uses("no_prediction_after_death") else pl.lit(None, pl.Int64)
+    return stays.with_columns(died.alias("died")).with_columns(dead_hours=_hours_until(dead))
 
 
-def _quarantine_values(
-    frame: pl.DataFrame, name: str, where: pl.Series, reason: str, table: Table, quarantine: Quarantine
-) -> None:
-    """Quarantine the non-empty values of a column in the rows of a mask."""
-    written = frame.filter(where).drop_nulls(name)
-    if frame[name].dtype == pl.String:
-        written = written.filter(pl.col(name) != "")
-    for row in written.select("row", name).iter_rows(named=True):
-        quarantine.add(STAGE, table.path.name, f"row {row['row']}", str(row[name]), reason)
+def _hours_until(second: pl.Expr) -> pl.Expr:
+    return (second - pl.col("intime")) / 3600
+
+
+def _count(rule: str, stays: pl.DataFrame, quarantine: Quarantine, exception: str = "") -> None:
+    """Count the stays that a rule changed; one is shown."""
+    if len(stays):
+        where = f"stay {stays['stay_id'][0]}"
+        quarantine.add(STAGE, "stays", where, "", described_by_name(rule) + exception, len(stays))
 
 
 def _step(name: str, stays: pl.DataFrame) -> Step:

@@ -14,7 +14,8 @@ from ....cache_schema import InputError, MissingInputError
 from ...source import ItemModality, Quarantine, UnreadableItem
 from ...text.sections import findings
 from .folder import METADATA, RECORDS, MimicFolder
-from .tables import Table, read_table, unique_rows
+from .tables import DEPTH, Table, read_table, unique_rows
+from .times import refuse_other_format
 
 STAGE = "items"
 REPORT_RECIPE = {"sections": "findings", "version": 2}
@@ -26,27 +27,40 @@ HEADER = {"viewposition": "ViewPosition", "studydate": "StudyDate", "studytime":
 NAME = r"^[0-9A-Za-z][0-9A-Za-z_-]*$"
 """What a ``dicom_id`` may look like: it becomes part of a path."""
 
+DATE = r"^\s*(\d{4})-?(\d{2})-?(\d{2})(?:\.0*|[T ]00:00:00(?:\.0*)?)?\s*$"
+"""A date as MIMIC-CXR-JPG writes it, 21610510, as a number with a point, or as ISO 8601 does."""
+
 
 def require_mimic_cxr(folder: MimicFolder, modalities: Sequence[str]) -> None:
     """Raise :class:`InputError` where images or reports are asked for that are not there or cannot be joined."""
-    wanted = ", ".join(name for name in ("cxr", "rep") if name in modalities)
+    wanted = [name for name in ("cxr", "rep") if name in modalities]
     if wanted and folder.version == 3:
         raise InputError(
-            f"{wanted} cannot be joined to MIMIC-III: its identifiers were made different from those of MIMIC-CXR on "
-            "purpose. Use MIMIC-IV (hosp/ and icu/), which shares subject_id with MIMIC-CXR, or --modalities ehr."
+            f"{', '.join(wanted)} cannot be joined to MIMIC-III: its identifiers were made different from those of "
+            "MIMIC-CXR on purpose. Use MIMIC-IV (hosp/ and icu/), which shares subject_id with MIMIC-CXR, or "
+            "--modalities ehr."
         )
+    for _, reason in not_found(folder, wanted):
+        raise MissingInputError(reason)
+
+
+def not_found(folder: MimicFolder, wanted: Sequence[str]) -> list[tuple[str, str]]:
+    """Return which of ``cxr`` and ``rep`` a folder does not have, and why: what was looked for, where, and the mend."""
     if wanted and folder.studies is None:
-        raise MissingInputError(
-            f"{folder.raw} has no {METADATA}.csv(.gz), which {wanted} need for the times of studies. Add the one of "
-            f"MIMIC-CXR-JPG, or {RECORDS}.csv(.gz) of MIMIC-CXR with its DICOM files below files/."
+        reason = (
+            f"{folder.raw} (searched to {DEPTH} levels below) has no {METADATA}.csv(.gz), which {', '.join(wanted)} "
+            f"need for the times of studies. Add the one of MIMIC-CXR-JPG, or {RECORDS}.csv(.gz) of MIMIC-CXR with its "
+            "DICOM files below files/. If they lie elsewhere, give the folder above them, hosp/ and icu/ with --raw."
         )
-    if "cxr" in modalities and not folder.images:
-        raise MissingInputError(
-            f"{folder.raw} has no images files/p10/p10000032/s50414267/….jpg or .dcm. Add MIMIC-CXR-JPG or MIMIC-CXR."
-        )
-    if "rep" in modalities and folder.reports is None:
+        return [(" and ".join(wanted), reason)]
+    missing = []
+    if "cxr" in wanted and not folder.images:
+        where = "files/p10/p10000032/s50414267/….jpg or .dcm"
+        missing.append(("cxr", f"{folder.raw} has no images {where}. Add MIMIC-CXR-JPG or MIMIC-CXR."))
+    if "rep" in wanted and folder.reports is None:
         mend = f"Unpack {folder.reports_archive} there." if folder.reports_archive else "Add MIMIC-CXR."
-        raise MissingInputError(f"{folder.raw} has no reports files/p10/p10000032/s50414267.txt. {mend}")
+        missing.append(("rep", f"{folder.raw} has no reports files/p10/p10000032/s50414267.txt. {mend}"))
+    return missing
 
 
 def study_items(
@@ -143,8 +157,15 @@ def _with_headers(images: pl.DataFrame, folder: MimicFolder, table: Table, quara
 
 
 def _with_second(images: pl.DataFrame, clock: pl.Expr, table: Table, quarantine: Quarantine) -> pl.DataFrame:
-    """Add the second of the study, from its date and a clock of six digits; rows without one are left out."""
-    moment = (pl.col("studydate").str.strip_chars() + clock).str.to_datetime("%Y%m%d%H%M%S", strict=False)
+    """Add the second of the study, from its date and a clock of six digits; rows without one are left out.
+
+    Raises :class:`InputError` where no date can be read.
+    """
+    images = images.with_columns(pl.col("studydate").cast(pl.String))
+    date = pl.concat_str(pl.col("studydate").str.extract(DATE, part) for part in (1, 2, 3))
+    days = images.select(date.str.to_datetime("%Y%m%d", strict=False)).to_series()
+    refuse_other_format(images, "studydate", days, table, form="21500301")
+    moment = (date + clock).str.to_datetime("%Y%m%d%H%M%S", strict=False)
     images = images.with_columns(moment.dt.epoch("s").alias("second"), pl.col("viewposition").fill_null(""))
     for row in images.filter(pl.col("second").is_null()).iter_rows(named=True):
         value = f"{row['studydate']} {row['studytime']}"

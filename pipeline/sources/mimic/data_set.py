@@ -11,18 +11,19 @@ import polars as pl
 from tqdm import tqdm
 
 from ....cache_schema import InputError, Task
-from ...ehr import EhrSettings, EhrTensors, Profile, columns, extract_tensors
+from ...ehr import RESOURCES, EhrSettings, EhrTensors, Profile, columns, extract_tensors
 from ...long_tasks import decompensation, length_of_stay
 from ...source import Block, FirstHours, Quarantine, Records, TableModality
 from ...tasks import Stays, mortality, phenotyping
 from .cohort import Cohort, read_cohort, read_phenotypes
 from .counts import count_steps
-from .cxr import require_mimic_cxr, study_items
+from .cxr import not_found, require_mimic_cxr, study_items
 from .folder import MimicFolder
 from .tables import Table
+from .times import refuse_events_in_another_format
 
-VERSION = 2
-"""To be raised whenever the same raw folder and settings would give another result."""
+VERSION = {"benchmark": 2, "clean": 3}
+"""To be raised whenever the same raw folder and settings would give another result in a profile."""
 
 MODALITIES = ("ehr", "cxr", "rep")
 SYNTHETIC_MARK = "synthetic/law.json"
@@ -55,6 +56,8 @@ class MimicDataSet:
     without
         Rules of the clean profile that are switched off (``omnifuse.pipeline.ehr.CLEAN_RULES``).
     """
+
+    resources = (RESOURCES, Path(__file__).parent)
 
     def __init__(
         self,
@@ -99,7 +102,7 @@ class MimicDataSet:
     def settings(self) -> dict[str, Any]:
         """Return everything but the tables that decides the result."""
         return {
-            "version": VERSION,
+            "version": VERSION[self.ehr.profile],
             "profile": self.ehr.profile,
             "bin_hours": self.ehr.bin_hours,
             "without": sorted(self.ehr.without),
@@ -115,8 +118,14 @@ class MimicDataSet:
         items = study_items(self.folder, self.modalities, cohort.stays, quarantine)
         return Records(
             _samples(cohort), partial(self.tasks, stays), tables, items,
-            counts=partial(count_steps, cohort.steps, self.ehr, self.limit),
+            counts=partial(count_steps, cohort.steps, self.ehr, self.limit), notes=self._not_found(),
         )  # fmt: skip
+
+    def _not_found(self) -> tuple[str, ...]:
+        """Return what is left out because it is not there, where all there is was asked for; MIMIC-III has tables."""
+        if self._wanted is not None or self.folder.version == 3:
+            return ()
+        return tuple(f"Not found: {names}. {reason}" for names, reason in not_found(self.folder, ("cxr", "rep")))
 
     def read_cohort(self, quarantine: Quarantine) -> Cohort:
         """Select the ICU stays."""
@@ -135,10 +144,13 @@ class MimicDataSet:
     def read_stays(self, cohort: Cohort, quarantine: Quarantine) -> Stays:
         """Read what labels depend on, apart from the events."""
         flags, diagnosed = read_phenotypes(self.folder, cohort.stays, self.ehr, quarantine)
-        los_hours, death_hours = (
-            cohort.stays[name].fill_null(np.nan).to_numpy() for name in ("los_hours", "death_hours")
+        los_hours, death_hours, dead_hours = (
+            cohort.stays[name].fill_null(np.nan).to_numpy() for name in ("los_hours", "death_hours", "dead_hours")
         )
-        return Stays(los_hours, cohort.stays["died"].to_numpy(), death_hours, diagnosed, flags, cohort.counts)
+        return Stays(
+            los_hours, cohort.stays["died"].to_numpy(), death_hours, diagnosed, flags, cohort.counts,
+            dead_hours=dead_hours if self.ehr.uses("no_prediction_after_death") else None,
+        )  # fmt: skip
 
     def tasks(self, stays: Stays, first_hours: FirstHours) -> tuple[Task, ...]:
         """Label the cohort; ``first_hours`` says which stays have events, if those are wanted."""
@@ -189,8 +201,10 @@ def _events(table: Table, texts: Sequence[str], keep: pl.Expr, quarantine: Quara
     absent = [pl.lit(None, pl.String).alias(name) for name in ("valueuom", "valuenum", "error") if name not in texts]
     expected = table.expected_rows()
     with tqdm(desc=table.path.name, total=expected, unit=" rows", unit_scale=True, disable=None) as progress:
-        for batch in table.batches(IDS, texts, quarantine, keep):
-            progress.update(batch["row"][-1] + 1 - progress.n)
+        for number, batch in enumerate(table.batches(IDS, texts, quarantine, keep)):
+            if not number:
+                refuse_events_in_another_format(batch, table)
+            progress.update(batch["row"][-1] - 1 - progress.n)  # the header is line 1
             yield batch.with_columns(absent).rename({"valueuom": "unit"})
 
 

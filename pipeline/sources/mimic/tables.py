@@ -15,6 +15,8 @@ import polars as pl
 
 from ....cache_schema import InputError, MissingInputError
 from ...source import Quarantine
+from ..delimited import ALL_ROWS, LINE, Delimited
+from ..feature_files import LINE_OF_FIRST_ROW
 
 SUFFIXES = (".csv", ".csv.gz", ".parquet")
 DEPTH = 3
@@ -23,9 +25,6 @@ ROWS_AT_ONCE = 150_000
 TAIL_BYTES = 1 << 16
 SAMPLE_BYTES = 1 << 20
 GZIP = 16 + zlib.MAX_WBITS
-ALL_ROWS = pl.lit(True)
-LINE_OF_FIRST_ROW = 2
-"""As a text editor counts, with the header as line 1."""
 SHOWN = 1000
 """Unusable rows quarantined one by one, for each batch and column; the others are counted."""
 
@@ -66,19 +65,26 @@ class Table:
     ) -> Iterator[pl.DataFrame]:
         """Yield the rows for which ``keep`` holds in order, with bounded memory.
 
-        The column ``row`` is the row's place in the table, from 0; columns that the table does not have are null.
-        Rows whose ``integers`` are not integers are quarantined. Raises :class:`InputError` where the table is cut
-        or damaged.
+        The column ``row`` is the line on which the row begins, as a text editor counts; columns that the table does not
+        have are null. Rows whose ``integers`` are not integers are quarantined. Raises :class:`InputError` where the
+        table is cut or damaged.
         """
-        done = 0
-        try:
-            for batch in self._scan(integers, texts, keep):
-                done = batch["row"][-1] + 1
-                yield batch
-        except (pl.exceptions.ComputeError, pl.exceptions.InvalidOperationError):
-            yield from self._batches_of_text(done, integers, texts, quarantine, keep)
-        except OSError as error:
-            raise _damaged(self.path, done, error) from error
+        names = {name: self.columns[name] for name in (*integers, *texts) if name in self.columns}
+        absent = [
+            pl.lit(None, kind).alias(name)
+            for kind, wanted in ((pl.Int64, integers), (pl.String, texts))
+            for name in wanted
+            if name not in names
+        ]
+        numbers = [name for name in integers if name in names]
+        is_parquet = self.path.name.lower().endswith(".parquet")
+        for batch in self._parquet(names, numbers, keep) if is_parquet else self._text(names, numbers, keep):
+            if any(batch[name].dtype == pl.String for name in numbers):
+                rows = to_integers(batch.with_columns(absent), integers, self.path, quarantine).filter(keep)
+            else:
+                rows = batch.with_columns(absent)
+            if len(rows):
+                yield rows
 
     def expected_rows(self) -> int | None:
         """Estimate the number of rows from the beginning of the file; None where that is damaged."""
@@ -93,51 +99,36 @@ class Table:
             return None
         return lines * size // max(1, len(read))
 
-    def _batches_of_text(
-        self, skip: int, integers: Sequence[str], texts: Sequence[str], quarantine: Quarantine, keep: pl.Expr
-    ) -> Iterator[pl.DataFrame]:
-        """Yield the rows after the first ``skip``, which hold something that is no integer or no UTF-8."""
-        done = skip
+    def _text(self, names: Mapping[str, str], integers: Sequence[str], keep: pl.Expr) -> Iterator[pl.DataFrame]:
+        """Yield batches of a text file; one with an integer that is none comes whole and as text."""
+        file = Delimited.open(self.path, ",", lossy=True)
+        for batch in file.batches(names, dict.fromkeys(integers, pl.Int64), keep):
+            yield batch.rename({LINE: "row"})
+
+    def _parquet(self, names: Mapping[str, str], integers: Sequence[str], keep: pl.Expr) -> Iterator[pl.DataFrame]:
+        """Yield batches of a Parquet file; from the first with an integer that is none, whole and as text."""
+        stored = pl.read_parquet_schema(self.path)
+        done = 0
         try:
-            for batch in self._scan([], [*integers, *texts], ALL_ROWS, skip, lossy=True):
-                done = batch["row"][-1] + 1
-                kept = to_integers(batch, integers, self.path, quarantine).filter(keep)
-                if len(kept):
-                    yield kept
+            for kinds, kept in ((dict.fromkeys(integers, pl.Int64), keep), ({}, ALL_ROWS)):
+                columns = [
+                    pl.col(written).alias(name)  # times stay times
+                    if stored[written].is_temporal()
+                    else pl.col(written).cast(kinds.get(name, pl.String)).alias(name)
+                    for name, written in names.items()
+                ]
+                rows = pl.scan_parquet(self.path, glob=False).slice(done).select(columns)
+                numbered = rows.with_row_index("row", done + LINE_OF_FIRST_ROW).filter(kept)
+                try:
+                    for batch in numbered.collect_batches(chunk_size=ROWS_AT_ONCE):
+                        if len(batch):
+                            done = int(batch["row"][-1]) + 1 - LINE_OF_FIRST_ROW
+                            yield batch.rechunk()  # of dozens of pieces, each of which costs time in every later step
+                    return
+                except pl.exceptions.InvalidOperationError:
+                    continue
         except (pl.exceptions.ComputeError, OSError) as error:
             raise _damaged(self.path, done, error) from error
-
-    def _scan(
-        self, integers: Sequence[str], texts: Sequence[str], keep: pl.Expr, skip: int = 0, *, lossy: bool = False
-    ) -> Iterator[pl.DataFrame]:
-        kinds: dict[str, pl.DataType | type[pl.DataType]] = {
-            **dict.fromkeys(integers, pl.Int64),
-            **dict.fromkeys(texts, pl.String),
-        }
-        present = {name: kind for name, kind in kinds.items() if name in self.columns}
-        absent = [pl.lit(None, kind).alias(name) for name, kind in kinds.items() if name not in self.columns]
-        if self.path.name.lower().endswith(".parquet"):
-            frame = pl.scan_parquet(self.path).select(_typed(self, name, kind) for name, kind in present.items())
-        else:
-            schema = dict.fromkeys(self.columns.values(), pl.String) | {
-                self.columns[name]: kind for name, kind in present.items()
-            }
-            frame = pl.scan_csv(self.path, schema=schema, encoding="utf8-lossy" if lossy else "utf8").select(
-                pl.col(self.columns[name]).alias(name) for name in present
-            )
-        if skip:
-            frame = frame.slice(skip)
-        rows = frame.with_row_index("row", skip).with_columns(absent).filter(keep)
-        for batch in rows.collect_batches(chunk_size=ROWS_AT_ONCE):
-            if len(batch):
-                yield batch.rechunk()  # it comes in dozens of pieces, each of which costs time in every later step
-
-
-def _typed(table: Table, name: str, kind: pl.DataType | type[pl.DataType]) -> pl.Expr:
-    """Return a column of a Parquet table as text or integer; times stay times."""
-    column = pl.col(table.columns[name]).alias(name)
-    stored = pl.read_parquet_schema(table.path)[table.columns[name]]
-    return column if stored.is_temporal() else column.cast(kind)
 
 
 def read_table(
@@ -145,7 +136,6 @@ def read_table(
 ) -> pl.DataFrame:
     """Return a whole (small) table; rows without one of the ``needed`` integers are quarantined."""
     frame = pl.concat([_empty(integers, texts), *table.batches(integers, texts, quarantine)], how="diagonal_relaxed")
-    frame = frame.with_columns(pl.col("row") + LINE_OF_FIRST_ROW)
     without = frame.filter(pl.any_horizontal(pl.col(list(needed)).is_null()))
     for row in without.iter_rows(named=True):
         names = ", ".join(name for name in needed if row[name] is None)
@@ -172,9 +162,7 @@ def to_integers(frame: pl.DataFrame, names: Sequence[str], path: Path, quarantin
         unreadable = integers[name].is_null() & (frame[name].fill_null("") != "")
         reason = f"{name} is no integer"
         for at in unreadable.arg_true().head(SHOWN):
-            quarantine.add(
-                "tables", path.name, f"row {frame['row'][at] + LINE_OF_FIRST_ROW}", str(frame[name][at])[:40], reason
-            )
+            quarantine.add("tables", path.name, f"row {frame['row'][at]}", str(frame[name][at])[:40], reason)
         if (surplus := int(unreadable.sum()) - SHOWN) > 0:
             quarantine.add("tables", path.name, "further rows", "", reason, surplus)
         wrong |= unreadable
@@ -183,7 +171,7 @@ def to_integers(frame: pl.DataFrame, names: Sequence[str], path: Path, quarantin
 
 def _empty(integers: Sequence[str], texts: Sequence[str]) -> pl.DataFrame:
     return pl.DataFrame(
-        schema={"row": pl.UInt32, **dict.fromkeys(integers, pl.Int64), **dict.fromkeys(texts, pl.String)}
+        schema={"row": pl.Int64, **dict.fromkeys(integers, pl.Int64), **dict.fromkeys(texts, pl.String)}
     )
 
 

@@ -58,6 +58,7 @@ class Physionet2012DataSet:
     """
 
     name = "physionet2012"
+    resources = (Path(__file__).parent,)
 
     def __init__(
         self,
@@ -160,7 +161,7 @@ class Physionet2012DataSet:
             events = rows.join(known.with_row_index("column"), on="parameter", maintain_order="left")
             usable = _plausible(events, quarantine)
             timed = usable.with_columns(hours=pl.Series(usable["minute"].to_numpy() / 60)).rename({"record": "sample"})
-            yield event_block(np.array(some), timed, len(known), self.bin_hours, HOURS)
+            yield event_block(np.array(some), timed, len(known), self.bin_hours, quarantine, HOURS)
 
 
 def _plausible(events: pl.DataFrame, quarantine: Quarantine) -> pl.DataFrame:

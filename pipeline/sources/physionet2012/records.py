@@ -9,8 +9,10 @@ import numpy as np
 import polars as pl
 
 from ....cache_schema import InputError, MissingInputError
+from ....cache_schema.errors import shown
 from ...source import Quarantine
-from ..feature_files import reading, row_of
+from ..delimited import LINE, Delimited
+from ..feature_files import LINE_OF_FIRST_ROW, as_text, require_columns, row_of
 from .variables import variables
 
 SETS = "set-?"
@@ -28,7 +30,7 @@ RECORD = re.compile(r"([0-9]{1,18})(\.0*)?")
 """A number of a record, also as a table of floats has it: ``132501.0``."""
 DEATHS = {"0": 0, "1": 1, "0.0": 0, "1.0": 1}
 
-RECORD_ID = "RecordID"
+RECORD_ID, DIED = "RecordID", "In-hospital_death"
 DESCRIPTORS = (RECORD_ID, "Age", "Gender", "Height", "ICUType", "Weight")
 """Rows at 00:00 that describe the patient; of them Weight is also measured later."""
 
@@ -76,21 +78,16 @@ def read_outcomes(paths: Sequence[Path]) -> dict[int, int]:
     """
     died: dict[int, int] = {}
     for path in paths:
-        with reading(path):
-            table = pl.read_csv(path.read_bytes(), infer_schema=False)
-        absent = {RECORD_ID, "In-hospital_death"} - set(table.columns)
-        if absent:
-            raise InputError(f"{path} has no column {min(absent)!r}; it has {', '.join(table.columns)[:80]}.")
-        for at, (number, death) in enumerate(table.select(RECORD_ID, "In-hospital_death").iter_rows()):
-            if (named := RECORD.fullmatch((number or "").strip())) is None:
-                raise InputError(f"{path}, {row_of(at)}: RecordID is {number and number[:80]!r}, expected a number.")
-            record, outcome = int(named[1]), DEATHS.get((death or "").strip())
+        table = Delimited.open(path).read()
+        require_columns(table, [RECORD_ID, DIED], path)
+        for line, number, death in zip(table[LINE], as_text(table[RECORD_ID]), as_text(table[DIED]), strict=True):
+            named, outcome = RECORD.fullmatch(number or ""), DEATHS.get(death or "")
+            if named is None:
+                raise InputError(f"{path}, {row_of(line)}: {RECORD_ID} is {shown(number)}, expected a number.")
             if outcome is None:
-                raise InputError(
-                    f"{path}, record {record}: In-hospital_death is {death and death[:80]!r}, expected 0 or 1."
-                )
-            if died.setdefault(record, outcome) != outcome:
-                raise InputError(f"{path}, {row_of(at)}: record {record} died, and did not. Keep one of the rows.")
+                raise InputError(f"{path}, record {named[1]}: {DIED} is {shown(death)}, expected 0 or 1.")
+            if died.setdefault(int(named[1]), outcome) != outcome:
+                raise InputError(f"{path}, {row_of(line)}: record {named[1]} died, and did not. Keep one of the rows.")
     return died
 
 
@@ -161,7 +158,7 @@ def _usable(lines: pl.DataFrame, files: Mapping[int, Path], quarantine: Quaranti
     for reason, count, record, position, row in (
         wrong.agg(pl.len(), pl.col("record", "position").first(), row=shown.first()).iter_rows()
     ):  # fmt: skip
-        place = f"{set_name(files[record])}/{files[record].name}, {row_of(position)}"
+        place = f"{set_name(files[record])}/{files[record].name}, {row_of(position + LINE_OF_FIRST_ROW)}"
         quarantine.add("read", "records", place, row, reason, count)
     said = pl.col("reason").is_null() & (pl.col("number") != NOT_MEASURED)
     rows = rows.filter(said).sort("record", "minute", maintain_order=True)
@@ -188,6 +185,6 @@ def _refuse_others(rows: pl.DataFrame, files: Mapping[int, Path]) -> None:
     others = rows.filter((pl.col("parameter") == RECORD_ID) & (pl.col("value") != pl.col("record")))
     for record, position, value in others.select("record", "position", "value").head(1).iter_rows():
         raise InputError(
-            f"{files[record]}, {row_of(position)}: the file says that it is record {value:.12g}. Whose rows are these? "
-            "Give the file its right name, or mend the row."
+            f"{files[record]}, {row_of(position + LINE_OF_FIRST_ROW)}: the file says that it is record {value:.12g}. "
+            "Whose rows are these? Give the file its right name, or mend the row."
         )

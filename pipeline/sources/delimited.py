@@ -1,0 +1,381 @@
+"""Delimited text of any origin, read so that no row is lost: every row comes out, or the file is refused with its line.
+
+Parsers of delimited text guess where quotes are not paired or fields are missing, and do not say what they guess: rows
+between two stray quotes vanish, a shifted row gives the values of another column. Here a block of lines goes to the
+fast parser only if every line has exactly the fields of the header and every quote its pair. Other blocks are read row
+by row, and each row is checked.
+"""
+
+import csv
+import re
+import zlib
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from io import BytesIO
+from itertools import islice
+from pathlib import Path
+from typing import BinaryIO, cast
+
+import polars as pl
+from isal import igzip, isal_zlib
+from polars.io.plugins import register_io_source
+
+from ...cache_schema import InputError, MissingInputError
+from .delimited_blocks import Block, LongLineError, blocks, regular
+
+LINE = " line"
+"""The column with the line on which each row begins, as a text editor counts. No name in a header begins so."""
+
+SEPARATORS = (",", ";", "\t", "|")
+ROWS_TRIED = 20
+"""So many rows decide what separates fields."""
+HEADER_BYTES, BLOCK_BYTES = 1 << 16, 1 << 22
+LONGEST_FIELD = 1 << 27
+ROWS_AT_ONCE = 50_000
+GZIP = b"\x1f\x8b"
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+OTHER_ENCODINGS = (b"\xff\xfe", b"\xfe\xff")
+DECLARED = re.compile(r'"?sep=(.)"?\s*')
+"""A first line by which Excel is told what separates fields."""
+ESCAPED_QUOTE = re.compile(r'(?<!\\)((?:\\\\)*)\\"')
+"""A quotation mark behind an odd number of backslashes."""
+DAMAGES = (OSError, EOFError, zlib.error, cast("type[Exception]", isal_zlib.IsalError))
+
+csv.field_size_limit(LONGEST_FIELD)
+
+
+Kinds = Mapping[str, type[pl.DataType]]
+"""Types of columns that are no text."""
+
+ALL_ROWS = pl.lit(True)
+
+
+@dataclass(frozen=True)
+class Delimited:
+    """A file of delimited text: the names in its header, what separates fields, and the line after the header.
+
+    ``lossy``: bytes that are no UTF-8 are read as the replacement character instead of being refused. ``content``: what
+    is read in place of the file, if its bytes had to be decoded in another way.
+    """
+
+    path: Path
+    columns: tuple[str, ...]
+    separator: str
+    first_line: int
+    lossy: bool = False
+    content: bytes | None = None
+
+    @classmethod
+    def open(
+        cls, path: Path, separator: str | None = None, *, lossy: bool = False, content: bytes | None = None
+    ) -> "Delimited":
+        """Read the header of a file, packed by gzip or not.
+
+        ``separator`` None: comma, semicolon, tab or bar, whichever gives the first rows as many fields as the header.
+
+        Raises
+        ------
+        MissingInputError
+            If there is no such file.
+        InputError
+            If the file is empty, damaged, in another encoding than UTF-8, or has two columns of one name.
+        """
+        if not path.is_file():
+            raise MissingInputError(f"There is no file {path}.")
+        with reading_text(path, content) as file:
+            first = next(blocks(file, HEADER_BYTES), None)
+        lines = [] if first is None else _decoded(first, path, lossy)
+        declared = DECLARED.fullmatch(lines[0]) if lines else None
+        lines = lines[1:] if declared else lines
+        separator = declared[1] if declared else separator or _found_separator(lines)
+        reader = csv.reader(lines, delimiter=separator)
+        try:
+            names = next((row for row in reader if row), None)
+        except csv.Error as error:
+            raise InputError(f"{path}: the header cannot be read: {error}.") from error
+        if names is None:
+            raise InputError(f"{path} is empty.")
+        return cls(path, _column_names(names, path), separator, reader.line_num + 1 + bool(declared), lossy, content)
+
+    def batches(
+        self, names: Mapping[str, str], kinds: Kinds | None = None, keep: pl.Expr = ALL_ROWS
+    ) -> Iterator[pl.DataFrame]:
+        """Yield the rows in order, some thousands at a time: :data:`LINE` and the wanted columns, null where empty.
+
+        ``names`` are the columns by the name that each gets. They are text but for those whose type is in ``kinds``,
+        and rows for which ``keep`` does not hold are left out. A batch with a cell of another type comes whole and as
+        text: what that means is for the caller to say.
+
+        Raises
+        ------
+        InputError
+            With the line, at a row that has not as many fields as the header, a quotation mark without its pair, bytes
+            that are no UTF-8, or where the file is cut. Surplus fields without content (a delimiter at the end of
+            lines) are no error, and blank lines are no rows.
+        """
+        for found in _blocks_and_rows(self):
+            if isinstance(found, Block):
+                yield _parsed(found, self, names, kinds or {}, keep)
+            else:
+                yield _framed(found, self, names, kinds or {}, keep)
+
+    def scan(self) -> pl.LazyFrame:
+        """Return :data:`LINE` and all columns as text, to be worked on in batches; raises as :meth:`batches`."""
+
+        def rows(
+            columns: list[str] | None, keep: pl.Expr | None, most: int | None, _: int | None
+        ) -> Iterator[pl.DataFrame]:
+            names = [name for name in columns or schema if name != LINE]
+            for batch in self.batches(dict(zip(names, names, strict=True)), keep=ALL_ROWS if keep is None else keep):
+                some = batch.select(columns or list(schema)).head(len(batch) if most is None else most)
+                yield some
+                most = None if most is None else most - len(some)
+                if most == 0:
+                    return
+
+        schema = {LINE: pl.Int64, **dict.fromkeys(self.columns, pl.String)}
+        return register_io_source(rows, schema=schema)
+
+    def read(self, rows: int | None = None) -> pl.DataFrame:
+        """Return all rows, or the first, as text with the column :data:`LINE`; raises as :meth:`batches`."""
+        return (self.scan() if rows is None else self.scan().head(rows)).collect()
+
+
+@contextmanager
+def reading_text(path: Path, content: bytes | None = None) -> Iterator[BinaryIO]:
+    """Open a file, or what is read in its place, for its bytes: unpacked if gzip packed them, without byte order mark.
+
+    Raises :class:`InputError` for another encoding, and where the file is cut or damaged while it is read.
+    """
+    try:
+        with path.open("rb") if content is None else BytesIO(content) as raw:
+            packed = raw.read(len(GZIP)) == GZIP
+            raw.seek(0)
+            file = cast("BinaryIO", igzip.IGzipFile(fileobj=raw) if packed else raw)
+            begin = file.read(len(BYTE_ORDER_MARK))
+            if begin.startswith(OTHER_ENCODINGS):
+                raise InputError(f"{path} is UTF-16 (Excel's 'Unicode text'). Save it as CSV in UTF-8.")
+            if begin != BYTE_ORDER_MARK:
+                file.seek(0)
+            yield file
+    except LongLineError as error:
+        raise InputError(f"{path}: {error}. Is it a table?") from error
+    except DAMAGES as error:
+        reason = str(error).split("\n")[0]
+        raise InputError(f"{path} cannot be read: {reason}. The file is cut or damaged; get it again.") from error
+
+
+def _found_separator(lines: Sequence[str]) -> str:
+    """Return what gives the first rows as many fields as the header; of several, that of most fields."""
+    fields = {}
+    for separator in SEPARATORS:
+        try:
+            rows = [len(row) for row in islice(filter(None, csv.reader(lines, delimiter=separator)), ROWS_TRIED)]
+        except csv.Error:
+            continue
+        agreed = Counter(rows)[rows[0]] / len(rows) if rows else 0.0
+        fields[separator] = (agreed if rows and rows[0] > 1 else 0.0, rows[0] if rows else 0)
+    return max(fields, key=lambda separator: fields[separator], default=SEPARATORS[0])
+
+
+def _column_names(header: Sequence[str], path: Path) -> tuple[str, ...]:
+    names = [name.strip() for name in header]
+    while len(names) > 1 and not names[-1]:  # a delimiter at the end of lines
+        names.pop()
+    if repeated := [name for name, count in Counter(names).items() if count > 1]:
+        shown = f"two columns {repeated[0]!r}" if repeated[0] else "two columns without a name"
+        raise InputError(f"{path} has {shown}. Give every column a name of its own.")
+    return tuple(names)
+
+
+def _decoded(block: Block, path: Path, lossy: bool) -> list[str]:
+    """Return the lines of a block; raises :class:`InputError` with the line of a byte that is no text."""
+    try:
+        lines = list(block.physical_lines("replace" if lossy else "strict"))
+    except UnicodeDecodeError as error:
+        line = block.line + block.content.count(b"\n", 0, error.start)
+        byte = block.content[error.start]
+        raise InputError(
+            f"{path}, line {line}: the byte 0x{byte:02x} is no UTF-8 (of Latin-1, perhaps). Save the table in UTF-8."
+        ) from error
+    if b"\0" in block.content:
+        line = block.line + block.content.count(b"\n", 0, block.content.index(b"\0"))
+        raise InputError(f"{path}, line {line} holds a zero byte: the file is UTF-16, or damaged. Save it in UTF-8.")
+    return lines
+
+
+Rows = list[tuple[int, list[str]]]
+"""The line and the fields of each row."""
+
+
+def _blocks_and_rows(file: Delimited) -> Iterator[Block | Rows]:
+    """Yield blocks that the fast parser can read, and of the others their rows."""
+    with reading_text(file.path, file.content) as raw, ThreadPoolExecutor(1) as ahead:
+        source = blocks(raw, BLOCK_BYTES, file.first_line - 1)
+
+        def following() -> tuple[Block, Block | None] | None:
+            block = next(source, None)
+            return None if block is None else (block, regular(block, file.separator.encode(), len(file.columns)))
+
+        coming = ahead.submit(following)  # unpacked and checked while the block before is parsed
+        while found := coming.result():
+            block, fast = found
+            if fast is None:
+                yield from _single_rows(file, block, source)
+                coming = ahead.submit(following)
+            else:
+                coming = ahead.submit(following)
+                yield fast
+
+
+def _single_rows(file: Delimited, block: Block, source: Iterator[Block]) -> Iterator[Rows]:
+    """Yield the rows that begin in a block; one that does not end there takes the blocks that follow."""
+    lines = _Lines(file, block, source)
+    reader = csv.reader(lines, delimiter=file.separator, strict=True)
+    rows: Rows = []
+    while lines.left:
+        line = lines.number
+        try:
+            row = next(reader, [])
+        except csv.Error as error:
+            raise InputError(f"{file.path}, {_quotes(line, lines, error)}") from error
+        if row:
+            rows.append((line, _checked(row, line, file)))
+        if len(lines.taken) > 1:
+            _refuse_rows_in_quotes(lines.taken, line, file)
+        lines.taken.clear()
+        if len(rows) == ROWS_AT_ONCE:
+            yield rows
+            rows = []
+    if rows:
+        yield rows
+
+
+class _Lines(Iterator[str]):
+    """The lines of a block, and of the blocks that follow for a row that goes on.
+
+    ``number`` is the number of the next line, ``taken`` the lines since it was cleared, ``left`` those of the blocks
+    that were begun. Quotation marks escaped by backslashes are doubled if only so the rows come out whole.
+    """
+
+    def __init__(self, file: Delimited, block: Block, source: Iterator[Block]) -> None:
+        self.file, self.source = file, source
+        self.number = block.line
+        self.taken: list[str] = []
+        lines = _decoded(block, file.path, file.lossy)
+        doubled = [ESCAPED_QUOTE.sub(r'\1""', line) for line in lines]
+        self.escaped = doubled != lines and _is_escaped(lines, doubled, block.line, file)
+        self.left = (doubled if self.escaped else lines)[::-1]
+
+    def __next__(self) -> str:
+        if not self.left:
+            lines = _decoded(next(self.source), self.file.path, self.file.lossy)  # StopIteration ends the text
+            self.left = [ESCAPED_QUOTE.sub(r'\1""', line) if self.escaped else line for line in reversed(lines)]
+        self.number += 1
+        self.taken.append(self.left.pop())
+        return self.taken[-1]
+
+
+def _is_escaped(lines: Sequence[str], doubled: Sequence[str], first: int, file: Delimited) -> bool:
+    """Return whether only the backslashes before quotation marks let the rows come out whole.
+
+    Raises :class:`InputError` if they come out whole either way, but not as the same rows.
+    """
+    plain, escaped = _whole_rows(lines, file), _whole_rows(doubled, file)
+    if len(plain) == len(escaped) and plain != escaped:
+        line = next(one[0] for one, other in zip(plain, escaped, strict=True) if one != other)
+        raise InputError(
+            f"{file.path}, line {first + line}: the quotation marks behind backslashes can be read in two ways. Write "
+            'the table with doubled quotation marks ("").'
+        )
+    return len(escaped) > len(plain)
+
+
+def _whole_rows(lines: Sequence[str], file: Delimited) -> Rows:
+    """Return the rows before the first that cannot be meant, each with the number of lines before it."""
+    reader = csv.reader(lines, delimiter=file.separator, strict=True)
+    rows: Rows = []
+    before = 0
+    try:
+        for row in reader:
+            if row and len(row) != len(file.columns):
+                break
+            rows.append((before, row))
+            before = reader.line_num
+    except csv.Error:
+        pass
+    return rows
+
+
+def _checked(row: list[str], line: int, file: Delimited) -> list[str]:
+    """Return the fields of a row without empty surplus ones; raises :class:`InputError` unless there are enough."""
+    fields = len(file.columns)
+    if len(row) == fields:
+        return row
+    if len(row) > fields and not any(map(str.strip, row[fields:])):
+        return row[:fields]
+    hint = ""
+    if line == file.first_line and len(row) == fields + 1:
+        hint = " If R wrote the names of rows, write the table with row.names = FALSE."
+    raise InputError(
+        f"{file.path}, line {line} has {len(row)} fields, the header {fields}. Mend or remove the line, or put the "
+        f"text that holds {file.separator!r} in quotation marks.{hint}"
+    )
+
+
+def _quotes(line: int, lines: _Lines, error: csv.Error) -> str:
+    """Return what is wrong with the quotation marks of a row, in words."""
+    if "field limit" in str(error):
+        return f"line {line}: a field is longer than {LONGEST_FIELD >> 20} MiB. Is a quotation mark never closed?"
+    if "end of data" in str(error):
+        return f"line {line}: a quotation mark opens here and is never closed. Remove it, or is the file cut?"
+    return (
+        f"line {lines.number - 1}: text follows a closing quotation mark (of a row that begins on line {line}). Double "
+        'quotation marks inside a field ("").'
+    )
+
+
+def _refuse_rows_in_quotes(lines: Sequence[str], line: int, file: Delimited) -> None:
+    """Raise :class:`InputError` if a quoted text with line breaks may be whole rows between two stray quotes."""
+    separators = len(file.columns) - 1
+    alike = {(one.count(file.separator), one.startswith('"')) for one in lines}
+    if separators > 1 and alike in ({(separators, True)}, {(separators, False)}):
+        raise InputError(
+            f"{file.path}, lines {line} to {line + len(lines) - 1}: a quotation mark opens in the first and closes in "
+            "the last of these lines, but each of them is a whole row. Remove the quotation marks, or the line breaks."
+        )
+
+
+def _parsed(block: Block, file: Delimited, names: Mapping[str, str], kinds: Kinds, keep: pl.Expr) -> pl.DataFrame:
+    """Return the rows of a block whose lines are regular."""
+    types = {names[name]: kind for name, kind in kinds.items()}
+    schema = {name: types.get(name, pl.String) for name in file.columns}
+    rows = pl.scan_csv(
+        BytesIO(block.content), has_header=False, schema=schema, separator=file.separator,
+        quote_char='"' if block.quoted else None, encoding="utf8-lossy" if file.lossy else "utf8",
+    )  # fmt: skip
+    columns = [pl.col(written).alias(name) for name, written in names.items()]
+    try:
+        frame = rows.select(columns).with_row_index(LINE, block.line).filter(keep).collect()
+    except pl.exceptions.ComputeError:
+        if kinds:
+            return _parsed(block, file, names, {}, ALL_ROWS)
+        _decoded(block, file.path, file.lossy)  # names the line, if it is no text
+        raise
+    return frame.with_columns(pl.col(LINE).cast(pl.Int64))
+
+
+def _framed(rows: Rows, file: Delimited, names: Mapping[str, str], kinds: Kinds, keep: pl.Expr) -> pl.DataFrame:
+    """Return rows that were read one by one."""
+    places = {name: file.columns.index(written) for name, written in names.items()}
+    texts = {
+        name: pl.Series([row[at] for _, row in rows], dtype=pl.String).replace("", None) for name, at in places.items()
+    }
+    frame = pl.DataFrame({LINE: pl.Series([line for line, _ in rows], dtype=pl.Int64), **texts})
+    try:
+        return frame.with_columns(pl.col(name).cast(kind) for name, kind in kinds.items()).filter(keep)
+    except pl.exceptions.InvalidOperationError:
+        return frame

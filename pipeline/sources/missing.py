@@ -1,0 +1,17 @@
+"""The words by which tables say that a value is missing, wherever one may stand: ids, labels, texts, numbers, parts."""
+
+import polars as pl
+
+MISSING = (
+    "", "NA", "na", "N/A", "n/a", "#N/A", "#NA", "<NA>", "NaN", "nan", "NAN", "-nan", "-NaN", "NaT", "NULL", "null",
+    "None", ".",
+)  # fmt: skip
+"""What R, pandas, SQL, Excel, SAS and Stata write, in their spelling alone: ``Na`` is sodium, ``none`` an answer, and
+``Null`` a family name."""
+LONGEST_WORD = max(map(len, MISSING))
+
+
+def known(text: pl.Expr) -> pl.Expr:
+    """Return texts without the white space around them, null where they say that the value is missing."""
+    trimmed = text.str.strip_chars()
+    return pl.when(~trimmed.is_in(MISSING)).then(trimmed).otherwise(None)

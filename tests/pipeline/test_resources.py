@@ -1,0 +1,130 @@
+"""Our own files are part of the key of what they decide: a changed one makes it anew, and says so."""
+
+import dataclasses
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from omnifuse import pipeline
+from omnifuse.cache_schema import Column, FeatureCache
+from omnifuse.pipeline.plan import Encoders
+from omnifuse.pipeline.resources import resource_digests, resource_files
+from omnifuse.pipeline.source import Block, DataSet, Quarantine, Records, TableModality
+from omnifuse.pipeline.sources import SourceOptions, open_dataset
+from omnifuse.pipeline.sources.files import FilesDataSet
+from omnifuse.pipeline.sources.imported import ImportedDataSet
+from omnifuse.pipeline.sources.lung import LungDataSet
+from omnifuse.pipeline.sources.meds import MedsDataSet
+from omnifuse.pipeline.sources.mimic import MimicDataSet
+from omnifuse.pipeline.sources.physionet2012 import Physionet2012DataSet
+from omnifuse.pipeline.stages import extract
+
+from .toy import ToyDataSet, write_raw
+
+PIPELINE = Path(pipeline.__file__).parent
+DATA_SETS: tuple[type[DataSet], ...] = (
+    FilesDataSet, ImportedDataSet, LungDataSet, MedsDataSet, MimicDataSet, Physionet2012DataSet,
+)  # fmt: skip
+RANDOM = Encoders("random", "random")
+
+
+def test_every_file_of_the_package_that_is_no_code_is_in_the_key_of_a_data_set() -> None:
+    keyed = {file for kind in DATA_SETS for folder in kind.resources for file in resource_files(folder)}  # type: ignore[attr-defined]
+    writes_raw_folders = PIPELINE / "synthetic"
+    everything = {file for file in resource_files(PIPELINE) if not file.is_relative_to(writes_raw_folders)}
+    assert everything == keyed
+    assert {"items.csv", "phenotype_codes.csv", "published_counts.csv"} <= {file.name for file in keyed}
+
+
+def test_a_digest_goes_with_the_content_and_not_with_place_or_code(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        folder = tmp_path / name / "resources"
+        folder.mkdir(parents=True)
+        (folder / "items.csv").write_text("itemid\n1\n")
+        (folder / "code.py").write_text(name)
+    before = resource_digests([tmp_path / "a/resources"])
+    assert list(before) == ["resources/items.csv"]
+    assert before == resource_digests([tmp_path / "b/resources"])
+    (tmp_path / "b/resources/items.csv").write_text("itemid\n2\n")
+    assert before != resource_digests([tmp_path / "b/resources"])
+
+
+@pytest.fixture
+def physionet(tmp_path: Path) -> Path:
+    """One record with two measurements."""
+    folder = tmp_path / "raw/set-a"
+    folder.mkdir(parents=True)
+    rows = ["Time,Parameter,Value", "00:00,RecordID,7", "00:00,Age,50", "01:00,HR,80", "01:00,Temp,37"]
+    (folder / "7.txt").write_text("\n".join(rows) + "\n")
+    return tmp_path / "raw"
+
+
+@pytest.fixture
+def own_resources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A copy of the tables of PhysioNet 2012, which its data set reads instead of its own."""
+    from omnifuse.pipeline.sources.physionet2012 import data_set
+
+    folder = tmp_path / "physionet2012"
+    folder.mkdir()
+    for file in resource_files(data_set.Physionet2012DataSet.resources[0]):
+        shutil.copy(file, folder)
+    monkeypatch.setattr(data_set.Physionet2012DataSet, "resources", (folder,))
+    monkeypatch.setattr(data_set, "files", lambda _: folder)
+    data_set._parameters.cache_clear()
+    yield folder
+    data_set._parameters.cache_clear()
+
+
+def test_a_changed_table_of_variables_computes_the_rows_anew_and_is_named(physionet: Path, own_resources: Path) -> None:
+    from omnifuse.pipeline.sources.physionet2012 import data_set
+
+    def again(**options: object) -> tuple[str, ...]:
+        data_set._parameters.cache_clear()
+        dataset = open_dataset("physionet2012", physionet, SourceOptions(("vitals",), **options))  # type: ignore[arg-type]
+        return extract(dataset, physionet.parent / "cache", RANDOM).reasons
+
+    again()
+    assert again() == ()
+    names = [column.name for column in FeatureCache.open(physionet.parent / "cache").modality("vitals").columns]
+    table = own_resources / "variables.csv"
+    lines = table.read_text().splitlines(keepends=True)
+    table.write_text("".join(line for line in lines if not line.startswith("HR,")))
+    (reason,) = again()
+    assert reason.startswith("cohort.resources.physionet2012/variables.csv: ")
+    vitals = FeatureCache.open(physionet.parent / "cache").modality("vitals")
+    assert [column.name for column in vitals.columns] == [name for name in names if name not in ("HR", "mask->HR")]
+    assert vitals.values.shape[1] == len(names) - 2
+
+
+@pytest.mark.parametrize("options", [{}, {"pseudonym_key": bytes(32)}], ids=["plain", "pseudonyms"])
+def test_data_sets_around_another_pass_its_resources_on(physionet: Path, options: dict[str, bytes]) -> None:
+    split = physionet.parent / "mine.csv"
+    split.write_text("subject_id,split\n7,train\n")
+    dataset = open_dataset("physionet2012", physionet, SourceOptions(splits=(split,), **options))  # type: ignore[arg-type]
+    assert dataset.resources == Physionet2012DataSet.resources
+
+
+class OtherColumns(ToyDataSet):
+    """The toy whose code says that a rate comes with the number of its measurement."""
+
+    def read(self, quarantine: Quarantine) -> Records:
+        records = super().read(quarantine)
+        (rates,) = records.tables
+        return dataclasses.replace(records, tables=(self._two(rates),))
+
+    def _two(self, rates: TableModality) -> TableModality:
+        def blocks(quarantine: Quarantine) -> Iterator[Block]:
+            for block in rates.blocks(quarantine):
+                yield dataclasses.replace(block, values=np.repeat(block.values, 2, axis=1))
+
+        return dataclasses.replace(rates, columns=(*rates.columns, Column("number")), blocks=blocks)
+
+
+def test_other_columns_are_other_rows(tmp_path: Path) -> None:
+    raw, cache = write_raw(tmp_path / "raw"), tmp_path / "cache"
+    extract(ToyDataSet(raw, modalities=("rate",)), cache, RANDOM)
+    (cache / "manifest.json").unlink()
+    assert extract(OtherColumns(raw, modalities=("rate",)), cache, RANDOM).pending == {"rate": 4}
+    assert FeatureCache.open(cache).modality("rate").values.tolist() == [[80, 80], [90, 90], [70, 70]]
