@@ -1,6 +1,7 @@
 """Reading an export again: what a modality is, and its rows with the ids of their samples."""
 
 import json
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,13 +11,13 @@ from typing import Any, Protocol, cast, get_args
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-from scipy.sparse import issparse
 
 from ..elements import Column, ModalityKind, ModalitySpec
 from ..errors import InputError
 from ..layout import ATTRIBUTE, MODALITIES, SAMPLES, modality_path
 from ..packages import require
 from ..ragged import RaggedArray
+from .guarded import Npz, check_claim, open_hdf5, open_npz, to_dense
 from .parquet import ROW_COLUMNS
 
 HDF5_ENDINGS = (".h5", ".hdf5")
@@ -77,16 +78,6 @@ def find_export(path: Path) -> Export | None:
     return export if export and export.modalities() else None
 
 
-@contextmanager
-def open_hdf5(path: Path) -> Iterator[Any]:
-    """Open an HDF5 file to read it."""
-    require("h5py", f"Reading {path.name}")
-    import h5py
-
-    with h5py.File(path) as file:
-        yield file
-
-
 @dataclass(frozen=True)
 class _OneFile:
     path: Path
@@ -123,12 +114,8 @@ class _Arrays(_OneFile):
 
     @contextmanager
     def _open(self) -> Iterator[Any]:
-        if self.path.suffix.lower() == ".npz":
-            with self.path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
-                yield file
-        else:
-            with open_hdf5(self.path) as file:
-                yield file
+        with (open_npz if self.path.suffix.lower() == ".npz" else open_hdf5)(self.path) as file:
+            yield file
 
 
 class _MuData(_OneFile):
@@ -155,8 +142,8 @@ class _MuData(_OneFile):
         with open_hdf5(self.path) as file:
             values = read_elem(file[f"mod/{name}/X"])
             obs = read_elem(file[f"mod/{name}/obs"])
-        dense = values.toarray() if issparse(values) else values
-        return ExportedRows(pl.Series(obs["sample_id"].tolist()), dense, obs["time"].to_numpy())
+        check_claim(self.path, name, math.prod(values.shape) * values.dtype.itemsize)
+        return ExportedRows(pl.Series(obs["sample_id"].tolist()), to_dense(values), obs["time"].to_numpy())
 
 
 @dataclass(frozen=True)
@@ -198,13 +185,11 @@ def _spec(name: str, kind: str, meaning: str, recipe: dict[str, Any], columns: S
 
 def _names(file: Any) -> list[str]:
     """Return the paths of the arrays of an NPZ file, or of the groups of an HDF5 file as far as modalities go."""
-    if isinstance(file, np.lib.npyio.NpzFile):
-        return list(file.files)
+    if isinstance(file, Npz):
+        return file.names
     return [f"{group}/{name}" for group in file for name in (file[group] if hasattr(file[group], "keys") else ())]
 
 
 def _array(file: Any, path: str) -> npt.NDArray[Any]:
     node = file[path]
-    if isinstance(node, np.ndarray):
-        return node
     return np.asarray(node.asstr()[()] if node.dtype.kind == "O" else node[()])

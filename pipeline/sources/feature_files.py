@@ -1,7 +1,7 @@
 """Tables that a user brings: CSV, Parquet or NPZ, each row with the id of its sample."""
 
 import logging
-import zipfile
+import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,15 +11,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-from scipy.sparse import issparse
 
-from ...cache_schema import InputError, MissingInputError
+from ...cache_schema import InputError, MissingInputError, OmniFuseError
+from ...cache_schema.export.guarded import MOST_COLUMNS, check_claim, open_npz, to_dense
 from ..source import Block, Quarantine
 from .delimited import LINE, Delimited
 from .excel import ENDING as EXCEL
 from .excel import read_excel
 from .missing import known
 from .numerals import has_decimal_commas, names_text, shown, with_points
+from .parquet import read_parquet
 
 logger = logging.getLogger(__name__)
 
@@ -27,10 +28,12 @@ STAGE = "import"
 SAMPLE_ID = "sample_id"
 LINE_OF_FIRST_ROW = 2
 """As a text editor counts, with the header as line 1."""
+DAMAGES = (Exception, pl.exceptions.PanicException)
+"""What the readers of files raise when one is not what its name says, MemoryError included."""
+LARGEST = 8
+"""Bytes of the largest number that a table holds."""
 EXACT = 2**53
 """Whole numbers up to this size are exact as real ones."""
-DAMAGES = (pl.exceptions.PolarsError, OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile)
-"""What the readers of files raise when one is not what its name says."""
 TEXTS = (".csv", ".csv.gz", ".tsv", ".tsv.gz")
 
 
@@ -63,7 +66,7 @@ def read_numbered_table(path: Path, rows: int | None = None) -> tuple[pl.DataFra
             table = Delimited.open(path).read(rows=rows)
             return table.drop(LINE), table[LINE]
         if ending == ".parquet":
-            return numbered(pl.scan_parquet(path, n_rows=rows, glob=False).collect())
+            return numbered(read_parquet(path, rows))
         if ending == EXCEL:
             return numbered(read_excel(path, rows))
         if ending == ".npz":
@@ -107,10 +110,10 @@ def reading(path: Path) -> Iterator[None]:
     """Turn errors of a file that is damaged, or not of the kind that its name says, into :class:`InputError`."""
     try:
         yield
-    except InputError:
+    except OmniFuseError:
         raise
     except DAMAGES as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
         raise InputError(f"{path} cannot be read: {reason}. Is the file complete, and what its name says?") from error
 
 
@@ -119,11 +122,17 @@ def _ending(path: Path) -> str:
 
 
 def _read_npz(path: Path, rows: int | None) -> pl.DataFrame:
-    with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
-        arrays = dict(file)
-    if missing := [name for name in (SAMPLE_ID, "values") if name not in arrays]:
-        raise InputError(f"{path} has no array {missing[0]}; it has {', '.join(arrays)}.")
-    return matrix_table(arrays[SAMPLE_ID].astype(str), arrays["values"], arrays.get("columns"), path, rows)
+    with open_npz(path) as file:
+        if missing := [name for name in (SAMPLE_ID, "values") if name not in file]:
+            raise InputError(f"{path} has no array {missing[0]}; it has {', '.join(file.names)[:80]}.")
+        names = file["columns"][()] if "columns" in file else None
+        return matrix_table(_npz_ids(file[SAMPLE_ID][()], path), file["values"], names, path, rows)
+
+
+def _npz_ids(ids: npt.NDArray[Any], path: Path) -> list[str]:
+    if ids.ndim != 1 or ids.dtype.kind not in "USiuf" or (ids.dtype.kind == "f" and not np.all(ids == np.round(ids))):
+        raise InputError(f"{path}: {SAMPLE_ID} is {ids.dtype}{list(ids.shape)}, neither texts nor whole numbers.")
+    return list(map(str, (ids.astype(np.int64) if ids.dtype.kind == "f" else ids.astype(str)).tolist()))
 
 
 def matrix_table(ids: Sequence[Any], values: Any, names: Any, path: Path, rows: int | None) -> pl.DataFrame:
@@ -134,22 +143,27 @@ def matrix_table(ids: Sequence[Any], values: Any, names: Any, path: Path, rows: 
     Raises
     ------
     InputError
-        If lengths or types do not fit, or two columns have one name.
+        If lengths or types do not fit, two columns have one name, or the matrix claims more than its file can hold.
     """
-    if len(values.shape) != 2 or values.shape[0] != len(ids):
-        raise InputError(
-            f"{path}: the values have the shape {values.shape}; expected a row for each of {len(ids)} ids."
-        )
+    shape: tuple[int, ...] = values.shape or ()
+    if len(shape) != 2 or shape[0] != len(ids):
+        raise InputError(f"{path}: the values have the shape {shape}; expected a row for each of {len(ids)} ids.")
     if values.dtype.kind not in "fiub":
-        raise InputError(f"{path}: the values are of type {values.dtype}, not numbers.")
-    columns = [str(name) for name in (range(values.shape[1]) if names is None else names)]
-    if len(columns) != values.shape[1]:
-        raise InputError(f"{path}: {len(columns)} names do not go with {values.shape[1]} columns.")
+        raise InputError(f"{path}: the values are of type {str(values.dtype)[:80]}, not numbers.")
+    if shape[1] > MOST_COLUMNS:
+        raise InputError(f"{path} has {shape[1]:,} columns; at most {MOST_COLUMNS:,} can be imported.")
+    check_claim(
+        path, f"the matrix of {shape[0]:,} rows and {shape[1]:,} columns", values.dtype.itemsize * math.prod(shape)
+    )
+    columns = [str(name) for name in (range(shape[1]) if names is None else names)]
+    if len(columns) != shape[1]:
+        raise InputError(f"{path}: {len(columns)} names do not go with {shape[1]} columns.")
     if repeated := [name for name, count in Counter([SAMPLE_ID, *columns]).items() if count > 1]:
-        raise InputError(f"{path} has two columns {repeated[0]!r}; make their names unique.")
-    cells = values[:rows]
-    dense = np.asarray(cells.toarray() if issparse(cells) else cells)
-    table = pl.from_numpy(dense.astype(np.uint8) if dense.dtype == bool else dense, schema=columns)
+        raise InputError(f"{path} has two columns {repeated[0][:80]!r}; make their names unique.")
+    dense = to_dense(values[:rows]) if rows != 0 else np.empty((0, len(columns)), values.dtype)
+    kind = np.uint8 if dense.dtype == bool else np.float64 if dense.dtype.itemsize > LARGEST else dense.dtype
+    table = pl.from_numpy(dense.astype(np.dtype(kind).newbyteorder("=")), schema=columns, orient="row")
+    table.columns = columns  # a column without a name gets one otherwise
     return table.insert_column(0, pl.Series(SAMPLE_ID, list(map(str, ids[:rows])), dtype=pl.String))
 
 

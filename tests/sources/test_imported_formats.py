@@ -1,6 +1,9 @@
 """Features come in many formats: matrices with ids, one file a sample, and exports, which come back as they were."""
 
-from collections.abc import Callable, Mapping
+import resource
+import time
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +15,7 @@ from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from omnifuse.cache_schema import Column, FeatureCache, InputError, MissingInputError, ModalitySpec, StagedCache
+from omnifuse.cache_schema.export import guarded
 from omnifuse.cli import main
 from omnifuse.pipeline.plan import Encoders
 from omnifuse.pipeline.source import Quarantine, TableModality
@@ -241,6 +245,241 @@ def test_parts_of_files_without_parts_are_refused(folder: Path) -> None:
         modality(folder, "none.h5#x")
 
 
+@pytest.mark.parametrize("form", ["npy", "npz", "h5"])
+@pytest.mark.parametrize(
+    "change",
+    [np.asfortranarray, lambda values: values.astype(">f4"), lambda values: values.astype(np.longdouble)],
+    ids=["fortran", "big_endian", "long_double"],
+)
+def test_a_square_matrix_is_read_by_row_however_it_is_stored(
+    folder: Path, form: str, change: Callable[[Any], Any]
+) -> None:
+    values = change(np.array([[1, 2, 3], [4, 5, 6], [7, 8, 9]], np.float32))
+    if form == "npy":
+        np.save(folder / "rna.npy", values)
+        (folder / "rna.ids.txt").write_text("a\nb\nc\n")
+    elif form == "npz":
+        np.savez(folder / "rna.npz", sample_id=np.array(["a", "b", "c"]), values=values)
+    else:
+        write_hdf5(folder / "rna.h5", ids=["a", "b", "c"], values=values)
+    assert rows(folder, f"rna.{form}")[0] == {"a": [[1, 2, 3]], "b": [[4, 5, 6]], "c": [[7, 8, 9]]}
+
+
+@pytest.mark.parametrize("name", ["", "Unnamed: 0", "__index_level_0__"])
+def test_numbers_of_rows_are_no_features_of_a_matrix(folder: Path, name: str) -> None:
+    annotated(names=("g", name)).write_h5ad(folder / "rna.h5ad")
+    assert [column.name for column in modality(folder, "rna.h5ad").columns] == ["g"]
+    assert reasons(rows(folder, "rna.h5ad")[1]) == {"a column of row numbers or names, no feature": 1}
+
+
+class TestAnnDataBefore07:
+    """Observations and variables were tables of compound values."""
+
+    def write(self, path: Path, field: str) -> None:
+        with h5py.File(path, "w") as file:
+            file["X"] = np.array([[1, 2], [3, 4]], np.float32)
+            file["obs"] = np.array([(b"a", 1.0), (b"c", 2.0)], [(field, "S1"), ("age", "f8")])
+            file["var"] = np.array([(b"g1",), (b"g2",)], [(field, "S2")])
+
+    def test_it_is_read(self, folder: Path) -> None:
+        pytest.importorskip("anndata")
+        self.write(folder / "rna.h5ad", "index")
+        assert [column.name for column in modality(folder, "rna.h5ad").columns] == ["g1", "g2"]
+        assert rows(folder, "rna.h5ad")[0] == {"a": [[1, 2]], "c": [[3, 4]]}
+
+    def test_without_names_it_is_refused(self, folder: Path) -> None:
+        pytest.importorskip("anndata")
+        self.write(folder / "rna.h5ad", "cell")
+        with pytest.raises(InputError, match=r"rna\.h5ad was written before AnnData 0\.7, and its obs has no names"):
+            modality(folder, "rna.h5ad")
+
+
+class TestFilesThatClaimTooMuch:
+    """They are refused by what their headers say, before memory is taken."""
+
+    @pytest.fixture(autouse=True)
+    def _little_memory(self) -> Iterator[None]:
+        """Let the test fail, and not the machine."""
+        before = resource.getrlimit(resource.RLIMIT_AS)
+        used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_AS, (used + (768 << 20), before[1]))
+        yield
+        resource.setrlimit(resource.RLIMIT_AS, before)
+
+    def refused(self, folder: Path, name: str, message: str) -> None:
+        started = time.monotonic()
+        with pytest.raises(InputError, match=message) as refused:
+            rows(folder, name)
+        assert name.partition("#")[0] in str(refused.value) and len(str(refused.value)) < 400
+        assert time.monotonic() - started < 5
+
+    @pytest.mark.parametrize("shape", [(3, 10**11), (3, 2**62), (10**11, 3)])
+    def test_a_dataset_that_was_never_written(self, folder: Path, shape: tuple[int, int]) -> None:
+        with h5py.File(folder / "rna.h5", "w") as file:
+            file["ids"] = IDS
+            file.create_dataset("values", shape=shape, dtype="f4", chunks=(1, 1))
+        self.refused(folder, "rna.h5", r"/values claims .* GiB, but the file has 0\.0 MiB")
+
+    def test_a_compressed_dataset_of_zeros(self, folder: Path) -> None:
+        with h5py.File(folder / "rna.h5", "w") as file:
+            file["ids"] = IDS
+            dataset = file.create_dataset("values", (3, 1 << 29), "u1", chunks=(1, 1 << 24), compression="gzip")
+            dataset[0, : 1 << 24] = 0
+        self.refused(folder, "rna.h5", r"/values claims 1\.5 GiB")
+
+    def test_more_columns_than_a_table_can_have(self, folder: Path) -> None:
+        with h5py.File(folder / "rna.h5", "w") as file:
+            file["ids"] = IDS
+            file.create_dataset("values", shape=(3, 10**8), dtype="u1", chunks=(1, 10**6))
+        self.refused(folder, "rna.h5", "has 100,000,000 columns; at most 1,000,000 can be imported")
+
+    def test_a_sparse_matrix_that_is_huge_when_dense(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        data = annotated(sparse.csr_matrix((3, 1000), dtype=np.float32), names=tuple(map(str, range(1000))))
+        data.write_h5ad(folder / "rna.h5ad", compression="gzip")
+        monkeypatch.setattr(guarded, "ALWAYS_READ", 4 * 3 * 1000 - 1)
+        monkeypatch.setattr(guarded, "MOST_TIMES", 0)
+        self.refused(folder, "rna.h5ad", "the matrix of 3 rows and 1,000 columns claims 0.0 MiB")
+
+    def test_a_sparse_matrix_that_points_outside_itself(self, folder: Path) -> None:
+        annotated(sparse.csr_matrix(np.ones((3, 2), np.float32))).write_h5ad(folder / "rna.h5ad")
+        with h5py.File(folder / "rna.h5ad", "a") as file:
+            file["X/indices"][0] = 10**6
+        with pytest.raises(InputError, match=r"rna\.h5ad cannot be read: .*indices"):
+            rows(folder, "rna.h5ad")
+
+    def write_npz(self, path: Path, **headers: tuple[Any, ...]) -> None:
+        """Write arrays as (shape, bytes of zeros that are there)."""
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+            for name, (shape, there) in headers.items():
+                with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
+                    np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
+                    for start in range(0, there, 1 << 24):
+                        file.write(bytes(min(1 << 24, there - start)))
+            with archive.open("sample_id.npy", "w") as file:
+                np.lib.format.write_array(file, np.array(IDS))
+
+    def test_an_array_of_an_archive(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(guarded, "ALWAYS_READ", 1 << 20)
+        self.write_npz(folder / "rna.npz", values=((3, 1 << 20), 3 << 20))
+        self.refused(folder, "rna.npz", r"values claims 3\.0 MiB, but the file has 0\.0 MiB")
+
+    def test_an_array_of_an_archive_that_nobody_asks_for_is_not_read(self, folder: Path) -> None:
+        self.write_npz(folder / "rna.npz", values=((3, 2), 6), unused=((1 << 32,), 6))
+        assert rows(folder, "rna.npz")[0] == {"a": [[0, 0]], "b": [[0, 0]], "c": [[0, 0]]}
+
+    @pytest.mark.parametrize("shape", [(3, 10**11), (3, -2), (3, 3)])
+    def test_a_header_of_an_archive(self, folder: Path, shape: tuple[int, int]) -> None:
+        self.write_npz(folder / "rna.npz", values=(shape, 6))
+        self.refused(folder, "rna.npz", r"values has the shape \(3, -?\d+\) of uint8, which its .* do not hold")
+
+    @pytest.mark.parametrize("shape", [(3, 10**11), (3, 10**18), (3, -2), (3, 3)])
+    def test_a_header_of_an_array(self, folder: Path, shape: tuple[int, int]) -> None:
+        with (folder / "rna.npy").open("wb") as file:
+            np.lib.format.write_array_header_1_0(file, {"descr": "<f4", "fortran_order": False, "shape": shape})
+            file.write(bytes(24))
+        (folder / "rna.ids.txt").write_text("a\nb\nc\n")
+        self.refused(folder, "rna.npy", r"rna\.npy cannot be read")
+
+    def test_a_header_that_is_no_python(self, folder: Path) -> None:
+        (folder / "rna.npy").write_bytes(b"\x93NUMPY\x01\x00\x10\x00{'descr': (((((\n")
+        (folder / "rna.ids.txt").write_text("a\n")
+        self.refused(folder, "rna.npy", r"rna\.npy cannot be read")
+
+    def test_the_file_of_a_sample(self, folder: Path) -> None:
+        (folder / "slides").mkdir()
+        write_hdf5(folder / "slides/a.h5", features=[[1.0]])
+        with h5py.File(folder / "slides/b.h5", "w") as file:
+            file.create_dataset("features", shape=(10**7, 1000), dtype="f4", chunks=(1, 1000))
+        found, quarantine = rows(folder, "slides")
+        assert found == {"a": [[1]]}
+        (reason,) = reasons(quarantine)
+        assert reason.startswith("/features claims 37.3 GiB, but the file has 0.0 MiB")
+
+
+class TestFilesThatReachIntoOthers:
+    @pytest.fixture
+    def secret(self, folder: Path) -> Path:
+        write_hdf5(folder / "secret.h5", values=np.full((3, 2), 7.0))
+        (folder / "secret.bin").write_bytes(np.full((3, 2), 7.0).tobytes())
+        return folder
+
+    def external_link(self, file: Any, folder: Path) -> None:
+        file["values"] = h5py.ExternalLink(str(folder / "secret.h5"), "/values")
+
+    def soft_link_to_an_external_one(self, file: Any, folder: Path) -> None:
+        file["deep/link"] = h5py.ExternalLink(str(folder / "secret.h5"), "/values")
+        file["values"] = h5py.SoftLink("/deep/link")
+
+    def external_storage(self, file: Any, folder: Path) -> None:
+        where = [(str(folder / "secret.bin"), 0, h5py.h5f.UNLIMITED)]
+        file.create_dataset("values", shape=(3, 2), dtype="f8", external=where)
+
+    def virtual_dataset(self, file: Any, folder: Path) -> None:
+        layout = h5py.VirtualLayout((3, 2), "f8")
+        layout[:] = h5py.VirtualSource(str(folder / "secret.h5"), "values", (3, 2))
+        file.create_virtual_dataset("values", layout)
+
+    @pytest.mark.parametrize("write", [external_link, soft_link_to_an_external_one, external_storage, virtual_dataset])
+    @pytest.mark.parametrize("name", ["rna.h5", "slides"])
+    def test_they_are_refused(self, secret: Path, write: Callable[[Any, Any, Path], None], name: str) -> None:
+        (secret / "slides").mkdir()
+        with h5py.File(secret / ("slides/a.h5" if name == "slides" else name), "w") as file:
+            file["ids"] = IDS
+            write(self, file, secret)
+        with pytest.raises(InputError, match="lies in another file, which is not followed"):
+            rows(secret, f"{name}#values" if name == "slides" else name)
+
+    def test_links_within_the_file_are_followed(self, folder: Path) -> None:
+        with h5py.File(folder / "rna.h5", "w") as file:
+            file["ids"], file["deep/mine"] = IDS, VALUES
+            file["values"] = h5py.SoftLink("/deep/mine")
+        assert rows(folder, "rna.h5")[0] == EXPECTED
+
+
+class TestParquet:
+    def write(self, folder: Path, **columns: Any) -> str:
+        pl.DataFrame({"sample_id": IDS, **columns}).write_parquet(folder / "rna.parquet")
+        return "rna.parquet"
+
+    @pytest.mark.parametrize("kind", [pl.List(pl.Float32), pl.Array(pl.Float64, 2), pl.List(pl.Int8)])
+    def test_lists_of_numbers_are_columns(self, folder: Path, kind: pl.DataType) -> None:
+        given = self.write(folder, age=[1, 2, 3], pca=pl.Series([[1, 2], None, [3, 4]], dtype=kind))
+        assert [column.name for column in modality(folder, given).columns] == ["age", "pca_0", "pca_1"]
+        assert rows(folder, given)[0] == {"c": [[1, 1, 2]], "b": [[2, None, None]], "a": [[3, 3, 4]]}
+
+    @pytest.mark.parametrize(
+        ("columns", "message"),
+        [
+            ({"pca": [[1], [2], [3, 4]]}, r"row 4: the list in 'pca' has 2 numbers, that of row 2 has 1"),
+            ({"pca": [["x"], ["y"], ["z"]]}, "the column 'pca' holds lists that are not of numbers"),
+            ({"pca": [{"x": 1}] * 3}, "the column 'pca' holds values of type Struct"),
+            ({"pca": [b"x"] * 3}, "the column 'pca' holds values of type Binary"),
+            ({"pca": [[[1]]] * 3}, "the column 'pca' holds lists that are not of numbers"),
+            ({"pca": [[1]] * 3, "pca_0": [1] * 3}, "has two columns 'pca_0', one of them from a list"),
+        ],
+    )
+    def test_other_cells_are_refused_by_their_column(
+        self, folder: Path, columns: dict[str, list[Any]], message: str
+    ) -> None:
+        with pytest.raises(InputError, match=message):
+            modality(folder, self.write(folder, **columns))
+
+    def test_brackets_in_a_name_are_no_pattern(self, folder: Path) -> None:
+        self.write(folder, x=[1, 1, 1])
+        (folder / "rna.parquet").rename(folder / "rna1.parquet")
+        self.write(folder, y=[2, 2, 2])
+        (folder / "rna.parquet").rename(folder / "rna[12].parquet")
+        assert [column.name for column in modality(folder, "rna[12].parquet").columns] == ["y"]
+
+    def test_a_table_of_endless_empty_rows_is_refused(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(guarded, "ALWAYS_READ", 1 << 20)
+        pl.select(sample_id=pl.repeat(None, 10**6, dtype=pl.Boolean)).write_parquet(folder / "rna.parquet")
+        with pytest.raises(
+            InputError, match=r"rna\.parquet: the table of 1,000,000 rows and 1 columns claims 3\.8 MiB"
+        ):
+            modality(folder, "rna.parquet")
+
+
 class TestOneFileForEachSample:
     def folder_of(self, folder: Path, **files: Any) -> str:
         (folder / "slides").mkdir()
@@ -311,7 +550,7 @@ class TestOneFileForEachSample:
 
 def ragged_cache(path: Path, lengths: list[int]) -> FeatureCache:
     """A cache of two modalities: reports without, vital signs with times and named columns."""
-    count, total = len(lengths), sum(lengths)
+    count, total, rows_of = len(lengths), sum(lengths), np.array(lengths)
     samples = pl.DataFrame(
         {"sample_id": [f"s{i}" for i in range(count)], "subject_id": [f"p{i}" for i in range(count)]}
     )
@@ -323,9 +562,9 @@ def ragged_cache(path: Path, lengths: list[int]) -> FeatureCache:
     times = np.arange(total, dtype=np.float32) * 2
     unknown = np.full(total, np.nan, np.float32)
     staged = StagedCache(path, "toy", {}).add_samples(samples).add_quarantine(empty, empty)
-    staged.add_modality(ModalitySpec("rep", "embedding", "token", {"encoder": "toy"}), lengths, 3, [reports], unknown)
+    staged.add_modality(ModalitySpec("rep", "embedding", "token", {"encoder": "toy"}), rows_of, 3, [reports], unknown)
     series = ModalitySpec("ehr", "timeseries", "2-hour bin", {"bin_hours": 2.0}, columns)
-    staged.add_modality(series, lengths[::-1], 2, [vitals], times).commit({})
+    staged.add_modality(series, rows_of[::-1], 2, [vitals], times).commit({})
     cache = FeatureCache.open(path)
     cache.samples.write_csv(path.with_name("samples.csv"))
     return cache

@@ -285,13 +285,14 @@ def test_another_kind_of_file_is_refused(raw: Path) -> None:
     [
         ("RecordID,Death\n7,1\n", "no column 'In-hospital_death'"),
         (f"{OUTCOMES}7,1,1,5,-1,2\n", "record 7: .* is '2'"),
-        (f"{OUTCOMES}7,1,1,5,-1\n", "record 7: .* is None"),
+        (f"{OUTCOMES}7,1,1,5,-1\n", "Outcomes-a.txt, line 2 has 5 fields, the header 6"),
+        (f"{OUTCOMES}7,1,1,5,-1,\n", "record 7: .* is None"),
         (f"{OUTCOMES}7.5,1,1,5,-1,1\n", "row 2: RecordID is '7.5', expected a number"),
         (f"{OUTCOMES},1,1,5,-1,1\n", "row 2: RecordID is None"),
-        (f"{OUTCOMES}7,1,1,5,-1,1,9\n", "Outcomes-a.txt cannot be read"),
+        (f"{OUTCOMES}7,1,1,5,-1,1,9\n", "Outcomes-a.txt, line 2 has 7 fields, the header 6"),
         (f"{OUTCOMES}7,1,1,5,-1,1\n7,1,1,5,-1,0\n", "row 3: record 7 died, and did not. Keep one"),
         (f"{OUTCOMES}8,1,1,5,-1,1\n", "the outcome of none of the records, such as 3; it names 8"),
-        ("", "Outcomes-a.txt cannot be read"),
+        ("", "Outcomes-a.txt is empty"),
     ],
 )
 def test_outcomes_that_cannot_be_read_are_refused(raw: Path, table: str, message: str) -> None:

@@ -9,10 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from ....cache_schema import InputError
-from ....cache_schema.export.exported import HDF5_ENDINGS, open_hdf5
+from ....cache_schema.export.exported import HDF5_ENDINGS
+from ....cache_schema.export.guarded import open_hdf5
 from ....cache_schema.packages import require
 from ...source import Block, Quarantine, TableModality, UnreadableItem
-from ..feature_files import SAMPLE_ID, STAGE
+from ..feature_files import DAMAGES, SAMPLE_ID, STAGE
 from ..sample_table import SampleTable
 from .matrix_files import dataset_of
 from .tables import UNKNOWN_SAMPLE
@@ -112,10 +113,10 @@ class ItemFeatures:
                 shape, kind = dataset.shape, dataset.dtype.kind
                 values = dataset[()]
         except InputError as error:
-            raise UnreadableItem(str(error).removeprefix(f"{path} ").rstrip(".")) from error
-        except (OSError, RuntimeError, ValueError) as error:
+            raise UnreadableItem(str(error).removeprefix(str(path)).lstrip(": ").rstrip(".")) from error
+        except DAMAGES as error:
             raise UnreadableItem("cannot be read") from error
-        if kind not in "fiu" or len(shape) not in (1, 2):
+        if kind not in "fiu" or shape is None or len(shape) not in (1, 2):
             raise UnreadableItem("the dataset is no matrix of numbers")
         if 0 in shape:
             raise UnreadableItem("holds no rows")

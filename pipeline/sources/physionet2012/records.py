@@ -9,9 +9,10 @@ import numpy as np
 import polars as pl
 
 from ....cache_schema import InputError, MissingInputError
+from ....cache_schema.errors import shown
 from ...source import Quarantine
 from ..delimited import LINE, Delimited
-from ..feature_files import row_of
+from ..feature_files import as_text, require_columns, row_of
 from .variables import variables
 
 SETS = "set-?"
@@ -29,7 +30,7 @@ RECORD = re.compile(r"([0-9]{1,18})(\.0*)?")
 """A number of a record, also as a table of floats has it: ``132501.0``."""
 DEATHS = {"0": 0, "1": 1, "0.0": 0, "1.0": 1}
 
-RECORD_ID = "RecordID"
+RECORD_ID, DIED = "RecordID", "In-hospital_death"
 DESCRIPTORS = (RECORD_ID, "Age", "Gender", "Height", "ICUType", "Weight")
 """Rows at 00:00 that describe the patient; of them Weight is also measured later."""
 
@@ -78,21 +79,15 @@ def read_outcomes(paths: Sequence[Path]) -> dict[int, int]:
     died: dict[int, int] = {}
     for path in paths:
         table = Delimited.open(path).read()
-        absent = {RECORD_ID, "In-hospital_death"} - set(table.columns)
-        if absent:
-            raise InputError(
-                f"{path} has no column {min(absent)!r}; it has {', '.join(table.drop(LINE).columns)[:80]}."
-            )
-        for line, number, death in table.select(LINE, RECORD_ID, "In-hospital_death").iter_rows():
-            if (named := RECORD.fullmatch((number or "").strip())) is None:
-                raise InputError(f"{path}, {row_of(line)}: RecordID is {number and number[:80]!r}, expected a number.")
-            record, outcome = int(named[1]), DEATHS.get((death or "").strip())
+        require_columns(table.drop(LINE), [RECORD_ID, DIED], path)
+        for line, number, death in zip(table[LINE], as_text(table[RECORD_ID]), as_text(table[DIED]), strict=True):
+            named, outcome = RECORD.fullmatch(number or ""), DEATHS.get(death or "")
+            if named is None:
+                raise InputError(f"{path}, {row_of(line)}: {RECORD_ID} is {shown(number)}, expected a number.")
             if outcome is None:
-                raise InputError(
-                    f"{path}, record {record}: In-hospital_death is {death and death[:80]!r}, expected 0 or 1."
-                )
-            if died.setdefault(record, outcome) != outcome:
-                raise InputError(f"{path}, {row_of(line)}: record {record} died, and did not. Keep one of the rows.")
+                raise InputError(f"{path}, record {named[1]}: {DIED} is {shown(death)}, expected 0 or 1.")
+            if died.setdefault(int(named[1]), outcome) != outcome:
+                raise InputError(f"{path}, {row_of(line)}: record {named[1]} died, and did not. Keep one of the rows.")
     return died
 
 
@@ -159,9 +154,9 @@ def _usable(lines: pl.DataFrame, files: Mapping[int, Path], quarantine: Quaranti
         parameter=pl.col("parameter").fill_null("").str.strip_chars(),
     ).with_columns(reason=_reason())
     wrong = rows.filter(pl.col("reason").is_not_null()).group_by("reason", maintain_order=True)
-    shown = pl.concat_str("time", "parameter", "value", "rest", separator=",", ignore_nulls=True).str.head(40)
+    written = pl.concat_str("time", "parameter", "value", "rest", separator=",", ignore_nulls=True).str.head(40)
     for reason, count, record, line, row in (
-        wrong.agg(pl.len(), pl.col("record", "line").first(), row=shown.first()).iter_rows()
+        wrong.agg(pl.len(), pl.col("record", "line").first(), row=written.first()).iter_rows()
     ):  # fmt: skip
         place = f"{set_name(files[record])}/{files[record].name}, {row_of(line)}"
         quarantine.add("read", "records", place, row, reason, count)
