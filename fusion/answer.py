@@ -54,8 +54,8 @@ class Outside:
 
     def __str__(self) -> str:
         return (
-            f"{self.modality}, {self.column}: values up to {self.furthest:g} (samples: {self.samples:,}) are far outside "
-            f"those in training, {self.low:g} to {self.high:g}. Another unit, or an error?"
+            f"{self.modality}, {self.column}: values up to {self.furthest:g} (samples: {self.samples:,}) are far "
+            f"outside those in training, {self.low:g} to {self.high:g}. Another unit, or an error?"
         )
 
 
