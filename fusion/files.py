@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -50,8 +50,16 @@ def write_whole(path: Path, text: str) -> None:
         file.write(text.encode("utf-8", "replace"))
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """Read an object from a JSON file of a run or a study; raise InputError if it holds anything else."""
+def read_json(path: Path, required: Mapping[str, type] | None = None) -> dict[str, Any]:
+    """Read an object from a JSON file of a run or a study.
+
+    Raises
+    ------
+    MissingInputError
+        There is no such file.
+    InputError
+        It holds anything else, or one of the ``required`` entries is not there or not of its type.
+    """
     try:
         content = json.loads(path.read_bytes())
     except FileNotFoundError as error:
@@ -60,6 +68,11 @@ def read_json(path: Path) -> dict[str, Any]:
         raise InputError(f"{path} is not JSON ({error}). Restore the file or train again.") from error
     if not isinstance(content, dict):
         raise InputError(f"{path} holds a {type(content).__name__}, not an object. Restore the file or train again.")
+    wrong = [name for name, kind in (required or {}).items() if not isinstance(content.get(name), kind)]
+    if wrong:
+        raise InputError(
+            f"{path} lacks {', '.join(wrong)}: not as `omnifuse` wrote it. Restore the file or start anew."
+        )
     return content
 
 

@@ -89,13 +89,13 @@ def read_grid(wanted: str | Path) -> Grid:
             f"{wanted} is neither a preset ({', '.join(preset_names())}) nor a YAML file of a grid."
         )
     content = load_yaml(path)
-    if not isinstance(content, dict) or not isinstance(content.get("experiments"), list):
-        raise InputError(f"{path} is no grid: it needs a list `experiments`, each with a `kind`.")
     return make_grid(path.stem, content, str(wanted))
 
 
-def make_grid(name: str, content: Mapping[str, Any], source: str) -> Grid:
+def make_grid(name: str, content: Any, source: str) -> Grid:
     """Return the grid that plain values describe; ``source`` is named in messages."""
+    if not isinstance(content, Mapping) or not isinstance(content.get("experiments"), list):
+        raise InputError(f"{source} is no grid: it needs a list `experiments`, each with a `kind`.")
     shared = {key: value for key, value in content.items() if key != "experiments"}
     try:
         return Grid(name, source, build(Shared, shared, ""), tuple(map(_experiment, content["experiments"])), content)

@@ -78,3 +78,10 @@ def test_what_is_no_json_object_is_one_short_message(tmp_path: Path, content: by
     with pytest.raises(InputError, match=r"x\.json (is not JSON|holds a)") as error:
         read_json(tmp_path / "x.json")
     assert len(str(error.value)) < 400
+
+
+def test_an_entry_that_is_not_there_or_of_another_kind_is_named(tmp_path: Path) -> None:
+    (tmp_path / "x.json").write_text('{"name": "n", "folds": "five"}')
+    assert read_json(tmp_path / "x.json", {"name": str})["name"] == "n"
+    with pytest.raises(InputError, match=r"x\.json lacks folds, cache: not as `omnifuse` wrote it"):
+        read_json(tmp_path / "x.json", {"name": str, "folds": int, "cache": dict})
