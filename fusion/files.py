@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -12,7 +13,7 @@ from typing import Any, BinaryIO
 import polars as pl
 import psutil
 
-from ..cache_schema import InputError, MissingInputError
+from ..cache_schema import InputError, MissingInputError, system_reason
 
 PARTIAL = ".partial"
 
@@ -22,6 +23,11 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
     """Provide a file to write that appears as ``path`` when the block ends well, and leaves nothing if it does not.
 
     What a killed process left of the same file is removed.
+
+    Raises
+    ------
+    OSError
+        That names the file, whatever library met the full disk.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     _sweep(path)
@@ -32,6 +38,10 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
             file.flush()
             os.fsync(file.fileno())
         partial.replace(path)
+    except Exception as error:
+        if (reason := system_reason(error)) is None or getattr(error, "filename", None):
+            raise
+        raise OSError(getattr(error, "errno", None) or errno.EIO, reason, str(path)) from error
     finally:
         partial.unlink(missing_ok=True)
 

@@ -61,6 +61,18 @@ def test_what_a_killed_process_left_is_gone_after_the_next_one_and_what_a_live_o
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["page", live.name, other.name])
 
 
+@pytest.mark.parametrize(
+    "error",
+    [OSError(28, "No space left on device"), pl.exceptions.ComputeError("IO: No space left on device (os error 28)")],
+    ids=["the system", "polars"],
+)  # fmt: skip
+def test_a_full_disk_names_the_file(tmp_path: Path, error: Exception) -> None:
+    with pytest.raises(OSError, match="No space left on device") as raised, whole_file(tmp_path / "x") as file:
+        file.write(b"half")
+        raise error
+    assert raised.value.filename == str(tmp_path / "x") and list(tmp_path.iterdir()) == []
+
+
 def test_damaged_and_missing_files_are_named(tmp_path: Path) -> None:
     with pytest.raises(MissingInputError, match=r"x\.parquet is missing"):
         read_table(tmp_path / "x.parquet")
