@@ -39,27 +39,33 @@ def reporting(kept: str = "") -> Callable[[Callable[..., Result]], Callable[...,
         @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on standard output, nothing else.")
         @wraps(command)
         def run(*, as_json: bool, **options: Any) -> None:
-            from .cache_schema import OmniFuseError, system_reason
-
             logging.basicConfig(level=logging.WARNING if as_json else logging.INFO, format="%(message)s", force=True)
             logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # of a full disk each writer of zarr would say so
             try:
-                result = command(**options)
-            except OmniFuseError as error:
-                result = failure(f"Error: {error}", error.exit_code)
+                result = attempt(partial(command, **options), kept)
             except KeyboardInterrupt:
                 result = failure(f"Interrupted. {kept}".rstrip(), 130)
-            except Exception as error:
-                if (reason := system_reason(error)) is None:
-                    raise
-                place = f"{error.filename}: " if isinstance(error, OSError) and error.filename else ""
-                result = failure(f"Error: {place}{reason}. {kept}".rstrip(), 2)
             show(result, as_json)
             sys.exit(result.exit_code)
 
         return run
 
     return decorate
+
+
+def attempt(command: Callable[[], Result], kept: str) -> Result:
+    """Return a command's result, or what went wrong; an error that is no message to a person goes on."""
+    from .cache_schema import OmniFuseError, system_reason
+
+    try:
+        return command()
+    except OmniFuseError as error:
+        return failure(f"Error: {error}", error.exit_code)
+    except Exception as error:
+        if (reason := system_reason(error)) is None:
+            raise
+        place = f"{error.filename}: " if isinstance(error, OSError) and error.filename else ""
+        return failure(f"Error: {place}{reason}. {kept}".rstrip(), 2)
 
 
 def show(result: Result, as_json: bool) -> None:

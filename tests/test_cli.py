@@ -370,3 +370,44 @@ def test_the_two_lines_of_the_readme_work_as_written(
     result = call("train", "--cache", "./cache")
     assert "too few to conclude anything" in result.stdout
     assert (tmp_path / "runs/omnifuse/report.html").exists()
+
+
+@pytest.mark.parametrize("name", ["q[1]", "a*?{b,c}", 'it\'s "so"', "two\nlines", "影像 é%41", "~"])
+def test_a_path_is_a_name_whatever_characters_are_in_it(
+    trained_run: Path, synthetic_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Beside each lies what a pattern would find instead: another run, whose predictions are all 0.5."""
+    monkeypatch.chdir(tmp_path)
+    for other in ("q1", "abb"):
+        shutil.copytree(trained_run, other)
+        table = pl.read_parquet(f"{other}/predictions.parquet").with_columns(p=pl.lit(0.5), y=pl.lit(0))
+        table.write_parquet(f"{other}/predictions.parquet")
+    shutil.copytree(trained_run, Path(name))
+    assert call("report", trained_run).exit_code == 0
+    assert call("report", name, "--patients").exit_code == 0
+    tables = [folder / "tables/test-part-of-each-fold.csv" for folder in (trained_run, Path(name))]
+    assert tables[0].read_bytes() == tables[1].read_bytes()
+    out = Path(name) / f"{name}.csv"
+    assert call("predict", "--run", name, "--cache", synthetic_cache, "--out", out).exit_code == 0
+    assert out.is_file() and sorted(path.name for path in tmp_path.iterdir()) == sorted(["abb", "q1", name])
+
+
+def test_a_study_is_a_folder_of_any_name(synthetic_cache: Path, tmp_path: Path) -> None:
+    (tmp_path / "q1").mkdir()
+    (tmp_path / "mine[1].yaml").write_text(GRID)
+    arguments = ("--cache", synthetic_cache, "--preset", tmp_path / "mine[1].yaml", "--out", tmp_path / "q[1]")
+    done = call("study", *arguments, "--workers", 1, "--json")
+    assert done.exit_code == 0 and json.loads(done.stdout)["failed"] == {}
+    assert call("report", tmp_path / "q[1]").exit_code == 0 and list((tmp_path / "q1").iterdir()) == []
+
+
+def test_a_report_that_was_cut_off_is_finished_by_the_next_one(trained_run: Path, tmp_path: Path) -> None:
+    run = shutil.copytree(trained_run, tmp_path / "run")
+    assert call("report", run).exit_code == 0
+    whole = {path.relative_to(run): path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    gone = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, text=True)
+    (run / "report.html").unlink()
+    (run / f"report.html.{gone.stdout.strip()}.partial").write_text("<html> cut of")
+    (run / "tables/test-part-of-each-fold.csv").unlink()
+    assert call("report", run).exit_code == 0
+    assert {path.relative_to(run): path.read_bytes() for path in run.rglob("*") if path.is_file()} == whole

@@ -20,6 +20,14 @@ from .grid import Grid, make_grid
 from .results import Chapter, Column, Estimate, KeyFigure, ResultTable, StudyResults
 from .run import FAILED, STUDY, SUBJECTS
 
+FIELDS = {
+    **dict.fromkeys(("name", "task", "preset", "started"), str),
+    **dict.fromkeys(("cache", "grid"), dict),
+    "modalities": list,
+    "folds": int,
+}
+"""What study.json holds."""
+
 
 def is_study(folder: Path) -> bool:
     """Return whether a folder is that of a study."""
@@ -38,7 +46,7 @@ def open_study(folder: Path) -> tuple[dict[str, Any], Grid, Study]:
         raise MissingInputError(
             f"{folder} is no study: {STUDY} is missing. Give the folder that `omnifuse study` made."
         )
-    stored = read_json(folder / STUDY)
+    stored = read_json(folder / STUDY, FIELDS)
     grid = make_grid(stored["name"], stored["grid"], str(folder / STUDY))
     scope = grid.scope(stored["task"], tuple(stored["modalities"]), stored["folds"])
     return stored, grid, Study(folder, scope, read_table(folder / SUBJECTS))

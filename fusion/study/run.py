@@ -95,7 +95,7 @@ def _refuse_another_cache(folder: Path, cache: FeatureCache) -> None:
         if folder.is_dir() and any(folder.iterdir()):
             raise InputError(f"{folder} holds something else than a study. Name another folder with --out.")
         return
-    made_from = read_json(path)["cache"]
+    made_from = read_json(path, {"cache": dict})["cache"]
     if made_from["digest"] != cache.digest:
         raise InputError(
             f"{folder} is a study of {made_from['path']} with the digest {made_from['digest']}; {cache.path} has "
