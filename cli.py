@@ -17,6 +17,13 @@ PATH: Any = click.Path(path_type=Path)
 PROBLEMS = ("missing", "imbalance", "void")
 """What the synthetic cohort plants."""
 
+KEPT = {
+    "extract": "What is encoded is kept; the same command goes on from there.",
+    "study": "Finished cells and folds are kept; the same command goes on from there.",
+    "train": "Finished folds are kept; the same command goes on from there.",
+}
+"""What an interrupted command leaves for the next one; the others start anew."""
+
 
 class Result(NamedTuple):
     """What a command found: for a machine, for a person, and the exit code."""
@@ -40,7 +47,7 @@ def reporting(command: Callable[..., Result]) -> Callable[..., None]:
         except OmniFuseError as error:
             result = failure(f"Error: {error}", error.exit_code)
         except KeyboardInterrupt:
-            result = failure("Interrupted. Nothing finished is lost; give the same command again.", 130)
+            result = failure(" ".join(filter(None, ["Interrupted.", KEPT.get(command.__name__)])), 130)
         except OSError as error:
             if (reason := system_reason(error)) is None:
                 raise

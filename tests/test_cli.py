@@ -186,7 +186,7 @@ def test_train_refuses_an_incomplete_and_a_foreign_cache(tmp_path: Path, synthet
 
 @pytest.mark.parametrize("command", [["predict", "--run"], ["report"]])
 def test_a_folder_that_is_no_run_is_refused(tmp_path: Path, command: list[str]) -> None:
-    assert "metrics.json" in refused(*command, tmp_path)
+    assert "finished run" in refused(*command, tmp_path)
 
 
 def test_extract_says_where_raw_files_are_looked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -218,12 +218,18 @@ def test_errors_are_json_for_machines(tmp_path: Path) -> None:
 
 
 def test_an_interrupted_command_ends_with_130(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    def interrupt(*arguments: object) -> None:
+    def interrupt(*arguments: object, **named: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("omnifuse.cache_schema.verify_cache", interrupt)
     result = call("cache", "verify", "--cache", tmp_path)
-    assert result.exit_code == 130 and "Nothing finished is lost; give the same command again" in result.stderr
+    assert (result.exit_code, result.stderr) == (130, "Interrupted.\n")
+    monkeypatch.setattr("omnifuse.fusion.run.train", interrupt)
+    result = call("train", "--cache", tmp_path)
+    assert (result.exit_code, result.stderr) == (
+        130,
+        "Interrupted. Finished folds are kept; the same command goes on from there.\n",
+    )
 
 
 def test_pseudonyms_have_a_key_beside_the_cache(synthetic_raw: Path, tmp_path: Path) -> None:

@@ -40,6 +40,12 @@ class FinishedCell:
         content: dict[str, Any] = json.loads((self.path / METRICS).read_text(encoding="utf-8"))
         return content
 
+    @property
+    def cache_digest(self) -> str | None:
+        """Digest of the cache that it was trained on."""
+        digest: str | None = self.metrics.get("cache", {}).get("digest")
+        return digest
+
     @cached_property
     def sample_id(self) -> npt.NDArray[Any]:
         """[N] ids of the tested samples."""
