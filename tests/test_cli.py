@@ -246,7 +246,7 @@ def test_train_refuses_an_incomplete_and_a_foreign_cache(tmp_path: Path, synthet
 
 @pytest.mark.parametrize("command", [["predict", "--run"], ["report"]])
 def test_a_folder_that_is_no_run_is_refused(tmp_path: Path, command: list[str]) -> None:
-    assert "metrics.json" in refused(*command, tmp_path)
+    assert "finished run" in refused(*command, tmp_path)
 
 
 def test_extract_says_where_raw_files_are_looked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -300,7 +300,7 @@ def test_a_message_that_echoes_a_long_input_is_cut(tmp_path: Path) -> None:
 
 
 def test_an_interrupted_command_ends_with_130(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    def interrupt(*arguments: object) -> None:
+    def interrupt(*arguments: object, **named: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("omnifuse.cache_schema.verify_cache", interrupt)
@@ -309,6 +309,12 @@ def test_an_interrupted_command_ends_with_130(monkeypatch: pytest.MonkeyPatch, t
     monkeypatch.setattr("omnifuse.cache_schema.FeatureCache.open", interrupt)
     result = call("cache", "export", "--format", "npz", "--cache", tmp_path, "--out", tmp_path / "out.npz")
     assert result.stderr == "Interrupted. Nothing was exported; give the same command again.\n"
+    monkeypatch.setattr("omnifuse.fusion.run.train", interrupt)
+    result = call("train", "--cache", tmp_path)
+    assert (result.exit_code, result.stderr) == (
+        130,
+        "Interrupted. Folds that were finished are kept; the same command goes on with the others.\n",
+    )
 
 
 def test_pseudonyms_have_a_key_beside_the_cache(synthetic_raw: Path, tmp_path: Path) -> None:

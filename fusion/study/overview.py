@@ -73,7 +73,7 @@ def study_results(folder: Path, against: Path | None = None) -> StudyResults:
         name=grid.name,
         title=f"{grid.shared.title}: {task_words(study.scope.task)}",
         lead=_lead(stored, study.scope, finished),
-        notes=tuple(_notes(folder, cells, finished, whole)),
+        notes=tuple(_notes(folder, stored, cells, finished, whole)),
         numbers=tuple(_numbers(finished, whole)),
         chapters=tuple(chapters),
         repeat=_repeat(stored),
@@ -110,7 +110,15 @@ def _lead(stored: dict[str, Any], scope: Scope, finished: list[FinishedCell]) ->
     )
 
 
-def _notes(folder: Path, cells: list[Cell], finished: list[FinishedCell], whole: FinishedCell) -> Iterator[str]:
+def _notes(
+    folder: Path, study: dict[str, Any], cells: list[Cell], finished: list[FinishedCell], whole: FinishedCell
+) -> Iterator[str]:
+    foreign = [run.cell.id for run in finished if run.cache_digest not in (None, study["cache"]["digest"])]
+    if foreign:
+        yield (
+            f"{plural(len(foreign), 'cell')} of {len(finished)} were trained on another cache than that of the study: "
+            f"their numbers cannot be compared with the others. {', '.join(foreign)}"
+        )
     stored = [read_json(path) for path in sorted((folder / FAILED).glob("*.json"))]
     failed = {failure["cell"]: failure["error"] for failure in stored}
     if failed:
