@@ -165,6 +165,7 @@ class StagedCache:
 
     def add_split(self, name: str, parts: pl.DataFrame) -> Self:
         """Add a split that the user or the data set supplies: ``sample_id``, ``part``."""
+        check_name(name, "Split")
         check_split(name, parts, self._ids)
         write_table(self.root[SPLITS], name, parts)
         return self

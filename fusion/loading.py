@@ -18,8 +18,8 @@ from .missingness import hide
 from .stored import StoredCohort, with_rows
 from .subgroups import groups_of
 
-BLOCK_BYTES = 64 << 20
-"""Rows are read from the cache about so many bytes at a time; a multiple of its chunks."""
+BLOCK_BYTES = 16 << 20
+"""Rows are read from the cache about so many bytes at a time; so few that the same memory is used again."""
 
 SHARE_OF_MEMORY = 0.5
 """Of the memory that is available now, the most that rows take where no limit is given."""
@@ -106,14 +106,18 @@ class Selection:
             nothing = self.cache.rows(name, 0, 0)  # [0, D]
             values[name] = np.empty((len(numbers), nothing.shape[1]), nothing.dtype)
             first = 0
-            for block in _blocks(self.cache, name, numbers):
-                values[name][first : first + len(block)] = block
-                first += len(block)
+            for block, chosen in _blocks(self.cache, name, numbers):
+                # all are within the block; any mode but `raise` writes straight into `out`
+                np.take(block, chosen, axis=0, out=values[name][first : first + len(chosen)], mode="clip")
+                first += len(chosen)
         return with_rows(self.cohort, values)
 
     def store(self, folder: Path) -> StoredCohort:
         """Read the rows into files of a new folder, a block at a time."""
-        blocks = {name: _blocks(self.cache, name, numbers) for name, numbers in self._numbers()}
+        blocks = {
+            name: (block[chosen] for block, chosen in _blocks(self.cache, name, numbers))
+            for name, numbers in self._numbers()
+        }
         return StoredCohort.write(self.cohort, folder, blocks)
 
     def _numbers(self) -> Iterator[tuple[str, npt.NDArray[np.int64]]]:
@@ -130,12 +134,14 @@ def _row_bytes(cache: FeatureCache, name: str) -> int:
     return cache.dim(name) * int(cache.rows(name, 0, 0).itemsize)
 
 
-def _blocks(cache: FeatureCache, name: str, numbers: npt.NDArray[np.int64]) -> Iterator[npt.NDArray[Any]]:
-    """Yield the rows with the given ascending numbers [R], some at a time; at least one block, if an empty one."""
+def _blocks(
+    cache: FeatureCache, name: str, numbers: npt.NDArray[np.int64]
+) -> Iterator[tuple[npt.NDArray[Any], npt.NDArray[np.int64]]]:
+    """Yield blocks of rows, and which of each have one of the ascending numbers [R]; at least one, if an empty one."""
     chunk = cache.chunk_rows(name)
     step = chunk * max(1, BLOCK_BYTES // max(1, chunk * _row_bytes(cache, name)))
-    yield cache.rows(name, 0, 0)
+    yield cache.rows(name, 0, 0), np.empty(0, np.int64)
     for first in range(0, int(cache.offsets(name)[-1]), step):
         low, high = np.searchsorted(numbers, [first, first + step])
         if low < high:
-            yield cache.rows(name, first, first + step)[numbers[low:high] - first]
+            yield cache.rows(name, first, first + step), numbers[low:high] - first

@@ -22,6 +22,7 @@ from omnifuse.cache_schema import (
     cache_text,
     describe_cache,
 )
+from omnifuse.cache_schema.manifest import Manifest, describe_tree, write_manifest
 from omnifuse.cache_schema.table import column_frame, write_table
 
 from .conftest import EHR_TIME, ehr_values, report_values
@@ -174,6 +175,7 @@ def test_an_unknown_version_is_refused(cache_path: Path) -> None:
 def test_an_unknown_element_version_is_refused(cache_path: Path) -> None:
     metadata = cache_path / "modalities/rep/zarr.json"
     metadata.write_text(metadata.read_text().replace('"element_version": 1', '"element_version": 7'))
+    write_manifest(cache_path, Manifest(describe_tree(cache_path)))
     with pytest.raises(UnknownVersionError, match="version 7"):
         FeatureCache.open(cache_path).modality("rep")
 
@@ -193,7 +195,7 @@ def test_a_flipped_bit_is_an_error(cache_path: Path) -> None:
     for array in ("modalities/rep/values/c/0/0", "modalities/ehr/values/c/0/0"):
         flip(cache_path / array)
     for name in ("rep", "ehr"):
-        with pytest.raises(CorruptCacheError, match="cannot be read"):
+        with pytest.raises(CorruptCacheError, match=r"values/c/0/0 differs from what was written"):
             FeatureCache.open(cache_path).modality(name)
 
 
