@@ -116,8 +116,8 @@ def _notes(
     foreign = [run.cell.id for run in finished if run.cache_digest not in (None, study["cache"]["digest"])]
     if foreign:
         yield (
-            f"{plural(len(foreign), 'cell')} of {len(finished)} were trained on another cache than that of the study: "
-            f"their numbers cannot be compared with the others. {', '.join(foreign)}"
+            f"{plural(len(foreign), 'cell')} of {len(finished)} came from another cache than that of the study, and "
+            f"cannot be compared with the others: {', '.join(foreign)}."
         )
     stored = [read_json(path) for path in sorted((folder / FAILED).glob("*.json"))]
     failed = {failure["cell"]: failure["error"] for failure in stored}

@@ -108,8 +108,8 @@ def _refuse_foreign_cells(folder: Path, cells: Wanted, cache: FeatureCache) -> N
     foreign = [run.path for run in runs if (run.path / METRICS).is_file() and run.cache_digest != cache.digest]
     if foreign:
         raise InputError(
-            f"{foreign[0]} was trained on another cache than the study ({len(foreign)} such cells). Remove its folder, "
-            "or name another folder for the study with --out."
+            f"Cells of this study that were trained on another cache: {len(foreign)}, such as {foreign[0]}. Remove "
+            "their folders, or name another folder with --out."
         )
 
 
