@@ -254,7 +254,7 @@ class TestCodesAndStatic:
         huge = pl.when(pl.col("numeric_value") == 80).then(1e39).otherwise("numeric_value")
         table.with_columns(numeric_value=huge).write_parquet(path)
         assert np.isnan(column(raw, "ehr", "HR")[0])
-        assert left_out(raw) == {"numeric_value is too large": ("row 6", 1)}
+        assert left_out(raw) == {"numeric_value is infinite or too large": ("row 6", 1)}
 
     def test_without_any_static_row_a_category_is_unknown(self, raw: Path) -> None:
         write(raw / "raw", [*EVENTS, (2, datetime(1990, 1, 3), "MEDS_BIRTH//HOSPITAL", None)])
@@ -442,7 +442,7 @@ class TestFolder:
         assert quarantine.frame().select("source", "where", "reason").rows() == [
             ("data/train/0.parquet", "row 2", "no code"),
             ("data/train/0.parquet", "row 3", "no subject_id"),
-            ("data/train/0.parquet", "row 4", "numeric_value is infinite"),
+            ("data/train/0.parquet", "row 4", "numeric_value is infinite or too large"),
         ]
         assert column(raw, "ehr", "HR")[0] == 80
 

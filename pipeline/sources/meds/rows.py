@@ -35,8 +35,7 @@ COLUMNS = ("subject", "sample", "row", "hours", "code", "value")
 PROBLEMS = {
     "no subject_id": pl.col("subject_id").is_null(),
     "no code": pl.col("code").is_null(),
-    "numeric_value is infinite": pl.col("value").is_infinite().fill_null(False),
-    "numeric_value is too large": (pl.col("value").is_finite() & (pl.col("value").abs() > LARGEST)).fill_null(False),
+    "numeric_value is infinite or too large": (pl.col("value").abs() > LARGEST).fill_null(False),
 }
 """What makes a row unusable. A value that is not a number (NaN) is none."""
 
@@ -104,7 +103,8 @@ def survey(files: Sequence[Path], raw: Path, subjects: pl.Series, quarantine: Qu
     """Read the files once, and quarantine every row that cannot be used."""
     found = pl.Series([], dtype=pl.Int64)
     example: int | None = None
-    undated = pl.DataFrame(schema={"code": pl.String, "number": pl.Boolean})
+    undated = pl.DataFrame(schema={"code": pl.String, "number": pl.Boolean, "mixed": pl.Boolean})
+    value = pl.col("value")
     for path in files:
         _quarantine(path, raw, PROBLEMS, quarantine)
         with reading(path):
@@ -112,15 +112,17 @@ def survey(files: Sequence[Path], raw: Path, subjects: pl.Series, quarantine: Qu
                 _rows(path).select("subject_id").unique().collect(engine="streaming")["subject_id"].drop_nulls().sort()
             )
             codes = _usable(path).filter(pl.col("time").is_null()).group_by("code")
-            undated.extend(codes.agg(number=pl.col("value").is_not_null().any()).collect(engine="streaming"))
+            agg = codes.agg(number=value.is_not_null().any(), mixed=value.null_count().is_between(1, pl.len() - 1))
+            undated.extend(agg.collect(engine="streaming"))
         found = found.append(there.filter(there.is_in(subjects.implode()))).unique()
         example = there[0] if example is None and len(there) else example
-    undated = undated.group_by("code").agg(pl.col("number").any())
+    several = pl.col("number").n_unique() > 1
+    undated = undated.group_by("code").agg(pl.col("number").any(), mixed=pl.col("mixed").any() | several)
     measured = _measured(files, undated["code"])
     static = undated.filter(~pl.col("code").is_in(measured.implode())).sort("code")
-    for path in files if len(undated) else ():
+    for path in files if len(measured) or static["mixed"].any() else ():
         _quarantine(path, raw, _undated_problems(measured, static), quarantine)
-    return Survey(found, example, static)
+    return Survey(found, example, static.drop("mixed"))
 
 
 def _measured(files: Sequence[Path], codes: pl.Series) -> pl.Series:
