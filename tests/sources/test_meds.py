@@ -111,6 +111,15 @@ def task_of(folder: Path, labels: str = "died.parquet") -> Task:
     return task
 
 
+def left_out(folder: Path) -> dict[str, tuple[str, int]]:
+    """Return where the first row of each reason lies, and how many there are."""
+    quarantine = read(folder)[1]
+    where = dict(quarantine.frame().select("reason", "where").iter_rows())
+    return {
+        reason: (where[reason], count) for reason, count in quarantine.counts().select("reason", "count").iter_rows()
+    }
+
+
 class TestSamples:
     def test_every_label_is_a_sample(self, raw: Path) -> None:
         times = [NOW, hour(2), NOW + timedelta(seconds=1, milliseconds=500)]
@@ -221,6 +230,31 @@ class TestCodesAndStatic:
         ]
         sixty = (NOW - datetime(1960, 1, 3)).days / 365.25
         np.testing.assert_array_equal(block.values, np.float32([[1, 0, sixty], [0, 1, np.nan]]))
+
+    def test_a_number_without_a_time_keeps_it(self, raw: Path) -> None:
+        heights: list[Event] = [(1, None, "HEIGHT", 180), (2, None, "HEIGHT", None), (2, None, "GENDER//M", None)]
+        write(raw / "raw", [*EVENTS, *heights, (1, None, "HEIGHT", 175.5)])
+        table, (block,) = table_of(raw, "static")
+        assert [(column.name, column.role) for column in table.columns][2:] == [("HEIGHT", "value"), ("age", "value")]
+        np.testing.assert_array_equal(block.values[:, :3], np.float32([[1, 0, 175.5], [0, 1, np.nan]]))
+        assert table.recipe["numbers"] == ["HEIGHT"]
+        assert left_out(raw) == {"no number, unlike other rows of the code": ("row 15", 1)}
+
+    def test_measurements_and_births_without_a_time_are_no_statics(self, raw: Path) -> None:
+        undated: list[Event] = [(1, None, "HR", 77), (2, None, "DX//J18", None), (2, None, "MEDS_BIRTH", None)]
+        write(raw / "raw", undated, "1")
+        table, _ = table_of(raw, "static")
+        assert names(table) == ["GENDER//F", "age"]
+        assert column(raw, "ehr", "HR")[0] == 80
+        assert left_out(raw) == {"no time, and the code is that of a measurement": ("row 2", 3)}
+
+    def test_a_number_that_no_cache_can_hold_is_left_out(self, raw: Path) -> None:
+        path = raw / "raw" / "data" / "0.parquet"
+        table = pl.read_parquet(path).with_columns(pl.col("numeric_value").cast(pl.Float64))
+        huge = pl.when(pl.col("numeric_value") == 80).then(1e39).otherwise("numeric_value")
+        table.with_columns(numeric_value=huge).write_parquet(path)
+        assert np.isnan(column(raw, "ehr", "HR")[0])
+        assert left_out(raw) == {"numeric_value is infinite or too large": ("row 6", 1)}
 
     def test_without_any_static_row_a_category_is_unknown(self, raw: Path) -> None:
         write(raw / "raw", [*EVENTS, (2, datetime(1990, 1, 3), "MEDS_BIRTH//HOSPITAL", None)])
@@ -365,6 +399,9 @@ class TestLabels:
             ({"float_value": [1.5, 2.5]}, "a quantity cannot be predicted: make classes of it"),
             ({"boolean_value": [True, False], "integer_value": [1, 2]}, "in boolean_value and integer_value; keep one"),
             ({"integer_value": [1, 2], "subject_id": [8, 9]}, "no label of a subject of .*raw"),
+            ({"integer_value": [1, 2], "subject_id": [8, 9]}, "it names 8, the data 1. Was it made for another"),
+            ({"boolean_value": [True] * 2, "subject_id": [None, None]}, "has no row that can be used"),
+            ({"boolean_value": [True] * 2, "subject_id": [[1], [2]]}, "has no column 'subject_id'"),
             ({"prediction_time": [NOW.replace(tzinfo=UTC)] * 2}, "prediction_time is Datetime.*UTC.* without a time z"),
         ],
     )
@@ -372,6 +409,24 @@ class TestLabels:
         label(raw, **{"subject_id": [1, 2], **columns})
         with pytest.raises(InputError, match=message):
             read(raw)
+
+    @pytest.mark.parametrize(
+        ("times", "message"),
+        [
+            (["2020-01-03 00:00:00", "2020-01-03T00:00:00Z"], "of row 3, '2020-01-03T00:00:00Z', has a time zone"),
+            (["2020-01-03 00:00:00+01:00"] * 2, r"of row 2, '2020-01-03 00:00:00\+01:00', has a time zone"),
+            (["01/03/2020 00:00"] * 2, "of row 2, '01/03/2020 00:00', is not written like 2020-01-31 23:59:00"),
+        ],
+    )
+    def test_times_of_another_format_are_named(self, raw: Path, times: list[str], message: str) -> None:
+        label(raw, "died.csv", subject_id=[1, 2], prediction_time=times, boolean_value=[True, False])
+        with pytest.raises(InputError, match=message):
+            read(raw, "died.csv")
+
+    @pytest.mark.parametrize("ids", [["1.0", "2.0"], ["1", "2"]])
+    def test_whole_numbers_are_subjects_however_they_are_written(self, raw: Path, ids: list[str]) -> None:
+        label(raw, "died.csv", subject_id=ids, boolean_value=[True, False])
+        assert read(raw, "died.csv")[0].samples["subject_id"].to_list() == [1, 2]
 
     def test_labels_that_are_not_there(self, raw: Path) -> None:
         with pytest.raises(MissingInputError, match=r"no labels at .*none\.parquet; --samples names a table"):
@@ -387,7 +442,7 @@ class TestFolder:
         assert quarantine.frame().select("source", "where", "reason").rows() == [
             ("data/train/0.parquet", "row 2", "no code"),
             ("data/train/0.parquet", "row 3", "no subject_id"),
-            ("data/train/0.parquet", "row 4", "numeric_value is infinite"),
+            ("data/train/0.parquet", "row 4", "numeric_value is infinite or too large"),
         ]
         assert column(raw, "ehr", "HR")[0] == 80
 
@@ -412,6 +467,11 @@ class TestFolder:
             (pl.col("time").dt.replace_time_zone("UTC"), "time is Datetime.* in MEDS it holds timestamps without"),
             (pl.col("time").cast(pl.String), "time is String; in MEDS"),
             (pl.col("subject_id").cast(pl.String), "subject_id is String; in MEDS it holds whole numbers"),
+            (pl.col("subject_id").cast(pl.Float64), "subject_id is Float64; in MEDS it holds whole numbers"),
+            (
+                pl.concat_list("numeric_value").alias("numeric_value"),
+                "numeric_value is List.*; in MEDS it holds numbers",
+            ),
         ],
     )
     def test_files_that_are_no_meds_are_refused(self, raw: Path, change: pl.Expr, message: str) -> None:
@@ -419,6 +479,27 @@ class TestFolder:
         table = pl.read_parquet(path)
         changed = table.select(change if name == change.meta.root_names()[0] else name for name in table.columns)
         changed.write_parquet(path)
+        with pytest.raises(InputError, match=message):
+            read(raw)
+
+    def test_brackets_in_names_are_no_pattern(self, raw: Path) -> None:
+        write(raw / "raw", EVENTS[:1], "x1")
+        path = raw / "raw/data/x1.parquet"
+        pl.read_parquet(path).drop("numeric_value").write_parquet(path)
+        write(raw / "raw", [(1, hour(2), "HR", 82)], "x[1]")
+        assert column(raw, "ehr", "HR")[0] == 82
+
+    @pytest.mark.parametrize(
+        ("columns", "message"),
+        [
+            ({"subject_id": ["1", "2"], "split": ["train", "train"]}, "subject_id is String; in MEDS it holds whole"),
+            ({"subject_id": [[1], [2]], "split": ["train", "train"]}, "subject_id is List"),
+            ({"subject_id": [1, 2], "split": [1, 2]}, "split is Int64; in MEDS it holds text"),
+        ],
+    )
+    def test_a_split_of_other_types_is_refused(self, raw: Path, columns: dict[str, list[Any]], message: str) -> None:
+        (raw / "raw/metadata").mkdir()
+        pl.DataFrame(columns).write_parquet(raw / "raw/metadata/subject_splits.parquet")
         with pytest.raises(InputError, match=message):
             read(raw)
 

@@ -8,10 +8,7 @@ import polars as pl
 from ....cache_schema import InputError
 from ..feature_files import reading
 from ..files.columns import read_names, read_yaml
-from .rows import coded_rows, numeric_rows, static_rows
-
-ROWS = {"ehr": numeric_rows, "codes": coded_rows, "static": static_rows}
-"""The rows that make each modality."""
+from .rows import Readers
 
 MOST_CODES = {"ehr": 100, "codes": 200, "static": 50}
 """At most this many codes are chosen for each modality."""
@@ -26,19 +23,19 @@ def read_codes(path: Path) -> Codes:
     Raises :class:`InputError` for another modality, or anything but lists of texts.
     """
     listed = read_yaml(path, "ehr: [HEART_RATE, LAB//SODIUM]")
-    if unknown := [name for name in listed if name not in ROWS]:
-        raise InputError(f"{path}: unknown modality {unknown[0]!r}; known are {', '.join(ROWS)}.")
+    if unknown := [name for name in listed if name not in MOST_CODES]:
+        raise InputError(f"{path}: unknown modality {unknown[0]!r}; known are {', '.join(MOST_CODES)}.")
     return {name: read_names(codes, name, path) for name, codes in listed.items()}
 
 
-def most_frequent(files: Sequence[Path], windows: pl.DataFrame) -> Codes:
+def most_frequent(files: Sequence[Path], windows: pl.DataFrame, readers: Readers) -> Codes:
     """Return for each modality the codes that the most samples have in their windows, in alphabetical order.
 
     No label decides it. Of codes that equally many have, the first of the alphabet are taken.
     """
     counts = pl.DataFrame(schema={"modality": pl.String, "code": pl.String, "samples": pl.Int64})
     for path in files:
-        rows = [rows(path, windows).select("sample", "code", modality=pl.lit(name)) for name, rows in ROWS.items()]
+        rows = [rows(path, windows).select("sample", "code", modality=pl.lit(name)) for name, rows in readers.items()]
         counted = pl.concat(rows).unique().group_by("modality", "code").agg(samples=pl.len().cast(pl.Int64))
         with reading(path):
             counts = pl.concat([counts, counted.select(counts.columns).collect(engine="streaming")])

@@ -8,13 +8,13 @@ import polars as pl
 
 from ....cache_schema import InputError
 from ...source import Quarantine, Records, TableModality
-from .codes import MOST_CODES, ROWS, most_frequent, read_codes
+from .codes import MOST_CODES, most_frequent, read_codes
 from .folder import SPLITS, data_files, read_parts
 from .labels import Labels, label_files, leave_out, make_labels, read_rows
-from .rows import sample_windows, survey
+from .rows import Survey, readers, sample_windows, survey
 from .tables import Windows, table_modality
 
-VERSION = 1
+VERSION = 2
 """To be raised whenever the same files would give another result."""
 
 WINDOW_HOURS = 48.0
@@ -25,8 +25,9 @@ class MedsDataSet:
 
     A sample sees its subject's rows from ``window_hours`` before its prediction time, which is t0, up to and including
     that time. ``ehr`` has one row per bin: the last number of each code, carried forward, then the masks. ``codes`` has
-    one row with how often each code without a number occurs. ``static`` has the age, and 1 for each code without a time
-    that the subject has. The columns are the most frequent codes of the samples to train on; without a split, of all.
+    one row with how often each code without a number occurs. ``static`` has the age, and for each code that never has a
+    time its number, or 1 if the subject has it. The columns are the most frequent codes of the samples to train on;
+    without a split, of all.
 
     Parameters
     ----------
@@ -60,8 +61,8 @@ class MedsDataSet:
     ) -> None:
         if window_hours <= 0 or window_hours % bin_hours:
             raise InputError(f"--window-hours {window_hours:g} is no multiple of --bin-hours {bin_hours:g}.")
-        if unknown := sorted(set(modalities or ()) - set(ROWS)):
-            raise InputError(f"meds has no modality {unknown[0]!r}; it has {', '.join(ROWS)}.")
+        if unknown := sorted(set(modalities or ()) - set(MOST_CODES)):
+            raise InputError(f"meds has no modality {unknown[0]!r}; it has {', '.join(MOST_CODES)}.")
         self.raw = Path(raw)
         self.labels = labels
         self.listed = read_codes(codes) if codes else {}
@@ -92,37 +93,47 @@ class MedsDataSet:
 
     def read(self, quarantine: Quarantine) -> Records:
         """Read labels and split, and choose the codes, which reads the events twice."""
-        labels = self._labels(quarantine)
+        labels, surveyed = self._labels(quarantine)
         samples = labels.samples.select("sample_id", "subject_id")
         parts = read_parts(self.raw, samples, quarantine)
         splits = {} if parts is None else {"subject_splits": parts}
         rows = sample_windows(labels.samples, self.window_hours)
-        tables = self._tables(Windows(self.files, samples["sample_id"], rows, self.window_hours), parts)
+        tables = self._tables(
+            Windows(self.files, samples["sample_id"], rows, surveyed.static, self.window_hours), parts
+        )
         return Records(samples, lambda _: (labels.task,), tables, splits=splits)
 
     @property
     def _split(self) -> list[Path]:
         return [path for path in [self.raw / SPLITS] if path.is_file()]
 
-    def _labels(self, quarantine: Quarantine) -> Labels:
-        """Return the labels of subjects that have events."""
+    def _labels(self, quarantine: Quarantine) -> tuple[Labels, Survey]:
+        """Return the labels of subjects that have events, and what the files of events hold."""
         rows = read_rows(label_files(self.labels), quarantine)
-        found = survey(self.files, self.raw, rows["subject_id"].unique(), quarantine)
-        unknown = ~pl.col("subject_id").is_in(found.implode())
-        rows = leave_out(rows, unknown, "the subject has no row in data/", quarantine)
+        if rows.is_empty():
+            raise InputError(f"{self.labels} has no row that can be used: subject_id and prediction_time are missing.")
+        surveyed = survey(self.files, self.raw, rows["subject_id"].unique(), quarantine)
+        labelled = rows["subject_id"][0]
+        rows = leave_out(
+            rows,
+            ~pl.col("subject_id").is_in(surveyed.subjects.implode()),
+            "the subject has no row in data/",
+            quarantine,
+        )
         if rows.is_empty():
             raise InputError(
-                f"{self.labels} has no label of a subject of {self.raw}. Was it made for another data set?"
+                f"{self.labels} has no label of a subject of {self.raw}: it names {labelled}, the data "
+                f"{'nobody' if surveyed.example is None else surveyed.example}. Was it made for another data set?"
             )
-        return make_labels(self.labels, rows, self.window_hours, self.limit)
+        return make_labels(self.labels, rows, self.window_hours, self.limit), surveyed
 
     def _tables(self, windows: Windows, parts: pl.DataFrame | None) -> tuple[TableModality, ...]:
         """Return the modalities that are wanted, or without a wish those with any code."""
-        wanted = tuple(ROWS) if self.modalities is None else self.modalities
+        wanted = tuple(MOST_CODES) if self.modalities is None else self.modalities
         whose, chosen = "", dict(self.listed)
         if set(wanted) - set(self.listed):
             counted, whose = _to_count(windows, parts)
-            chosen = {**most_frequent(self.files, counted), **self.listed}
+            chosen = {**most_frequent(self.files, counted, readers(windows.static)), **self.listed}
         empty = [name for name in wanted if not chosen[name]]
         if empty and (self.modalities is not None or len(empty) == len(wanted)):
             raise InputError(

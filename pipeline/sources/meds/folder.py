@@ -3,7 +3,7 @@
 Described at https://github.com/Medical-Event-Data-Standard/meds.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import polars as pl
@@ -45,20 +45,24 @@ def data_files(raw: Path) -> list[Path]:
         )
     for path in files:
         with reading(path):
-            schema = pl.read_parquet_schema(path)
+            schema = pl.scan_parquet(path, glob=False).collect_schema()
         _check_columns(path, schema)
     return files
 
 
-def _check_columns(path: Path, schema: dict[str, pl.DataType]) -> None:
+def _check_columns(path: Path, schema: Mapping[str, pl.DataType]) -> None:
     if missing := [name for name in COLUMNS if name not in schema]:
         raise MissingInputError(
-            f"{path} has no column {missing[0]!r}; it has {', '.join(schema)}. Files of MEDS have {', '.join(COLUMNS)} "
-            f"and mostly {NUMBER}."
+            f"{path} has no column {missing[0]!r}; it has {', '.join(schema)[:80]}. Files of MEDS have "
+            f"{', '.join(COLUMNS)} and mostly {NUMBER}."
         )
     for name, (meaning, fits) in COLUMNS.items():
         if not fits(schema[name]):
-            raise InputError(f"{path}: {name} is {schema[name]}; in MEDS it holds {meaning}. Convert the file.")
+            raise InputError(
+                f"{path}: {name} is {str(schema[name])[:80]}; in MEDS it holds {meaning}. Convert the file."
+            )
+    if NUMBER in schema and not (schema[NUMBER].is_numeric() or schema[NUMBER] == pl.Null):
+        raise InputError(f"{path}: {NUMBER} is {str(schema[NUMBER])[:80]}; in MEDS it holds numbers. Convert the file.")
 
 
 def read_parts(raw: Path, samples: pl.DataFrame, quarantine: Quarantine) -> pl.DataFrame | None:
@@ -76,9 +80,12 @@ def read_parts(raw: Path, samples: pl.DataFrame, quarantine: Quarantine) -> pl.D
     if not path.is_file():
         return None
     with reading(path):
-        table = pl.read_parquet(path)
+        table = pl.read_parquet(path, glob=False)
     if missing := [name for name in ("subject_id", "split") if name not in table.columns]:
         raise InputError(f"{path} has no column {missing[0]!r}; a split of MEDS has subject_id and split.")
+    for name, (meaning, fits) in {"subject_id": COLUMNS["subject_id"], "split": COLUMNS["code"]}.items():
+        if not fits(table.schema[name]):
+            raise InputError(f"{path}: {name} is {str(table.schema[name])[:80]}; in MEDS it holds {meaning}.")
     listed = table.select(pl.col("subject_id").cast(pl.Int64), pl.col("split").cast(pl.String)).unique()
     if (twice := listed.filter(pl.col("subject_id").is_duplicated())).height:
         subject = twice["subject_id"].sort()[0]

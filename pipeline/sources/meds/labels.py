@@ -7,14 +7,18 @@ from pathlib import Path
 import polars as pl
 
 from ....cache_schema import InputError, MissingInputError, Task
+from ....cache_schema.errors import shown
 from ...ehr.times import moments
 from ...source import Quarantine
 from ..feature_files import as_text, read_numbered_table, require_columns, row_of
+from ..ids import as_ids
 from ..labels import check_name, read_task
 
 STAGE = "labels"
 VALUES = ("boolean_value", "integer_value", "categorical_value")
 QUANTITY = "float_value"
+ZONE = r":\d\d(\.\d+)? *(Z|UTC|GMT|[+-]\d\d:?(\d\d)?)$"
+EXAMPLE = "2020-01-31 23:59:00"
 COLUMNS = f"subject_id, prediction_time and one of {', '.join(VALUES)}"
 
 
@@ -45,7 +49,7 @@ def read_rows(files: Sequence[Path], quarantine: Quarantine) -> pl.DataFrame:
     Raises
     ------
     InputError
-        If a table lacks a column, or its times have a time zone: those of MEDS have none.
+        If a table lacks a column, a time has a time zone (those of MEDS have none), or none is written as a time.
     """
     rows = pl.concat([_read_file(path) for path in files], how="diagonal")
     repeated = ~pl.struct("subject_id", "prediction_time").is_first_distinct()
@@ -93,12 +97,29 @@ def _read_file(path: Path) -> pl.DataFrame:
     kind = table["prediction_time"].dtype
     if not (kind == pl.String or (isinstance(kind, pl.Datetime) and kind.time_zone is None)):
         raise InputError(f"{path}: prediction_time is {kind}; in MEDS it holds timestamps without a time zone.")
+    ids, times = table["subject_id"], moments(table["prediction_time"])
+    _refuse_times(table["prediction_time"], times, lines, path)
     return table.select(
-        as_text(table["subject_id"]).cast(pl.Int64, strict=False).alias("subject_id"),
-        moments(table["prediction_time"]).alias("prediction_time"),
+        as_ids(ids).cast(pl.Int64, strict=False).alias("subject_id"),
+        times.alias("prediction_time"),
         pl.lit(path.name).alias("file"),
         lines.alias("line"),
         *(as_text(table[name]).alias(name) for name in (*VALUES, QUANTITY) if name in table.columns),
+    )
+
+
+def _refuse_times(written: pl.Series, times: pl.Series, lines: pl.Series, path: Path) -> None:
+    """Raise :class:`InputError` for a time with a zone, and where no time at all can be read."""
+    unread = times.is_null() & written.is_not_null()
+    if not unread.any():
+        return
+    zoned = unread & written.str.contains(ZONE)
+    if not zoned.any() and times.count():
+        return
+    at = int((zoned if zoned.any() else unread).arg_true()[0])
+    reason = "has a time zone, and in MEDS times have none" if zoned.any() else f"is not written like {EXAMPLE}"
+    raise InputError(
+        f"{path}: prediction_time of {row_of(lines[at])}, {shown(written[at])}, {reason}. Write local times."
     )
 
 

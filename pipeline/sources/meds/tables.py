@@ -15,8 +15,7 @@ from ....cache_schema import Column
 from ...ehr.event_block import by_subject, event_block, event_columns, portions
 from ...source import Block, Quarantine, TableModality
 from ..feature_files import feature_block, reading
-from .codes import ROWS
-from .rows import BIRTH
+from .rows import BIRTH, readers
 
 ROWS_AT_ONCE = 150_000
 AGE = Column("age", "a", "age")
@@ -24,12 +23,18 @@ AGE = Column("age", "a", "age")
 
 @dataclass(frozen=True)
 class Windows:
-    """What samples may see: files of events, the samples' ids, ``rows`` as in :mod:`.rows`, and hours per window."""
+    """What samples may see: files of events, the samples' ids, ``rows`` and ``static`` as in :mod:`.rows`."""
 
     files: Sequence[Path]
     sample_ids: pl.Series
     rows: pl.DataFrame
+    static: pl.DataFrame
     hours: float
+
+    @property
+    def numbers(self) -> frozenset[str]:
+        """The codes without a time that have numbers."""
+        return frozenset(self.static.filter("number")["code"])
 
 
 def table_modality(
@@ -37,7 +42,11 @@ def table_modality(
 ) -> TableModality:
     """Return the modality ``ehr``, ``codes`` or ``static`` whose columns are these codes."""
     if name == "static":
-        columns = tuple(AGE if code == BIRTH else Column(code, "", code, "onehot") for code in codes)
+        numbers = windows.numbers.intersection(codes)
+        columns = tuple(
+            AGE if code == BIRTH else Column(code, "", code, "value" if code in numbers else "onehot") for code in codes
+        )
+        recipe = {**recipe, "numbers": sorted(numbers)}
         blocks = partial(_static, codes, windows)
         return TableModality(name, "features", columns, "the subject at prediction", recipe, tuple(inputs), blocks)
     recipe = {**recipe, "window_hours": windows.hours}
@@ -67,13 +76,17 @@ def _counts(codes: Sequence[str], windows: Windows, _: Quarantine) -> Iterator[B
 
 
 def _static(codes: Sequence[str], windows: Windows, _: Quarantine) -> Iterator[Block]:
-    """Yield one row a sample: the age, and 1 or 0 for each code if the subject has any row without a time."""
+    """Yield one row a sample: the age, the last number of a code with numbers, and 1 or 0 for each other code.
+
+    It is 0 if the subject has any row without a time, unknown if not.
+    """
     is_code = np.array([code != BIRTH for code in codes])
+    is_category = is_code & np.array([code not in windows.numbers for code in codes])
     for samples, events in _events("static", codes, windows):
         place, column = np.searchsorted(samples, events["sample"].to_numpy()), events["column"].to_numpy()
         values = np.full((len(samples), len(codes)), np.nan, dtype=np.float32)
         described = np.unique(place[is_code[column]])
-        values[np.ix_(described, is_code)] = 0
+        values[np.ix_(described, is_category)] = 0
         values[place, column] = events["value"].to_numpy()
         yield feature_block(windows.sample_ids[samples], values)
 
@@ -86,7 +99,7 @@ def _events(
 
     def batches() -> Iterator[pl.DataFrame]:
         for path in tqdm(windows.files, desc=name, unit=" files", disable=None):
-            rows = ROWS[name](path, windows.rows).join(column, on="code").drop("code")
+            rows = readers(windows.static)[name](path, windows.rows).join(column, on="code").drop("code")
             with reading(path):
                 yield from rows.collect_batches(chunk_size=ROWS_AT_ONCE)
 
