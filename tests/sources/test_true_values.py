@@ -301,3 +301,12 @@ class TestPatients:
         table = "sample_id,subject_id,label,num:x\na,1,0,1\nb,2,yes,1\nc,3,1,1\nd,4,?,1\n"
         with pytest.raises(InputError, match=r"rows 3, 5: label is 'yes', '.'; expected 0, 1 or nothing"):
             read(files(tmp_path, table, labels=("risk=label",)))
+
+
+def test_a_cell_is_named_by_its_line_behind_line_breaks_in_the_cells_before_it(tmp_path: Path) -> None:
+    text = "".join(f'{n},{n},{n % 2},"one\ntwo\nthree",{"x" if n == 3 else n}\n' for n in range(5))
+    (tmp_path / "samples.csv").write_text("sample_id,subject_id,label,text:note,num:age\n" + text)
+    quarantine = Quarantine()
+    records = FilesDataSet(tmp_path / "samples.csv").read(quarantine)
+    list(records.tables[0].blocks(quarantine))
+    assert quarantine.frame()["where"].to_list() == ["row 13, num:age"]

@@ -166,7 +166,7 @@ def _texts(content: Content, samples: SampleTable, path: Path) -> ItemModality:
     """List the texts of a column by their digest; an empty cell has none."""
     cells = as_text(samples.table[content.column])
     rows, texts = [], {}
-    for sample, (text, line) in enumerate(zip(cells, samples.lines, strict=True)):
+    for sample, (text, line) in enumerate(zip(cells, samples.lines_of(content.column), strict=True)):
         if text is not None:
             digest = sha256(text.encode()).hexdigest()
             texts[digest] = text
@@ -182,7 +182,7 @@ def images(content: Content, samples: SampleTable, path: Path, quarantine: Quara
     """
     cells = as_text(samples.table[content.column])
     rows = []
-    for sample, (cell, line) in enumerate(zip(cells, samples.lines, strict=True)):
+    for sample, (cell, line) in enumerate(zip(cells, samples.lines_of(content.column), strict=True)):
         names = [name.strip() for name in (cell or "").split(SEPARATOR) if name.strip()]
         for number, name in enumerate(names, 1):
             place = f"{row_of(line)}, {content.column}, image {number}"

@@ -70,11 +70,11 @@ class Starts:
             if len(wrong) and not t0.count():
                 at = int(wrong[0])
                 raise InputError(
-                    f"{path}: no {column} is a date and time that can be read ({row_of(samples.lines[at])}: "
+                    f"{path}: no {column} is a date and time that can be read ({samples.place_of(column, at)}: "
                     f"{written[at][:SHOWN]!r}). {WRITE_TIMES}"
                 )
             for at in wrong:
-                quarantine.add(STAGE, path.name, row_of(samples.lines[at]), "", f"{column} is no date and time")
+                quarantine.add(STAGE, path.name, samples.place_of(column, at), "", f"{column} is no date and time")
         frame = pl.DataFrame({"text": samples.texts, "t0": t0}).with_row_index("sample")
         return cls(samples.frame[SAMPLE_ID], frame, samples.every_id, None if column is None else path)
 

@@ -3,6 +3,7 @@
 import codecs
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -138,7 +139,7 @@ def _lines(files: Mapping[int, Path]) -> pl.DataFrame:
     counts = [body.count(b"\n") + 1 for body in bodies]
     text = b"\n".join([b"time,parameter,value,rest", *bodies, b""])
     fields = pl.read_csv(
-        text.replace(b",,", b", ,"),  # an empty fourth field, and more behind it, would look like none
+        BytesIO(text.replace(b",,", b", ,")),  # an empty fourth field, and more behind it, would look like none
         infer_schema=False, encoding="utf8-lossy", truncate_ragged_lines=True, quote_char=None,
     )  # fmt: skip
     return fields.with_columns(
