@@ -70,11 +70,18 @@ class Delimited:
 
     @classmethod
     def open(
-        cls, path: Path, separator: str | None = None, *, lossy: bool = False, content: bytes | None = None
+        cls,
+        path: Path,
+        separator: str | None = None,
+        *,
+        names: Sequence[str] | None = None,
+        lossy: bool = False,
+        content: bytes | None = None,
     ) -> "Delimited":
         """Read the header of a file, packed by gzip or not.
 
         ``separator`` None: comma, semicolon, tab or bar, whichever gives the first rows as many fields as the header.
+        ``names``: of the columns of a file that has no header.
 
         Raises
         ------
@@ -91,14 +98,17 @@ class Delimited:
         declared = DECLARED.fullmatch(lines[0]) if lines else None
         lines = lines[1:] if declared else lines
         separator = declared[1] if declared else separator or _found_separator(lines)
+        begin = 1 + bool(declared)
+        if names is not None:
+            return cls(path, tuple(names), separator, begin, lossy, content)
         reader = csv.reader(lines, delimiter=separator)
         try:
-            names = next((row for row in reader if row), None)
+            header = next((row for row in reader if row), None)
         except csv.Error as error:
             raise InputError(f"{path}: the header cannot be read: {error}.") from error
-        if names is None:
+        if header is None:
             raise InputError(f"{path} is empty.")
-        return cls(path, _column_names(names, path), separator, reader.line_num + 1 + bool(declared), lossy, content)
+        return cls(path, _column_names(header, path), separator, reader.line_num + begin, lossy, content)
 
     def batches(
         self, names: Mapping[str, str], kinds: Kinds | None = None, keep: pl.Expr = ALL_ROWS
@@ -320,8 +330,9 @@ def _checked(row: list[str], line: int, file: Delimited) -> list[str]:
     hint = ""
     if line == file.first_line and len(row) == fields + 1:
         hint = " If R wrote the names of rows, write the table with row.names = FALSE."
+    expected = "the header" if file.first_line > 1 else "expected"
     raise InputError(
-        f"{file.path}, line {line} has {len(row)} fields, the header {fields}. Mend or remove the line, or put the "
+        f"{file.path}, line {line} has {len(row)} fields, {expected} {fields}. Mend or remove the line, or put the "
         f"text that holds {file.separator!r} in quotation marks.{hint}"
     )
 

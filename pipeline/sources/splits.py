@@ -1,6 +1,7 @@
 """Published splits that the user supplies: lists of subjects with the part each belongs to."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,9 @@ import polars as pl
 
 from ...cache_schema import InputError, MissingInputError, digest, digest_file
 from ..source import DataSet, Quarantine, Records
+from .delimited import LINE, Delimited
+from .feature_files import row_of
+from .ids import as_ids
 
 PARTS = {
     "train": "train",
@@ -18,14 +22,14 @@ PARTS = {
     "test": "test",
 }
 """Names of the parts in tables; MIMIC-CXR's own says ``validate``."""
-COLUMNS = ["subject_id", "split"]
+COLUMNS, MARKED = ["subject_id", "split"], "mark"
 BENCHMARK_LISTS = {"testset": "test", "valset": "val"}
 """Lists of the ICU benchmark (``testset.csv``) and its port to MIMIC-IV (``testset_iv.csv``): without a header, a
 subject and 1 if it is in this part. The first must be there; without the second, the trainer cuts a validation part
 from the training part."""
 
 
-VERSION = 2
+VERSION = 3
 """To be raised whenever the same list would give other parts."""
 
 
@@ -84,7 +88,7 @@ def read_split(path: Path, samples: pl.DataFrame) -> pl.DataFrame:
     if several.height:
         subject, both = several.row(0)
         raise InputError(f"{path} puts subject {subject} into {' and '.join(both)}; keep one of the rows.")
-    subjects = samples.select("sample_id", pl.col("subject_id").cast(pl.String))
+    subjects = samples.select("sample_id", as_ids(samples["subject_id"]))
     found = subjects.join(parts, on="subject_id", how="left", maintain_order="left")
     if found["part"].is_null().all():
         raise InputError(
@@ -123,47 +127,33 @@ def _read_benchmark_lists(folder: Path) -> pl.DataFrame:
     """Return subject_id and split: a subject that no list marks with 1 is trained on."""
     lists = _benchmark_lists(folder).items()
     listed = pl.concat(_read_benchmark_list(path).with_columns(split=pl.lit(part)) for part, path in lists)
-    marked = listed.filter(pl.col("marked") == "1").select(COLUMNS)
+    marked = listed.filter(pl.col(MARKED) == "1").select(COLUMNS)
     others = listed.join(marked, on="subject_id", how="anti").select("subject_id", split=pl.lit("train"))
     return pl.concat([marked, others])
 
 
 def _read_benchmark_list(path: Path) -> pl.DataFrame:
-    """Return subject_id and ``marked``, 1 or 0, as text."""
-    table = _read_csv(path, header=False)
-    if table.width != 2:
-        raise InputError(f"{path} has {table.width} columns; the lists of the benchmark have a subject and 0 or 1.")
-    table = table.rename(dict(zip(table.columns, ["subject_id", "marked"], strict=True)))
-    _refuse_unknown(path, table["marked"], ["0", "1"], "mark", 1)
-    return table
+    """Return subject_id and ``mark``, 1 or 0, as text."""
+    table = Delimited.open(path, names=("subject_id", MARKED)).read()
+    return _checked(table, MARKED, ("0", "1"), path)
 
 
 def _read_list(path: Path) -> pl.DataFrame:
     """Return subject_id and split of a table with this header."""
-    table = _read_csv(path, header=True)
+    table = Delimited.open(path).read()
     if missing := [name for name in COLUMNS if name not in table.columns]:
         raise InputError(
-            f"{path} has no column {', '.join(missing)}; it has {', '.join(table.columns)}. A split is a table with "
-            "the header subject_id,split, or a folder with the benchmark's testset.csv and valset.csv."
+            f"{path} has no column {', '.join(missing)}; it has {', '.join(table.drop(LINE).columns)[:80]}. A split is "
+            "a table with the header subject_id,split, or a folder with the benchmark's testset.csv and valset.csv."
         )
-    _refuse_unknown(path, table["split"], list(PARTS), "part", 2)
-    return table.select(COLUMNS)
+    return _checked(table, "split", tuple(PARTS), path)
 
 
-def _read_csv(path: Path, *, header: bool) -> pl.DataFrame:
-    """Return a table as trimmed text, "" where there is none."""
-    try:
-        table = pl.read_csv(path, has_header=header, infer_schema=False, glob=False)
-    except pl.exceptions.PolarsError as error:
-        raise InputError(f"{path} is no CSV table: {str(error).splitlines()[0]}.") from error
-    return table.select(pl.all().fill_null("").str.strip_chars())
-
-
-def _refuse_unknown(path: Path, values: pl.Series, known: list[str], meaning: str, first_row: int) -> None:
-    """Raise :class:`InputError` for the first value that is not known; rows count from ``first_row``."""
-    unknown = (~values.is_in(known)).arg_true()
-    if len(unknown):
-        value = values[unknown[0]]
-        raise InputError(
-            f"{path}, row {unknown[0] + first_row}: unknown {meaning} {value!r}; known are {', '.join(known)}."
-        )
+def _checked(table: pl.DataFrame, column: str, known: Sequence[str], path: Path) -> pl.DataFrame:
+    """Return subject_id and a column in one spelling; raises :class:`InputError` for the first row that has neither."""
+    lists = pl.DataFrame([as_ids(table["subject_id"]), as_ids(table[column]), table[LINE]])
+    wrong = lists.filter(pl.col("subject_id").is_null() | ~pl.col(column).is_in(known).fill_null(False))
+    for subject, value, line in wrong.head(1).iter_rows():
+        shown = "no subject" if subject is None else f"{column} is {(value or '')[:80]!r}"
+        raise InputError(f"{path}, {row_of(line)}: {shown}; expected a subject, and one of {', '.join(known)}.")
+    return lists.drop(LINE)

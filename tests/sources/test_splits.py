@@ -42,6 +42,12 @@ def test_training_subjects_of_another_cohort_leave_the_unlisted_out_too(listed) 
     assert read_split(listed("99,train", "10,test"), SAMPLES).rows() == [(1, "test"), (2, "test")]
 
 
+def test_a_list_may_be_written_by_other_programs(listed) -> None:
+    assert read_split(listed("10.0;test", "20.0;val", header="subject_id;split"), SAMPLES)["part"].to_list() == [
+        "test", "test", "validation", "train", "train",
+    ]  # fmt: skip
+
+
 def test_samples_in_no_part_are_counted(mimic3, stay3, listed) -> None:
     stay3(mimic3, subject=2, hadm=20, stay=200)
     quarantine = Quarantine()
@@ -79,7 +85,11 @@ def test_subjects_may_be_named_by_text(listed) -> None:
 @pytest.mark.parametrize(
     ("rows", "header", "message"),
     [
-        (["10,train", "20,dev"], "subject_id,split", r"split.csv, row 3: unknown part 'dev'; known are train, val"),
+        (
+            ["10,train", "20,dev"],
+            "subject_id,split",
+            r"split.csv, row 3: split is 'dev'; expected a subject, and one of train, val",
+        ),
         (["10,train", "10,test"], "subject_id,split", "puts subject 10 into train and test"),
         (
             ["77,train", "78,test"],
@@ -92,9 +102,11 @@ def test_subjects_may_be_named_by_text(listed) -> None:
             "10,1",
             "no column subject_id, split; it has 10, 1.*a folder with the benchmark's testset.csv and val",
         ),
-        (["10"], "subject_id,split", "row 2: unknown part ''"),
+        (["10"], "subject_id,split", "line 2 has 1 fields, the header 2"),
+        (["10,"], "subject_id,split", "row 2: split is ''"),
+        (["NA,test"], "subject_id,split", "row 2: no subject"),
     ],
-    ids=["part", "twice", "other data set", "header", "one list of the benchmark", "empty"],
+    ids=["part", "twice", "other data set", "header", "one list of the benchmark", "short", "empty", "nobody"],
 )
 def test_a_wrong_list_is_named(listed, rows: list[str], header: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
@@ -128,8 +140,12 @@ def test_without_a_list_for_validation_there_is_none(benchmark_lists) -> None:
     ("testset", "valset", "message"),
     [
         ("10,1\n20,0\n", "10,1\n", "puts subject 10 into test and validation"),
-        ("subject_id,test\n10,1\n", "20,1\n", r"testset.csv, row 1: unknown mark 'test'; known are 0, 1"),
-        ("10\n20\n", "20,1\n", r"testset.csv has 1 columns; the lists of the benchmark have a subject and 0 or 1"),
+        (
+            "subject_id,test\n10,1\n",
+            "20,1\n",
+            r"testset.csv, row 1: mark is 'test'; expected a subject, and one of 0, 1",
+        ),
+        ("10\n20\n", "20,1\n", r"testset.csv, line 1 has 1 fields, expected 2"),
         (None, "20,1\n", r"has no testset.csv; a folder given with --splits holds"),
     ],
     ids=["in both", "with a header", "one column", "no list for test"],
