@@ -49,5 +49,5 @@ def test_a_changed_byte_in_a_compressed_table_is_refused(mimic4) -> None:
     content = bytearray(gzip.compress(gzip.decompress(path.read_bytes()) * 1000))
     content[len(content) // 2] ^= 16
     path.write_bytes(bytes(content))
-    with pytest.raises(InputError, match=r"chartevents\.csv\.gz cannot be read to its end"):
+    with pytest.raises(InputError, match=r"chartevents\.csv\.gz cannot be read"):
         dry_run(raw)
