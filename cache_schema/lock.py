@@ -54,9 +54,8 @@ def folder_lock(folder: Path, work: str, refusal: type[LockedError] = LockedErro
     descriptor = _acquire(path, work, refusal)
     try:
         _take_over(path, descriptor, work, refusal)
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, json.dumps(_owner()).encode(), 0)
         try:
+            _sign(path, descriptor)
             yield
         finally:
             path.unlink(missing_ok=True)
@@ -95,6 +94,14 @@ def _take_over(path: Path, descriptor: int, work: str, refusal: type[LockedError
             f"longer runs, {clear}"
         )
     sys.stderr.write(f"Taking over from {work} that died (process {owner['pid']}, since {owner['since']}).\n")
+
+
+def _sign(path: Path, descriptor: int) -> None:
+    try:
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, json.dumps(_owner()).encode(), 0)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error  # the system does not name an open file
 
 
 def _owner() -> dict[str, str | int]:
