@@ -39,27 +39,33 @@ def reporting(kept: str = "") -> Callable[[Callable[..., Result]], Callable[...,
         @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on standard output, nothing else.")
         @wraps(command)
         def run(*, as_json: bool, **options: Any) -> None:
-            from .cache_schema import OmniFuseError, system_reason
-
             logging.basicConfig(level=logging.WARNING if as_json else logging.INFO, format="%(message)s", force=True)
             logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # of a full disk each writer of zarr would say so
             try:
-                result = command(**options)
-            except OmniFuseError as error:
-                result = failure(f"Error: {error}", error.exit_code)
+                result = attempt(partial(command, **options), kept)
             except KeyboardInterrupt:
                 result = failure(f"Interrupted. {kept}".rstrip(), 130)
-            except Exception as error:
-                if (reason := system_reason(error)) is None:
-                    raise
-                place = f"{error.filename}: " if isinstance(error, OSError) and error.filename else ""
-                result = failure(f"Error: {place}{reason}. {kept}".rstrip(), 2)
             show(result, as_json)
             sys.exit(result.exit_code)
 
         return run
 
     return decorate
+
+
+def attempt(command: Callable[[], Result], kept: str) -> Result:
+    """Return a command's result, or what went wrong; an error that is no message to a person goes on."""
+    from .cache_schema import OmniFuseError, system_reason
+
+    try:
+        return command()
+    except OmniFuseError as error:
+        return failure(f"Error: {error}", error.exit_code)
+    except Exception as error:
+        if (reason := system_reason(error)) is None:
+            raise
+        place = f"{error.filename}: " if isinstance(error, OSError) and error.filename else ""
+        return failure(f"Error: {place}{reason}. {kept}".rstrip(), 2)
 
 
 def show(result: Result, as_json: bool) -> None:
@@ -317,6 +323,41 @@ def extract(
     encoders = Encoders.parse(text_encoder, image_encoder, DEFAULT_TEXT_ENCODERS.get(dataset, DEFAULT_TEXT))
     extraction = extract(source, cache, encoders, Machines(workers, scheduler, parts), **how)
     return Result(extraction_content(extraction), extraction_text(extraction))
+
+
+@main.command()
+@click.argument("samples", type=PATH, metavar="TABLE")
+@click.option("--columns", type=PATH, metavar="YAML", help="What the columns are, as of extract.")
+@click.option("--events", multiple=True, metavar="NAME=FILE", help="A long table of events beside it.")
+@label_option
+@split_option
+@keep_option
+@click.option("--out", type=PATH, metavar="YAML", help="New file for the draft of --columns.")
+@reporting()
+def check(
+    samples: Path,
+    columns: Path | None,
+    events: tuple[str, ...],
+    labels: tuple[str, ...],
+    split: str | None,
+    keep: tuple[str, ...] | None,
+    out: Path | None,
+) -> Result:
+    """List all problems of your own table.
+
+    Says what each column would become in `extract --dataset files`, and drafts its YAML; exit code 1 if there are
+    problems.
+    """
+    from .cache_schema import InputError
+    from .pipeline.sources.files.check import check_table, check_text
+    from .pipeline.sources.sample_table import SampleColumns
+
+    if out is not None and out.exists():
+        raise InputError(f"{out} exists already; name a new file with --out.")
+    found = check_table(samples, columns, SampleColumns(labels, split, keep or ()), named_files("--events", events))
+    if out is not None:
+        out.write_text(found.yaml, encoding="utf-8")
+    return Result(found.to_json(), check_text(found), 1 if found.problems else 0)
 
 
 @main.command()

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from .torch_dataset import TaskDataset
     from .verify import Verification
 
-UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, RuntimeError, ArithmeticError, MemoryError)
+UNREADABLE = (ValueError, LookupError, TypeError, AttributeError, RuntimeError, ArithmeticError, MemoryError, OSError)
 """What zarr and its codecs raise where metadata or a chunk means nothing."""
 
 
@@ -348,6 +348,8 @@ class FeatureCache:
             opened = self._root[path]
             if isinstance(opened, zarr.Array) != (node.kind == "array"):
                 raise ValueError(f"it is no {node.kind}")
+            if node.kind == "array" and opened.nchunks != len(node.files) - 1:  # all but its metadata
+                raise ValueError(f"it claims {opened.nchunks} chunks and has {len(node.files) - 1}")
         return opened
 
     @contextmanager

@@ -127,9 +127,9 @@ class StagedCache:
             The items the rows came from: item_id, sample, first_row, rows, time, digest, attributes.
         """
         check_name(spec.name, "Modality")
-        if (lengths < 0).any():
-            raise InputError(f"Modality {spec.name!r} has a sample with {lengths.min()} rows.")
         offsets = offsets_of(lengths)
+        if (np.diff(offsets) < 0).any():
+            raise InputError(f"Modality {spec.name!r} has a sample with {np.diff(offsets).min()} rows.")
         check_modality(spec, len(self._ids), offsets.shape, (int(offsets[-1]), dim), time.shape)
         if items is not None:
             check_items(spec.name, items, offsets)
@@ -165,6 +165,7 @@ class StagedCache:
 
     def add_split(self, name: str, parts: pl.DataFrame) -> Self:
         """Add a split that the user or the data set supplies: ``sample_id``, ``part``."""
+        check_name(name, "Split")
         check_split(name, parts, self._ids)
         write_table(self.root[SPLITS], name, parts)
         return self

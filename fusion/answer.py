@@ -63,7 +63,7 @@ class Outside:
 class Answer:
     """Predictions, columns as in `predictions.frame`; ``run`` is the digest of the run that made them.
 
-    ``trained_on`` counts the predicted samples by whose ids the run was trained, validated or tested.
+    ``trained_on`` counts the predicted samples with ids that any of its models was trained on, or chosen by.
     """
 
     table: pl.DataFrame
@@ -128,7 +128,8 @@ def answer(
 
     ``ranges`` of each of the run's models; ``drop`` names modalities that were not looked at.
     """
-    known = set(read_table(run / "splits.parquet", columns=["sample_id"])["sample_id"].cast(pl.String))
+    parts = read_table(run / "splits.parquet", columns=["sample_id", "part"])
+    known = set(parts.filter(pl.col("part") != "test")["sample_id"].cast(pl.String))
     seen = sum(sample in known for sample in table["sample_id"].cast(pl.String))
     shown = {name: source for name, source in cohort.sources.items() if name not in drop}
     outside = tuple(column for name, source in shown.items() for column in _outside(name, source, ranges))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
+from math import isfinite
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from ..cache_schema import InputError
+from ..cache_schema import InputError, shown
 from . import methods
 from .encoders import EncoderConfig
 from .missingness import MissingConfig
@@ -19,6 +20,9 @@ METHOD_OF_PRESET = {"best": "stacking"}
 """Methods that a preset alone names."""
 NAMED = (*ARGUMENTS, "task", "modalities", "folds", "seed", "device")
 """Settings with an option of their own on the command line."""
+
+BOUNDS = {"seed": (0, 2**32 - 1), "folds": (1, 1000), "threads": (1, 1024)}
+"""Lowest and highest value of settings that everything else takes as they are."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +76,9 @@ class TrainConfig:
     """Options of the method, an instance of its ``Options``; its defaults if None."""
 
     def __post_init__(self) -> None:
+        for name, (lowest, highest) in BOUNDS.items():
+            if not lowest <= getattr(self, name) <= highest:
+                raise InputError(f"{name} = {shown(getattr(self, name))}; expected {lowest} to {highest}.")
         expected = methods.get(self.method).Options
         if self.options is None:
             object.__setattr__(self, "options", expected())
@@ -98,7 +105,9 @@ class TrainConfig:
     def from_dict(cls, stored: Mapping[str, Any]) -> TrainConfig:
         """Rebuild settings from `to_dict`, strictly: unknown keys and wrong types are refused."""
         plain = {name: value for name, value in stored.items() if name != "options"}
-        options = build(methods.get(stored["method"]).Options, stored["options"], "options.")
+        if not isinstance(stored.get("method"), str):
+            raise InputError("Settings without the name of a method.")
+        options = build(methods.get(stored["method"]).Options, stored.get("options", {}), "options.")
         config: TrainConfig = replace(build(cls, plain, ""), options=options)
         return config
 
@@ -128,7 +137,7 @@ def changed(config: TrainConfig, overrides: Sequence[str]) -> TrainConfig:
     for override in overrides:
         key, equals, text = override.partition("=")
         if not equals:
-            raise InputError(f"{override!r} is no setting; write key=value, for example fit.epochs=30.")
+            raise InputError(f"{shown(override)} is no setting; write key=value, for example fit.epochs=30.")
         config = _set(config, key.strip().split("."), text.strip(), key.strip())
     return config
 
@@ -152,21 +161,23 @@ def _set(config: Any, path: Sequence[str], text: str, key: str) -> Any:
     name, *rest = path
     known = [f.name for f in fields(config) if f.name not in ARGUMENTS]
     if name not in known:
-        raise InputError(f"Unknown setting {key!r}; known here are: {', '.join(known) or 'none'}.")
+        raise InputError(f"Unknown setting {shown(key)}; known here are: {', '.join(known) or 'none'}.")
     inner = getattr(config, name)
     if is_dataclass(inner) and not rest:
-        raise InputError(f"{key!r} is a group; set one of: {', '.join(f'{key}.{f.name}' for f in fields(inner))}.")
+        raise InputError(f"{shown(key)} is a group; set one of: {', '.join(f'{key}.{f.name}' for f in fields(inner))}.")
     if rest and not is_dataclass(inner):
-        raise InputError(f"Unknown setting {key!r}; {name!r} has no parts.")
+        raise InputError(f"Unknown setting {shown(key)}; {shown(name)} has no parts.")
     value = _set(inner, rest, text, key) if rest else parse(text, get_type_hints(type(config))[name], key)
     return replace(config, **{name: value})
 
 
 def build(cls: type, stored: Mapping[str, Any], prefix: str) -> Any:
     """Make a dataclass, nested ones included, from JSON values; unknown keys and wrong types raise `InputError`."""
+    if not isinstance(stored, Mapping):
+        raise InputError(f"{prefix.removesuffix('.') or 'settings'} = {shown(stored)}; expected settings by name.")
     every = get_type_hints(cls)
     hints = {part.name: every[part.name] for part in fields(cls)}
-    unknown = stored.keys() - hints.keys()
+    unknown = [str(name)[:80] for name in stored if name not in hints]
     if unknown:
         raise InputError(f"Unknown setting {prefix}{min(unknown)}; known here are: {', '.join(hints) or 'none'}.")
     values = {}
@@ -189,12 +200,12 @@ def parse(value: Any, expected: Any, key: str) -> Any:
         return parse(value, next(choice for choice in choices if choice is not NoneType), key)
     if origin is Literal:
         if value not in choices:
-            raise InputError(f"{key} = {value!r}; expected one of: {', '.join(map(str, choices))}.")
+            raise InputError(f"{key} = {shown(value)}; expected one of: {', '.join(map(str, choices))}.")
         return value
     if origin is tuple:
         items = value.split(",") if isinstance(value, str) else value
         if not isinstance(items, list | tuple):
-            raise InputError(f"{key} = {value!r}; expected a list.")
+            raise InputError(f"{key} = {shown(value)}; expected a list.")
         return tuple(parse(item, choices[0], key) for item in items)
     return _parse_plain(value, expected, key)
 
@@ -203,11 +214,15 @@ TRUTH = {"true": True, "false": False, "1": True, "0": False, "yes": True, "no":
 
 
 def _parse_plain(value: Any, expected: type, key: str) -> Any:
+    """Return a value as text, number or truth, if it can be one without a change: 2.5 is no int, a list no text."""
     if expected is bool and str(value).lower() in TRUTH:
         return TRUTH[str(value).lower()]
-    if expected is not bool:
+    if expected is not bool and isinstance(value, str | int | float) and not isinstance(value, bool):
         try:
-            return expected(value)
-        except (TypeError, ValueError):
-            pass
-    raise InputError(f"{key} = {value!r}; expected {expected.__name__}.")
+            parsed = expected(value)
+        except (ValueError, OverflowError):
+            parsed = None
+        same = isinstance(value, str) or expected is str or parsed == value
+        if parsed is not None and same and (expected is not float or isfinite(parsed)):
+            return parsed
+    raise InputError(f"{key} = {shown(value)}; expected {expected.__name__}.")

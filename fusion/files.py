@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -12,7 +13,7 @@ from typing import Any, BinaryIO
 import polars as pl
 import psutil
 
-from ..cache_schema import InputError, MissingInputError
+from ..cache_schema import InputError, MissingInputError, system_reason
 
 PARTIAL = ".partial"
 
@@ -22,6 +23,11 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
     """Provide a file to write that appears as ``path`` when the block ends well, and leaves nothing if it does not.
 
     What a killed process left of the same file is removed.
+
+    Raises
+    ------
+    OSError
+        That names the file, whatever library met the full disk.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     _sweep(path)
@@ -32,6 +38,10 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
             file.flush()
             os.fsync(file.fileno())
         partial.replace(path)
+    except Exception as error:
+        if (reason := system_reason(error)) is None or getattr(error, "filename", None):
+            raise
+        raise OSError(getattr(error, "errno", None) or errno.EIO, reason, str(path)) from error
     finally:
         partial.unlink(missing_ok=True)
 
@@ -50,8 +60,16 @@ def write_whole(path: Path, text: str) -> None:
         file.write(text.encode("utf-8", "replace"))
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """Read an object from a JSON file of a run or a study; raise InputError if it holds anything else."""
+def read_json(path: Path, required: Mapping[str, type] | None = None) -> dict[str, Any]:
+    """Read an object from a JSON file of a run or a study.
+
+    Raises
+    ------
+    MissingInputError
+        There is no such file.
+    InputError
+        It holds anything else, or one of the ``required`` entries is not there or not of its type.
+    """
     try:
         content = json.loads(path.read_bytes())
     except FileNotFoundError as error:
@@ -60,6 +78,11 @@ def read_json(path: Path) -> dict[str, Any]:
         raise InputError(f"{path} is not JSON ({error}). Restore the file or train again.") from error
     if not isinstance(content, dict):
         raise InputError(f"{path} holds a {type(content).__name__}, not an object. Restore the file or train again.")
+    wrong = [name for name, kind in (required or {}).items() if not isinstance(content.get(name), kind)]
+    if wrong:
+        raise InputError(
+            f"{path} lacks {', '.join(wrong)}: not as `omnifuse` wrote it. Restore the file or start anew."
+        )
     return content
 
 

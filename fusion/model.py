@@ -104,6 +104,13 @@ def check_inputs(cache: FeatureCache, inputs: Mapping[str, Any]) -> None:
         )
     found = {name: modality_demand(cache, name) for name in inputs}
     lines = difference(dict(inputs), found)
+    lines += [
+        f"{name}: the model knows the levels {', '.join(levels)} of {column}; extract with `levels:{column}: "
+        f"[{', '.join(levels)}]` in the YAML file of --columns, then others are listed and count as missing"
+        for name, demanded in inputs.items()
+        for column, levels in demanded["recipe"].get("levels", {}).items()
+        if levels != found[name]["recipe"].get("levels", {}).get(column)
+    ]
     if lines:
         raise InputError(
             "\n".join([f"{cache.path} was not made as the model demands (trained on -> this cache):", *lines])

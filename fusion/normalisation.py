@@ -95,14 +95,11 @@ class RowNormaliser:
     shift: FloatArray
 
     @classmethod
-    def fit(cls, name: str, prepared: Prepared, samples: npt.NDArray[np.int64]) -> RowNormaliser:
+    def fit(cls, prepared: Prepared, samples: npt.NDArray[np.int64]) -> RowNormaliser:
         """Take mean and deviation of the known cells of the given samples' rows; other columns stay as they are."""
         rows, standardised = prepared.rows, prepared.standardised
         assert rows is not None and standardised is not None
         count, total, squares = moments(rows, np.flatnonzero(prepared.source.rows_of(samples)))
-        if not np.isfinite(squares).all():
-            column = int(np.flatnonzero(~np.isfinite(squares))[0])
-            raise InputError(f"Column {column} of {name!r} holds an infinite value. Extract the modality again.")
         mean = total / np.maximum(count, 1)
         deviation = np.sqrt(np.maximum(squares / np.maximum(count, 1) - mean**2, 0))
         scale = np.divide(1, deviation, out=np.ones_like(mean), where=deviation > 1e-6 * (1 + np.abs(mean)))
@@ -135,7 +132,7 @@ class Normaliser:
         """Fit on the training samples (positions in the cohort) and on nothing else."""
         return cls(
             {name: SummaryNormaliser.fit(p.summary, samples) for name, p in prepared.items() if p.summary is not None},
-            {name: RowNormaliser.fit(name, p, samples) for name, p in prepared.items() if p.rows is not None},
+            {name: RowNormaliser.fit(p, samples) for name, p in prepared.items() if p.rows is not None},
         )
 
     def apply(self, cohort: Cohort, prepared: Mapping[str, Prepared], device: torch.device) -> Inputs:

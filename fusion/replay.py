@@ -73,7 +73,7 @@ class Replay:
             If the cache is not the one that the run was trained on.
         """
         run = load_run(run_dir, device)
-        trained_on = read_json(run.path / "metrics.json")["cache"]
+        trained_on = read_json(run.path / "metrics.json", {"cache": dict})["cache"]
         cache = FeatureCache.open(trained_on["path"] if cache_path is None else cache_path)
         if cache.digest != trained_on["digest"]:
             raise InputError(

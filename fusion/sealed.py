@@ -37,11 +37,17 @@ def writing(path: Path) -> Iterator[BinaryIO]:
 
 
 def write_file(path: Path, content: bytes) -> None:
-    """Write a file and flush it to disk; raises as `writing`."""
-    with writing(path) as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
+    """Write a file and flush it to disk: it is there whole or not at all; raises as `writing`."""
+    partial = path.with_name(f"{path.name}.partial")
+    try:
+        with writing(partial) as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+    partial.replace(path)
 
 
 def write_json(path: Path, content: Any) -> None:
@@ -96,8 +102,8 @@ def _checksums(folder: Path) -> dict[str, str]:
     path = folder / SEAL
     if not path.is_file():
         raise MissingInputError(
-            f"{folder} has no {SEAL}: it is no finished run, or one of an earlier version. Give the folder that "
-            "`train` made, or train again."
+            f"{folder} is no finished run: {SEAL} is missing. Give the folder that `train` made; a run of an earlier "
+            "version has to be trained again."
         )
     try:
         sums = json.loads(path.read_text(encoding="utf-8"))

@@ -29,7 +29,9 @@ def phenotype_flags(
     key = ["subject_id", "hadm_id"]
     numbered = stays.select(*key, stay=pl.int_range(pl.len()))
     groups = _conditions().select("ccs", condition=pl.int_range(pl.len()))
-    lists = pl.read_csv(RESOURCES / "phenotype_codes.csv", schema_overrides={"code": pl.String}).join(groups, on="ccs")
+    lists = pl.read_csv((RESOURCES / "phenotype_codes.csv").read_bytes(), schema_overrides={"code": pl.String}).join(
+        groups, on="ccs"
+    )
     lists = lists.filter(pl.col("clean" if all_icd10 else "benchmark") == 1)
     of_stay = codes.join(numbered, on=key)
     matched = of_stay.join(lists, on=["code", "icd_version"] if with_version else ["code"])
@@ -42,4 +44,4 @@ def phenotype_flags(
 
 @cache
 def _conditions() -> pl.DataFrame:
-    return pl.read_csv(RESOURCES / "phenotypes.csv")
+    return pl.read_csv((RESOURCES / "phenotypes.csv").read_bytes())

@@ -137,6 +137,8 @@ def reasons_to_run(cache: Path, cohort: dict[str, Any], encoders: Encoders, memo
         return [f"there is no complete cache at {cache} yet"]
     except CacheError as error:
         return [str(error)]
+    if not (_is_table(keys.get("cohort"), "dataset") and _is_table(keys.get("encoders")) and "contents" in keys):
+        return [f"the cache at {cache} does not say what it was made from"]
     if (held := keys["cohort"]["dataset"]) != cohort["dataset"]:
         raise InputError(
             f"{cache} holds the data set {held}, not {cohort['dataset']}. Name another place with --cache."
@@ -152,6 +154,10 @@ def reasons_to_run(cache: Path, cohort: dict[str, Any], encoders: Encoders, memo
             else "image or text files were added, changed or removed"
         )
     return reasons
+
+
+def _is_table(value: object, *names: str) -> bool:
+    return isinstance(value, dict) and value.keys() >= set(names)
 
 
 def make_plan(dataset: DataSet, cache: Path, cohort: dict[str, Any], encoders: Encoders, memo: DigestMemo) -> Plan:

@@ -144,8 +144,9 @@ class _Run:
 
     def extract(self, machines: Machines, drop_items: bool) -> Extraction:
         """Plan, encode, commit."""
-        self._prepare()
+        self._sweep()
         reasons, plan = self._plan()
+        self._make_folder()
         if plan is None:
             self.memo.save(forget=False)
             if drop_items:
@@ -177,11 +178,14 @@ class _Run:
             self._remove_folders()
         return self._outcome(reasons, pending, done=True)
 
-    def _prepare(self) -> None:
-        """Make the folder of parts, which nobody else may read, and remove what killed processes have left."""
-        sweep()
+    def _make_folder(self) -> None:
+        """Make the folder of parts, which nobody else may enter: it names files of patients."""
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         flush(self.folder.parent)
+
+    def _sweep(self) -> None:
+        """Remove what killed processes have left: temporary files and, among the parts, halves of files."""
+        sweep()
         for path in (path for path in self.folder.rglob("*") if path.is_file()):
             if path.suffix == ".partial" or (path.parent == self.folder and path != memo_file(self.cache)):
                 path.unlink()

@@ -246,7 +246,7 @@ def test_train_refuses_an_incomplete_and_a_foreign_cache(tmp_path: Path, synthet
 
 @pytest.mark.parametrize("command", [["predict", "--run"], ["report"]])
 def test_a_folder_that_is_no_run_is_refused(tmp_path: Path, command: list[str]) -> None:
-    assert "metrics.json" in refused(*command, tmp_path)
+    assert "finished run" in refused(*command, tmp_path)
 
 
 def test_extract_says_where_raw_files_are_looked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -300,7 +300,7 @@ def test_a_message_that_echoes_a_long_input_is_cut(tmp_path: Path) -> None:
 
 
 def test_an_interrupted_command_ends_with_130(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    def interrupt(*arguments: object) -> None:
+    def interrupt(*arguments: object, **named: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("omnifuse.cache_schema.verify_cache", interrupt)
@@ -309,6 +309,12 @@ def test_an_interrupted_command_ends_with_130(monkeypatch: pytest.MonkeyPatch, t
     monkeypatch.setattr("omnifuse.cache_schema.FeatureCache.open", interrupt)
     result = call("cache", "export", "--format", "npz", "--cache", tmp_path, "--out", tmp_path / "out.npz")
     assert result.stderr == "Interrupted. Nothing was exported; give the same command again.\n"
+    monkeypatch.setattr("omnifuse.fusion.run.train", interrupt)
+    result = call("train", "--cache", tmp_path)
+    assert (result.exit_code, result.stderr) == (
+        130,
+        "Interrupted. Folds that were finished are kept; the same command goes on with the others.\n",
+    )
 
 
 def test_pseudonyms_have_a_key_beside_the_cache(synthetic_raw: Path, tmp_path: Path) -> None:
@@ -370,3 +376,44 @@ def test_the_two_lines_of_the_readme_work_as_written(
     result = call("train", "--cache", "./cache")
     assert "too few to conclude anything" in result.stdout
     assert (tmp_path / "runs/omnifuse/report.html").exists()
+
+
+@pytest.mark.parametrize("name", ["q[1]", "a*?{b,c}", 'it\'s "so"', "two\nlines", "影像 é%41", "~"])
+def test_a_path_is_a_name_whatever_characters_are_in_it(
+    trained_run: Path, synthetic_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Beside each lies what a pattern would find instead: another run, whose predictions are all 0.5."""
+    monkeypatch.chdir(tmp_path)
+    for other in ("q1", "abb"):
+        shutil.copytree(trained_run, other)
+        table = pl.read_parquet(f"{other}/predictions.parquet").with_columns(p=pl.lit(0.5), y=pl.lit(0))
+        table.write_parquet(f"{other}/predictions.parquet")
+    shutil.copytree(trained_run, Path(name))
+    assert call("report", trained_run).exit_code == 0
+    assert call("report", name, "--patients").exit_code == 0
+    tables = [folder / "tables/test-part-of-each-fold.csv" for folder in (trained_run, Path(name))]
+    assert tables[0].read_bytes() == tables[1].read_bytes()
+    out = Path(name) / f"{name}.csv"
+    assert call("predict", "--run", name, "--cache", synthetic_cache, "--out", out).exit_code == 0
+    assert out.is_file() and sorted(path.name for path in tmp_path.iterdir()) == sorted(["abb", "q1", name])
+
+
+def test_a_study_is_a_folder_of_any_name(synthetic_cache: Path, tmp_path: Path) -> None:
+    (tmp_path / "q1").mkdir()
+    (tmp_path / "mine[1].yaml").write_text(GRID)
+    arguments = ("--cache", synthetic_cache, "--preset", tmp_path / "mine[1].yaml", "--out", tmp_path / "q[1]")
+    done = call("study", *arguments, "--workers", 1, "--json")
+    assert done.exit_code == 0 and json.loads(done.stdout)["failed"] == {}
+    assert call("report", tmp_path / "q[1]").exit_code == 0 and list((tmp_path / "q1").iterdir()) == []
+
+
+def test_a_report_that_was_cut_off_is_finished_by_the_next_one(trained_run: Path, tmp_path: Path) -> None:
+    run = shutil.copytree(trained_run, tmp_path / "run")
+    assert call("report", run).exit_code == 0
+    whole = {path.relative_to(run): path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    gone = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, text=True)
+    (run / "report.html").unlink()
+    (run / f"report.html.{gone.stdout.strip()}.partial").write_text("<html> cut of")
+    (run / "tables/test-part-of-each-fold.csv").unlink()
+    assert call("report", run).exit_code == 0
+    assert {path.relative_to(run): path.read_bytes() for path in run.rglob("*") if path.is_file()} == whole

@@ -173,7 +173,8 @@ class _Tables:
 
     @staticmethod
     def _described(path: Path) -> dict[str, Any]:
-        described: dict[str, Any] = json.loads(pl.read_parquet_metadata(path).get(ATTRIBUTE, "{}"))
+        with path.open("rb") as file:
+            described: dict[str, Any] = json.loads(pl.read_parquet_metadata(file).get(ATTRIBUTE, "{}"))
         return described
 
 

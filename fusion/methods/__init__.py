@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib import import_module
 
-from ...cache_schema import InputError
+from ...cache_schema import InputError, shown
 from .base import Method
 
 PLACES = {
@@ -54,7 +54,7 @@ def names() -> tuple[str, ...]:
 def get(name: str) -> type[Method]:
     """Return a method's class; an unknown name raises `InputError` that lists the known ones."""
     if name not in PLACES:
-        raise InputError(f"Unknown method {name!r}; known are: {', '.join(PLACES)}.")
+        raise InputError(f"Unknown method {shown(name)}; known are: {', '.join(PLACES)}.")
     module, attribute = PLACES[name]
     method: type[Method] = getattr(import_module(module, __name__), attribute)
     return method

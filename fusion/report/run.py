@@ -6,12 +6,19 @@ from typing import Any
 
 import polars as pl
 
-from ...cache_schema.errors import InputError, MissingInputError
+from ...cache_schema.errors import MissingInputError
 from ..files import read_json, read_table
 from .predictions import Predictions, read_predictions
 
 REQUIRED_FILES = ("metrics.json", "config.json", "environment.json", "predictions.parquet")
-REQUIRED_METRICS = ("task", "method", "kind", "modalities", "samples", "folds", "auroc", "auprc")
+REQUIRED_METRICS = {
+    **dict.fromkeys(("task", "method", "kind"), str),
+    "modalities": list,
+    "samples": int,
+    "folds": list,
+    "auroc": dict,
+    "auprc": dict,
+}
 HISTORY_COLUMNS = {"epoch", "part", "term", "value"}
 LAZINESS_COLUMNS = {"fold", "epoch", "combination", "distance", "excess", "chosen"}
 
@@ -54,12 +61,7 @@ def read_run(path: Path) -> Run:
         A file is damaged or lacks what the report needs.
     """
     _require_files(path)
-    metrics = read_json(path / "metrics.json")
-    absent = [key for key in REQUIRED_METRICS if key not in metrics]
-    if absent:
-        raise InputError(
-            f"{path / 'metrics.json'} lacks {', '.join(absent)}: not written by `omnifuse train`? Train again."
-        )
+    metrics = read_json(path / "metrics.json", REQUIRED_METRICS)
     return Run(
         path=path,
         metrics=metrics,

@@ -39,6 +39,12 @@ class FinishedCell:
         """Content of metrics.json."""
         return read_json(self.path / METRICS)
 
+    @property
+    def cache_digest(self) -> str | None:
+        """Digest of the cache that it was trained on."""
+        digest: str | None = self.metrics.get("cache", {}).get("digest")
+        return digest
+
     @cached_property
     def sample_id(self) -> npt.NDArray[Any]:
         """[N] ids of the tested samples."""

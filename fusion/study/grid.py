@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from ...cache_schema import InputError, MissingInputError
+from ...cache_schema import InputError, MissingInputError, shown
+from ...yaml_file import load_yaml
 from ..config import build
 from .cell import Cell, Measurement, Scope
 from .kinds import KINDS, Experiment
 
 PRESETS = Path(__file__).parent / "presets"
+MOST_CELLS = 10_000
+"""Cells of a study; its largest preset has some hundred."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,8 @@ class Grid:
         wanted: dict[Cell, tuple[Measurement, ...]] = {}
         for experiment in self.experiments:
             for cell, measurements in experiment.wanted(scope):
+                if len(wanted) == MOST_CELLS:
+                    raise InputError(f"{self.source} wants more than {MOST_CELLS:,} cells; make several studies of it.")
                 if cell not in wanted:
                     _ = cell.config  # says at once what does not exist
                 wanted[cell] = tuple(dict.fromkeys((*wanted.get(cell, ()), *measurements)))
@@ -85,17 +88,14 @@ def read_grid(wanted: str | Path) -> Grid:
         raise MissingInputError(
             f"{wanted} is neither a preset ({', '.join(preset_names())}) nor a YAML file of a grid."
         )
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is no YAML: {error}") from error
-    if not isinstance(content, dict) or not isinstance(content.get("experiments"), list):
-        raise InputError(f"{path} is no grid: it needs a list `experiments`, each with a `kind`.")
+    content = load_yaml(path)
     return make_grid(path.stem, content, str(wanted))
 
 
-def make_grid(name: str, content: Mapping[str, Any], source: str) -> Grid:
+def make_grid(name: str, content: Any, source: str) -> Grid:
     """Return the grid that plain values describe; ``source`` is named in messages."""
+    if not isinstance(content, Mapping) or not isinstance(content.get("experiments"), list):
+        raise InputError(f"{source} is no grid: it needs a list `experiments`, each with a `kind`.")
     shared = {key: value for key, value in content.items() if key != "experiments"}
     try:
         return Grid(name, source, build(Shared, shared, ""), tuple(map(_experiment, content["experiments"])), content)
@@ -105,8 +105,8 @@ def make_grid(name: str, content: Mapping[str, Any], source: str) -> Grid:
 
 def _experiment(stored: Any) -> Experiment:
     kind = stored.get("kind") if isinstance(stored, dict) else None
-    if kind not in KINDS:
-        raise InputError(f"An experiment has the kind {kind!r}; known are: {', '.join(KINDS)}.")
+    if not isinstance(kind, str) or kind not in KINDS:
+        raise InputError(f"An experiment has the kind {shown(kind)}; known are: {', '.join(KINDS)}.")
     fields = {key: value for key, value in stored.items() if key != "kind"}
     experiment: Experiment = build(KINDS[kind], fields, f"{kind}.")
     return experiment

@@ -20,6 +20,14 @@ from .grid import Grid, make_grid
 from .results import Chapter, Column, Estimate, KeyFigure, ResultTable, StudyResults
 from .run import FAILED, STUDY, SUBJECTS
 
+FIELDS = {
+    **dict.fromkeys(("name", "task", "preset", "started"), str),
+    **dict.fromkeys(("cache", "grid"), dict),
+    "modalities": list,
+    "folds": int,
+}
+"""What study.json holds."""
+
 
 def is_study(folder: Path) -> bool:
     """Return whether a folder is that of a study."""
@@ -38,7 +46,7 @@ def open_study(folder: Path) -> tuple[dict[str, Any], Grid, Study]:
         raise MissingInputError(
             f"{folder} is no study: {STUDY} is missing. Give the folder that `omnifuse study` made."
         )
-    stored = read_json(folder / STUDY)
+    stored = read_json(folder / STUDY, FIELDS)
     grid = make_grid(stored["name"], stored["grid"], str(folder / STUDY))
     scope = grid.scope(stored["task"], tuple(stored["modalities"]), stored["folds"])
     return stored, grid, Study(folder, scope, read_table(folder / SUBJECTS))
@@ -65,7 +73,7 @@ def study_results(folder: Path, against: Path | None = None) -> StudyResults:
         name=grid.name,
         title=f"{grid.shared.title}: {task_words(study.scope.task)}",
         lead=_lead(stored, study.scope, finished),
-        notes=tuple(_notes(folder, cells, finished, whole)),
+        notes=tuple(_notes(folder, stored, cells, finished, whole)),
         numbers=tuple(_numbers(finished, whole)),
         chapters=tuple(chapters),
         repeat=_repeat(stored),
@@ -102,7 +110,15 @@ def _lead(stored: dict[str, Any], scope: Scope, finished: list[FinishedCell]) ->
     )
 
 
-def _notes(folder: Path, cells: list[Cell], finished: list[FinishedCell], whole: FinishedCell) -> Iterator[str]:
+def _notes(
+    folder: Path, study: dict[str, Any], cells: list[Cell], finished: list[FinishedCell], whole: FinishedCell
+) -> Iterator[str]:
+    foreign = [run.cell.id for run in finished if run.cache_digest not in (None, study["cache"]["digest"])]
+    if foreign:
+        yield (
+            f"{plural(len(foreign), 'cell')} of {len(finished)} came from another cache than that of the study, and "
+            f"cannot be compared with the others: {', '.join(foreign)}."
+        )
     stored = [read_json(path) for path in sorted((folder / FAILED).glob("*.json"))]
     failed = {failure["cell"]: failure["error"] for failure in stored}
     if failed:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import time
@@ -13,20 +12,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 from tqdm import tqdm
 
-from ...cache_schema import FeatureCache, InputError, OmniFuseError
+from ...cache_schema import CacheChangedError, FeatureCache, InputError, OmniFuseError, folder_lock
 from ...processes import WAKE_SECONDS, worker_pool
 from ..config import make_config
 from ..device import check_device
 from ..files import read_json, read_table
 from ..run import train
+from ..sealed import write_json, write_table
 from ..training_plan import first_task, split_used
 from .cell import Cell, Measurement, Scope
-from .finished import CELLS, METRICS, Study
+from .finished import CELLS, METRICS, FinishedCell, Study
 from .grid import Grid
 from .measure import measure
 
@@ -83,6 +82,7 @@ def plan_study(
         raise InputError(f"A study fuses two modalities or more; {cache.path} gives {', '.join(scope.modalities)}.")
     _refuse_another_cache(folder, cache)
     cells = grid.cells(scope)
+    _refuse_foreign_cells(folder, cells, cache)
     unfinished = {cell: asked for cell, asked in cells.items() if not _finished(folder / CELLS / cell.id, asked)}
     for device in {cell.config.device for cell in unfinished}:
         check_device(device)
@@ -95,11 +95,21 @@ def _refuse_another_cache(folder: Path, cache: FeatureCache) -> None:
         if folder.is_dir() and any(folder.iterdir()):
             raise InputError(f"{folder} holds something else than a study. Name another folder with --out.")
         return
-    made_from = read_json(path)["cache"]
+    made_from = read_json(path, {"cache": dict})["cache"]
     if made_from["digest"] != cache.digest:
         raise InputError(
             f"{folder} is a study of {made_from['path']} with the digest {made_from['digest']}; {cache.path} has "
             f"{cache.digest}. Name another folder with --out."
+        )
+
+
+def _refuse_foreign_cells(folder: Path, cells: Wanted, cache: FeatureCache) -> None:
+    runs = (FinishedCell(cell, folder / CELLS / cell.id) for cell in cells)
+    foreign = [run.path for run in runs if (run.path / METRICS).is_file() and run.cache_digest != cache.digest]
+    if foreign:
+        raise InputError(
+            f"Cells of this study that were trained on another cache: {len(foreign)}, such as {foreign[0]}. Remove "
+            "their folders, or name another folder with --out."
         )
 
 
@@ -112,15 +122,27 @@ def run_study(plan: Plan, workers: int, executor: Executor | None = None) -> dic
 
     A cell that fails is named and left out; the others go on. Interrupted and started again, the study goes on with
     the cells that are not finished. ``executor`` runs the cells elsewhere, on a cluster for example.
+
+    Raises
+    ------
+    LockedError
+        If another study works in the same folder.
+    CacheChangedError
+        If the cache was replaced meanwhile.
     """
-    _write_study(plan)
+    with folder_lock(plan.folder, "a study"):
+        _refuse_another_cache(plan.folder, plan.cache)  # it may have become a study since the plan
+        _write_study(plan)
+        shutil.rmtree(plan.folder / FAILED, ignore_errors=True)
+        return _run_cells(plan, workers, executor)
+
+
+def _run_cells(plan: Plan, workers: int, executor: Executor | None) -> dict[str, str]:
     failed: dict[str, str] = {}
-    shutil.rmtree(plan.folder / FAILED, ignore_errors=True)
+    paths = str(plan.cache.path.absolute()), plan.cache.digest, str((plan.folder / CELLS).absolute())
     with cell_workers(workers, executor) as pool, _progress(plan) as done:
         jobs = {
-            pool.submit(
-                run_cell, str(plan.cache.path.absolute()), str((plan.folder / CELLS).absolute()), cell, asked
-            ): cell
+            pool.submit(run_cell, *paths, cell, asked): cell
             for cell, asked in sorted(plan.open.items(), key=lambda item: item[0].seed)
         }
         for job in _as_completed(list(jobs)):
@@ -132,23 +154,37 @@ def run_study(plan: Plan, workers: int, executor: Executor | None = None) -> dic
     return failed
 
 
-def run_cell(cache: str, folder: str, cell: Cell, asked: Sequence[Measurement]) -> None:
-    """Train a cell unless that is done, and measure what is not measured yet."""
+def run_cell(cache: str, digest: str, folder: str, cell: Cell, asked: Sequence[Measurement]) -> None:
+    """Train a cell unless that is done, and measure what is not measured yet.
+
+    Raises
+    ------
+    CacheChangedError
+        If the cache is not the one of the digest, with which the study began.
+    """
     path = Path(folder) / cell.id
+    opened = FeatureCache.open(cache)
+    if opened.digest != digest:
+        raise CacheChangedError(
+            f"{cache} was replaced while the study ran: its digest is {opened.digest} and was {digest}. Finished cells "
+            "are kept. Name another folder with --out for a study of the new cache."
+        )
     if not (path / METRICS).is_file():
-        train(cache, cell.config, path)
+        train(opened, cell.config, path)
     for measurement in asked:
         if not (path / measurement.file).is_file():
             measure(path, Path(cache), measurement)
 
 
 def _failure(job: Future[None]) -> str | None:
-    """Return what went wrong in a cell; a pool that has lost its processes ends the study."""
+    """Return what went wrong in a cell; a pool that has lost its processes, or another cache, ends the study."""
     error = job.exception()
+    if isinstance(error, CacheChangedError):
+        raise error
     if isinstance(error, BrokenProcessPool):
         raise OmniFuseError(
             "A process that trained a cell was killed, most likely because memory ran out. Start the study again with "
-            "fewer --workers; finished cells are kept."
+            "fewer --workers; finished cells and folds are kept."
         ) from error
     if error is None:
         return None
@@ -194,7 +230,7 @@ def _write_study(plan: Plan) -> None:
     plan.folder.mkdir(parents=True, exist_ok=True)
     samples = plan.cache.samples
     numbers = samples["subject_id"].rank("dense").cast(pl.Int64).rename("subject")
-    pl.DataFrame([samples["sample_id"], numbers]).write_parquet(plan.folder / SUBJECTS)
+    write_table(plan.folder / SUBJECTS, pl.DataFrame([samples["sample_id"], numbers]))
     cache = {"path": str(plan.cache.path), "digest": plan.cache.digest, "dataset": plan.cache.dataset}
     content = {
         "name": plan.grid.name,
@@ -206,13 +242,9 @@ def _write_study(plan: Plan) -> None:
         "grid": plan.grid.content,
         "started": time.strftime("%Y-%m-%d %H:%M"),
     }
-    _write_json(plan.folder / STUDY, content)
+    write_json(plan.folder / STUDY, content)
 
 
 def _write_failure(folder: Path, cell: Cell, message: str) -> None:
     folder.mkdir(exist_ok=True)
-    _write_json(folder / f"{cell.id}.json", {"method": cell.method, "cell": cell.id, "error": message})
-
-
-def _write_json(path: Path, content: Mapping[str, Any]) -> None:
-    path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_json(folder / f"{cell.id}.json", {"method": cell.method, "cell": cell.id, "error": message})

@@ -87,7 +87,9 @@ class EventStore:
 
 def read_group(pieces: Sequence[Piece]) -> pl.DataFrame:
     """Return the events of a group; its files are removed."""
-    events = pl.concat([piece if isinstance(piece, pl.DataFrame) else pl.read_ipc(piece) for piece in pieces])
+    events = pl.concat(
+        [piece if isinstance(piece, pl.DataFrame) else pl.scan_ipc(piece, glob=False).collect() for piece in pieces]
+    )
     for piece in pieces:
         if isinstance(piece, Path):
             piece.unlink()

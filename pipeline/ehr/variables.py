@@ -54,8 +54,8 @@ class Variable:
 @cache
 def variables() -> tuple[Variable, ...]:
     """Return the 17 variables in column order."""
-    categories = pl.read_csv(RESOURCES / "categories.csv", infer_schema=False)
-    table = pl.read_csv(RESOURCES / "variables.csv", infer_schema=False)
+    categories = pl.read_csv((RESOURCES / "categories.csv").read_bytes(), infer_schema=False)
+    table = pl.read_csv((RESOURCES / "variables.csv").read_bytes(), infer_schema=False)
     return tuple(
         _variable(row, categories.filter(pl.col("variable") == row["variable"])) for row in table.iter_rows(named=True)
     )
@@ -79,7 +79,7 @@ def items() -> pl.DataFrame:
     fluids and adds the laboratory items that newer MIMIC-IV releases use.
     """
     index = {variable.name: number for number, variable in enumerate(variables())}
-    table = pl.read_csv(RESOURCES / "items.csv", schema_overrides={"unit": pl.String})
+    table = pl.read_csv((RESOURCES / "items.csv").read_bytes(), schema_overrides={"unit": pl.String})
     return table.select(
         "itemid",
         pl.col("variable").replace_strict(index, return_dtype=pl.UInt8),

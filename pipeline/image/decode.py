@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import ExifTags, Image, UnidentifiedImageError
 
+from ...cache_schema import OmniFuseError
 from ...processes import worker_pool
 from ..source import UnreadableItem
 from .guard import MAX_PIXELS, check_bytes, check_pixels, unreadable
@@ -146,13 +148,24 @@ def decode_all(
 
     ``workers`` spawned processes decode ``ahead`` images each before the consumer asks for them; they end with this
     process, however it ends. 0 decodes in this process.
+
+    Raises
+    ------
+    OmniFuseError
+        If a process was killed from outside.
     """
     decode = partial(_decode_or_reason, read)
     if workers == 0:
         yield from map(decode, paths)
         return
-    with worker_pool(workers) as pool:
-        yield from _in_order(pool, decode, iter(paths), workers * ahead)
+    try:
+        with worker_pool(workers) as pool:
+            yield from _in_order(pool, decode, iter(paths), workers * ahead)
+    except BrokenProcessPool as error:
+        raise OmniFuseError(
+            "A process that decoded images was killed, most likely because memory ran out. Give the same command again "
+            "with fewer --workers; what is encoded is kept."
+        ) from error
 
 
 def _in_order(

@@ -3,7 +3,7 @@
 import logging
 import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -33,8 +33,11 @@ DAMAGES = (Exception, pl.exceptions.PanicException)
 """What the readers of files raise when one is not what its name says, MemoryError included."""
 LARGEST = 8
 """Bytes of the largest number that a table holds."""
+LINE_BREAK = r"\r\n|\n|\r"
 EXACT = 2**53
 """Whole numbers up to this size are exact as real ones."""
+PlaceOf = Callable[[str, int], str]
+"""Where a cell lies, by the name of its column and the index of its row: words for a person."""
 TEXTS = (".csv", ".csv.gz", ".tsv", ".tsv.gz")
 
 
@@ -195,36 +198,46 @@ def row_of(line: int) -> str:
     return f"row {line}"
 
 
+def cell_lines(table: pl.DataFrame, lines: pl.Series, column: str) -> pl.Series:
+    """Return the line on which each cell of a column begins: cells before it in the row may have line breaks.
+
+    ``lines`` are those on which the rows of ``table`` begin, whose columns are in the order of the file.
+    """
+    before = [name for name in table.columns[: table.columns.index(column)] if table[name].dtype == pl.String]
+    breaks = (pl.col(name).str.count_matches(LINE_BREAK).fill_null(0) for name in before)
+    return lines + table.select(pl.sum_horizontal(pl.lit(0), *breaks).cast(pl.Int64)).to_series()
+
+
 def read_numbers(
-    columns: Sequence[pl.Series], places: Sequence[str], path: Path, quarantine: Quarantine
+    columns: Sequence[pl.Series], place_of: PlaceOf, path: Path, quarantine: Quarantine
 ) -> npt.NDArray[np.float32]:
     """Return columns as float32 ``[n, D]``, NaN where missing; what is no finite number is quarantined.
 
-    ``places`` says where each row lies. A column whose numbers have a decimal comma is read as such, which is said.
+    ``place_of`` says where a cell lies. A column whose numbers have a decimal comma is read as such, which is said.
 
     Raises
     ------
     InputError
         If a column holds no number at all, or its commas can be read in two ways.
     """
-    numbers = np.empty((len(places), len(columns)), dtype=np.float32)
+    numbers = np.empty((len(columns[0]) if columns else 0, len(columns)), dtype=np.float32)
     with_commas = []
     for place, column in enumerate(columns):
         if column.dtype == pl.Boolean:
             column = column.cast(pl.UInt8)
         cells = column if column.dtype.is_numeric() else as_text(column)
-        if cells.dtype == pl.String and has_decimal_commas(cells, places, path):
+        if cells.dtype == pl.String and has_decimal_commas(cells, place_of, path):
             with_commas.append(column.name)
-            numbers[:, place] = _finite(with_points(cells), cells, places, path, quarantine)
+            numbers[:, place] = _finite(with_points(cells), cells, place_of, path, quarantine)
         else:
-            numbers[:, place] = _finite(cells, cells, places, path, quarantine)
+            numbers[:, place] = _finite(cells, cells, place_of, path, quarantine)
     if with_commas:
         logger.warning("%s: decimal commas are read as points: %s.", path.name, names_text(with_commas))
     return numbers
 
 
 def _finite(
-    cells: pl.Series, written: pl.Series, places: Sequence[str], path: Path, quarantine: Quarantine
+    cells: pl.Series, written: pl.Series, place_of: PlaceOf, path: Path, quarantine: Quarantine
 ) -> npt.NDArray[np.float32]:
     """Return the numbers ``[n]`` of a column; ``written`` are its cells as they stand in the file."""
     numbers = cells.cast(pl.Float32, strict=False).to_numpy().astype(np.float32)  # a copy, NaN where null
@@ -232,12 +245,15 @@ def _finite(
     wrong = np.flatnonzero(said & ~np.isfinite(numbers))
     if len(wrong) and not np.isfinite(numbers).any():
         at = int(wrong[0])
+        example = f"{place_of(cells.name, at)}: {str(written[at])[:40]!r}"
         raise InputError(
-            f"{path}: the column {cells.name!r} holds no number ({places[at]}: {str(written[at])[:40]!r}). Leave it "
-            "out, or call it cat:NAME if these are categories."
+            f"{path}: the column {cells.name!r} holds no number ({example}). "
+            "Leave it out, or call it cat:NAME if these are categories."
         )
     for at in map(int, wrong):
-        quarantine.add(STAGE, path.name, f"{places[at]}, {cells.name}", shown(written[at]), "no finite number")
+        quarantine.add(
+            STAGE, path.name, f"{place_of(cells.name, at)}, {cells.name}", shown(written[at]), "no finite number"
+        )
     numbers[wrong] = np.nan
     return numbers
 

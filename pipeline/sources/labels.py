@@ -9,7 +9,7 @@ import numpy.typing as npt
 import polars as pl
 
 from ...cache_schema import InputError, Task, TaskKind
-from .feature_files import as_text, require_columns
+from .feature_files import as_text, cell_lines, require_columns
 from .splits import PARTS
 
 TRUTH = {"0": 0.0, "1": 1.0, "0.0": 0.0, "1.0": 1.0, "false": 0.0, "true": 1.0}
@@ -25,20 +25,21 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 def check_name(name: str, what: str) -> str:
     """Return a name that can be a folder of the cache; raises :class:`InputError` for any other."""
     if not NAME.fullmatch(name):
-        raise InputError(f"{what} {name!r}: use letters, digits, - and _ only, such as {_suggestion(name)!r}.")
+        raise InputError(f"{what} {name!r}: use letters, digits, - and _ only, such as {suggestion(name)!r}.")
     return name
 
 
-def _suggestion(name: str) -> str:
+def suggestion(name: str) -> str:
+    """Return a name that can be a folder of the cache, as near to the given one as there is."""
     return re.sub(r"[^A-Za-z0-9_-]+", "_", name).strip("_-") or "name"
 
 
 def read_task(table: pl.DataFrame, label: str, path: Path, lines: pl.Series) -> Task:
     """Return the task of a label: ``COLUMN``, or ``NAME=COLUMN,COLUMN`` for one with several labels.
 
-    0 and 1 (or false and true) make a binary task, three or more other values one with classes; 1 and 1.0 are one
-    value; what is missing is unknown.
-    ``lines`` are those of the rows of ``table`` in its file, as a text editor counts.
+    0 and 1 (or false and true) make a binary task, in which any other word is refused; three or more other values make
+    one with classes. 1 and 1.0 are one value; what is missing is unknown.
+    ``lines`` are those on which the rows of ``table`` begin in its file, as a text editor counts.
 
     Raises
     ------
@@ -49,16 +50,22 @@ def read_task(table: pl.DataFrame, label: str, path: Path, lines: pl.Series) -> 
     if several:
         labels = tuple(column.strip() for column in columns.split(","))
         require_columns(table, labels, path)
-        y = np.stack([_binary(as_classes(table[column]), column, path, lines) for column in labels], axis=1)
+        y = np.stack([_binary(table, column, path, lines) for column in labels], axis=1)
         return _task(name, "multilabel", labels, y)
     require_columns(table, [name], path)
     texts = as_classes(table[name])
     values = texts.drop_nulls().unique().to_list()
-    if set(map(str.lower, values)) <= set(TRUTH):
-        return _task(name, "binary", (name,), _binary(texts, name, path, lines)[:, None])
+    if _are_binary(values):
+        return _task(name, "binary", (name,), _binary(table, name, path, lines)[:, None])
     classes = _classes(values, name, path)
     places = texts.replace_strict(classes, list(range(len(classes))), default=None, return_dtype=pl.Float32)
     return _task(name, "multiclass", classes, places.fill_null(np.nan).to_numpy()[:, None])
+
+
+def _are_binary(values: Sequence[str]) -> bool:
+    """Return whether these are 0 and 1, perhaps with words beside them that cannot be meant; grades go on to 2."""
+    others = [value for value in values if value.lower() not in TRUTH]
+    return not others or (len(values) - len(others) > 1 and not any(value[0].isdigit() for value in others))
 
 
 def as_classes(column: pl.Series) -> pl.Series:
@@ -85,7 +92,7 @@ def rows_text(lines: pl.Series) -> str:
 def _unexpected(
     path: Path, texts: pl.Series, wrong: pl.Series, name: str, expected: str, lines: pl.Series
 ) -> InputError:
-    """Return the refusal of all values that are ``wrong``, with their rows; ``lines`` as in :func:`read_task`."""
+    """Return the refusal of all values that are ``wrong``, with their rows; ``lines`` are those of the cells."""
     at = wrong.arg_true()
     values = texts[at].unique(maintain_order=True)
     listed = ", ".join(repr(value[:20]) for value in values.head(3)) + (", …" if len(values) > 3 else "")
@@ -98,12 +105,13 @@ def _task(name: str, kind: TaskKind, labels: tuple[str, ...], y: npt.NDArray[np.
     return Task(check_name(name, "The label"), kind, labels, y, None, counts=counts)
 
 
-def _binary(texts: pl.Series, name: str, path: Path, lines: pl.Series) -> npt.NDArray[np.float32]:
+def _binary(table: pl.DataFrame, name: str, path: Path, lines: pl.Series) -> npt.NDArray[np.float32]:
     """Return 0, 1 or NaN, [N]."""
+    texts = as_classes(table[name])
     y = texts.str.to_lowercase().replace_strict(TRUTH, default=None, return_dtype=pl.Float32)
     wrong = y.is_null() & texts.is_not_null()
     if wrong.any():
-        raise _unexpected(path, texts, wrong, name, "0, 1", lines)
+        raise _unexpected(path, texts, wrong, name, "0, 1", cell_lines(table, lines, name))
     return y.fill_null(np.nan).to_numpy()
 
 
@@ -133,5 +141,5 @@ def read_parts(table: pl.DataFrame, column: str, path: Path, lines: pl.Series) -
     texts = as_text(table[column])
     unknown = texts.is_not_null() & ~texts.is_in(list(PARTS))
     if unknown.any():
-        raise _unexpected(path, texts, unknown, column, ", ".join(PARTS), lines)
+        raise _unexpected(path, texts, unknown, column, ", ".join(PARTS), cell_lines(table, lines, column))
     return texts.replace(PARTS)

@@ -8,10 +8,14 @@ MISSING = (
 )  # fmt: skip
 """What R, pandas, SQL, Excel, SAS and Stata write, in their spelling alone: ``Na`` is sodium, ``none`` an answer, and
 ``Null`` a family name."""
-LONGEST_WORD = max(map(len, MISSING))
+
+
+def trimmed(text: pl.Expr) -> pl.Expr:
+    """Return texts without the white space around them, null where that is all."""
+    return text.str.strip_chars().replace("", None)
 
 
 def known(text: pl.Expr) -> pl.Expr:
     """Return texts without the white space around them, null where they say that the value is missing."""
-    trimmed = text.str.strip_chars()
-    return pl.when(~trimmed.is_in(MISSING)).then(trimmed).otherwise(None)
+    stripped = text.str.strip_chars()
+    return pl.when(~stripped.is_in(MISSING)).then(stripped).otherwise(None)

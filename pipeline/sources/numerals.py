@@ -1,6 +1,6 @@
 """Numbers as people write them: with a decimal comma, marks between thousands, or something that is no number."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -53,8 +53,8 @@ class Commas(NamedTuple):
         return bool(self.commas and not self.points)
 
 
-def has_decimal_commas(texts: pl.Series, places: Sequence[str], path: Path) -> bool:
-    """Return whether the numbers of a column have decimal commas; ``places`` says where each row lies.
+def has_decimal_commas(texts: pl.Series, place_of: Callable[[str, int], str], path: Path) -> bool:
+    """Return whether the numbers of a column have decimal commas; ``place_of`` says where a cell lies.
 
     Raises :class:`InputError` as :meth:`Commas.are_decimal`.
     """
@@ -62,7 +62,7 @@ def has_decimal_commas(texts: pl.Series, places: Sequence[str], path: Path) -> b
         return False
     counts = Commas(*pl.select(Commas.counts(pl.lit(texts))).row(0))
     at = texts.str.contains(COMMA).arg_max() or 0
-    return counts.are_decimal(path, texts.name, f"{places[at]}: {texts[at]!r}")
+    return counts.are_decimal(path, texts.name, f"{place_of(texts.name, at)}: {texts[at]!r}")
 
 
 def with_points(texts: pl.Series) -> pl.Series:

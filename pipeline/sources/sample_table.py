@@ -8,7 +8,7 @@ import polars as pl
 
 from ...cache_schema import InputError, Task
 from ..source import Quarantine
-from .feature_files import SAMPLE_ID, STAGE, as_text, read_numbered_table, require_columns, row_of
+from .feature_files import SAMPLE_ID, STAGE, as_text, cell_lines, read_numbered_table, require_columns, row_of
 from .ids import as_ids
 from .labels import check_name, read_parts, read_task, rows_text
 from .numerals import Commas, with_points
@@ -49,7 +49,7 @@ class SampleTable:
     """The samples of a table, sorted by their id.
 
     ``frame`` has sample_id, subject_id and the kept columns; ``table`` every column as it was read, ``texts`` the ids
-    as text, ``every_id`` those of the whole table, whatever the limit, and ``lines`` the line of each in the
+    as text, ``every_id`` those of the whole table, whatever the limit, and ``lines`` on which each begins in the
     file, as a text editor counts.
     """
 
@@ -60,6 +60,14 @@ class SampleTable:
     lines: pl.Series
     tasks: tuple[Task, ...]
     splits: dict[str, pl.DataFrame]
+
+    def lines_of(self, column: str) -> pl.Series:
+        """Return the line on which each cell of a column begins."""
+        return cell_lines(self.table, self.lines, column)
+
+    def place_of(self, column: str, sample: int) -> str:
+        """Return where a cell lies, in words."""
+        return row_of(cell_lines(self.table[[sample]], self.lines[[sample]], column)[0])
 
 
 def read_samples(path: Path, columns: SampleColumns, quarantine: Quarantine, limit: int | None = None) -> SampleTable:

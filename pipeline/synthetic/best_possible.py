@@ -141,7 +141,7 @@ def _read(raw: Path) -> tuple[Law, pl.DataFrame]:
         files = f"{LAW_FILE} and {TRUTH_FILE}"
         raise MissingInputError(f"{raw} lacks {files}; give a folder that this made: omnifuse synth --out DIR")
     described = json.loads((raw / LAW_FILE).read_text(encoding="utf-8"))
-    return Law.from_dict(described["settings"]["law"]), pl.read_parquet(raw / TRUTH_FILE)
+    return Law.from_dict(described["settings"]["law"]), pl.read_parquet((raw / TRUTH_FILE).read_bytes())
 
 
 def _as_draw(truth: pl.DataFrame) -> Draw:

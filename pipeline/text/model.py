@@ -57,9 +57,8 @@ def _encoder_config(folder: Path) -> Any:
         config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except Exception as error:  # as above
         raise InputError(
-            f"The text encoder in {folder} cannot be loaded: config.json is damaged, or names no kind of model "
-            "that transformers has itself, and code that comes with a model is never run. Choose another with "
-            "--text-encoder."
+            f"The text encoder in {folder} cannot be loaded: config.json names no kind of model that transformers has "
+            "itself, or is damaged; and code that comes with a model is never run. Choose another with --text-encoder."
         ) from error
     if type(config) not in FILL_IN_WORDS or config.is_encoder_decoder or getattr(config, "is_decoder", False):
         raise InputError(

@@ -88,11 +88,11 @@ def replace_by_a_link(path: Path, random: Random) -> str:
 
 
 def edit_metadata(path: Path, random: Random) -> str:
-    return edit(random.choice(files(path, "zarr.json")), random)
+    return edit_json(random.choice(files(path, "zarr.json")), random)
 
 
 def edit_the_manifest(path: Path, random: Random) -> str:
-    return edit(path / "manifest.json", random)
+    return edit_json(path / "manifest.json", random)
 
 
 def drop_a_node_from_the_manifest(path: Path, random: Random) -> str:
@@ -104,7 +104,7 @@ def drop_a_node_from_the_manifest(path: Path, random: Random) -> str:
     return f"dropped {dropped}"
 
 
-def edit(file: Path, random: Random) -> str:
+def edit_json(file: Path, random: Random) -> str:
     """Change, remove or add one value of a JSON file."""
     content = json.loads(file.read_text())
     parent, key = random.choice(list(leaves(content)))

@@ -1,12 +1,15 @@
 """A commit is all or nothing, leaves alone what is right, and every damaged byte is found."""
 
 import contextlib
+import os
 import shutil
+import stat
 from collections.abc import Callable
 from pathlib import Path
+from shutil import rmtree
 
 import pytest
-from omnifuse.cache_schema import FeatureCache, InputError, StagedCache, damaged_files, verify_cache
+from omnifuse.cache_schema import FeatureCache, InputError, StagedCache, cache_lock, damaged_files, verify_cache
 from omnifuse.cache_schema.manifest import Manifest, describe_tree
 
 from .conftest import report_values
@@ -80,12 +83,8 @@ class KilledError(Exception):
     """Stands for the end of the process."""
 
 
-@pytest.mark.parametrize("step", range(1, 9))
-def test_a_commit_cut_off_at_any_step_is_incomplete_or_complete_never_mixed(
-    cache_path: Path, staged: Callable[..., StagedCache], monkeypatch: pytest.MonkeyPatch, step: int
-) -> None:
-    new = report_values() + 1
-    stage = staged(cache_path, new)
+def die_at(step: int, patch: pytest.MonkeyPatch, shutil: bool = False) -> None:
+    """End the process at its so many-th renaming or removing of a file (and of a folder, with ``shutil``)."""
     left = step
 
     def or_die(action: Callable[..., object]) -> Callable[..., object]:
@@ -99,10 +98,20 @@ def test_a_commit_cut_off_at_any_step_is_incomplete_or_complete_never_mixed(
         return act
 
     for name in ("rename", "replace", "unlink"):
-        monkeypatch.setattr(Path, name, or_die(getattr(Path, name)))
-    with contextlib.suppress(KilledError):
+        patch.setattr(Path, name, or_die(getattr(Path, name)))
+    if shutil:
+        patch.setattr("shutil.rmtree", or_die(rmtree))
+
+
+@pytest.mark.parametrize("step", range(1, 9))
+def test_a_commit_cut_off_at_any_step_is_incomplete_or_complete_never_mixed(
+    cache_path: Path, staged: Callable[..., StagedCache], monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
+    new = report_values() + 1
+    stage = staged(cache_path, new)
+    with monkeypatch.context() as patch, contextlib.suppress(KilledError):
+        die_at(step, patch)
         stage.commit({})
-    monkeypatch.undo()
     if (cache_path / "manifest.json").exists():
         assert verify_cache(cache_path).passed
     staged(cache_path, new).commit({})
@@ -127,3 +136,108 @@ def test_an_incomplete_cache_is_replaced(cache_path: Path, staged: Callable[...,
 
 def test_the_manifest_describes_the_same_tree_in_the_same_words(cache_path: Path) -> None:
     assert Manifest(describe_tree(cache_path)).to_json() == Manifest(describe_tree(cache_path)).to_json()
+
+
+AWKWARD = ["plain", "k[1]", "a*?{b}", "with space", "quote'\"", "new\nline", "ünï 丙", "#%3F;&", "-rf"]
+
+
+@pytest.mark.parametrize("name", AWKWARD)
+def test_a_cache_lies_at_any_path(tmp_path: Path, staged: Callable[..., StagedCache], name: str) -> None:
+    path = tmp_path / name / name
+    with cache_lock(path):
+        staged(path).commit({})
+        staged(path, report_values() + 1).commit({})
+    assert verify_cache(path).passed and damaged_files(path) == ()
+    cache = FeatureCache.open(path)
+    assert cache.modality("rep").values[0, 0] == 1 and len(cache.to_torch("mortality")) == 2
+    assert [entry.name for entry in path.parent.iterdir()] == [name]
+
+
+def test_a_cache_behind_a_link_is_replaced_where_it_lies(tmp_path: Path, staged: Callable[..., StagedCache]) -> None:
+    (tmp_path / "disk/cache").mkdir(parents=True)
+    link = tmp_path / "home/cache"
+    link.parent.mkdir()
+    link.symlink_to(tmp_path / "disk/cache")
+    for change in (0, 1, 1):
+        with cache_lock(link):
+            staged(link, report_values() + change).commit({})
+        assert link.is_symlink() and verify_cache(link).passed
+        assert FeatureCache.open(link).modality("rep").values[0, 0] == change
+    assert [path.name for path in (tmp_path / "disk").iterdir()] == ["cache"]
+    assert [path.name for path in link.parent.iterdir()] == ["cache"]
+
+
+def test_a_disk_of_its_own_is_refused_before_anything_is_written(
+    tmp_path: Path, staged: Callable[..., StagedCache], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Path, "is_mount", lambda path: path == tmp_path / "cache")
+    with pytest.raises(InputError, match="is a disk of its own, which a cache cannot replace"):
+        staged(tmp_path / "cache")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("path", [".", "..", "/", "x/.."])
+def test_a_folder_without_a_name_is_refused(
+    tmp_path: Path, staged: Callable[..., StagedCache], monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match="A cache needs a folder with a name"):
+        staged(Path(path))
+
+
+@pytest.mark.parametrize("step", range(1, 12))
+def test_what_a_killed_writer_left_is_gone_after_the_next_one(
+    cache_path: Path, staged: Callable[..., StagedCache], monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
+    stage = staged(cache_path, report_values() + 1)
+    with monkeypatch.context() as patch, contextlib.suppress(KilledError):
+        die_at(step, patch, shutil=True)
+        stage.commit({})
+    (cache_path / "extraction.json.partial").write_bytes(b"{")
+    with cache_lock(cache_path):
+        pass  # an extraction that finds nothing to do
+    assert {path.name for path in cache_path.parent.iterdir()} == {"cache"}
+    if (cache_path / "manifest.json").exists():
+        assert verify_cache(cache_path).passed
+
+
+def test_a_new_cache_is_its_owners_and_an_old_one_stays_as_open_as_it_was(
+    tmp_path: Path, staged: Callable[..., StagedCache]
+) -> None:
+    path = tmp_path / "cache"
+    staged(path).commit({})
+    assert mode(path) == 0o700
+    path.chmod(0o750)
+    staged(path, report_values() + 1).commit({})
+    assert mode(path) == 0o750
+    (path / "manifest.json").unlink()
+    staged(path).commit({})
+    assert mode(path) == 0o750
+    path.with_name("empty").mkdir(mode=0o755)
+    staged(path.with_name("empty")).commit({})
+    assert mode(path.with_name("empty")) == 0o755
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_everything_is_flushed_before_it_is_put_in_place(
+    tmp_path: Path, staged: Callable[..., StagedCache], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a cache that is new, and of the arrays of one that is replaced."""
+    flushed: set[int] = set()
+    fsync, rename = os.fsync, Path.rename
+
+    def noted(descriptor: int) -> None:
+        flushed.add(os.fstat(descriptor).st_ino)
+        fsync(descriptor)
+
+    def checked(path: Path, target: Path) -> Path:
+        assert {entry.stat().st_ino for entry in (path, *path.rglob("*"))} <= flushed, path
+        return rename(path, target)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    monkeypatch.setattr(Path, "rename", checked)
+    staged(tmp_path / "cache").commit({})
+    assert staged(tmp_path / "cache", report_values() + 1).commit({}).written

@@ -19,13 +19,16 @@ from omnifuse.cache_schema import (
     FeatureCache,
     StagedCache,
     damaged_files,
+    digest_file,
     layout,
     verify_cache,
 )
+from omnifuse.cache_schema.files import StoredFile
+from omnifuse.cache_schema.manifest import Manifest, describe_tree, read_manifest, write_manifest
 
 from . import archive
 from .conftest import stage
-from .damage import DAMAGES, read_all
+from .damage import DAMAGES, edit_json, read_all
 
 pytest.importorskip("dask")
 KEYS = {"cohort": {"limit": None}}
@@ -142,8 +145,6 @@ def test_a_manifest_of_before_it_had_a_checksum_is_read(cache_path: Path) -> Non
 
 @pytest.mark.parametrize("path", ["../elsewhere", "/etc/passwd", "a/../../b", "nul\0"])
 def test_a_manifest_names_nothing_outside_of_its_cache(cache_path: Path, path: str) -> None:
-    from omnifuse.cache_schema.manifest import Manifest, read_manifest, write_manifest
-
     manifest = read_manifest(cache_path)
     write_manifest(cache_path, Manifest({**manifest.nodes, path: manifest.nodes["tasks/mortality/y"]}))
     with pytest.raises(CorruptCacheError, match="leads outside"):
@@ -179,3 +180,32 @@ def test_an_archive_without_a_checksum_is_what_version_1_is(tmp_path: Path) -> N
     archive.write(tmp_path / "cache")
     content = json.loads((tmp_path / "cache/manifest.json").read_text())
     assert content.keys() == {"schema_version", "keys", "nodes", "sha256"}
+
+
+@settings(max_examples=8 * EXAMPLES, deadline=None)
+@given(random=st.randoms())
+def test_metadata_that_mean_nothing_are_refused_even_where_their_checksum_is_right(
+    whole: tuple[Path, dict[str, Any]], random: Random
+) -> None:
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "cache"
+        shutil.copytree(whole[0], path)
+        metadata = random.choice(sorted(path.rglob("zarr.json")))
+        edit_json(metadata, random)
+        manifest, place = read_manifest(path), metadata.parent.relative_to(path).as_posix()
+        node = manifest.nodes["" if place == "." else place]
+        node.files["zarr.json"] = StoredFile(metadata.stat().st_size, digest_file(metadata))
+        write_manifest(path, manifest)
+        read_all(path)  # whatever is no CacheError is raised
+        passes(path)
+
+
+@pytest.mark.parametrize("rows", [10**9, 10**13, 10**30])
+def test_an_array_that_claims_more_than_its_files_hold_is_refused_before_memory_is_taken(
+    cache_path: Path, rows: int
+) -> None:
+    metadata = cache_path / "modalities/rep/values/zarr.json"
+    edit(metadata, shape=[rows, 4])
+    write_manifest(cache_path, Manifest(describe_tree(cache_path)))
+    with pytest.raises(CorruptCacheError, match=r"it claims \d+ chunks and has 1"):
+        FeatureCache.open(cache_path).modality("rep")

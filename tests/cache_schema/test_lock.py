@@ -1,6 +1,7 @@
 """One extraction at a time: a living owner is respected, a dead one is taken over, another host is named."""
 
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -52,6 +53,31 @@ def test_another_host_is_named_with_the_command_that_clears_it(tmp_path: Path) -
     ):
         pass
     lock.unlink()
+
+
+@pytest.mark.parametrize("content", [b"\0" * 40, b"\xff", b"[]", b"{}", b'{"host": 1}', b"[" * 5000, b"x" * 5000])
+def test_a_lock_that_cannot_be_read_is_named_with_the_command_that_clears_it(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "it's.lock").write_bytes(content)
+    with (
+        pytest.raises(CacheLockedError, match=r"cannot be named.*remove the lock: rm '.*/it'\"'\"'s.lock'$"),
+        cache_lock(tmp_path / "it's"),
+    ):
+        pass
+
+
+def test_a_user_without_a_name_is_a_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def nobody() -> str:
+        raise KeyError("getpwuid(): uid not found: 1234")
+
+    monkeypatch.setattr("getpass.getuser", nobody)
+    with cache_lock(tmp_path / "cache"):
+        assert json.loads((tmp_path / "cache.lock").read_text())["user"] == str(os.getuid())
+
+
+def test_a_link_and_where_it_leads_share_a_lock(tmp_path: Path, holder: subprocess.Popen[str]) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "cache")
+    with pytest.raises(CacheLockedError, match=f'"pid": {holder.pid}'), cache_lock(tmp_path / "link"):
+        pass
 
 
 def test_the_lock_leaves_nothing_behind(tmp_path: Path) -> None:

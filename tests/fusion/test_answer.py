@@ -21,12 +21,13 @@ ToyCohort = Callable[..., Cohort]
 
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
-    """The files of a run of one fold, on samples 0 to 39, that an answer looks at."""
+    """The files of a run of one fold, trained on samples 0 to 39, that an answer looks at."""
     folder = tmp_path / "run"
     (folder / "folds/0").mkdir(parents=True)
     (folder / "config.json").write_text("{}")
     (folder / "folds/0/model.safetensors").write_bytes(b"weights")
-    pl.DataFrame({"sample_id": range(40)}).write_parquet(folder / "splits.parquet")
+    parts = ["train"] * 30 + ["validation"] * 10 + ["test"] * 20
+    pl.DataFrame({"sample_id": range(60), "part": parts}).write_parquet(folder / "splits.parquet")
     return folder
 
 

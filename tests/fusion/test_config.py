@@ -89,3 +89,31 @@ def test_stored_settings_are_read_strictly() -> None:
 def test_options_belong_to_their_method() -> None:
     with pytest.raises(InputError, match="takes"):
         TrainConfig("concat", options=make_config("unimodal").options)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"method": None}, "Settings without the name of a method"),
+        ({"method": {"a": 1}}, "Settings without the name of a method"),
+        ({"fit": 3}, "fit = 3; expected settings by name"),
+        ({"fit": {"epochs": 2.5}}, r"fit\.epochs = 2\.5; expected int"),
+        ({"fit": {"epochs": [1]}}, r"fit\.epochs = \[1\]; expected int"),
+        ({"fit": {"epochs": True}}, r"fit\.epochs = True; expected int"),
+        ({"device": {"a": "b"}}, "device = {'a': 'b'}; expected str"),
+        ({"modalities": "x" * 10_000, "seed": -1}, "seed = -1; expected 0 to 4294967295"),
+        ({"split": ["x" * 10_000]}, "split = .*expected str"),
+    ],
+)
+def test_stored_settings_that_were_changed_by_hand_are_one_short_message(
+    change: dict[str, object], message: str
+) -> None:
+    with pytest.raises(InputError, match=message) as error:
+        TrainConfig.from_dict({**make_config("concat").to_dict(), **change})
+    assert len(str(error.value)) < 300
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "1e999", "9" * 10_000])
+def test_a_number_that_is_none_is_refused(value: str) -> None:
+    with pytest.raises(InputError, match="expected float"):
+        make_config("concat", overrides=[f"missing.rate={value}"])

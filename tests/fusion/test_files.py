@@ -61,6 +61,18 @@ def test_what_a_killed_process_left_is_gone_after_the_next_one_and_what_a_live_o
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["page", live.name, other.name])
 
 
+@pytest.mark.parametrize(
+    "error",
+    [OSError(28, "No space left on device"), pl.exceptions.ComputeError("IO: No space left on device (os error 28)")],
+    ids=["the system", "polars"],
+)  # fmt: skip
+def test_a_full_disk_names_the_file(tmp_path: Path, error: Exception) -> None:
+    with pytest.raises(OSError, match="No space left on device") as raised, whole_file(tmp_path / "x") as file:
+        file.write(b"half")
+        raise error
+    assert raised.value.filename == str(tmp_path / "x") and list(tmp_path.iterdir()) == []
+
+
 def test_damaged_and_missing_files_are_named(tmp_path: Path) -> None:
     with pytest.raises(MissingInputError, match=r"x\.parquet is missing"):
         read_table(tmp_path / "x.parquet")
@@ -78,3 +90,10 @@ def test_what_is_no_json_object_is_one_short_message(tmp_path: Path, content: by
     with pytest.raises(InputError, match=r"x\.json (is not JSON|holds a)") as error:
         read_json(tmp_path / "x.json")
     assert len(str(error.value)) < 400
+
+
+def test_an_entry_that_is_not_there_or_of_another_kind_is_named(tmp_path: Path) -> None:
+    (tmp_path / "x.json").write_text('{"name": "n", "folds": "five"}')
+    assert read_json(tmp_path / "x.json", {"name": str})["name"] == "n"
+    with pytest.raises(InputError, match=r"x\.json lacks folds, cache: not as `omnifuse` wrote it"):
+        read_json(tmp_path / "x.json", {"name": str, "folds": int, "cache": dict})

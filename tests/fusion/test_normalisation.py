@@ -142,15 +142,6 @@ def test_mean_of_rows(toy_cohort: Callable[..., Cohort]) -> None:
     assert np.isnan(summary.quantities[~rows.present]).all()
 
 
-def test_an_infinite_value_is_refused_with_its_place(toy_cohort: Callable[..., Cohort]) -> None:
-    """A number beyond 65,504 becomes infinite in the float16 of the cache."""
-    cohort = toy_cohort()
-    cohort.sources["rep"].rows.values[0, 3] = np.inf
-    first = np.flatnonzero(cohort.sources["rep"].rows.present)[:1]
-    with pytest.raises(InputError, match="Column 3 of 'rep' holds an infinite value"):
-        Normaliser.fit(prepare(cohort, BOTH), first)
-
-
 def test_moments_count_known_cells_only() -> None:
     rows = np.array([[1.0, np.nan], [3.0, 5.0], [9.0, 9.0]], dtype=np.float16)
     count, total, squares = moments(rows, np.array([0, 1]))

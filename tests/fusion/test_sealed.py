@@ -122,7 +122,7 @@ def test_a_missing_file_is_named(run: Path, name: str) -> None:
 
 def test_a_run_without_checksums_is_refused_with_the_mend(run: Path) -> None:
     (run / SEAL).unlink()
-    with pytest.raises(MissingInputError, match=r"has no checksums\.json.*or train again"):
+    with pytest.raises(MissingInputError, match=r"checksums\.json is missing.*trained again"):
         load_run(run)
 
 
@@ -155,19 +155,26 @@ def test_any_change_of_any_file_is_found(
 
 
 @pytest.mark.parametrize(
-    "write",
+    ("name", "write"),
     [
-        lambda path: write_file(path, b"x"),
-        lambda path: write_table(path, pl.DataFrame({"x": [1]})),
-        lambda path: StoredArray.write(path, [np.ones((2, 2))]),
+        ("file.partial", lambda path: write_file(path, b"x")),
+        ("file.partial", lambda path: write_table(path, pl.DataFrame({"x": [1]}))),
+        ("file", lambda path: StoredArray.write(path, [np.ones((2, 2))])),
     ],
 )
-def test_a_full_disk_names_the_file(write: Callable[[Path], object], tmp_path: Path) -> None:
-    path = tmp_path / "file"
-    path.symlink_to(FULL)
+def test_a_full_disk_names_the_file(name: str, write: Callable[[Path], object], tmp_path: Path) -> None:
+    (tmp_path / name).symlink_to(FULL)
     with pytest.raises(OSError, match="No space left on device") as refusal:
-        write(path)
-    assert refusal.value.filename == str(path)
+        write(tmp_path / "file")
+    assert refusal.value.filename == str(tmp_path / name)
+
+
+def test_a_file_that_cannot_be_written_stays_as_it_was(tmp_path: Path) -> None:
+    write_file(tmp_path / "file", b"before")
+    (tmp_path / "file.partial").symlink_to(FULL)
+    with pytest.raises(OSError, match="No space left"):
+        write_file(tmp_path / "file", b"after")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"] and (tmp_path / "file").read_bytes() == b"before"
 
 
 def test_the_checksums_are_those_of_sha256(run: Path) -> None:

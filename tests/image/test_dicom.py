@@ -1,5 +1,6 @@
 """DICOM files show what their headers say: values worked out by hand, and the same image in every encoding."""
 
+import io
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from omnifuse.pipeline.image.decode import decode_image
-from omnifuse.pipeline.image.dicom import read_grey, read_header
+from omnifuse.pipeline.image.dicom import read_grey, read_header, read_rescaled
 from omnifuse.pipeline.source import UnreadableItem
 from pydicom import Dataset, dcmread
 from pydicom.data import get_testdata_file
+from pydicom.encaps import encapsulate
 from pydicom.pixels import apply_rescale, apply_voi_lut
+from pydicom.uid import DeflatedExplicitVRLittleEndian, JPEGBaseline8Bit
 
 Write = Callable[..., Path]
 LOSSLESS = ["RG3_J2KR.dcm", "MR2_J2KR.dcm", "MR_small_RLE.dcm", "MR_small_bigendian.dcm", "MR_small_jp2klossless.dcm"]
@@ -178,6 +181,106 @@ def test_signed_values(tmp_path: Path, write_dicom: Write) -> None:
 def test_what_is_unreadable_says_why(name: str, reason: str) -> None:
     with pytest.raises(UnreadableItem, match=reason):
         decode_image(file(name))
+
+
+PADDED = np.array([[0, 100], [200, 4000]], np.uint16)
+
+
+@pytest.mark.parametrize(
+    ("pixels", "elements", "expected"),
+    [
+        (PADDED, {}, [[0, 6], [13, 255]]),
+        (PADDED, {"PixelPaddingValue": 4000}, [[0, 128], [255, 0]]),
+        (PADDED, {"PixelPaddingValue": 0}, [[0, 0], [7, 255]]),
+        (PADDED, {"PixelPaddingValue": 3000, "PixelPaddingRangeLimit": 5000}, [[0, 128], [255, 0]]),
+        (PADDED, {"PixelPaddingValue": 5000, "PixelPaddingRangeLimit": 3000}, [[0, 128], [255, 0]]),
+        (PADDED, {"PixelPaddingValue": 4000, "PhotometricInterpretation": "MONOCHROME1"}, [[255, 127], [0, 0]]),
+        (PADDED, {"PixelPaddingValue": 4000, "WindowCenter": 100.5, "WindowWidth": 201}, [[0, 128], [255, 0]]),
+        (PADDED, {"PixelPaddingValue": 4000, "RescaleSlope": -1, "RescaleIntercept": 0}, [[255, 128], [0, 0]]),
+        (PADDED.astype(np.uint8), {"PixelPaddingValue": 200}, [[0, 100], [0, 160]]),  # 8 bits are not stretched
+        (PADDED.astype(np.uint8), {"PixelPaddingValue": 65535}, [[0, 100], [200, 160]]),  # no value of 8 bits
+    ],
+    ids=["none", "high", "low", "range", "range from above", "monochrome 1", "window", "falling", "8 bits", "wider"],
+)
+def test_padding_is_black_and_does_not_count_for_the_stretching(
+    tmp_path: Path, write_dicom: Write, pixels: npt.NDArray[Any], elements: dict[str, Any], expected: list[list[int]]
+) -> None:
+    assert grey(write_dicom(tmp_path / "a.dcm", pixels, **elements)).tolist() == expected
+
+
+def test_padding_of_signed_values_may_be_given_as_unsigned(tmp_path: Path, write_dicom: Write) -> None:
+    path = write_dicom(tmp_path / "a.dcm", np.array([[-2000, 0], [100, 200]], np.int16))
+    content = path.read_bytes()
+    before = content.index(b"\x28\x00\x03\x01US")  # PixelRepresentation
+    padding = b"\x28\x00\x20\x01US\x02\x00" + (65536 - 2000).to_bytes(2, "little")
+    path.write_bytes(content[: before + 10] + padding + content[before + 10 :])
+    assert grey(path).tolist() == [[0, 0], [128, 255]]
+
+
+def test_an_image_of_padding_alone_is_refused(tmp_path: Path, write_dicom: Write) -> None:
+    with pytest.raises(UnreadableItem, match="an image of padding alone"):
+        read_grey(write_dicom(tmp_path / "a.dcm", np.full((3, 3), 7, np.uint16), PixelPaddingValue=7))
+
+
+@pytest.mark.parametrize(
+    "elements",
+    [
+        {"RescaleSlope": "1e308", "RescaleIntercept": 0},
+        {"RescaleSlope": 1, "RescaleIntercept": "-1e308"},
+        {"RescaleSlope": 0, "RescaleIntercept": 0},
+    ],
+)
+def test_a_rescaling_that_cannot_be_meant_is_refused(
+    tmp_path: Path, write_dicom: Write, elements: dict[str, Any]
+) -> None:
+    path = write_dicom(tmp_path / "a.dcm", RAMP, **elements)
+    for read in (read_grey, read_rescaled):
+        with pytest.raises(UnreadableItem, match=r"^RescaleSlope .* and RescaleIntercept .*, which cannot be meant$"):
+            read(path)
+
+
+def test_entries_of_a_table_beyond_its_bits_are_white(tmp_path: Path, write_dicom: Write) -> None:
+    path = write_dicom(tmp_path / "a.dcm", RAMP[:1, :3], VOILUTSequence=table([0, 1023, 4095], 0, 10))
+    assert grey(path).tolist() == [[0, 255, 255]]
+
+
+def test_a_deflated_file_that_would_burst_is_refused_before_it_is_inflated(
+    tmp_path: Path, write_dicom: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_dicom(tmp_path / "a.dcm", np.zeros((12_000, 12_000), np.uint16))
+    dataset = dcmread(path)
+    dataset.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+    dataset.save_as(path)
+    assert path.stat().st_size < 300_000
+    monkeypatch.setattr("pydicom.filereader.zlib.decompress", lambda *_: pytest.fail("inflated"))
+    for read in (read_grey, lambda file: read_header(file, ["Modality"])):
+        with pytest.raises(UnreadableItem, match="a deflated file of more than the 268,435,456 bytes that are read"):
+            read(path)
+
+
+def test_a_deflated_file_gives_the_same_image(tmp_path: Path, write_dicom: Write) -> None:
+    plain = write_dicom(tmp_path / "a.dcm", RAMP)
+    dataset = dcmread(plain)
+    dataset.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+    dataset.save_as(tmp_path / "b.dcm")
+    np.testing.assert_array_equal(grey(tmp_path / "b.dcm"), grey(plain))
+
+
+def test_a_stream_of_another_size_than_the_header_says_is_not_decoded(
+    tmp_path: Path, write_dicom: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from PIL import Image
+
+    stream = io.BytesIO()
+    Image.new("L", (500, 400)).save(stream, "JPEG")
+    path = write_dicom(tmp_path / "a.dcm", np.zeros((4, 5), np.uint8))
+    dataset = dcmread(path)
+    dataset.file_meta.TransferSyntaxUID = JPEGBaseline8Bit
+    dataset.PixelData = encapsulate([stream.getvalue()])
+    dataset.save_as(path)
+    monkeypatch.setattr("omnifuse.pipeline.image.dicom.pixel_array", lambda _: pytest.fail("decoded"))
+    with pytest.raises(UnreadableItem, match="a stream of 500 x 400 pixels where 5 x 4 are said"):
+        read_grey(path)
 
 
 def test_a_window_that_dicom_does_not_allow(tmp_path: Path, write_dicom: Write) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
-from omnifuse.cache_schema import difference, digest
+from omnifuse.cache_schema import InputError, difference, digest
 from omnifuse.pipeline import frozen
 from omnifuse.pipeline.frozen import seed_weights
 from omnifuse.pipeline.image.decode import DICOM_GREY
@@ -127,6 +127,36 @@ def test_a_file_that_holds_no_weights_is_refused(tmp_path: Path, suffix: str) ->
     path = tmp_path / f"broken{suffix}"
     path.write_bytes(b"not weights at all")
     with pytest.raises(ValueError, match=f"broken{suffix} cannot be read as weights"):
+        ImageEncoder(str(path))
+
+
+POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 87306240\n"
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
+@pytest.mark.parametrize(("content", "reason"), [(b"", "is empty"), (POINTER, "is a pointer of Git LFS")])
+def test_what_stands_in_place_of_weights_is_said_with_the_recipe(
+    tmp_path: Path, content: bytes, reason: str, suffix: str
+) -> None:
+    path = tmp_path / f"weights{suffix}"
+    path.write_bytes(content)
+    for use in (image_recipe, ImageEncoder):
+        with pytest.raises(InputError, match=rf"weights{suffix} {reason}"):
+            use(str(path))
+
+
+@pytest.mark.parametrize("kept", [0.1, 0.5, 0.99])
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
+def test_weights_that_are_cut_off_are_refused(
+    resnet: torch.nn.Module, weights: Path, tmp_path: Path, suffix: str, kept: float
+) -> None:
+    path = tmp_path / f"cut{suffix}"
+    if suffix == ".pth":
+        torch.save(resnet.state_dict(), path)
+    else:
+        path.write_bytes(weights.read_bytes())
+    os.truncate(path, int(path.stat().st_size * kept))
+    with pytest.raises(InputError, match=f"cut{suffix} cannot be read as weights"):
         ImageEncoder(str(path))
 
 

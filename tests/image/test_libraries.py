@@ -176,14 +176,38 @@ def test_weights_of_another_model_are_refused(encoder: str, save: Save) -> None:
         ImageEncoder(f"{encoder}={path}")
 
 
-@pytest.mark.parametrize("encoder", ["torchvision:resnet18", "timm:test_resnet", f"xrv:{XRV}"])
-def test_a_tensor_that_is_absent_is_not_made_up(encoder: str, save: Save, tmp_path: Path) -> None:
-    builders: dict[str, Callable[[], nn.Module]] = {
-        "torchvision": models.resnet18,
-        "timm": lambda: timm.create_model("test_resnet"),
-        "xrv": lambda: xrv_models._models().DenseNet(),
+BUILDERS: dict[str, Callable[[], nn.Module]] = {
+    "torchvision:resnet18": models.resnet18,
+    "timm:test_resnet": lambda: timm.create_model("test_resnet"),
+    f"xrv:{XRV}": lambda: xrv_models._models().DenseNet(),
+}
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+@pytest.mark.parametrize("encoder", BUILDERS)
+def test_weights_that_are_not_finite_are_refused(encoder: str, value: float, tmp_path: Path) -> None:
+    tensors = BUILDERS[encoder]().state_dict()
+    damaged = next(name for name in tensors if name.endswith("running_var"))
+    tensors[damaged][0] = value
+    torch.save(tensors, tmp_path / "damaged.pth")
+    with pytest.raises(InputError, match=r"damaged\.pth are damaged: 1 of \d+ tensors have values that are not finite"):
+        ImageEncoder(f"{encoder}={tmp_path / 'damaged.pth'}")
+
+
+@pytest.mark.parametrize("encoder", BUILDERS)
+def test_weights_of_too_large_values_are_refused(encoder: str, tmp_path: Path) -> None:
+    tensors = {
+        name: tensor * 1e9 if tensor.is_floating_point() else tensor
+        for name, tensor in BUILDERS[encoder]().state_dict().items()
     }
-    tensors = builders[encoder.partition(":")[0]]().state_dict()
+    torch.save(tensors, tmp_path / "large.pth")
+    with pytest.raises(InputError, match=r"large\.pth' gave values that are not finite"):
+        ImageEncoder(f"{encoder}={tmp_path / 'large.pth'}").encode(np.full((1, 224, 224), 255, np.uint8))
+
+
+@pytest.mark.parametrize("encoder", BUILDERS)
+def test_a_tensor_that_is_absent_is_not_made_up(encoder: str, save: Save, tmp_path: Path) -> None:
+    tensors = BUILDERS[encoder]().state_dict()
     del tensors[next(name for name in tensors if name.endswith("weight"))]
     torch.save(tensors, tmp_path / "less.pth")
     with pytest.raises(InputError, match=r"less\.pth does not hold the weights of"):

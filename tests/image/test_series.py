@@ -145,6 +145,20 @@ class TestGreyLevels:
         rows = read_ct(folder)[0].min(axis=1)
         assert (rows == 255).sum() == 112 and (rows[56:168] == 255).all()
 
+    @pytest.mark.parametrize("padding", [{"PixelPaddingValue": 9000}, {"PixelPaddingValue": -2000}])
+    def test_padding_has_the_least_measured_value_of_its_slice(
+        self, tmp_path: Path, write: Write, padding: dict[str, int]
+    ) -> None:
+        planes = flat(500, 600, 700, 800)
+        planes[:, 0, 0], planes[:, 3, 3] = padding["PixelPaddingValue"], [24, 25, 26, 27]  # air
+        folder = write(tmp_path / "ct", planes, **padding)
+        assert [float(plane[0, 0]) for plane in ct_values(folder)] == [-1000, -999, -998, -997]
+        assert [float(plane[1, 1]) for plane in ct_values(folder)] == [-524, -424, -324, -224]
+
+    def test_a_slice_of_padding_alone_is_refused(self, tmp_path: Path, write: Write) -> None:
+        with pytest.raises(UnreadableItem, match="an image of padding alone"):
+            read_ct(write(tmp_path / "ct", flat(1, 2, 3, 4), PixelPaddingValue=3))
+
     @pytest.mark.parametrize("missing", ["RescaleSlope", "RescaleIntercept", "ImagePositionPatient"])
     def test_elements_that_cannot_be_done_without(self, tmp_path: Path, write: Write, missing: str) -> None:
         folder = write(tmp_path / "ct", flat(1, 2, 3, 4), **{missing: None})
@@ -296,6 +310,33 @@ class TestPet:
     def test_times_are_found(self, pet: Callable[..., Path], elements: dict[str, Any]) -> None:
         assert uptake(pet(**elements)) == pytest.approx([0, 2, 4, 8])
 
+    @pytest.mark.parametrize(
+        ("injected", "zone"),
+        [
+            ("20200101070000+0000", "+0100"),
+            ("20200101000000.000000+0000", "+0800"),
+            ("20191231220000-0500", "+0500"),
+            ("20200101080000", "+0900"),  # without an offset it is by the clock of the scan
+        ],
+    )
+    def test_an_injection_is_dated_by_the_clock_of_the_scan(
+        self, pet: Callable[..., Path], injected: str, zone: str
+    ) -> None:
+        one = drug(RadiopharmaceuticalStartDateTime=injected)
+        folder = pet(RadiopharmaceuticalInformationSequence=one, TimezoneOffsetFromUTC=zone)
+        assert uptake(folder) == pytest.approx([0, 2, 4, 8])
+
+    @pytest.mark.parametrize("start", [None, "090000"])
+    def test_an_offset_without_that_of_the_scan_is_ambiguous(self, pet: Callable[..., Path], start: str | None) -> None:
+        one = drug(RadiopharmaceuticalStartDateTime="20200101080000+0000", RadiopharmaceuticalStartTime=start)
+        with pytest.raises(UnreadableItem, match="TimezoneOffsetFromUTC is missing"):
+            read_pet(pet(RadiopharmaceuticalInformationSequence=one))
+
+    def test_two_tracers_are_ambiguous(self, pet: Callable[..., Path]) -> None:
+        two = [*drug(RadionuclideHalfLife=1223.4), *drug()]
+        with pytest.raises(UnreadableItem, match="2 radiopharmaceuticals, where the dose of one is expected"):
+            read_pet(pet(RadiopharmaceuticalInformationSequence=two))
+
     def test_ten_is_white(self, pet: Callable[..., Path]) -> None:
         folder = pet(RescaleSlope=1.25)  # 0, 2.5, 5 and 10
         assert [int(plane[0, 0]) for plane in read_pet(folder)] == [0, 64, 128, 255]
@@ -312,6 +353,8 @@ class TestPet:
             ({"DecayCorrection": "NONE"}, "DecayCorrection NONE, where START or ADMIN is expected"),
             ({"SeriesTime": None, "AcquisitionTime": None}, "without SeriesTime and AcquisitionTime"),
             ({"SeriesTime": "half past"}, "SeriesTime is no date or time"),
+            ({"SeriesTime": "10"}, "SeriesTime does not say the minute"),
+            ({"RescaleSlope": "1e308"}, "RescaleSlope 1e.308 and RescaleIntercept 0, which cannot be meant"),
             ({"RadiopharmaceuticalInformationSequence": None}, "without RadiopharmaceuticalInformationSequence"),
         ],
     )
@@ -328,6 +371,11 @@ class TestPet:
             ({"RadionuclideTotalDose": 370}, "RadionuclideTotalDose is 370"),  # MBq
             ({"RadionuclideHalfLife": None}, "without RadionuclideHalfLife"),
             ({"RadiopharmaceuticalStartTime": None}, "without RadiopharmaceuticalStartTime"),
+            ({"RadiopharmaceuticalStartTime": "08"}, "RadiopharmaceuticalStartTime does not say the minute"),
+            (
+                {"RadiopharmaceuticalStartDateTime": "20200101"},
+                "RadiopharmaceuticalStartDateTime does not say the minute",
+            ),
             (
                 {"RadiopharmaceuticalStartDateTime": "20191225080000"},
                 "RadiopharmaceuticalStartDateTime is not within 24 hours before the scan",
@@ -361,6 +409,56 @@ class TestNifti:
         volume = np.zeros((4, 4, 3), np.float32) + np.array([0, 5, 10], np.float32)
         volume[0, 0, 1] = np.nan
         assert uptake(save(tmp_path / "pet.nii", volume, np.diag([-1.0, -1, 1, 1]))) == [0, 5, 10]
+
+    @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+    def test_what_is_no_finite_number_counts_as_air(self, tmp_path: Path, value: float) -> None:
+        volume = np.zeros((4, 4, 3), np.float32) + np.array([-1000, -500, 40], np.float32)
+        volume[1, 1], volume[2, 2] = value, -1000
+        planes = list(ct_values(save(tmp_path / "ct.nii", volume, np.diag([-1.0, -1, 1, 1]))))
+        assert [float(plane[1, 1]) for plane in planes] == [-1000, -1000, -1000]
+        assert [float(plane.max()) for plane in planes] == [-1000, -500, 40]
+
+    def test_stored_integers_are_scaled_as_the_header_says(self, tmp_path: Path) -> None:
+        image = nibabel.Nifti1Image(np.arange(48, dtype=np.int16).reshape(4, 4, 3), np.diag([-1.0, -1, 1, 1]))
+        image.header.set_slope_inter(2, -1000)
+        nibabel.save(image, tmp_path / "ct.nii.gz")
+        scaled = np.asarray(nibabel.load(tmp_path / "ct.nii.gz").dataobj)
+        planes = np.stack(list(ct_values(tmp_path / "ct.nii.gz")), axis=2)
+        np.testing.assert_array_equal(planes, scaled.transpose(1, 0, 2))
+
+    @pytest.mark.parametrize("ending", ["nii", "nii.gz"])
+    @pytest.mark.parametrize(
+        ("kind", "shape", "reason"),
+        [
+            ([("R", "u1"), ("G", "u1"), ("B", "u1")], (8, 9, 3), "voxels that are not numbers"),
+            (np.complex64, (8, 9, 3), "voxels that are not numbers"),
+            (np.int16, (8, 9, 0), r"shape \(8, 9, 0\), without a voxel"),
+            (np.int16, (1024, 1024, 512), "a volume of 1,073,741,824 bytes, where at most 1,000,000,000 are read"),
+            (np.int16, (512, 512, 1800), "cannot hold the 943,718,400 bytes that its header announces"),
+            (np.int8, (1, 1, 5001), "a series of 5001 slices, where at most 5000 are read"),
+        ],
+    )
+    def test_a_header_is_judged_before_voxels_are_read(
+        self, tmp_path: Path, kind: Any, shape: tuple[int, ...], reason: str, ending: str
+    ) -> None:
+        header = nibabel.Nifti1Header()
+        header.set_data_dtype(np.dtype(kind))
+        header["dim"][:4] = [3, *shape]
+        header["vox_offset"], header["magic"] = 352, b"n+1"
+        content = header.binaryblock + bytes(6000)
+        path = tmp_path / f"a.{ending}"
+        path.write_bytes(gzip.compress(content) if ending == "nii.gz" else content)
+        for read in (read_ct, read_pet):
+            with pytest.raises(UnreadableItem, match=reason):
+                read(path)
+
+    def test_a_gap_before_the_voxels_is_not_read(self, tmp_path: Path) -> None:
+        header = nibabel.Nifti1Header()
+        header.set_data_shape((4, 4, 3))
+        header["vox_offset"], header["magic"] = 1 << 30, b"n+1"
+        (tmp_path / "a.nii").write_bytes(header.binaryblock + bytes(400))
+        with pytest.raises(UnreadableItem, match="voxels begin nowhere near its header"):
+            read_ct(tmp_path / "a.nii")
 
     @pytest.mark.parametrize(
         ("read", "volume", "reason"),

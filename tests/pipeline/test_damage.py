@@ -130,6 +130,12 @@ def test_nobody_else_may_read_the_parts(finished: Path) -> None:
     assert stat.S_IMODE(parts_folder(finished / "cache").stat().st_mode) == 0o700
 
 
+def test_an_extraction_that_is_refused_makes_no_folder(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="has no rates"):
+        extract(ToyDataSet(tmp_path), tmp_path / "cache", RANDOM)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_what_a_killed_extraction_left_is_removed_by_the_next_one(finished: Path, tmp_path: Path) -> None:
     shutil.copytree(finished, tmp_path / "toy")
     items = parts_folder(tmp_path / "toy/cache")

@@ -235,6 +235,8 @@ def test_foreign_folder_names_what_is_missing_and_what_was_found(tmp_path: Path)
         ("metrics.json", b"{", r"metrics.json is not JSON \(.*line 1"),
         ("metrics.json", b"[]", "holds a list, not an object"),
         ("metrics.json", b"{}", "lacks task, method"),
+        ("metrics.json", b'{"task": [1], "method": 3}', "lacks task, method, kind"),
+        ("metrics.json", b"[" * 100_000, "metrics.json is not JSON"),
         ("predictions.parquet", b"PAR1", "predictions.parquet cannot be read as parquet"),
         ("folds/0/history.parquet", b"", "history.parquet cannot be read as parquet"),
     ],

@@ -177,7 +177,7 @@ def test_a_mapping_says_the_same_of_a_table_that_cannot_be_renamed(folder: Path)
 )
 def test_mappings_that_cannot_be_meant(folder: Path, mapping: str, message: str) -> None:
     (folder / "samples.csv").write_text(RENAMED)
-    (folder / "columns.yaml").write_text(mapping if mapping[0] in "-a" else f"sample_id: PatientNr\n{mapping}\n")
+    (folder / "columns.yaml").write_text(mapping if mapping[0] in "-as" else f"sample_id: PatientNr\n{mapping}\n")
     with pytest.raises(InputError, match=message):
         read(folder, mapping=folder / "columns.yaml")
 

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 from omnifuse.cache_schema import FeatureCache, InputError, MissingInputError
 from omnifuse.cli import main
-from omnifuse.pipeline.source import TOO_LARGE, Block, Quarantine, TableModality
+from omnifuse.pipeline.source import Block, Quarantine, TableModality
 from omnifuse.pipeline.sources.files import FilesDataSet, event_table
 
 SAMPLES = "sample_id,label\nb,1\na,0\nc,1\n"
@@ -110,9 +110,9 @@ def test_a_sample_without_t0_has_no_events(folder: Path) -> None:
 def test_a_value_that_a_cache_cannot_hold_is_counted_and_not_carried_forward(folder: Path) -> None:
     (folder / "events.csv").write_text(HEADER + "a,1,HR,60\na,3,HR,1e39\na,5,HR,-1e300\na,7,HR,3.4e38\nc,1,HR,1e39\n")
     _, (block,), quarantine = read(folder)
-    assert block.sample_ids.tolist() == ["a", "c"] and block.lengths.tolist() == [4, 0]
+    assert block.sample_ids.tolist() == ["a"] and block.lengths.tolist() == [4]
     np.testing.assert_array_equal(block.values, np.float32([[60, 1], [60, 0], [60, 0], [3.4e38, 1]]))
-    assert quarantine.counts().row(0) == ("events", "events", TOO_LARGE, 3)
+    assert quarantine.counts().row(0) == ("import", "events.csv", "no finite number", 3)
 
 
 def test_what_is_empty_is_unknown(folder: Path) -> None:

@@ -126,7 +126,11 @@ def test_a_column_of_parts_makes_a_split(tables: Path) -> None:
         ("sample_id,a,b\nx,1,2\n", {"labels": ("t=a,b",)}, "row 2: b is '2'; expected 0, 1 or nothing"),
         ("sample_id,died\n" + "".join(f"{i},c{i}\n" for i in range(101)), {}, "101 different values"),
         ("sample_id,died\n" + "".join(f"{i},{i}\n" for i in range(11)), {}, "11 different numbers. Is it a quantity"),
-        ("sample_id,died,part\na,1,dev\n", {"split": "part"}, "row 2: part is 'dev'; expected train, val, validation"),
+        (
+            "sample_id,died,part\na,1,dev\n",
+            {"split": "part"},
+            "row 2: part is 'dev'; expected train, val, validate, validation, test",
+        ),
         ("sample_id,subject_id,died\na,,1\n", {}, "sample a has no subject_id; splits are by patient"),
         ("sample_id,dead or not\na,1\n", {"labels": ("dead or not",)}, "use letters, digits.*such as 'dead_or_not'"),
         ("sample_id,age\na,1\n", {}, r"samples.csv has no column 'died'; it has sample_id, age"),

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from omnifuse.cache_schema import InputError
 from omnifuse.pipeline.source import Quarantine, Records
@@ -78,6 +78,10 @@ class TestMissing:
         with pytest.raises(InputError, match="rows 2, 4: sample a has no subject_id"):
             read(files(tmp_path, "sample_id,subject_id,num:x\na,NA,1\nb,7,1\nc,<NA>,1\n"))
 
+    def test_the_page_on_data_sets_lists_every_word(self) -> None:
+        page = (Path(__file__).parents[2] / "docs" / "data-sets.md").read_text(encoding="utf-8")
+        assert [word for word in MISSING if word and f"`{word}`" not in page] == []
+
     def test_sodium_none_and_a_name_are_not_missing(self) -> None:
         assert as_text(pl.Series(["Na", "none", "Null", "NA.", "0"])).to_list() == ["Na", "none", "Null", "NA.", "0"]
 
@@ -102,6 +106,7 @@ class TestOneSpelling:
         assert as_classes(pl.Series(["1", "1.0", "low"])).to_list() == ["1", "1.0", "low"]
         assert as_classes(pl.Series(["10", "010"])).to_list() == ["10", "010"]
 
+    @settings(deadline=None)
     @given(st.lists(st.integers(-(2**53), 2**53), min_size=1))
     def test_ids_are_the_same_as_whole_as_real_numbers_and_as_text(self, numbers: list[int]) -> None:
         expected = list(map(str, numbers))
@@ -296,3 +301,12 @@ class TestPatients:
         table = "sample_id,subject_id,label,num:x\na,1,0,1\nb,2,yes,1\nc,3,1,1\nd,4,?,1\n"
         with pytest.raises(InputError, match=r"rows 3, 5: label is 'yes', '.'; expected 0, 1 or nothing"):
             read(files(tmp_path, table, labels=("risk=label",)))
+
+
+def test_a_cell_is_named_by_its_line_behind_line_breaks_in_the_cells_before_it(tmp_path: Path) -> None:
+    text = "".join(f'{n},{n},{n % 2},"one\ntwo\nthree",{"x" if n == 3 else n}\n' for n in range(5))
+    (tmp_path / "samples.csv").write_text("sample_id,subject_id,label,text:note,num:age\n" + text)
+    quarantine = Quarantine()
+    records = FilesDataSet(tmp_path / "samples.csv").read(quarantine)
+    list(records.tables[0].blocks(quarantine))
+    assert quarantine.frame()["where"].to_list() == ["row 13, num:age"]

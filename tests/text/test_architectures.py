@@ -1,6 +1,8 @@
 """Encoders of other families than BERT, built here as small as they can be; and windows of texts that are long."""
 
 import json
+import os
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -9,6 +11,7 @@ import pytest
 import torch
 from omnifuse.cache_schema import InputError, difference
 from omnifuse.pipeline.text.encoder import TOLERANCE, TextEncoder, text_recipe
+from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import (
     AutoModel,
@@ -132,6 +135,65 @@ def test_the_recipe_says_how_long_a_text_may_be() -> None:
 def test_what_is_no_encoder_is_refused(config: PreTrainedConfig, tmp_path: Path) -> None:
     folder = save_model(tmp_path, config)
     with pytest.raises(InputError, match=rf"\({config.model_type}\) is not a text encoder.*--text-encoder"):
+        TextEncoder(str(folder))
+
+
+POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 440449768\n"
+
+
+@pytest.fixture
+def copied(folders: dict[str, Path], tmp_path: Path) -> Path:
+    """A folder of the smallest BERT, to be damaged."""
+    return Path(shutil.copytree(folders["bert"], tmp_path / "enc"))
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "config.json", "tokenizer.json"])
+@pytest.mark.parametrize(("content", "reason"), [(b"", "is empty"), (POINTER, "is a pointer of Git LFS")])
+def test_what_stands_in_place_of_a_file_is_said_with_the_recipe(
+    copied: Path, name: str, content: bytes, reason: str
+) -> None:
+    (copied / name).write_bytes(content)
+    for use in (text_recipe, TextEncoder):
+        with pytest.raises(InputError, match=f"enc/{name} {reason}"):
+            use(str(copied))
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "config.json", "tokenizer.json"])
+@pytest.mark.parametrize("kept", [0.3, 0.9])
+def test_a_file_that_is_cut_off_is_refused(copied: Path, name: str, kept: float) -> None:
+    os.truncate(copied / name, int((copied / name).stat().st_size * kept))
+    with pytest.raises(InputError, match=r"The (text encoder|tokenizer|model) in .*/enc ") as refusal:
+        TextEncoder(str(copied))
+    assert len(str(refusal.value)) < 500
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e30])
+def test_weights_that_give_no_finite_vectors_are_refused(copied: Path, value: float) -> None:
+    tensors = load_file(copied / "model.safetensors")
+    tensors["encoder.layer.1.output.LayerNorm.weight"][3] = value
+    save_file(tensors, copied / "model.safetensors", {"format": "pt"})
+    with pytest.raises(InputError, match=r"(weights in .*enc are damaged|encoder '.*enc' gave values).* not finite"):
+        TextEncoder(str(copied)).encode(["small heart"])
+
+
+def test_a_tokenizer_with_more_tokens_than_the_model_is_refused(tmp_path: Path) -> None:
+    folder = save_model(tmp_path / "enc", BertConfig(**{**SMALL, "vocab_size": 10}, max_position_embeddings=40))
+    with pytest.raises(InputError, match=r"The tokenizer in .*/enc has 11 tokens and the model 10"):
+        TextEncoder(str(folder))
+
+
+def test_positions_that_the_weights_do_not_have_are_refused(copied: Path) -> None:
+    config = json.loads((copied / "config.json").read_text())
+    (copied / "config.json").write_text(json.dumps({**config, "max_position_embeddings": 512}))
+    with pytest.raises(InputError, match=r"The text encoder in .*/enc cannot be loaded"):
+        TextEncoder(str(copied))
+
+
+def test_positions_for_special_tokens_alone_are_refused(tmp_path: Path) -> None:
+    folder = save_model(tmp_path / "enc", BertConfig(**SMALL, max_position_embeddings=2))
+    with pytest.raises(
+        InputError, match=r"enc' has positions for 2 tokens, and 2 special ones stand around every text"
+    ):
         TextEncoder(str(folder))
 
 

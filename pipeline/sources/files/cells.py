@@ -10,7 +10,7 @@ import polars as pl
 
 from ....cache_schema import Column, InputError
 from ...source import Block, Quarantine, TableModality
-from ..feature_files import SAMPLE_ID, STAGE, feature_block, read_numbers, row_of
+from ..feature_files import SAMPLE_ID, STAGE, PlaceOf, feature_block, read_numbers
 from ..labels import as_classes, in_order
 from ..sample_table import SampleTable
 from .columns import CATEGORIES, LEVELS, Content
@@ -70,11 +70,10 @@ def _blocks(
     contents: Sequence[Content], levels: Levels, samples: SampleTable, path: Path, quarantine: Quarantine
 ) -> Iterator[Block]:
     """Yield the rows of the samples that have anything, as one block."""
-    places = [row_of(line) for line in samples.lines]
     numeric = [samples.table[content.column] for content in contents if content.kind != CATEGORIES]
-    numbers = iter(read_numbers(numeric, places, path, quarantine).T)
+    numbers = iter(read_numbers(numeric, samples.place_of, path, quarantine).T)
     parts = [
-        _one_hot(samples.table[content.column], levels[content.name], places, path, quarantine)
+        _one_hot(samples.table[content.column], levels[content.name], samples.place_of, path, quarantine)
         if content.kind == CATEGORIES
         else next(numbers)[:, None]
         for content in contents
@@ -83,13 +82,15 @@ def _blocks(
 
 
 def _one_hot(
-    column: pl.Series, levels: Sequence[str], places: Sequence[str], path: Path, quarantine: Quarantine
+    column: pl.Series, levels: Sequence[str], place_of: PlaceOf, path: Path, quarantine: Quarantine
 ) -> npt.NDArray[np.float32]:
     """Return ``[n, levels]`` of 0 and 1, NaN where the level is missing; one that is not known is quarantined too."""
     texts = as_classes(column)
     index = texts.replace_strict(list(levels), list(range(len(levels))), default=None, return_dtype=pl.Int64)
     for at in (index.is_null() & texts.is_not_null()).arg_true():
-        quarantine.add(STAGE, path.name, f"{places[at]}, {column.name}", "", "none of the levels of this category")
+        quarantine.add(
+            STAGE, path.name, f"{place_of(column.name, at)}, {column.name}", "", "none of the levels of this category"
+        )
     rows = np.full((len(column), len(levels)), np.nan, dtype=np.float32)
     rows[index.is_not_null().to_numpy()] = 0
     rows[index.is_not_null().arg_true().to_numpy(), index.drop_nulls().to_numpy()] = 1

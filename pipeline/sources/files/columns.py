@@ -5,9 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, cast
 
-import yaml
-
-from ....cache_schema import InputError, MissingInputError
+from ....cache_schema import InputError, MissingInputError, shown
+from ....yaml_file import load_yaml
 from ..feature_files import SAMPLE_ID
 from ..headers import meant_columns
 from ..labels import check_name
@@ -75,7 +74,9 @@ def read_description(path: Path) -> Description:
             levels[key.removeprefix(LEVELS)] = read_names(value, key, path)
             continue
         if not isinstance(key, str) or not isinstance(value, str):
-            raise InputError(f"{path}: {key!r}: {value!r} is not the name of a column; write numbers in quotes.")
+            raise InputError(
+                f"{path}: {shown(key)}: {shown(value)} is not the name of a column; write numbers in quotes."
+            )
         if key not in (SAMPLE_ID, SUBJECT_ID, T0, LABEL):
             parse_content(key, value, path)
         columns[key] = value
@@ -90,14 +91,11 @@ def read_yaml(path: Path, example: str) -> dict[Any, Any]:
     MissingInputError
         If there is no such file.
     InputError
-        If it is no mapping, or an empty one.
+        If it is no YAML of plain values, no mapping, or an empty one.
     """
     if not path.is_file():
         raise MissingInputError(f"There is no file {path}; give a YAML file of columns with --columns.")
-    try:
-        mapping = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is no YAML: {error}") from error
+    mapping = load_yaml(path)
     if not isinstance(mapping, dict) or not mapping:
         raise InputError(f"{path} names no columns; write lines such as `{example}`.")
     return mapping

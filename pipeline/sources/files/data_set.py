@@ -116,7 +116,7 @@ class FilesDataSet:
             elif content.kind == "text":
                 items.append(_texts(content, samples, self.samples))
             else:
-                items.append(_images(content, samples, self.samples, quarantine))
+                items.append(images(content, samples, self.samples, quarantine))
         tables = [cells_modality(name, group, self.levels, samples, self.samples) for name, group in cells.items()]
         wanted = [table for table in self.events if self.modalities is None or table.name in self.modalities]
         if wanted:
@@ -166,7 +166,7 @@ def _texts(content: Content, samples: SampleTable, path: Path) -> ItemModality:
     """List the texts of a column by their digest; an empty cell has none."""
     cells = as_text(samples.table[content.column])
     rows, texts = [], {}
-    for sample, (text, line) in enumerate(zip(cells, samples.lines, strict=True)):
+    for sample, (text, line) in enumerate(zip(cells, samples.lines_of(content.column), strict=True)):
         if text is not None:
             digest = sha256(text.encode()).hexdigest()
             texts[digest] = text
@@ -175,14 +175,14 @@ def _texts(content: Content, samples: SampleTable, path: Path) -> ItemModality:
     return ItemModality(content.modality, "text", "one token of a text", items, TEXT_RECIPE, texts=texts)
 
 
-def _images(content: Content, samples: SampleTable, path: Path, quarantine: Quarantine) -> ItemModality:
+def images(content: Content, samples: SampleTable, path: Path, quarantine: Quarantine) -> ItemModality:
     """List the image files of a column, whether or not a file is there.
 
     Messages name the row and not the file: a text put into this column by mistake must not be repeated.
     """
     cells = as_text(samples.table[content.column])
     rows = []
-    for sample, (cell, line) in enumerate(zip(cells, samples.lines, strict=True)):
+    for sample, (cell, line) in enumerate(zip(cells, samples.lines_of(content.column), strict=True)):
         names = [name.strip() for name in (cell or "").split(SEPARATOR) if name.strip()]
         for number, name in enumerate(names, 1):
             place = f"{row_of(line)}, {content.column}, image {number}"

@@ -16,9 +16,9 @@ from ...ehr.event_block import by_subject, event_block, event_columns, portions
 from ...ehr.times import moments
 from ...source import Block, Quarantine, TableModality
 from ..delimited import LINE
-from ..feature_files import SAMPLE_ID, STAGE, as_text, reading, require_columns, row_of, scan_table, text_of
+from ..feature_files import SAMPLE_ID, STAGE, as_text, reading, require_columns, row_of, scan_table
 from ..ids import are_whole, refuse_unjoined, without_point
-from ..missing import LONGEST_WORD
+from ..missing import known, trimmed
 from ..numerals import COMMA, Commas, points_of, shown, with_points
 from ..sample_table import SampleTable
 
@@ -35,6 +35,7 @@ ROWS_AT_ONCE = 150_000
 ROWS_TRIED = 1000
 """Of the first rows one must have a time that can be read."""
 MICROSECONDS_PER_HOUR = 3.6e9
+NO_VARIABLE = "no variable"
 SHOWN = 40
 WRITE_TIMES = "Write them as 2020-01-31 12:00:00, in the local time of the patient, without a zone."
 
@@ -69,11 +70,11 @@ class Starts:
             if len(wrong) and not t0.count():
                 at = int(wrong[0])
                 raise InputError(
-                    f"{path}: no {column} is a date and time that can be read ({row_of(samples.lines[at])}: "
+                    f"{path}: no {column} is a date and time that can be read ({samples.place_of(column, at)}: "
                     f"{written[at][:SHOWN]!r}). {WRITE_TIMES}"
                 )
             for at in wrong:
-                quarantine.add(STAGE, path.name, row_of(samples.lines[at]), "", f"{column} is no date and time")
+                quarantine.add(STAGE, path.name, samples.place_of(column, at), "", f"{column} is no date and time")
         frame = pl.DataFrame({"text": samples.texts, "t0": t0}).with_row_index("sample")
         return cls(samples.frame[SAMPLE_ID], frame, samples.every_id, None if column is None else path)
 
@@ -119,15 +120,20 @@ class EventTable:
         return TableModality(self.name, "timeseries", columns, meaning, recipe, inputs, blocks)
 
     def _rows(self) -> pl.LazyFrame:
-        """Return row (its line), and everything else as trimmed text, null where missing; ``written``: the variable."""
-        written = pl.col("variable").cast(pl.String).alias("written")
+        """Return row (its line), and everything else as trimmed text, null where empty.
+
+        ``variable`` is null where missing, and stands as it is in ``written``. Words for missing of the other columns
+        are looked for where they matter, among the few cells that are no numbers: that takes time.
+        """
+        text = {name: pl.col(name).cast(pl.String) for name in COLUMNS}
+        kept = [trimmed(text[name]) for name in (SAMPLE_ID, "time", "value")]
         return scan_table(self.path).select(
-            pl.col(LINE).alias("row"), *(text_of(pl.col(name)) for name in COLUMNS), written
+            pl.col(LINE).alias("row"), *kept, known(text["variable"]), written=text["variable"]
         )
 
     def _check_times(self, *, dated: bool) -> None:
         with reading(self.path):
-            tried = self._rows().head(ROWS_TRIED).select("row", "time").collect()
+            tried = self._rows().head(ROWS_TRIED).select("row", known(pl.col("time"))).collect()
         said = tried.drop_nulls("time")
         if said.is_empty() or _read_times(said["time"], dated=dated).count():
             return
@@ -212,28 +218,25 @@ def _usable(batch: pl.DataFrame, starts: Starts, path: Path, quarantine: Quarant
     events = events.with_columns(_hours(events, starts).alias("hours"), value=number, said=pl.col("value"))
     problems = {
         "the sample is not among those extracted": pl.col("sample").is_null(),
-        "no variable": pl.col("variable").is_null(),
+        NO_VARIABLE: pl.col("variable").is_null(),
         "the sample has no t0": pl.col("t0").is_null() & (starts.path is not None),
         "the time cannot be read": ~pl.col("hours").is_finite().fill_null(False),
         "before t0": pl.col("hours") < 0,
         f"more than {LONGEST_HOURS:,.0f} hours after t0": pl.col("hours") > LONGEST_HOURS,
-        "no finite number": pl.col("said").is_not_null() & ~pl.col("value").is_finite().fill_null(False),
     }
     for reason, wrong in problems.items():
         left_out = events.filter(wrong)
         if len(left_out):
-            place, value = _shown(reason, left_out.row(0, named=True))
-            quarantine.add(STAGE, path.name, place, value, reason, len(left_out))
+            word = left_out["written"][0] if reason == NO_VARIABLE else None
+            quarantine.add(STAGE, path.name, row_of(left_out["row"][0]), (word or "").strip(), reason, len(left_out))
             events = events.filter(~wrong)
-    return events.filter(pl.col("value").is_not_null())
-
-
-def _shown(reason: str, event: dict[str, Any]) -> tuple[str, str]:
-    """Return where an event lies and what of it is wrong, without anything that can be a text."""
-    place = row_of(event["row"])
-    if reason == "no variable":
-        return place, (event["written"] or "")[:LONGEST_WORD]
-    return (f"{place}, {event['variable']}", shown(event["said"])) if reason == "no finite number" else (place, "")
+    finite = pl.col("value").is_finite().fill_null(False)
+    left_out = events.filter(~finite).with_columns(known(pl.col("said"))).drop_nulls("said")
+    if len(left_out):
+        row = left_out.row(0, named=True)
+        place = f"{row_of(row['row'])}, {row['variable']}"
+        quarantine.add(STAGE, path.name, place, shown(row["said"]), "no finite number", len(left_out))
+    return events.filter(finite)
 
 
 def _read_times(times: pl.Series, *, dated: bool) -> pl.Series:

@@ -78,6 +78,6 @@ class TableFeatures:
         for text in rows_of.join(samples, on="text", how="anti", maintain_order="left")["text"]:
             quarantine.add(STAGE, self.path.name, f"sample {text}", text, UNKNOWN_SAMPLE)
         known = samples.join(rows_of, on="text", maintain_order="left")
-        places = [f"sample {text}" for text in ids]
-        numbers = read_numbers([table[name] for name in self._names(table)], places, self.path, quarantine)
+        columns = [table[name] for name in self._names(table)]
+        numbers = read_numbers(columns, lambda _, at: f"sample {ids[at]}", self.path, quarantine)
         yield feature_block(known[SAMPLE_ID], numbers[known["position"].to_numpy()])

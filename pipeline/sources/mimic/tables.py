@@ -90,7 +90,7 @@ class Table:
         """Estimate the number of rows from the beginning of the file; None where that is damaged."""
         name, size = self.path.name.lower(), self.path.stat().st_size
         if name.endswith(".parquet"):
-            return int(pl.scan_parquet(self.path).select(pl.len()).collect().item())
+            return int(pl.scan_parquet(self.path, glob=False).select(pl.len()).collect().item())
         with self.path.open("rb") as file:
             read = file.read(SAMPLE_BYTES)
         try:
@@ -107,7 +107,7 @@ class Table:
 
     def _parquet(self, names: Mapping[str, str], integers: Sequence[str], keep: pl.Expr) -> Iterator[pl.DataFrame]:
         """Yield batches of a Parquet file; from the first with an integer that is none, whole and as text."""
-        stored = pl.read_parquet_schema(self.path)
+        stored = pl.scan_parquet(self.path, glob=False).collect_schema()
         done = 0
         try:
             for kinds, kept in ((dict.fromkeys(integers, pl.Int64), keep), ({}, ALL_ROWS)):
@@ -178,7 +178,7 @@ def _empty(integers: Sequence[str], texts: Sequence[str]) -> pl.DataFrame:
 def _header(path: Path) -> list[str]:
     if path.name.lower().endswith(".parquet"):
         try:
-            return list(pl.read_parquet_schema(path))
+            return list(pl.scan_parquet(path, glob=False).collect_schema())
         except (pl.exceptions.ComputeError, OSError) as error:
             raise _damaged(path, 0, error) from error
     opener = gzip.open if path.name.lower().endswith(".gz") else open

@@ -3,6 +3,7 @@
 import codecs
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from ....cache_schema import InputError, MissingInputError
 from ....cache_schema.errors import shown
 from ...source import Quarantine
 from ..delimited import LINE, Delimited
-from ..feature_files import LINE_OF_FIRST_ROW, as_text, require_columns, row_of
+from ..feature_files import as_text, require_columns, row_of
 from .variables import variables
 
 SETS = "set-?"
@@ -79,7 +80,7 @@ def read_outcomes(paths: Sequence[Path]) -> dict[int, int]:
     died: dict[int, int] = {}
     for path in paths:
         table = Delimited.open(path).read()
-        require_columns(table, [RECORD_ID, DIED], path)
+        require_columns(table.drop(LINE), [RECORD_ID, DIED], path)
         for line, number, death in zip(table[LINE], as_text(table[RECORD_ID]), as_text(table[DIED]), strict=True):
             named, outcome = RECORD.fullmatch(number or ""), DEATHS.get(death or "")
             if named is None:
@@ -130,7 +131,7 @@ def _body(path: Path) -> bytes:
 
 
 def _lines(files: Mapping[int, Path]) -> pl.DataFrame:
-    """Return every line below the headers: record, position (0 for the first of its file), and its fields as text.
+    """Return every line below the headers: record, line (2 for the first of its file), and its fields as text.
 
     Quotes mean nothing, so that no line can swallow another. ``rest`` is null for a line of at most three fields.
     """
@@ -138,11 +139,11 @@ def _lines(files: Mapping[int, Path]) -> pl.DataFrame:
     counts = [body.count(b"\n") + 1 for body in bodies]
     text = b"\n".join([b"time,parameter,value,rest", *bodies, b""])
     fields = pl.read_csv(
-        text.replace(b",,", b", ,"),  # an empty fourth field, and more behind it, would look like none
+        BytesIO(text.replace(b",,", b", ,")),  # an empty fourth field, and more behind it, would look like none
         infer_schema=False, encoding="utf8-lossy", truncate_ragged_lines=True, quote_char=None,
     )  # fmt: skip
     return fields.with_columns(
-        record=np.repeat(list(files), counts), position=np.concatenate([np.arange(count) for count in counts])
+        record=np.repeat(list(files), counts), line=np.concatenate([np.arange(2, count + 2) for count in counts])
     )
 
 
@@ -154,15 +155,15 @@ def _usable(lines: pl.DataFrame, files: Mapping[int, Path], quarantine: Quaranti
         parameter=pl.col("parameter").fill_null("").str.strip_chars(),
     ).with_columns(reason=_reason())
     wrong = rows.filter(pl.col("reason").is_not_null()).group_by("reason", maintain_order=True)
-    shown = pl.concat_str("time", "parameter", "value", "rest", separator=",", ignore_nulls=True).str.head(40)
-    for reason, count, record, position, row in (
-        wrong.agg(pl.len(), pl.col("record", "position").first(), row=shown.first()).iter_rows()
+    written = pl.concat_str("time", "parameter", "value", "rest", separator=",", ignore_nulls=True).str.head(40)
+    for reason, count, record, line, row in (
+        wrong.agg(pl.len(), pl.col("record", "line").first(), row=written.first()).iter_rows()
     ):  # fmt: skip
-        place = f"{set_name(files[record])}/{files[record].name}, {row_of(position + LINE_OF_FIRST_ROW)}"
+        place = f"{set_name(files[record])}/{files[record].name}, {row_of(line)}"
         quarantine.add("read", "records", place, row, reason, count)
     said = pl.col("reason").is_null() & (pl.col("number") != NOT_MEASURED)
     rows = rows.filter(said).sort("record", "minute", maintain_order=True)
-    return rows.select("record", "position", "minute", "parameter", value="number")
+    return rows.select("record", "line", "minute", "parameter", value="number")
 
 
 def _reason() -> pl.Expr:
@@ -183,8 +184,8 @@ def _reason() -> pl.Expr:
 def _refuse_others(rows: pl.DataFrame, files: Mapping[int, Path]) -> None:
     """Raise :class:`InputError` for the first record that has another number in its file than in the file's name."""
     others = rows.filter((pl.col("parameter") == RECORD_ID) & (pl.col("value") != pl.col("record")))
-    for record, position, value in others.select("record", "position", "value").head(1).iter_rows():
+    for record, line, value in others.select("record", "line", "value").head(1).iter_rows():
         raise InputError(
-            f"{files[record]}, {row_of(position + LINE_OF_FIRST_ROW)}: the file says that it is record {value:.12g}. "
-            "Whose rows are these? Give the file its right name, or mend the row."
+            f"{files[record]}, {row_of(line)}: the file says that it is record {value:.12g}. Whose rows are these? "
+            "Give the file its right name, or mend the row."
         )

@@ -96,6 +96,15 @@ def test_the_baselines_are_all_methods_that_need_no_optional_package_but_the_slo
         ("experiments: [{kind: methods, method: concat}]", "Unknown setting methods.method; known here are: title"),
         ("{folds: many, experiments: []}", "folds = 'many'; expected int"),
         ("{seeds: 3, experiments: []}", "seeds = 3; expected a list"),
+        ("experiments: [{kind: {a: b}}]", r"An experiment has the kind {'a': 'b'}; known are"),
+        ("experiments: [[]]", "An experiment has the kind None"),
+        ("{a: &a [1, 1], experiments: [{kind: *a}]}", r"line 1: a reference, \*a"),
+        ("{title: [x], experiments: []}", r"title = \['x'\]; expected str"),
+        ("{folds: 2.5, experiments: []}", r"folds = 2\.5; expected int"),
+        ("{folds: .inf, experiments: []}", "folds = inf; expected int"),
+        ("{folds: true, experiments: []}", "folds = True; expected int"),
+        ("{folds: 99999999999999999999999, experiments: []}", "a number of more than 20 characters"),
+        ("{2: x, y: z, experiments: []}", "Unknown setting 2; known here are: title"),
         ("{fold: 3, experiments: []}", "Unknown setting fold; known here are: title, folds, seeds, settings"),
     ],
 )
@@ -104,6 +113,18 @@ def test_what_is_wrong_in_a_file_is_said(text: str, message: str, tmp_path: Path
     with pytest.raises(InputError, match=message) as error:
         read_grid(tmp_path / "mine.yaml")
     assert "mine.yaml" in str(error.value)
+
+
+def test_a_grid_of_more_cells_than_anybody_trains_is_refused_at_once() -> None:
+    many = grid({"kind": "methods", "methods": ["concat"], "seeds": list(range(20_000))})
+    with pytest.raises(InputError, match=r"wants more than 10,000 cells; make several studies of it"):
+        many.cells(SCOPE)
+
+
+@pytest.mark.parametrize("setting", ["seed=-1", "seed=99999999999", "folds=0", "folds=100000", "threads=0"])
+def test_numbers_that_no_training_can_have_are_refused(setting: str) -> None:
+    with pytest.raises(InputError, match=r"= -?\d+; expected [01] to \d+"):
+        grid({"kind": "methods", "methods": ["concat"], "settings": [setting]}).cells(SCOPE)
 
 
 def test_a_name_that_is_no_preset_is_refused_with_those_that_are() -> None:

@@ -1,6 +1,9 @@
 """A study trains every cell once, goes on where it stopped, and survives a cell that fails."""
 
 import json
+import os
+import re
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -8,7 +11,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from omnifuse.cache_schema import InputError
+from omnifuse.cache_schema import CacheChangedError, InputError, LockedError, folder_lock
 from omnifuse.cluster import cluster
 from omnifuse.fusion.study import run as study_run
 from omnifuse.fusion.study.expected import expected_seconds
@@ -145,6 +148,60 @@ def test_a_folder_of_another_cache_or_of_something_else_is_refused(
         plan_study(other, grid(TWO), tmp_path / "study")
     with pytest.raises(InputError, match="holds something else than a study"):
         plan_study(cache, grid(TWO), other)
+
+
+def test_one_study_at_a_time_works_in_a_folder(cache: Path, tmp_path: Path) -> None:
+    plan = plan_study(cache, grid(TWO), tmp_path / "study")
+    with (
+        folder_lock(tmp_path / "study", "a study"),
+        pytest.raises(LockedError, match=rf'study is in use by a study: .*"host": .*"pid": {os.getpid()}'),
+    ):
+        run(plan)
+    assert list(tmp_path.iterdir()) == []
+    assert run(plan) == {}
+
+
+def test_a_folder_that_became_the_study_of_another_cache_meanwhile_is_refused(
+    cache: Path, toy_cache: ToyCache, tmp_path: Path
+) -> None:
+    plan = plan_study(cache, grid(TWO), tmp_path / "study")
+    run(plan_study(toy_cache(tmp_path / "other", seed=1), grid(TWO), tmp_path / "study"))
+    with pytest.raises(InputError, match=r"is a study of .*other with the digest"):
+        run(plan)
+
+
+def test_a_cache_that_is_replaced_ends_the_study_and_finished_cells_stay(
+    toy_cache: ToyCache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = toy_cache(tmp_path / "cache")
+    plan = plan_study(path, grid(TWO), tmp_path / "study")
+    original = study_run.train
+
+    def train_and_replace(*given: Any) -> None:
+        original(*given)
+        toy_cache(path, seed=1)
+
+    monkeypatch.setattr(study_run, "train", train_and_replace)
+    with pytest.raises(CacheChangedError, match=r"was replaced while the study ran: its digest is .* and was "):
+        run(plan)
+    (cell,) = (tmp_path / "study" / "cells").glob("*")
+    assert json.loads((cell / "metrics.json").read_text())["cache"]["digest"] == plan.cache.digest
+    with pytest.raises(InputError, match="is a study of"):
+        plan_study(path, grid(TWO), tmp_path / "study")
+
+
+def test_cells_of_another_cache_are_refused_and_the_report_says_so(
+    cache: Path, toy_cache: ToyCache, tmp_path: Path
+) -> None:
+    run(plan_study(cache, grid(TWO), tmp_path / "study"))
+    run(plan_study(toy_cache(tmp_path / "other", seed=1), grid(TWO), tmp_path / "foreign"))
+    cell = next((tmp_path / "foreign" / "cells").glob("late-*"))
+    shutil.rmtree(tmp_path / "study" / "cells" / cell.name)
+    shutil.copytree(cell, tmp_path / "study" / "cells" / cell.name)
+    with pytest.raises(InputError, match=rf"another cache: 1, such as .*{re.escape(cell.name)}"):
+        plan_study(cache, grid(TWO), tmp_path / "study")
+    (note,) = (note for note in study_results(tmp_path / "study").notes if "another cache" in note)
+    assert note.startswith("1 cell of 2 came from another cache than that of the study") and cell.name in note
 
 
 @pytest.mark.parametrize(("modalities", "message"), [(("ehr",), "two modalities or more"), (("pet", "ehr"), "'pet'")])
