@@ -13,6 +13,7 @@ import numpy.typing as npt
 import polars as pl
 
 from ...cache_schema import InputError, MissingInputError, OmniFuseError
+from ...cache_schema.errors import LONGEST_VALUE
 from ...cache_schema.export.guarded import MOST_COLUMNS, check_claim, open_npz, to_dense
 from ..source import Block, Quarantine
 from .delimited import LINE, Delimited
@@ -173,7 +174,8 @@ def matrix_table(ids: Sequence[Any], values: Any, names: Any, path: Path, rows: 
 def require_columns(table: pl.DataFrame, names: Sequence[str], path: Path) -> None:
     """Raise :class:`MissingInputError` unless the table has all these columns."""
     if missing := [name for name in names if name not in table.columns]:
-        found = ", ".join(table.columns[:8]) + (", …" if len(table.columns) > 8 else "")
+        names_found = (" ".join(name.split())[:LONGEST_VALUE // 2] for name in table.columns[:8])
+        found = ", ".join(names_found) + (", …" if len(table.columns) > 8 else "")
         raise MissingInputError(f"{path} has no column {missing[0]!r}; it has {found}.")
 
 
