@@ -54,10 +54,26 @@ def _sweep(path: Path) -> None:
                 left.unlink(missing_ok=True)
 
 
+def write_file(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all; raises as `whole_file`."""
+    with whole_file(path) as file:
+        file.write(content)
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write a JSON file that people read; raises as `whole_file`."""
+    write_file(path, f"{json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)}\n".encode())
+
+
+def write_table(path: Path, table: pl.DataFrame) -> None:
+    """Write a parquet file; raises as `whole_file`."""
+    with whole_file(path) as file:
+        table.write_parquet(file)
+
+
 def write_whole(path: Path, text: str) -> None:
     """Write a text file, UTF-8, whole or not at all."""
-    with whole_file(path) as file:
-        file.write(text.encode("utf-8", "replace"))
+    write_file(path, text.encode("utf-8", "replace"))
 
 
 def read_json(path: Path, required: Mapping[str, type] | None = None) -> dict[str, Any]:

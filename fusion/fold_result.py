@@ -14,7 +14,8 @@ import numpy.typing as npt
 import polars as pl
 from safetensors.numpy import load, save
 
-from .sealed import SEAL, write_file, write_table
+from .files import write_file, write_table
+from .sealed import SEAL
 from .search import Trial
 from .splits import Positions
 

@@ -24,6 +24,7 @@ from ..processes import results, worker_pool
 from . import methods, training
 from .batches import Cohort, Inputs
 from .config import TrainConfig
+from .files import write_table
 from .fold_result import BoolArray, FloatArray, FoldResult
 from .methods.base import Method, Prediction
 from .missingness import hidden_in_test
@@ -31,7 +32,7 @@ from .model import Model, new_method
 from .normalisation import Normaliser
 from .predictions import Predicted, frame
 from .preparation import Prepared, prepare
-from .sealed import is_sealed, seal, write_table
+from .sealed import is_sealed, seal
 from .search import Trial, best, fit_searched
 from .splits import Positions, Split
 from .stored import StoredCohort

@@ -17,10 +17,10 @@ from . import methods
 from .batches import Cohort, Inputs
 from .config import TrainConfig, changed
 from .encoders import InputSpec
+from .files import write_file
 from .methods.base import Method, ModelSpec
 from .normalisation import Normaliser
 from .preparation import Prepared
-from .sealed import write_file
 from .targets import Target
 
 MODEL_FILE = "model.safetensors"

@@ -19,13 +19,14 @@ from . import training
 from .answer import Answer, answer, trained_ranges
 from .config import TrainConfig
 from .device import check_device
+from .files import write_json, write_table
 from .fold_result import OF_THE_TRAINING_ALONE, FoldResult
 from .folds import finished_folds, train_folds, train_stored_folds
 from .loading import default_limit, load
 from .model import Model, check_inputs, task_view
 from .predictions import Predicted, frame, mean_prediction
 from .preparation import prepare
-from .sealed import check_seal, is_sealed, seal, write_json, write_table
+from .sealed import check_seal, is_sealed, seal
 from .splits import split_frame
 from .summary import summarise
 from .training_plan import TrainingPlan, environment, plan_training

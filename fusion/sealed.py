@@ -1,66 +1,16 @@
-"""Files of a run: written so that a full disk is named, and with checksums by which any later damage is found."""
+"""Checksums of a run, by which any later damage of it is found."""
 
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from io import BytesIO
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, BinaryIO
-
-import polars as pl
 
 from ..cache_schema import InputError, MissingInputError, digest_file
+from .files import write_json
 
 SEAL = "checksums.json"
 """The last file of a folder that is complete: the sha256 of every other, by its path below the folder."""
-
-
-@contextmanager
-def writing(path: Path) -> Iterator[BinaryIO]:
-    """Open a file to write.
-
-    Raises
-    ------
-    OSError
-        That names the file, which the system does not do once it is open: a full disk is found while writing.
-    """
-    try:
-        with path.open("wb") as file:
-            yield file
-    except OSError as error:
-        if error.errno is None or error.filename is not None:
-            raise
-        raise OSError(error.errno, error.strerror, str(path)) from error
-
-
-def write_file(path: Path, content: bytes) -> None:
-    """Write a file and flush it to disk: it is there whole or not at all; raises as `writing`."""
-    partial = path.with_name(f"{path.name}.partial")
-    try:
-        with writing(partial) as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
-    partial.replace(path)
-
-
-def write_json(path: Path, content: Any) -> None:
-    """Write a JSON file that people read; raises as `writing`."""
-    text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
-    write_file(path, f"{text}\n".encode())
-
-
-def write_table(path: Path, table: pl.DataFrame) -> None:
-    """Write a parquet file; raises as `writing`."""
-    buffer = BytesIO()  # polars has errors of its own for what the system refuses
-    table.write_parquet(buffer)
-    write_file(path, buffer.getvalue())
 
 
 def seal(folder: Path, files: Iterable[Path]) -> None:

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..cache_schema import naming
 from .batches import Cohort
-from .sealed import writing
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class StoredArray:
     def write(cls, file: Path, blocks: Iterable[npt.NDArray[Any]]) -> StoredArray:
         """Write blocks of rows ``[n, D]``, at least one."""
         rows = 0
-        with writing(file) as opened:
+        with naming(file), file.open("wb") as opened:
             for block in blocks:
                 opened.write(np.ascontiguousarray(block).data)
                 rows += len(block)

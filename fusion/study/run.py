@@ -20,9 +20,8 @@ from ...cache_schema import CacheChangedError, FeatureCache, InputError, OmniFus
 from ...processes import WAKE_SECONDS, worker_pool
 from ..config import make_config
 from ..device import check_device
-from ..files import read_json, read_table
+from ..files import read_json, read_table, write_json, write_table
 from ..run import train
-from ..sealed import write_json, write_table
 from ..training_plan import first_task, split_used
 from .cell import Cell, Measurement, Scope
 from .finished import CELLS, METRICS, FinishedCell, Study

@@ -174,7 +174,7 @@ def matrix_table(ids: Sequence[Any], values: Any, names: Any, path: Path, rows: 
 def require_columns(table: pl.DataFrame, names: Sequence[str], path: Path) -> None:
     """Raise :class:`MissingInputError` unless the table has all these columns."""
     if missing := [name for name in names if name not in table.columns]:
-        names_found = (" ".join(name.split())[:LONGEST_VALUE // 2] for name in table.columns[:8])
+        names_found = (" ".join(name.split())[: LONGEST_VALUE // 2] for name in table.columns[:8])
         found = ", ".join(names_found) + (", …" if len(table.columns) > 8 else "")
         raise MissingInputError(f"{path} has no column {missing[0]!r}; it has {found}.")
 

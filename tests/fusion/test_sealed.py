@@ -1,6 +1,7 @@
 """What a run holds is what was written: every damage is one refusal that names the file, and so is a full disk."""
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -12,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from omnifuse.cache_schema import InputError, MissingInputError
 from omnifuse.fusion.config import make_config
+from omnifuse.fusion.files import write_file, write_table
 from omnifuse.fusion.run import load_run, train
-from omnifuse.fusion.sealed import SEAL, check_seal, is_sealed, seal, write_file, write_table
+from omnifuse.fusion.sealed import SEAL, check_seal, is_sealed, seal
 from omnifuse.fusion.stored import StoredArray
 from safetensors.numpy import load_file, save_file
 
@@ -155,23 +157,24 @@ def test_any_change_of_any_file_is_found(
 
 
 @pytest.mark.parametrize(
-    ("name", "write"),
+    ("partial", "write"),
     [
-        ("file.partial", lambda path: write_file(path, b"x")),
-        ("file.partial", lambda path: write_table(path, pl.DataFrame({"x": [1]}))),
-        ("file", lambda path: StoredArray.write(path, [np.ones((2, 2))])),
+        (True, lambda path: write_file(path, b"x")),
+        (True, lambda path: write_table(path, pl.DataFrame({"x": [1]}))),
+        (False, lambda path: StoredArray.write(path, [np.ones((2, 2))])),
     ],
+    ids=["bytes", "a table", "rows"],
 )
-def test_a_full_disk_names_the_file(name: str, write: Callable[[Path], object], tmp_path: Path) -> None:
-    (tmp_path / name).symlink_to(FULL)
+def test_a_full_disk_names_the_file(partial: bool, write: Callable[[Path], object], tmp_path: Path) -> None:
+    (tmp_path / (f"file.{os.getpid()}.partial" if partial else "file")).symlink_to(FULL)
     with pytest.raises(OSError, match="No space left on device") as refusal:
         write(tmp_path / "file")
-    assert refusal.value.filename == str(tmp_path / name)
+    assert refusal.value.filename == str(tmp_path / "file")
 
 
 def test_a_file_that_cannot_be_written_stays_as_it_was(tmp_path: Path) -> None:
     write_file(tmp_path / "file", b"before")
-    (tmp_path / "file.partial").symlink_to(FULL)
+    (tmp_path / f"file.{os.getpid()}.partial").symlink_to(FULL)
     with pytest.raises(OSError, match="No space left"):
         write_file(tmp_path / "file", b"after")
     assert [path.name for path in tmp_path.iterdir()] == ["file"] and (tmp_path / "file").read_bytes() == b"before"
