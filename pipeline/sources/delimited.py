@@ -24,6 +24,7 @@ from isal import igzip, isal_zlib
 from polars.io.plugins import register_io_source
 
 from ...cache_schema import InputError, MissingInputError
+from ...cache_schema.export.guarded import check_claim
 from .delimited_blocks import Block, LongLineError, blocks, regular
 
 LINE = " line"
@@ -150,8 +151,16 @@ class Delimited:
         return register_io_source(rows, schema=schema)
 
     def read(self, rows: int | None = None) -> pl.DataFrame:
-        """Return all rows, or the first, as text with the column :data:`LINE`; raises as :meth:`batches`."""
-        return (self.scan() if rows is None else self.scan().head(rows)).collect()
+        """Return all rows, or the first, as text with the column :data:`LINE`; raises as :meth:`batches`.
+
+        A packed file that unpacks to far more than tables do is refused before it fills the memory.
+        """
+        parts, taken = [self.scan().head(0 if rows is None else rows).collect()], 0
+        for batch in self.scan().collect_batches() if rows is None else ():
+            parts.append(batch)
+            taken += int(batch.estimated_size())
+            check_claim(self.path, "the table", taken)
+        return pl.concat(parts)
 
 
 @contextmanager

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from omnifuse.cache_schema import InputError, MissingInputError
+from omnifuse.cache_schema.export import guarded
 from omnifuse.pipeline.sources import delimited, delimited_blocks
 from omnifuse.pipeline.sources.delimited import LINE, Delimited
 
@@ -243,6 +244,15 @@ def test_a_line_without_end_is_refused_before_it_fills_the_memory(
     path = written(tmp_path, gzip.compress(b"a,b\n" + b"0" * (1 << 23)), "t.csv.gz")
     with pytest.raises(InputError, match=r"t.csv.gz: line 2 is longer than 1 MiB"):
         rows(path)
+
+
+def test_a_table_that_unpacks_to_far_more_than_its_file_is_refused_before_it_fills_the_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(guarded, "ALWAYS_READ", 1 << 20)
+    path = written(tmp_path, gzip.compress(b"a,b\n" + b"0,0\n" * (1 << 23)), "t.csv.gz")
+    with pytest.raises(InputError, match=r"t.csv.gz: the table claims .*, but the file has"):
+        Delimited.open(path).read()
 
 
 @pytest.mark.parametrize("keep", [0.3, 0.99])
