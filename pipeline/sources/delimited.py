@@ -375,7 +375,8 @@ def _parsed(block: Block, file: Delimited, names: Mapping[str, str], kinds: Kind
     schema = {name: types.get(name, pl.String) for name in file.columns}
     rows = pl.scan_csv(
         BytesIO(block.content), has_header=False, schema=schema, separator=file.separator,
-        quote_char='"' if block.quoted else None, encoding="utf8-lossy" if file.lossy else "utf8",
+        quote_char='"' if block.quoted else None,
+        encoding="utf8-lossy" if file.lossy and not block.content.isascii() else "utf8",
     )  # fmt: skip
     columns = [pl.col(written).alias(name) for name, written in names.items()]
     try:

@@ -4,18 +4,17 @@ import io
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from itertools import islice
 from typing import BinaryIO
 
 import numpy as np
-import numpy.typing as npt
 
 LONGEST_LINE = 1 << 28
 """Bytes. A file without line ends, or unpacked from a few bytes to many, must not fill the memory."""
 
 LINE_END = re.compile(rb"\r\n|\n|\r")
-NEWLINE, RETURN, QUOTE, ESCAPED_QUOTE = b"\n", b"\r", b'"', b'\\"'
+NEWLINE, RETURN, ZERO, QUOTE, BACKSLASH, ESCAPED_QUOTE = b"\n", b"\r", b"\0", b'"', b"\\", b'\\"'
 
 
 class LongLineError(ValueError):
@@ -72,7 +71,7 @@ def blocks(file: BinaryIO, size: int, skip_lines: int = 0) -> Iterator[Block]:
             if len(rest) > LONGEST_LINE:
                 raise LongLineError(f"line {line} is longer than {LONGEST_LINE >> 20} MiB")
             continue
-        block = Block(rest + chunk[:cut], line)
+        block = Block(b"".join((rest, memoryview(chunk)[:cut])), line)
         rest, line = chunk[cut:], line + block.lines
         yield from block.after(skip_lines)
     if rest:
@@ -93,48 +92,42 @@ def regular(block: Block, separator: bytes, fields: int) -> Block | None:
     content = block.content
     if RETURN in content:
         content = content.replace(b"\r\n", NEWLINE)
-    if fields < 2 or RETURN in content or b"\0" in content or ESCAPED_QUOTE in content:
+    if fields < 2:
         return None
     if not content.endswith(NEWLINE):
         content += NEWLINE
-    characters = np.frombuffer(content, np.uint8)
-    ends = np.flatnonzero(characters == ord(NEWLINE))
-    separators = characters == ord(separator)
-    counted = np.uint8 if fields < 256 else np.uint32
-    begins = np.concatenate([[0], ends[:-1] + 1])
-    per_line = np.add.reduceat(separators.view(np.uint8), begins, dtype=counted)
-    total = np.count_nonzero(separators)
-    if QUOTE in content:
-        inside = _separators_in_quotes(characters, separators, ends)
-        if inside is None:
-            return None
-        per_line -= np.bincount(inside, minlength=len(ends)).astype(counted)
-        total -= len(inside)
-    # the sum as well: a count of one byte is the same with 256 more
-    if (per_line != fields - 1).any() or total != len(ends) * (fields - 1):
+    # separators, line ends and quotation marks alone: a fraction of the block, and what each check below looks at
+    marks = content.translate(None, _all_but(separator + NEWLINE + RETURN + ZERO + QUOTE))
+    outside = _outside_quotes(content, marks, separator) if QUOTE in marks else marks
+    row = separator * (fields - 1) + NEWLINE
+    if outside is None or outside != row * (len(outside) // fields):
         return None
     return Block(content, block.line)
 
 
-def _separators_in_quotes(
-    characters: npt.NDArray[np.uint8], separators: npt.NDArray[np.bool_], ends: npt.NDArray[np.int64]
-) -> npt.NDArray[np.int64] | None:
-    """Return the line of every separator inside a quoted field; None if a quotation mark has no pair around a field."""
+@cache
+def _all_but(characters: bytes) -> bytes:
+    return bytes(set(range(256)) - set(characters))
+
+
+def _outside_quotes(content: bytes, marks: bytes, separator: bytes) -> bytes | None:
+    """Return the ``marks`` outside quoted fields; None if a quotation mark has no pair around a field of its line."""
+    if BACKSLASH in content and ESCAPED_QUOTE in content:
+        return None
+    characters = np.frombuffer(content, np.uint8)
     quotes = np.flatnonzero(characters == ord(QUOTE))
     if len(quotes) % 2:
         return None
-    opening, closing = quotes[::2], quotes[1::2]
-    structure = separators | (characters == ord(NEWLINE))
-    before = characters[opening - 1]  # of an opening one at the very beginning: the newline at the end
-    if not (structure[opening - 1] | (before == ord(QUOTE))).all():
+    around = np.concatenate([characters[quotes[::2] - 1], characters[quotes[1::2] + 1]])
+    # before an opening one at the very beginning stands, by its index of -1, the newline at the end
+    if not ((around == ord(separator)) | (around == ord(NEWLINE)) | (around == ord(QUOTE))).all():
         return None
-    if not (structure[closing + 1] | (characters[closing + 1] == ord(QUOTE))).all():
+    marked = np.frombuffer(marks, np.uint8)
+    is_quote = marked == ord(QUOTE)
+    places = np.flatnonzero(is_quote)
+    if (places[1::2] - places[::2] == 1).all():  # no separator in any quoted field
+        return marked[~is_quote].tobytes()
+    inside = np.logical_xor.accumulate(is_quote) & ~is_quote
+    if (marked[inside] != ord(separator)).any():
         return None
-    within = np.add.reduceat(structure.view(np.uint8), quotes, dtype=np.uint32)[::2]
-    held = np.flatnonzero(within)
-    if not len(held):
-        return np.empty(0, dtype=np.int64)
-    line = np.searchsorted(ends, opening[held])
-    if (line != np.searchsorted(ends, closing[held])).any():
-        return None
-    return np.repeat(line, within[held])
+    return marked[~(is_quote | inside)].tobytes()

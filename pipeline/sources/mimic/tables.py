@@ -102,7 +102,7 @@ class Table:
     def _text(self, names: Mapping[str, str], integers: Sequence[str], keep: pl.Expr) -> Iterator[pl.DataFrame]:
         """Yield batches of a text file; one with an integer that is none comes whole and as text."""
         file = Delimited.open(self.path, ",", lossy=True)
-        for batch in file.batches(names, dict.fromkeys(integers, pl.Int64), keep):
+        for batch in _joined(file.batches(names, dict.fromkeys(integers, pl.Int64), keep)):
             yield batch.rename({LINE: "row"})
 
     def _parquet(self, names: Mapping[str, str], integers: Sequence[str], keep: pl.Expr) -> Iterator[pl.DataFrame]:
@@ -129,6 +129,21 @@ class Table:
                     continue
         except (pl.exceptions.ComputeError, OSError) as error:
             raise _damaged(self.path, done, error) from error
+
+
+def _joined(batches: Iterator[pl.DataFrame]) -> Iterator[pl.DataFrame]:
+    """Yield batches of about :data:`ROWS_AT_ONCE` rows, made of smaller ones: each costs time in every later step."""
+    small: list[pl.DataFrame] = []
+    for batch in batches:
+        if small and batch.schema != small[0].schema:
+            yield pl.concat(small, rechunk=True)
+            small = []
+        small.append(batch)
+        if sum(map(len, small)) >= ROWS_AT_ONCE:
+            yield pl.concat(small, rechunk=True)
+            small = []
+    if small:
+        yield pl.concat(small, rechunk=True)
 
 
 def read_table(
