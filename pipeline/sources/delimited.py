@@ -38,6 +38,7 @@ LONGEST_FIELD = 1 << 27
 ROWS_AT_ONCE = 50_000
 GZIP = b"\x1f\x8b"
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+LINE_ENDS = (b"", b"\n", b"\r")
 OTHER_ENCODINGS = (b"\xff\xfe", b"\xfe\xff")
 DECLARED = re.compile(r'"?sep=(.)"?\s*')
 """A first line by which Excel is told what separates fields."""
@@ -58,6 +59,8 @@ ALL_ROWS = pl.lit(True)
 class Delimited:
     """A file of delimited text: the names in its header, what separates fields, and the line after the header.
 
+    ``widest``: the fields of a row with the surplus empty ones, if the header or all of the first rows have such.
+    ``header``: the bytes of the header, without a line end, if no row can be the same.
     ``lossy``: bytes that are no UTF-8 are read as the replacement character instead of being refused. ``content``: what
     is read in place of the file, if its bytes had to be decoded in another way.
     """
@@ -66,6 +69,8 @@ class Delimited:
     columns: tuple[str, ...]
     separator: str
     first_line: int
+    widest: int
+    header: bytes
     lossy: bool = False
     content: bytes | None = None
 
@@ -101,15 +106,12 @@ class Delimited:
         separator = declared[1] if declared else separator or _found_separator(lines)
         begin = 1 + bool(declared)
         if names is not None:
-            return cls(path, tuple(names), separator, begin, lossy, content)
-        reader = csv.reader(lines, delimiter=separator)
-        try:
-            header = next((row for row in reader if row), None)
-        except csv.Error as error:
-            raise InputError(f"{path}: the header cannot be read: {error}.") from error
-        if header is None:
-            raise InputError(f"{path} is empty.")
-        return cls(path, _column_names(header, path), separator, reader.line_num + begin, lossy, content)
+            return cls(path, tuple(names), separator, begin, 0, b"", lossy, content)
+        written, text, read = _header(lines, separator, path)
+        columns = _column_names(written, path)
+        widest = max(len(written), _surplus_width(lines[read:], separator, len(columns)))
+        header = text.encode() if len(columns) > 1 and any(map(str.isalpha, text)) else b""
+        return cls(path, columns, separator, read + begin, widest, header, lossy, content)
 
     def batches(
         self, names: Mapping[str, str], kinds: Kinds | None = None, keep: pl.Expr = ALL_ROWS
@@ -124,8 +126,8 @@ class Delimited:
         ------
         InputError
             With the line, at a row that has not as many fields as the header, a quotation mark without its pair, bytes
-            that are no UTF-8, or where the file is cut. Surplus fields without content (a delimiter at the end of
-            lines) are no error, and blank lines are no rows.
+            that are no UTF-8, or where the file is cut. A delimiter at the end of lines is no error if the header or
+            all of the first rows have it, and blank lines are no rows.
         """
         for found in _blocks_and_rows(self):
             if isinstance(found, Block):
@@ -200,6 +202,41 @@ def _found_separator(lines: Sequence[str]) -> str:
     return max(fields, key=lambda separator: fields[separator], default=SEPARATORS[0])
 
 
+def _header(lines: Sequence[str], separator: str, path: Path) -> tuple[list[str], str, int]:
+    """Return the first row that is not blank, its text without the line end, and the number of lines up to its end."""
+    reader = csv.reader(lines, delimiter=separator, strict=True)
+    before = 0
+    try:
+        for row in reader:
+            if row:
+                break
+            before = reader.line_num
+        else:
+            raise InputError(f"{path} is empty.")
+    except csv.Error as error:
+        raise InputError(
+            f"{path}: the header cannot be read: {error}. Is a quotation mark without its pair?"
+        ) from error
+    own = lines[before : reader.line_num]
+    held = {line.count(separator) for line in own}
+    if len(own) > 1 and len(held) == 1 and held != {0}:
+        raise InputError(
+            f"{path}: a quotation mark opens in the header and closes on line {reader.line_num}, but each of these "
+            "lines is a whole row. Remove the quotation marks, or the line breaks."
+        )
+    return row, "".join(own).rstrip("\r\n"), reader.line_num
+
+
+def _surplus_width(lines: Sequence[str], separator: str, fields: int) -> int:
+    """Return how many fields the first rows have if all have as many surplus ones without content, else 0."""
+    try:
+        rows = list(islice(filter(None, csv.reader(lines, delimiter=separator)), ROWS_TRIED))
+    except csv.Error:
+        return 0
+    widths = {len(row) for row in rows}
+    return max(widths) if len(widths) == 1 and not any(any(map(str.strip, row[fields:])) for row in rows) else 0
+
+
 def _column_names(header: Sequence[str], path: Path) -> tuple[str, ...]:
     names = [name.strip() for name in header]
     while len(names) > 1 and not names[-1]:  # a delimiter at the end of lines
@@ -237,6 +274,8 @@ def _blocks_and_rows(file: Delimited) -> Iterator[Block | Rows]:
 
         def following() -> tuple[Block, Block | None] | None:
             block = next(source, None)
+            if block is not None and file.header:
+                _refuse_second_header(block, file)
             return None if block is None else (block, regular(block, file.separator.encode(), len(file.columns)))
 
         coming = ahead.submit(following)  # unpacked and checked while the block before is parsed
@@ -248,6 +287,19 @@ def _blocks_and_rows(file: Delimited) -> Iterator[Block | Rows]:
             else:
                 coming = ahead.submit(following)
                 yield fast
+
+
+def _refuse_second_header(block: Block, file: Delimited) -> None:
+    """Raise :class:`InputError` for a line that is the header again: tables were put behind each other."""
+    at = block.content.find(file.header)
+    while at >= 0:
+        before, after = block.content[:at].removesuffix(BYTE_ORDER_MARK), block.content[at + len(file.header) :][:1]
+        if before[-1:] in LINE_ENDS and after in LINE_ENDS:
+            line = block.line + (Block(before, 1).lines if before else 0)
+            raise InputError(
+                f"{file.path}, line {line} is the header again, as if tables were put behind each other. Remove it."
+            )
+        at = block.content.find(file.header, at + 1)
 
 
 def _single_rows(file: Delimited, block: Block, source: Iterator[Block]) -> Iterator[Rows]:
@@ -334,7 +386,7 @@ def _checked(row: list[str], line: int, file: Delimited) -> list[str]:
     fields = len(file.columns)
     if len(row) == fields:
         return row
-    if len(row) > fields and not any(map(str.strip, row[fields:])):
+    if fields < len(row) == file.widest and not any(map(str.strip, row[fields:])):
         return row[:fields]
     hint = ""
     if line == file.first_line and len(row) == fields + 1:
@@ -361,12 +413,20 @@ def _quotes(line: int, lines: _Lines, error: csv.Error) -> str:
 def _refuse_rows_in_quotes(lines: Sequence[str], line: int, file: Delimited) -> None:
     """Raise :class:`InputError` if a quoted text with line breaks may be whole rows between two stray quotes."""
     separators = len(file.columns) - 1
-    alike = {(one.count(file.separator), one.startswith('"')) for one in lines}
-    if separators > 1 and alike in ({(separators, True)}, {(separators, False)}):
+    if not separators or {one.count(file.separator) for one in lines} != {separators}:
+        return
+    begins_alike = len({one.startswith('"') for one in lines}) == 1
+    ids_alike = len({_shape(one.partition(file.separator)[0]) for one in lines}) == 1
+    if ids_alike or (begins_alike and separators > 1):  # in the text of a table of two columns a comma is no rarity
         raise InputError(
             f"{file.path}, lines {line} to {line + len(lines) - 1}: a quotation mark opens in the first and closes in "
             "the last of these lines, but each of them is a whole row. Remove the quotation marks, or the line breaks."
         )
+
+
+def _shape(text: str) -> str:
+    """Return a text with every word as a and every number as 9, so that ids of one kind are the same."""
+    return re.sub(r"[^\W\d_]+", "a", re.sub(r"\d+", "9", text.strip('" ')))
 
 
 def _parsed(block: Block, file: Delimited, names: Mapping[str, str], kinds: Kinds, keep: pl.Expr) -> pl.DataFrame:

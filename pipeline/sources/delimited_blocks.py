@@ -126,8 +126,8 @@ def _outside_quotes(content: bytes, marks: bytes, separator: bytes) -> bytes | N
     is_quote = marked == ord(QUOTE)
     places = np.flatnonzero(is_quote)
     if (places[1::2] - places[::2] == 1).all():  # no separator in any quoted field
-        return marked[~is_quote].tobytes()
+        return bytes(marked[~is_quote])
     inside = np.logical_xor.accumulate(is_quote) & ~is_quote
     if (marked[inside] != ord(separator)).any():
         return None
-    return marked[~(is_quote | inside)].tobytes()
+    return bytes(marked[~(is_quote | inside)])

@@ -214,9 +214,49 @@ def test_what_cannot_be_meant_is_refused_with_its_line(tmp_path: Path, content: 
         rows(written(tmp_path, content))
 
 
-def test_a_delimiter_at_the_end_of_lines_is_no_field(tmp_path: Path) -> None:
-    assert rows(written(tmp_path, "a,b\n1,2,\n3,4, ,\n")) == [("1", "2"), ("3", "4")]
-    assert rows(written(tmp_path, "a,b,\n1,2,\n3,4,\n")) == [("1", "2"), ("3", "4")]
+@pytest.mark.parametrize("content", ["a,b\n1,2,\n3,4, \n", "a,b,\n1,2,\n3,4,\n", "a,b,,\n1,2,,\n3,4\n"])
+def test_a_delimiter_at_the_end_of_lines_is_no_field(tmp_path: Path, content: str) -> None:
+    assert rows(written(tmp_path, content)) == [("1", "2"), ("3", "4")]
+
+
+@pytest.mark.parametrize("rest", ["P2,aspirin, high dose,2,\nP3,none,3,4\n", "P3,none,3,4\nP2,aspirin, high dose,2,\n"])
+def test_a_shifted_row_whose_last_field_is_empty_has_no_delimiter_at_its_end(tmp_path: Path, rest: str) -> None:
+    with pytest.raises(InputError, match="has 5 fields, the header 4"):
+        rows(written(tmp_path, "id,drug,a,b\n" + rest))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ('id,s,a\nP1,f,1\n"P2,f,2\nP3,m,3\nP4",m,4\n', "lines 3 to 5.*each of them is a whole row"),
+        ('id,s\nP1,f\nP2,"f\nP3,m\nP14,m"\nP5,f\n', "lines 3 to 5.*each of them is a whole row"),
+        ('id,"a\n1,2\n3,4"\n5,6\n', "opens in the header and closes on line 3"),
+        ('id,a,"b\n1,2,3\n3,4,5\n', "the header cannot be read"),
+    ],
+)
+def test_rows_between_stray_quotes_are_refused_wherever_these_stand(tmp_path: Path, content: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        rows(written(tmp_path, content))
+
+
+@pytest.mark.parametrize("content", ['id,s\n1,"pain, at rest\nnausea, no fever"\n', '"id","age\n(y)"\n1,"a\nb, c"\n'])
+def test_texts_with_line_breaks_and_commas_are_texts(tmp_path: Path, content: str) -> None:
+    assert len(rows(written(tmp_path, content))) == 1
+
+
+@pytest.mark.parametrize("size", [8, 1 << 22])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("begin", ["", "\ufeff"])
+def test_a_header_between_rows_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, begin: str, end: str, size: int
+) -> None:
+    monkeypatch.setattr(delimited, "BLOCK_BYTES", size)
+    with pytest.raises(InputError, match=r"line 4 is the header again"):
+        rows(written(tmp_path, f"id,a\n1,2\nxid,a\n{begin}id,a\n3,4\n".replace("\n", end)))
+
+
+def test_a_header_of_numbers_may_be_a_row_as_well(tmp_path: Path) -> None:
+    assert rows(written(tmp_path, "0,1\n0,1\n")) == [("0", "1")]
 
 
 def test_excel_may_say_what_separates_fields(tmp_path: Path) -> None:
