@@ -1,11 +1,15 @@
 """Times of tables: text in the usual formats, or the time types of Parquet."""
 
+from datetime import datetime
+
 import polars as pl
 
 FORMATS = (
     "%Y-%m-%d %H:%M:%S", "%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%d %H:%M",
     "%Y-%m-%dT%H:%M:%S%.f",
 )  # fmt: skip
+
+FIRST = datetime(1000, 1, 1)
 
 
 def seconds(times: pl.Series) -> pl.Series:
@@ -16,7 +20,8 @@ def seconds(times: pl.Series) -> pl.Series:
 def moments(times: pl.Series) -> pl.Series:
     """Return times to the microsecond, local as written; null where there is no readable time.
 
-    Dates without a time are midnight. Times with a zone are not readable: those of MIMIC are local and shifted.
+    Dates without a time are midnight. Times with a zone are not readable: those of MIMIC are local and shifted. Nor are
+    years of fewer than four digits: 01-02-20 is the first of February, or else the second of January, and no year 1.
     """
     if times.dtype.is_temporal():
         return times.cast(pl.Datetime("us"))
@@ -26,4 +31,4 @@ def moments(times: pl.Series) -> pl.Series:
         if not unread.any():
             break
         read = read.zip_with(~unread, times.str.to_datetime(form, time_unit="us", strict=False, cache=False))
-    return read
+    return read.zip_with(read >= FIRST, pl.Series([None], dtype=read.dtype))

@@ -96,8 +96,7 @@ class Delimited:
         InputError
             If the file is empty, damaged, in another encoding than UTF-8, or has two columns of one name.
         """
-        if not path.is_file():
-            raise MissingInputError(f"There is no file {path}.")
+        require_file(path)
         with reading_text(path, content) as file:
             first = next(blocks(file, HEADER_BYTES), None)
         lines = [] if first is None else _decoded(first, path, lossy)
@@ -163,6 +162,14 @@ class Delimited:
             taken += int(batch.estimated_size())
             check_claim(self.path, "the table", taken)
         return pl.concat(parts)
+
+
+def require_file(path: Path) -> None:
+    """Raise :class:`MissingInputError` unless there is such a file."""
+    if path.is_dir():
+        raise MissingInputError(f"{path} is a folder, as Spark writes them, and no table. Write one file.")
+    if not path.is_file():
+        raise MissingInputError(f"There is no file {path}.")
 
 
 @contextmanager

@@ -16,11 +16,11 @@ from ...cache_schema import InputError, MissingInputError, OmniFuseError
 from ...cache_schema.errors import LONGEST_VALUE
 from ...cache_schema.export.guarded import MOST_COLUMNS, check_claim, open_npz, to_dense
 from ..source import Block, Quarantine
-from .delimited import LINE, Delimited
+from .delimited import LINE, Delimited, require_file
 from .excel import ENDING as EXCEL
 from .excel import read_excel
 from .missing import known
-from .numerals import has_decimal_commas, names_text, shown, with_points
+from .numerals import POINT_GROUP, THOUSANDS, has_decimal_commas, marked_thousands, names_text, shown, with_points
 from .parquet import read_parquet
 
 logger = logging.getLogger(__name__)
@@ -62,8 +62,7 @@ def read_numbered_table(path: Path, rows: int | None = None) -> tuple[pl.DataFra
     InputError
         If the file is of another kind or damaged, or has a row that cannot be read.
     """
-    if not path.is_file():
-        raise MissingInputError(f"There is no file {path}.")
+    require_file(path)
     ending = _ending(path)
     with reading(path):
         if ending in TEXTS:
@@ -96,8 +95,7 @@ def scan_table(path: Path) -> pl.LazyFrame:
     InputError
         If the file is of another kind; while it is read, if it has a row that cannot be.
     """
-    if not path.is_file():
-        raise MissingInputError(f"There is no file {path}.")
+    require_file(path)
     ending = _ending(path)
     if ending in TEXTS:
         return Delimited.open(path).scan()
@@ -134,7 +132,10 @@ def _read_npz(path: Path, rows: int | None) -> pl.DataFrame:
 
 
 def _npz_ids(ids: npt.NDArray[Any], path: Path) -> list[str]:
-    if ids.ndim != 1 or ids.dtype.kind not in "USiuf" or (ids.dtype.kind == "f" and not np.all(ids == np.round(ids))):
+    whole = ids.dtype.kind in "USiu" or (
+        ids.dtype.kind == "f" and bool((abs(ids) <= EXACT).all()) and not (ids % 1).any()
+    )
+    if ids.ndim != 1 or not whole:
         raise InputError(f"{path}: {SAMPLE_ID} is {ids.dtype}{list(ids.shape)}, neither texts nor whole numbers.")
     return list(map(str, (ids.astype(np.int64) if ids.dtype.kind == "f" else ids.astype(str)).tolist()))
 
@@ -159,7 +160,8 @@ def matrix_table(ids: Sequence[Any], values: Any, names: Any, path: Path, rows: 
     check_claim(
         path, f"the matrix of {shape[0]:,} rows and {shape[1]:,} columns", values.dtype.itemsize * math.prod(shape)
     )
-    columns = [str(name) for name in (range(shape[1]) if names is None else names)]
+    given = range(shape[1]) if names is None else names
+    columns = [name.decode() if isinstance(name, bytes) else str(name) for name in given]
     if len(columns) != shape[1]:
         raise InputError(f"{path}: {len(columns)} names do not go with {shape[1]} columns.")
     if repeated := [name for name, count in Counter([SAMPLE_ID, *columns]).items() if count > 1]:
@@ -243,6 +245,11 @@ def _finite(
     numbers = cells.cast(pl.Float32, strict=False).to_numpy().astype(np.float32)  # a copy, NaN where null
     said = cells.is_not_null().to_numpy() if cells.dtype == pl.String else np.isinf(numbers)
     wrong = np.flatnonzero(said & ~np.isfinite(numbers))
+    if len(wrong) and written.dtype == pl.String:
+        marked = wrong[written[wrong].str.contains(THOUSANDS).to_numpy()]
+        if len(marked) and written.str.contains(POINT_GROUP).any():
+            at = int(marked[0])
+            raise marked_thousands(path, written.name, f"{place_of(written.name, at)}: {written[at]!r}")
     if len(wrong) and not np.isfinite(numbers).any():
         at = int(wrong[0])
         example = f"{place_of(cells.name, at)}: {str(written[at])[:40]!r}"

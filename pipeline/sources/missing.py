@@ -4,7 +4,7 @@ import polars as pl
 
 MISSING = (
     "", "NA", "na", "N/A", "n/a", "#N/A", "#NA", "<NA>", "NaN", "nan", "NAN", "-nan", "-NaN", "NaT", "NULL", "null",
-    "None", ".",
+    "None", ".", "\\N", "#NV",
 )  # fmt: skip
 """What R, pandas, SQL, Excel, SAS and Stata write, in their spelling alone: ``Na`` is sodium, ``none`` an answer, and
 ``Null`` a family name."""

@@ -12,6 +12,10 @@ COMMA = r"^[-+]?\d*,\d+$"
 GROUP = r"^[-+]?[1-9]\d{0,2},\d{3}$"
 """Can be a number with a decimal comma, or a thousand with a mark."""
 POINT = r"^[-+]?(\d+\.\d*|\.\d+)([eE][-+]?\d+)?$"
+THOUSANDS = r"^[-+]?[1-9]\d{0,2}(\.\d{3})*(\.\d{3}\.\d{3}|\.\d{3},\d+)$"
+"""Points stand between thousands: 1.234.567 or 1.234,5."""
+POINT_GROUP = r"^[-+]?[1-9]\d{0,2}\.\d{3}$"
+"""Can be a number, or a thousand with a mark."""
 
 LONGEST_SHOWN = 12
 NAMES_SHOWN = 5
@@ -63,6 +67,14 @@ def has_decimal_commas(texts: pl.Series, place_of: Callable[[str, int], str], pa
     counts = Commas(*pl.select(Commas.counts(pl.lit(texts))).row(0))
     at = texts.str.contains(COMMA).arg_max() or 0
     return counts.are_decimal(path, texts.name, f"{place_of(texts.name, at)}: {texts[at]!r}")
+
+
+def marked_thousands(path: Path, column: str, example: str) -> InputError:
+    """Return the refusal of a column in which points stand between thousands; ``example`` shows one, and where."""
+    return InputError(
+        f"{path}: in the column {column!r} points stand between thousands ({example}), so that 1.234 may be one as "
+        "well. Write the numbers without marks."
+    )
 
 
 def with_points(texts: pl.Series) -> pl.Series:

@@ -8,7 +8,7 @@ import polars as pl
 
 from ...cache_schema import InputError, Task
 from ..source import Quarantine
-from .feature_files import SAMPLE_ID, STAGE, as_text, cell_lines, read_numbered_table, require_columns, row_of
+from .feature_files import EXACT, SAMPLE_ID, STAGE, as_text, cell_lines, read_numbered_table, require_columns, row_of
 from .ids import as_ids
 from .labels import check_name, read_parts, read_task, rows_text
 from .numerals import Commas, with_points
@@ -18,6 +18,8 @@ logger = logging.getLogger(__name__)
 SUBJECT_ID = "subject_id"
 OWN_PATIENTS = "every sample is taken for a patient of its own"
 IF_NOT = "If some are of one patient, they come to lie on both sides of a split, and results look better than they are."
+CODE = r"^[-+]?0\d"
+"""Such as 007: as a number it would lose the zeros in front."""
 WHOLE_NUMBER = r"^(0|-?[1-9]\d{0,17})$"
 
 
@@ -82,6 +84,8 @@ def read_samples(path: Path, columns: SampleColumns, quarantine: Quarantine, lim
     require_columns(table, [columns.sample_id, *columns.keep], path)
     ids = as_ids(table[columns.sample_id])
     first = first_rows(ids, lines, path, quarantine)
+    if first.is_empty():
+        raise InputError(f"{path} has no row with a {columns.sample_id}.")
     table, ids, lines = table[first], ids[first], lines[first]
     every_id = ids
     typed = _typed_ids(ids)
@@ -136,8 +140,10 @@ def _typed_ids(texts: pl.Series) -> pl.Series:
 
 
 def _typed(column: pl.Series) -> pl.Series:
-    """Return numbers if everything that is known is one, else text."""
+    """Return numbers if everything that is known is one, and none a code or too long to be exact; else text."""
     text = as_text(column)
     commas, groups, points = pl.select(Commas.counts(pl.lit(text))).row(0)
     numbers = (with_points(text) if commas > groups and not points else text).cast(pl.Float64, strict=False)
-    return numbers if numbers.null_count() == text.null_count() else text
+    long = text.str.contains(r"^[-+]?\d+$") & (numbers.abs() >= EXACT)
+    are_numbers = numbers.null_count() == text.null_count() and not text.str.contains(CODE).any() and not long.any()
+    return numbers if are_numbers else text

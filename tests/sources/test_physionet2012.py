@@ -173,7 +173,7 @@ LINES = st.lists(
     st.one_of(
         st.just("01:00,HR,80"),
         st.lists(st.sampled_from(FIELDS), max_size=6).map(",".join),
-        st.text(st.characters(exclude_characters="\r\n"), max_size=20),
+        st.text(st.characters(codec="utf-8", exclude_characters="\r\n"), max_size=20),
     ),
     max_size=12,
 ).filter(lambda lines: not any(RECORD_ID in line for line in lines))  # fmt: skip

@@ -310,3 +310,79 @@ def test_a_cell_is_named_by_its_line_behind_line_breaks_in_the_cells_before_it(t
     records = FilesDataSet(tmp_path / "samples.csv").read(quarantine)
     list(records.tables[0].blocks(quarantine))
     assert quarantine.frame()["where"].to_list() == ["row 13, num:age"]
+
+
+class TestMarksBetweenThousands:
+    @pytest.mark.parametrize("cells", [("1.234,5", "1.234"), ("1.234.567", "2.345"), ("-1.234.567,8", "1.234")])
+    def test_a_point_that_may_be_one_is_refused(self, tmp_path: Path, cells: tuple[str, str]) -> None:
+        dataset = files(tmp_path, f"sample_id;subject_id;num:x\na;1;{cells[0]}\nb;2;{cells[1]}\nc;3;5\n")
+        records, quarantine = read(dataset)
+        with pytest.raises(InputError, match=rf"'num:x' points stand between thousands \(row 2: '{cells[0]}'\)"):
+            values(records, quarantine, "num")
+
+    def test_a_point_that_may_be_one_is_refused_in_events_of_the_same_variable(self, tmp_path: Path) -> None:
+        samples = "sample_id,subject_id\na,1\nb,2\n"
+        events = "sample_id;time;variable;value\na;1;PLT;1.234,5\nb;1;pH;7.401\n"
+        records, quarantine = read(files(tmp_path, samples, events=events))
+        list(records.tables[0].blocks(quarantine))
+        assert rows(quarantine) == [("row 2, PLT", "1.234,5", "no finite number")]
+        records, quarantine = read(files(tmp_path, samples, events=events + "b;1;PLT;1.401\n"))
+        with pytest.raises(InputError, match=r"'value' points stand between thousands \(row 2: '1.234,5'\)"):
+            list(records.tables[0].blocks(quarantine))
+
+    def test_without_such_a_point_they_are_listed(self, tmp_path: Path) -> None:
+        records, quarantine = read(files(tmp_path, "sample_id;num:x\na;1.234.567\nb;2.5\n"))
+        assert values(records, quarantine, "num") == {"b": [2.5]}
+        assert rows(quarantine) == [("row 2, num:x", "1.234.567", "no finite number")]
+
+
+@pytest.mark.parametrize("codes", [("007", "012"), ("9007199254740993", "1")])
+def test_a_kept_column_of_codes_stays_as_it_is(tmp_path: Path, codes: tuple[str, str]) -> None:
+    samples = f"sample_id,num:x,zip\na,1,{codes[0]}\nb,2,{codes[1]}\n"
+    records, _ = read(files(tmp_path, samples, keep=("zip",)))
+    assert tuple(records.samples["zip"]) == codes
+
+
+def test_times_with_two_digits_for_the_year_cannot_be_read(tmp_path: Path) -> None:
+    samples = "sample_id,t0\na,2020-03-01\nb,01-03-20\n"
+    events = "sample_id,time,variable,value\na,2020-03-01 01:00,HR,60\na,02-03-20,HR,61\nb,02-03-20,HR,62\n"
+    records, quarantine = read(files(tmp_path, samples, events=events))
+    (block,) = records.tables[0].blocks(quarantine)
+    assert block.values.tolist() == [[60.0, 1.0]]
+    assert {reason for _, _, reason in rows(quarantine)} == {
+        "t0 is no date and time",
+        "the sample has no t0",
+        "the time cannot be read",
+    }
+
+
+@pytest.mark.parametrize("samples", ["sample_id,num:x\n", "sample_id,num:x\nNA,1\n"])
+def test_a_table_without_a_sample_is_refused(tmp_path: Path, samples: str) -> None:
+    with pytest.raises(InputError, match=r"samples.csv has no row with a sample_id"):
+        read(files(tmp_path, samples))
+
+
+@pytest.mark.parametrize("label", ["relapse", "outcomes=death, relapse"])
+def test_what_is_to_be_predicted_is_refused_as_a_feature(tmp_path: Path, label: str) -> None:
+    samples = "sample_id,subject_id,relapse,death\na,1,0,0\nb,2,1,0\n"
+    dataset = imported(tmp_path, samples, "sample_id,TP53,relapse\na,1,0\nb,2,1\n")
+    dataset.columns = SampleColumns((label,))
+    with pytest.raises(InputError, match=r"rna.csv has a column 'relapse', which is to be predicted"):
+        read(dataset)
+
+
+def test_columns_of_an_npz_file_may_be_bytes_and_its_ids_are_finite(tmp_path: Path) -> None:
+    (tmp_path / "samples.csv").write_text("sample_id\n1\n2\n")
+    names = {"values": np.array([[1.0], [2.0]]), "columns": np.array([b"TP53"])}
+    np.savez(tmp_path / "rna.npz", sample_id=np.array([1.0, 2.0]), **names)
+    dataset = ImportedDataSet(tmp_path / "samples.csv", {"rna": tmp_path / "rna.npz"})
+    assert [column.name for column in read(dataset)[0].tables[0].columns] == ["TP53"]
+    np.savez(tmp_path / "rna.npz", sample_id=np.array([1.0, np.inf]), **names)
+    with pytest.raises(InputError, match="neither texts nor whole numbers"):
+        read(ImportedDataSet(tmp_path / "samples.csv", {"rna": tmp_path / "rna.npz"}))
+
+
+def test_a_folder_of_spark_is_named_as_one(tmp_path: Path) -> None:
+    (tmp_path / "samples.csv").mkdir()
+    with pytest.raises(InputError, match=r"samples.csv is a folder"):
+        FilesDataSet(tmp_path / "samples.csv").inputs()

@@ -19,7 +19,7 @@ from ..delimited import LINE
 from ..feature_files import SAMPLE_ID, STAGE, as_text, reading, require_columns, row_of, scan_table
 from ..ids import are_whole, refuse_unjoined, without_point
 from ..missing import known, trimmed
-from ..numerals import COMMA, Commas, points_of, shown, with_points
+from ..numerals import COMMA, POINT_GROUP, THOUSANDS, Commas, marked_thousands, points_of, shown, with_points
 from ..sample_table import SampleTable
 
 logger = logging.getLogger(__name__)
@@ -173,22 +173,22 @@ class EventTable:
         rows = self._rows().filter(wanted)
         if are_whole(starts.every_id):
             rows = rows.with_columns(without_point(pl.col(SAMPLE_ID)))
-        commas = _DecimalCommas(self._rows(), self.path, ("value",) if starts.path else ("value", "time"))
+        marks = _Marks(self._rows(), self.path, ("value",) if starts.path else ("value", "time"))
         first, joined = None, False
         with tqdm(desc=self.path.name, unit=" rows", unit_scale=True, disable=None) as progress, reading(self.path):
             for batch in rows.collect_batches(chunk_size=ROWS_AT_ONCE):
                 progress.update(len(batch))
-                batch = commas.replaced(batch)
+                batch = marks.replaced(batch)
                 first = batch[SAMPLE_ID] if first is None else first
                 joined = joined or bool(batch[SAMPLE_ID].is_in(starts.every_id.implode()).any())
-                usable = _usable(batch, starts, self.path, quarantine).join(column, on="variable")
+                usable = _usable(batch, starts, marks, quarantine).join(column, on="variable")
                 yield usable.select("sample", "row", "hours", "column", "value", subject="sample")
         if first is not None and not joined:
             refuse_unjoined(self.path, first, starts.every_id)
 
 
-class _DecimalCommas:
-    """Writes points for the decimal commas of batches; whether they are some, the whole table says at the first."""
+class _Marks:
+    """Writes points for the decimal commas of batches; what marks are, the whole table says at the first."""
 
     def __init__(self, rows: pl.LazyFrame, path: Path, columns: Sequence[str]) -> None:
         self.rows, self.path = rows, path
@@ -210,9 +210,18 @@ class _DecimalCommas:
             logger.warning("%s: decimal commas are read as points: %s.", self.path.name, name)
             self.decimal.add(name)
 
+    def refuse_thousands(self, left_out: pl.DataFrame) -> None:
+        """Raise :class:`InputError` if some of the values ``said`` have points between thousands, and others may."""
+        marked = left_out.filter(pl.col("said").str.contains(THOUSANDS))
+        alike = self.rows.filter(pl.col("variable").is_in(marked["variable"].implode()))
+        if len(marked) and len(alike.filter(pl.col("value").str.contains(POINT_GROUP)).head(1).collect()):
+            row = marked.row(0, named=True)
+            raise marked_thousands(self.path, "value", f"{row_of(row['row'])}: {row['said']!r}")
 
-def _usable(batch: pl.DataFrame, starts: Starts, path: Path, quarantine: Quarantine) -> pl.DataFrame:
+
+def _usable(batch: pl.DataFrame, starts: Starts, marks: _Marks, quarantine: Quarantine) -> pl.DataFrame:
     """Add sample, hours since t0 and value of each event; quarantine those that have no place or no number."""
+    path = marks.path
     events = batch.join(starts.frame, left_on=SAMPLE_ID, right_on="text", how="left", maintain_order="left")
     number = pl.col("value").cast(pl.Float32, strict=False).cast(pl.Float64)  # as it will be stored
     events = events.with_columns(_hours(events, starts).alias("hours"), value=number, said=pl.col("value"))
@@ -233,6 +242,7 @@ def _usable(batch: pl.DataFrame, starts: Starts, path: Path, quarantine: Quarant
     finite = pl.col("value").is_finite().fill_null(False)
     left_out = events.filter(~finite).with_columns(known(pl.col("said"))).drop_nulls("said")
     if len(left_out):
+        marks.refuse_thousands(left_out)
         row = left_out.row(0, named=True)
         place = f"{row_of(row['row'])}, {row['variable']}"
         quarantine.add(STAGE, path.name, place, shown(row["said"]), "no finite number", len(left_out))

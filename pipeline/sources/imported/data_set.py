@@ -102,9 +102,22 @@ class ImportedDataSet:
     def read(self, quarantine: Quarantine) -> Records:
         """Read the samples; rows without an id, or with one that was there already, are quarantined."""
         samples = read_samples(self.samples, self.columns, quarantine)
-        modalities = (features.modality(name, samples) for name, features in self.features.items())
+        modalities = [features.modality(name, samples) for name, features in self.features.items()]
+        self._refuse_labels(modalities)
         versioned = tuple(replace(table, recipe={"imported": VERSION, **table.recipe}) for table in modalities)
         return Records(samples.frame, lambda _: samples.tasks, versioned, splits=samples.splits)
+
+    def _refuse_labels(self, modalities: Sequence[TableModality]) -> None:
+        """Raise :class:`InputError` if what is to be predicted is a feature as well."""
+        labels = {
+            column.strip() for label in self.columns.labels for column in (label.partition("=")[2] or label).split(",")
+        }
+        for modality in modalities:
+            if leaks := [column.name for column in modality.columns if column.name in labels]:
+                raise InputError(
+                    f"{self.given[modality.name]} has a column {leaks[0]!r}, which is to be predicted, and would be a "
+                    f"feature of {modality.name!r}. Leave it out."
+                )
 
 
 def open_features(name: str, given: Path) -> Features:
