@@ -2,6 +2,7 @@
 
 import errno
 import json
+import resource
 import shutil
 import subprocess
 import sys
@@ -357,6 +358,32 @@ def test_a_full_disk_is_an_error_and_no_traceback(
     monkeypatch.setattr("omnifuse.cache_schema.verify_cache", full)
     message = refused("cache", "verify", "--cache", tmp_path)
     assert message.endswith("No space left on device.") and len(message) < 60
+
+
+def test_a_parquet_file_whose_footer_has_no_room_is_an_error_and_no_traceback(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def wide_table_on_a_full_disk(_folder: Path) -> None:
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (8192, before[1]))
+        try:
+            pl.DataFrame({f"column {i}": [1.0] for i in range(200)}).write_parquet(tmp_path / "wide.parquet")
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    monkeypatch.setattr("omnifuse.cache_schema.verify_cache", wide_table_on_a_full_disk)
+    message = refused("cache", "verify", "--cache", tmp_path)
+    assert message.startswith("Error: ") and len(message) < 80
+
+
+@pytest.mark.parametrize("size", ["-8GB", "infGB", "nanGB", "8", "GB"])
+def test_a_limit_of_memory_is_a_number_of_bytes(size: str, tmp_path: Path) -> None:
+    assert "is no size; write a number and KB" in refused("train", "--cache", tmp_path, "--memory-limit", size)
+
+
+def test_a_report_of_a_run_is_not_set_against_a_study(trained_run: Path, tmp_path: Path) -> None:
+    run = shutil.copytree(trained_run, tmp_path / "run")
+    assert "is no study" in refused("report", run, "--against", tmp_path / "study")
 
 
 def test_a_demo_never_replaces_anything_else(tmp_path: Path) -> None:
