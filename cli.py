@@ -495,6 +495,10 @@ def study(
     click.echo(plan_text(content), err=True)
     with cluster(scheduler) if scheduler else nullcontext() as executor:
         failed = run_study(plan, workers, executor)
+    if len(failed) == content["cells"]:  # a report has nothing to show, and the reasons must not be lost
+        return Result(
+            {**content, "failed": failed, "report": None}, f"{failures_text(failed)}No report: all failed.", 1
+        )
     report = write_study(study_results(out), out)
     content |= {"failed": failed, "report": str(report)}
     return Result(content, f"{failures_text(failed)}Report: {report}", 1 if failed else 0)

@@ -14,6 +14,7 @@ import pytest
 from click.testing import CliRunner, Result
 from omnifuse.cli import main
 from omnifuse.fusion import methods
+from omnifuse.fusion.study.run import Plan
 
 
 def call(*arguments: object) -> Result:
@@ -113,6 +114,21 @@ def test_a_study_says_what_it_will_do_does_it_once_and_reports(synthetic_cache: 
     again = call("report", tmp_path / "study", "--against", tmp_path / "study")
     assert again.exit_code == 0 and "Beside another cache" in Path(done["report"]).read_text()
     assert "not a finished run" in refused("report", tmp_path / "study", "--patients")
+
+
+def test_a_study_whose_cells_all_fail_says_why(
+    synthetic_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_room(plan: Plan, *_: object) -> dict[str, str]:
+        return {cell.id: "No space left on device" for cell in plan.cells}
+
+    monkeypatch.setattr("omnifuse.fusion.study.run.run_study", no_room)
+    (tmp_path / "mine.yaml").write_text(GRID)
+    arguments = ("study", "--cache", synthetic_cache, "--preset", tmp_path / "mine.yaml", "--out", tmp_path / "study")
+    result = call(*arguments, "--workers", 1)
+    assert result.exit_code == 1 and result.stdout.count(": No space left on device\n") == 3
+    content = json.loads(call(*arguments, "--workers", 1, "--json").stdout)
+    assert len(content["failed"]) == 3 and content["report"] is None
 
 
 def test_a_study_of_what_does_not_exist_is_refused(synthetic_cache: Path, tmp_path: Path) -> None:
