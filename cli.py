@@ -110,8 +110,10 @@ def memory_size(_context: click.Context, _parameter: click.Parameter, value: str
     units = {"KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
     number, unit = value[:-2], value[-2:].upper()
     try:
-        return int(float(number) * units[unit])
-    except (KeyError, ValueError) as error:
+        if (size := int(float(number) * units[unit])) < 0:
+            raise ValueError
+        return size
+    except (KeyError, ValueError, OverflowError) as error:
         raise click.BadParameter(f"{value!r} is no size; write a number and KB, MB, GB or TB, such as 8GB.") from error
 
 
@@ -493,6 +495,10 @@ def study(
     click.echo(plan_text(content), err=True)
     with cluster(scheduler) if scheduler else nullcontext() as executor:
         failed = run_study(plan, workers, executor)
+    if len(failed) == content["cells"]:  # a report has nothing to show, and the reasons must not be lost
+        return Result(
+            {**content, "failed": failed, "report": None}, f"{failures_text(failed)}No report: all failed.", 1
+        )
     report = write_study(study_results(out), out)
     content |= {"failed": failed, "report": str(report)}
     return Result(content, f"{failures_text(failed)}Report: {report}", 1 if failed else 0)
@@ -505,9 +511,12 @@ def study(
 @reporting("Every page and table is a whole one; the same command makes the others.")
 def report(folder: Path, patients: bool, against: Path | None) -> Result:
     """Write the HTML report of a run or a study."""
+    from .cache_schema import InputError
     from .fusion.report import write_patients, write_report, write_study
     from .fusion.study.overview import is_study, study_results
 
+    if against is not None and not is_study(folder):
+        raise InputError(f"{folder} is no study, and --against sets two studies side by side; leave it out.")
     path = write_study(study_results(folder, against), folder) if is_study(folder) else write_report(folder)
     content = {"report": str(path)}
     if patients:

@@ -81,9 +81,12 @@ def system_reason(error: Exception) -> str | None:
     """Return what the system says of an error, None if it comes from elsewhere.
 
     Exceptions of libraries have it in their text alone, and of any class: in Rust ``... No space left on device (os
-    error 28)``, of HDF5 ``... error message = 'No space left on device', ...``.
+    error 28)``, of HDF5 ``... error message = 'No space left on device', ...``. Of a footer of Parquet that had no room
+    polars tells the kind alone.
     """
     if isinstance(error, OSError) and error.strerror and "error message" not in error.strerror:
         return error.strerror
+    if "Invalid thrift: transport error" in str(error):
+        return "a Parquet file ends too early, as on a full disk"
     named = re.search(r"(?:^|: )([^:\n]+) \(os error \d+\)|error message = '([^']+)'", str(error))
     return named and (named[1] or named[2])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from math import isfinite
+from operator import attrgetter
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -21,7 +22,27 @@ METHOD_OF_PRESET = {"best": "stacking"}
 NAMED = (*ARGUMENTS, "task", "modalities", "folds", "seed", "device")
 """Settings with an option of their own on the command line."""
 
-BOUNDS = {"seed": (0, 2**32 - 1), "folds": (1, 1000), "threads": (1, 1024)}
+SIZE = (1, 2**16)
+SHARE = (0, 1)
+BOUNDS: dict[str, tuple[float, float]] = {
+    "seed": (0, 2**32 - 1),
+    "folds": (1, 1000),
+    "threads": (1, 1024),
+    "encoder.dimension": SIZE,
+    "encoder.hidden": SIZE,
+    "encoder.attention": SIZE,
+    "encoder.recurrent": SIZE,
+    "encoder.dropout": SHARE,
+    "encoder.input_dropout": SHARE,
+    "encoder.wide": (0, 2**31),
+    "fit.epochs": (1, 100_000),
+    "fit.batch_size": (1, 2**31),
+    "fit.learning_rate": (0, 1000),
+    "fit.final_rate": SHARE,
+    "fit.weight_decay": (0, 1000),
+    "fit.clip": (1e-6, 1e6),  # a negative one would climb where the loss should fall
+    "fit.mining_rows": (0, 2**31),
+}
 """Lowest and highest value of settings that everything else takes as they are."""
 
 
@@ -77,8 +98,9 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         for name, (lowest, highest) in BOUNDS.items():
-            if not lowest <= getattr(self, name) <= highest:
-                raise InputError(f"{name} = {shown(getattr(self, name))}; expected {lowest} to {highest}.")
+            value = attrgetter(name)(self)
+            if not lowest <= value <= highest:
+                raise InputError(f"{name} = {shown(value)}; expected {lowest} to {highest}.")
         expected = methods.get(self.method).Options
         if self.options is None:
             object.__setattr__(self, "options", expected())

@@ -140,7 +140,7 @@ def _write_run(plan: TrainingPlan, folds: Sequence[FoldResult], folder: Path, na
     }
     write_json(folder / METRICS, summary)
     files = (path for path in folder.rglob("*") if path.is_file())
-    seal(folder, [file for file in files if file.name not in OF_THE_TRAINING_ALONE])
+    seal(folder, [file for file in files if file.parent == folder or file.name not in OF_THE_TRAINING_ALONE])
 
 
 def _write_tables(results: Sequence[FoldResult], folder: Path) -> None:

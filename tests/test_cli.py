@@ -2,6 +2,7 @@
 
 import errno
 import json
+import resource
 import shutil
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import pytest
 from click.testing import CliRunner, Result
 from omnifuse.cli import main
 from omnifuse.fusion import methods
+from omnifuse.fusion.study.run import Plan
 
 
 def call(*arguments: object) -> Result:
@@ -112,6 +114,21 @@ def test_a_study_says_what_it_will_do_does_it_once_and_reports(synthetic_cache: 
     again = call("report", tmp_path / "study", "--against", tmp_path / "study")
     assert again.exit_code == 0 and "Beside another cache" in Path(done["report"]).read_text()
     assert "not a finished run" in refused("report", tmp_path / "study", "--patients")
+
+
+def test_a_study_whose_cells_all_fail_says_why(
+    synthetic_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_room(plan: Plan, *_: object) -> dict[str, str]:
+        return {cell.id: "No space left on device" for cell in plan.cells}
+
+    monkeypatch.setattr("omnifuse.fusion.study.run.run_study", no_room)
+    (tmp_path / "mine.yaml").write_text(GRID)
+    arguments = ("study", "--cache", synthetic_cache, "--preset", tmp_path / "mine.yaml", "--out", tmp_path / "study")
+    result = call(*arguments, "--workers", 1)
+    assert result.exit_code == 1 and result.stdout.count(": No space left on device\n") == 3
+    content = json.loads(call(*arguments, "--workers", 1, "--json").stdout)
+    assert len(content["failed"]) == 3 and content["report"] is None
 
 
 def test_a_study_of_what_does_not_exist_is_refused(synthetic_cache: Path, tmp_path: Path) -> None:
@@ -357,6 +374,32 @@ def test_a_full_disk_is_an_error_and_no_traceback(
     monkeypatch.setattr("omnifuse.cache_schema.verify_cache", full)
     message = refused("cache", "verify", "--cache", tmp_path)
     assert message.endswith("No space left on device.") and len(message) < 60
+
+
+def test_a_parquet_file_whose_footer_has_no_room_is_an_error_and_no_traceback(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def wide_table_on_a_full_disk(_folder: Path) -> None:
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (8192, before[1]))
+        try:
+            pl.DataFrame({f"column {i}": [1.0] for i in range(200)}).write_parquet(tmp_path / "wide.parquet")
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    monkeypatch.setattr("omnifuse.cache_schema.verify_cache", wide_table_on_a_full_disk)
+    message = refused("cache", "verify", "--cache", tmp_path)
+    assert message.startswith("Error: ") and len(message) < 80
+
+
+@pytest.mark.parametrize("size", ["-8GB", "infGB", "nanGB", "8", "GB"])
+def test_a_limit_of_memory_is_a_number_of_bytes(size: str, tmp_path: Path) -> None:
+    assert "is no size; write a number and KB" in refused("train", "--cache", tmp_path, "--memory-limit", size)
+
+
+def test_a_report_of_a_run_is_not_set_against_a_study(trained_run: Path, tmp_path: Path) -> None:
+    run = shutil.copytree(trained_run, tmp_path / "run")
+    assert "is no study" in refused("report", run, "--against", tmp_path / "study")
 
 
 def test_a_demo_never_replaces_anything_else(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import polars as pl
 
 from ...cache_schema.errors import MissingInputError
 from ..files import read_json, read_table
+from ..sealed import SEAL, check_seal
 from .predictions import Predictions, read_predictions
 
 REQUIRED_FILES = ("metrics.json", "config.json", "environment.json", "predictions.parquet")
@@ -58,9 +59,11 @@ def read_run(path: Path) -> Run:
     MissingInputError
         The folder or a file that every run has does not exist.
     InputError
-        A file is damaged or lacks what the report needs.
+        A file is damaged (by its checksum, where the run has checksums) or lacks what the report needs.
     """
     _require_files(path)
+    if (path / SEAL).is_file():
+        check_seal(path)
     metrics = read_json(path / "metrics.json", REQUIRED_METRICS)
     return Run(
         path=path,

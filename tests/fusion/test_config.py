@@ -51,6 +51,26 @@ def test_wrong_overrides_are_explained(override: str, message: str) -> None:
         make_config("concat", overrides=[override])
 
 
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("fit.epochs=-1", r"fit\.epochs = -1; expected 1 to"),
+        ("fit.epochs=0", "expected 1 to"),
+        ("fit.batch_size=0", "expected 1 to"),
+        ("fit.learning_rate=-1", "expected 0 to"),
+        ("fit.weight_decay=-3", "expected 0 to"),
+        ("fit.final_rate=2", "expected 0 to 1"),
+        ("fit.clip=-1", "expected 1e-06 to"),
+        ("fit.clip=0", "expected 1e-06 to"),
+        ("encoder.dropout=2", "expected 0 to 1"),
+        ("encoder.dimension=0", "expected 1 to"),
+    ],
+)
+def test_a_number_that_no_training_can_mean_is_refused(override: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        make_config("concat", overrides=[override])
+
+
 def test_unknown_names_list_the_known() -> None:
     with pytest.raises(InputError, match="known are: prior, unimodal"):
         make_config("magic")

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from omnifuse.cache_schema import InputError, MissingInputError
 from omnifuse.fusion.config import make_config
 from omnifuse.fusion.files import write_file, write_table
+from omnifuse.fusion.report import write_report
 from omnifuse.fusion.run import load_run, train
 from omnifuse.fusion.sealed import SEAL, check_seal, is_sealed, seal
 from omnifuse.fusion.stored import StoredArray
@@ -126,6 +127,19 @@ def test_a_run_without_checksums_is_refused_with_the_mend(run: Path) -> None:
     (run / SEAL).unlink()
     with pytest.raises(MissingInputError, match=r"checksums\.json is missing.*trained again"):
         load_run(run)
+
+
+def test_the_sealed_files_are_all_that_a_training_leaves(run: Path) -> None:
+    left = {file.relative_to(run).as_posix() for file in run.rglob("*") if file.is_file()}
+    assert set(json.loads((run / SEAL).read_text())) == left - {SEAL}
+
+
+@pytest.mark.parametrize("name", ["predictions.parquet", "metrics.json", "splits.parquet"])
+def test_a_report_of_a_damaged_run_is_refused(run: Path, name: str) -> None:
+    content = (run / name).read_bytes()
+    (run / name).write_bytes(content.replace(b"0", b"1", 1) if name == "metrics.json" else content[:-1] + b"?")
+    with pytest.raises(InputError, match=f"{name} is damaged"):
+        write_report(run)
 
 
 def test_what_is_added_to_a_run_later_does_not_matter(run: Path) -> None:
