@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.sparse import issparse
 
 from ..errors import InputError
 from ..packages import require
@@ -34,6 +33,8 @@ def check_claim(path: Path, what: str, claimed: int) -> None:
 
 def to_dense(cells: Any) -> npt.NDArray[Any]:
     """Return an array or a sparse matrix as an array; raises ValueError if the latter points outside itself."""
+    from scipy.sparse import issparse  # slow to import, and most commands read no sparse matrix
+
     if issparse(cells):
         cells.check_format(full_check=True)  # the conversion itself would write there
         return np.asarray(cells.toarray())
