@@ -15,6 +15,7 @@ import polars as pl
 from .. import metrics, paired
 from ..files import read_json, read_table
 from ..report.predictions import Predictions, read_predictions
+from ..sealed import SEAL, check_seal
 from .cell import Cell, Measurement, Scope
 from .results import Estimate
 
@@ -36,7 +37,9 @@ class FinishedCell:
 
     @cached_property
     def metrics(self) -> dict[str, Any]:
-        """Content of metrics.json."""
+        """Content of metrics.json; raises `InputError` if a file of the run is damaged."""
+        if (self.path / SEAL).is_file():
+            check_seal(self.path)
         return read_json(self.path / METRICS)
 
     @property

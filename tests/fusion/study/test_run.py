@@ -204,6 +204,17 @@ def test_cells_of_another_cache_are_refused_and_the_report_says_so(
     assert note.startswith("1 cell of 2 came from another cache than that of the study") and cell.name in note
 
 
+def test_a_damaged_cell_is_no_part_of_a_report(cache: Path, tmp_path: Path) -> None:
+    plan = plan_study(cache, grid(TWO), tmp_path / "study")
+    run(plan)
+    file = next((tmp_path / "study" / "cells").glob("concat*/predictions.parquet"))
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+    with pytest.raises(InputError, match=r"predictions\.parquet is damaged"):
+        study_results(tmp_path / "study")
+
+
 @pytest.mark.parametrize(("modalities", "message"), [(("ehr",), "two modalities or more"), (("pet", "ehr"), "'pet'")])
 def test_too_few_and_unknown_modalities_are_refused(
     modalities: tuple[str, ...], message: str, cache: Path, tmp_path: Path
