@@ -214,11 +214,11 @@ Rows = list[tuple[int, list[str]]]
 def _blocks_and_rows(file: Delimited) -> Iterator[Block | Rows]:
     """Yield blocks that the fast parser can read, and of the others their rows."""
     with reading_text(file.path, file.content) as raw, ThreadPoolExecutor(1) as ahead:
-        source = blocks(raw, BLOCK_BYTES, file.first_line - 1)
+        source = blocks(raw, BLOCK_BYTES, file.first_line - 1, file.separator.encode())
 
         def following() -> tuple[Block, Block | None] | None:
             block = next(source, None)
-            return None if block is None else (block, regular(block, file.separator.encode(), len(file.columns)))
+            return None if block is None else (block, regular(block, len(file.columns)))
 
         coming = ahead.submit(following)  # unpacked and checked while the block before is parsed
         while found := coming.result():
