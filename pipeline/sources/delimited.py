@@ -40,7 +40,7 @@ GZIP = b"\x1f\x8b"
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 LINE_ENDS = (b"", b"\n", b"\r")
 OTHER_ENCODINGS = (b"\xff\xfe", b"\xfe\xff")
-DECLARED = re.compile(r'"?sep=(.)"?\s*')
+DECLARED = re.compile(r'"?sep=([ -~\t])"?\s*')
 """A first line by which Excel is told what separates fields."""
 ESCAPED_QUOTE = re.compile(r'(?<!\\)((?:\\\\)*)\\"')
 """A quotation mark behind an odd number of backslashes."""
@@ -277,13 +277,13 @@ Rows = list[tuple[int, list[str]]]
 def _blocks_and_rows(file: Delimited) -> Iterator[Block | Rows]:
     """Yield blocks that the fast parser can read, and of the others their rows."""
     with reading_text(file.path, file.content) as raw, ThreadPoolExecutor(1) as ahead:
-        source = blocks(raw, BLOCK_BYTES, file.first_line - 1)
+        source = blocks(raw, BLOCK_BYTES, file.first_line - 1, file.separator.encode())
 
         def following() -> tuple[Block, Block | None] | None:
             block = next(source, None)
             if block is not None and file.header:
                 _refuse_second_header(block, file)
-            return None if block is None else (block, regular(block, file.separator.encode(), len(file.columns)))
+            return None if block is None else (block, regular(block, len(file.columns)))
 
         coming = ahead.submit(following)  # unpacked and checked while the block before is parsed
         while found := coming.result():

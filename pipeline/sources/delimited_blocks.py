@@ -23,23 +23,29 @@ class LongLineError(ValueError):
 
 @dataclass(frozen=True)
 class Block:
-    """Whole lines of a file, and the number of the first, as a text editor counts them."""
+    """Whole lines of a file, the number of the first, as a text editor counts them, and what separates their fields."""
 
     content: bytes
     line: int
+    separator: bytes = b","
+
+    @cached_property
+    def marks(self) -> bytes:
+        """Separators, line ends and quotation marks alone: a fraction of the content, and what is to be checked."""
+        return self.content.translate(None, _all_but(self.separator + NEWLINE + RETURN + ZERO + QUOTE))
 
     @cached_property
     def lines(self) -> int:
         """Number of lines."""
-        ends = int(np.count_nonzero(np.frombuffer(self.content, np.uint8) == ord(NEWLINE)))
-        if RETURN in self.content:
+        ends = int(np.count_nonzero(np.frombuffer(self.marks, np.uint8) == ord(NEWLINE)))
+        if RETURN in self.marks:
             ends += self.content.count(RETURN) - self.content.count(b"\r\n")
         return ends + (not self.content.endswith((NEWLINE, RETURN)))
 
     @property
     def quoted(self) -> bool:
         """Whether the block has any quotation mark."""
-        return QUOTE in self.content
+        return QUOTE in self.marks
 
     def physical_lines(self, errors: str = "strict") -> Iterator[str]:
         """Iterate over the lines with their ends; raises UnicodeDecodeError where they are no UTF-8."""
@@ -52,10 +58,10 @@ class Block:
         if not surplus:
             yield self
         elif len(ends) == surplus and ends[-1] < len(self.content):
-            yield Block(self.content[ends[-1] :], self.line + surplus)
+            yield Block(self.content[ends[-1] :], self.line + surplus, self.separator)
 
 
-def blocks(file: BinaryIO, size: int, skip_lines: int = 0) -> Iterator[Block]:
+def blocks(file: BinaryIO, size: int, skip_lines: int = 0, separator: bytes = b",") -> Iterator[Block]:
     """Yield a file, after its first lines, in blocks of about ``size`` bytes; the last line may lack its end.
 
     Raises
@@ -71,11 +77,11 @@ def blocks(file: BinaryIO, size: int, skip_lines: int = 0) -> Iterator[Block]:
             if len(rest) > LONGEST_LINE:
                 raise LongLineError(f"line {line} is longer than {LONGEST_LINE >> 20} MiB")
             continue
-        block = Block(b"".join((rest, memoryview(chunk)[:cut])), line)
+        block = Block(b"".join((rest, memoryview(chunk)[:cut])), line, separator)
         rest, line = chunk[cut:], line + block.lines
         yield from block.after(skip_lines)
     if rest:
-        yield from Block(rest, line).after(skip_lines)
+        yield from Block(rest, line, separator).after(skip_lines)
 
 
 def _end_of_lines(content: bytes) -> int:
@@ -83,26 +89,20 @@ def _end_of_lines(content: bytes) -> int:
     return content.rfind(NEWLINE) + 1 or content.rfind(RETURN, 0, -1) + 1
 
 
-def regular(block: Block, separator: bytes, fields: int) -> Block | None:
+def regular(block: Block, fields: int) -> Block | None:
     """Return a block for a fast parser, lines ended by line feeds; None if it may be read otherwise than it was meant.
 
     It may not if every line has exactly so many fields and every quotation mark its pair around a whole field of the
     same line. One column is always read row by row: a blank line is no row, and not an empty one either.
     """
-    content = block.content
-    if RETURN in content:
-        content = content.replace(b"\r\n", NEWLINE)
     if fields < 2:
         return None
-    if not content.endswith(NEWLINE):
-        content += NEWLINE
-    # separators, line ends and quotation marks alone: a fraction of the block, and what each check below looks at
-    marks = content.translate(None, _all_but(separator + NEWLINE + RETURN + ZERO + QUOTE))
-    outside = _outside_quotes(content, marks, separator) if QUOTE in marks else marks
-    row = separator * (fields - 1) + NEWLINE
-    if outside is None or outside != row * (len(outside) // fields):
-        return None
-    return Block(content, block.line)
+    if RETURN in block.marks or not block.content.endswith(NEWLINE):
+        content = block.content.replace(b"\r\n", NEWLINE)
+        block = Block(content if content.endswith(NEWLINE) else content + NEWLINE, block.line, block.separator)
+    outside = _outside_quotes(block) if block.quoted else block.marks
+    row = block.separator * (fields - 1) + NEWLINE
+    return block if outside is not None and outside == row * (len(outside) // fields) else None
 
 
 @cache
@@ -110,8 +110,9 @@ def _all_but(characters: bytes) -> bytes:
     return bytes(set(range(256)) - set(characters))
 
 
-def _outside_quotes(content: bytes, marks: bytes, separator: bytes) -> bytes | None:
-    """Return the ``marks`` outside quoted fields; None if a quotation mark has no pair around a field of its line."""
+def _outside_quotes(block: Block) -> bytes | None:
+    """Return the marks outside quoted fields; None if a quotation mark has no pair around a field of its line."""
+    content, separator = block.content, ord(block.separator)
     if BACKSLASH in content and ESCAPED_QUOTE in content:
         return None
     characters = np.frombuffer(content, np.uint8)
@@ -120,14 +121,14 @@ def _outside_quotes(content: bytes, marks: bytes, separator: bytes) -> bytes | N
         return None
     around = np.concatenate([characters[quotes[::2] - 1], characters[quotes[1::2] + 1]])
     # before an opening one at the very beginning stands, by its index of -1, the newline at the end
-    if not ((around == ord(separator)) | (around == ord(NEWLINE)) | (around == ord(QUOTE))).all():
+    if not ((around == separator) | (around == ord(NEWLINE)) | (around == ord(QUOTE))).all():
         return None
-    marked = np.frombuffer(marks, np.uint8)
+    marked = np.frombuffer(block.marks, np.uint8)
     is_quote = marked == ord(QUOTE)
     places = np.flatnonzero(is_quote)
     if (places[1::2] - places[::2] == 1).all():  # no separator in any quoted field
-        return bytes(marked[~is_quote])
+        return block.marks.replace(QUOTE, b"")
     inside = np.logical_xor.accumulate(is_quote) & ~is_quote
-    if (marked[inside] != ord(separator)).any():
+    if (marked[inside] != separator).any():
         return None
     return bytes(marked[~(is_quote | inside)])
