@@ -12,6 +12,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 from click.testing import CliRunner, Result
+from omnifuse.cache_schema.manifest import read_manifest, write_manifest
 from omnifuse.cli import main
 from omnifuse.fusion import methods
 from omnifuse.fusion.study.run import Plan
@@ -340,15 +341,16 @@ def test_pseudonyms_have_a_key_beside_the_cache(synthetic_raw: Path, tmp_path: P
     call(*arguments, "--dry-run")
     assert list(tmp_path.iterdir()) == []
     call(*arguments)
-    assert (tmp_path / "cache.key").stat().st_size == 32
+    assert (tmp_path / "cache.key").stat().st_mode & 0o777 == 0o600
     assert call(*arguments).stdout.startswith("Nothing to do")
 
 
 def test_two_caches_are_compared(synthetic_cache: Path, tmp_path: Path) -> None:
     copy = shutil.copytree(synthetic_cache, tmp_path / "copy")
     assert call("cache", "diff", copy, "--cache", synthetic_cache).stdout.startswith("Both are the same: ")
-    manifest = (copy / "manifest.json").read_text()
-    (copy / "manifest.json").write_text(manifest.replace('"profile": "clean"', '"profile": "benchmark"'))
+    manifest = read_manifest(copy)
+    manifest.keys["cohort"]["settings"]["profile"] = "benchmark"
+    write_manifest(copy, manifest)
     result = call("cache", "diff", copy, "--cache", synthetic_cache, "--json")
     assert result.exit_code == 1
     assert json.loads(result.stdout)["settings"] == ["cohort.settings.profile: clean -> benchmark"]

@@ -18,7 +18,7 @@ from omnifuse.pipeline.sources.imported import ImportedDataSet
 from omnifuse.pipeline.sources.lung import LungDataSet
 from omnifuse.pipeline.sources.meds import MedsDataSet
 from omnifuse.pipeline.sources.mimic import MimicDataSet
-from omnifuse.pipeline.sources.physionet2012 import Physionet2012DataSet
+from omnifuse.pipeline.sources.physionet2012 import Physionet2012DataSet, variables
 from omnifuse.pipeline.stages import extract
 
 from .toy import ToyDataSet, write_raw
@@ -64,24 +64,20 @@ def physionet(tmp_path: Path) -> Path:
 @pytest.fixture
 def own_resources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A copy of the tables of PhysioNet 2012, which its data set reads instead of its own."""
-    from omnifuse.pipeline.sources.physionet2012 import data_set
-
     folder = tmp_path / "physionet2012"
     folder.mkdir()
-    for file in resource_files(data_set.Physionet2012DataSet.resources[0]):
+    for file in resource_files(Physionet2012DataSet.resources[0]):
         shutil.copy(file, folder)
-    monkeypatch.setattr(data_set.Physionet2012DataSet, "resources", (folder,))
-    monkeypatch.setattr(data_set, "files", lambda _: folder)
-    data_set._parameters.cache_clear()
+    monkeypatch.setattr(Physionet2012DataSet, "resources", (folder,))
+    monkeypatch.setattr(variables, "files", lambda _: folder)
+    variables.variables.cache_clear()
     yield folder
-    data_set._parameters.cache_clear()
+    variables.variables.cache_clear()
 
 
 def test_a_changed_table_of_variables_computes_the_rows_anew_and_is_named(physionet: Path, own_resources: Path) -> None:
-    from omnifuse.pipeline.sources.physionet2012 import data_set
-
     def again(**options: object) -> tuple[str, ...]:
-        data_set._parameters.cache_clear()
+        variables.variables.cache_clear()
         dataset = open_dataset("physionet2012", physionet, SourceOptions(("vitals",), **options))  # type: ignore[arg-type]
         return extract(dataset, physionet.parent / "cache", RANDOM).reasons
 
