@@ -9,15 +9,15 @@ by row, and each row is checked.
 import csv
 import re
 import zlib
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter, deque
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from itertools import islice
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, TypeVar, cast
 
 import polars as pl
 from isal import igzip, isal_zlib
@@ -33,7 +33,8 @@ LINE = " line"
 SEPARATORS = (",", ";", "\t", "|")
 ROWS_TRIED = 20
 """So many rows decide what separates fields."""
-HEADER_BYTES, BLOCK_BYTES = 1 << 16, 1 << 22
+HEADER_BYTES, BLOCK_BYTES = 1 << 16, 1 << 23
+BLOCKS_AHEAD = 4
 LONGEST_FIELD = 1 << 27
 ROWS_AT_ONCE = 50_000
 GZIP = b"\x1f\x8b"
@@ -53,6 +54,8 @@ Kinds = Mapping[str, type[pl.DataType]]
 """Types of columns that are no text."""
 
 ALL_ROWS = pl.lit(True)
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -276,24 +279,34 @@ Rows = list[tuple[int, list[str]]]
 
 def _blocks_and_rows(file: Delimited) -> Iterator[Block | Rows]:
     """Yield blocks that the fast parser can read, and of the others their rows."""
-    with reading_text(file.path, file.content) as raw, ThreadPoolExecutor(1) as ahead:
-        source = blocks(raw, BLOCK_BYTES, file.first_line - 1, file.separator.encode())
-
-        def following() -> tuple[Block, Block | None] | None:
-            block = next(source, None)
-            if block is not None and file.header:
-                _refuse_second_header(block, file)
-            return None if block is None else (block, regular(block, len(file.columns)))
-
-        coming = ahead.submit(following)  # unpacked and checked while the block before is parsed
-        while found := coming.result():
-            block, fast = found
+    with reading_text(file.path, file.content) as raw, closing(_ahead(_checked_blocks(raw, file))) as checked:
+        source = (block for block, _ in checked)
+        for block, fast in checked:
             if fast is None:
                 yield from _single_rows(file, block, source)
-                coming = ahead.submit(following)
             else:
-                coming = ahead.submit(following)
                 yield fast
+
+
+def _checked_blocks(raw: BinaryIO, file: Delimited) -> Iterator[tuple[Block, Block | None]]:
+    """Yield every block as it is, and as the fast parser may read it."""
+    for block in blocks(raw, BLOCK_BYTES, file.first_line - 1, file.separator.encode()):
+        if file.header:
+            _refuse_second_header(block, file)
+        yield block, regular(block, len(file.columns))
+
+
+def _ahead(items: Iterator[T]) -> Generator[T]:
+    """Yield items that another thread has made ready: files are unpacked while what was read before is worked on."""
+    end: Any = object()
+    with ThreadPoolExecutor(1) as thread:
+        coming = deque(thread.submit(next, items, end) for _ in range(BLOCKS_AHEAD))
+        try:
+            while (item := coming.popleft().result()) is not end:
+                coming.append(thread.submit(next, items, end))
+                yield item
+        finally:
+            thread.shutdown(cancel_futures=True)
 
 
 def _refuse_second_header(block: Block, file: Delimited) -> None:
