@@ -34,7 +34,7 @@ SEPARATORS = (",", ";", "\t", "|")
 ROWS_TRIED = 20
 """So many rows decide what separates fields."""
 HEADER_BYTES, BLOCK_BYTES = 1 << 16, 1 << 23
-BLOCKS_AHEAD = 4
+AHEAD = 4
 LONGEST_FIELD = 1 << 27
 ROWS_AT_ONCE = 50_000
 GZIP = b"\x1f\x8b"
@@ -279,7 +279,7 @@ Rows = list[tuple[int, list[str]]]
 
 def _blocks_and_rows(file: Delimited) -> Iterator[Block | Rows]:
     """Yield blocks that the fast parser can read, and of the others their rows."""
-    with reading_text(file.path, file.content) as raw, closing(_ahead(_checked_blocks(raw, file))) as checked:
+    with reading_text(file.path, file.content) as raw, closing(ahead(_checked_blocks(raw, file))) as checked:
         source = (block for block, _ in checked)
         for block, fast in checked:
             if fast is None:
@@ -296,11 +296,11 @@ def _checked_blocks(raw: BinaryIO, file: Delimited) -> Iterator[tuple[Block, Blo
         yield block, regular(block, len(file.columns))
 
 
-def _ahead(items: Iterator[T]) -> Generator[T]:
-    """Yield items that another thread has made ready: files are unpacked while what was read before is worked on."""
+def ahead(items: Iterator[T]) -> Generator[T]:
+    """Yield items that another thread has made ready while what was yielded before is worked on, a few at most."""
     end: Any = object()
     with ThreadPoolExecutor(1) as thread:
-        coming = deque(thread.submit(next, items, end) for _ in range(BLOCKS_AHEAD))
+        coming = deque(thread.submit(next, items, end) for _ in range(AHEAD))
         try:
             while (item := coming.popleft().result()) is not end:
                 coming.append(thread.submit(next, items, end))

@@ -8,6 +8,7 @@ import csv
 import gzip
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +16,7 @@ import polars as pl
 
 from ....cache_schema import InputError, MissingInputError
 from ...source import Quarantine
-from ..delimited import ALL_ROWS, LINE, Delimited
+from ..delimited import ALL_ROWS, LINE, Delimited, ahead
 from ..feature_files import LINE_OF_FIRST_ROW
 
 SUFFIXES = (".csv", ".csv.gz", ".parquet")
@@ -102,8 +103,10 @@ class Table:
     def _text(self, names: Mapping[str, str], integers: Sequence[str], keep: pl.Expr) -> Iterator[pl.DataFrame]:
         """Yield batches of a text file; one with an integer that is none comes whole and as text."""
         file = Delimited.open(self.path, ",", lossy=True)
-        for batch in _joined(file.batches(names, dict.fromkeys(integers, pl.Int64), keep)):
-            yield batch.rename({LINE: "row"})
+        rows = _joined(file.batches(names, dict.fromkeys(integers, pl.Int64), keep))
+        with closing(ahead(rows)) as batches:  # read while the events before are matched and cleaned
+            for batch in batches:
+                yield batch.rename({LINE: "row"})
 
     def _parquet(self, names: Mapping[str, str], integers: Sequence[str], keep: pl.Expr) -> Iterator[pl.DataFrame]:
         """Yield batches of a Parquet file; from the first with an integer that is none, whole and as text."""
