@@ -24,7 +24,8 @@ def moments(times: pl.Series) -> pl.Series:
     years of fewer than four digits: 01-02-20 is the first of February, or else the second of January, and no year 1.
     """
     if times.dtype.is_temporal():
-        return times.cast(pl.Datetime("us"))
+        zone = getattr(times.dtype, "time_zone", None)
+        return pl.Series(times.name, [None] * len(times), pl.Datetime("us")) if zone else times.cast(pl.Datetime("us"))
     read = times.str.to_datetime(FORMATS[0], time_unit="us", strict=False, cache=False)
     for form in FORMATS[1:]:
         unread = read.is_null() & times.is_not_null()

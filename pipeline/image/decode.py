@@ -26,7 +26,10 @@ SHORT_SIDE = 256
 FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "GIF")
 """What is opened beside DICOM, told by its first bytes; Pillow would hand others, such as EPS, to programs."""
 
-PICTURE_GREY = "turned as its EXIF orientation says, more than 8 bits stretched over the finite pixels"
+PICTURE_GREY = (
+    "turned as its EXIF orientation says, more than 8 bits stretched over the finite pixels, and inverted "
+    "where 0 of a TIFF is white"
+)
 DICOM_GREY = (
     "modality LUT or rescale, first VOI LUT or else first window, else stretched; MONOCHROME1 inverted; padding black"
 )
@@ -42,6 +45,9 @@ UPRIGHT = {
     8: Image.Transpose.ROTATE_90,
 }
 """What turns an image of an EXIF orientation the right way up."""
+
+PHOTOMETRIC = 262
+"""The TIFF tag by which 0 is white or black."""
 
 STRIP_PIXELS = 1 << 20
 """Of images of more than 8 bits so many are in memory a second time."""
@@ -118,8 +124,11 @@ def _grey(image: Image.Image) -> Image.Image:
     image.load()
     low, high = _range(image)
     scale = 255 / (high - low) if high > low else 0.0
-    strips = (np.nan_to_num(strip, nan=low, posinf=low, neginf=low) for strip in _strips(image))
-    return Image.fromarray(np.concatenate([np.rint((strip - low) * scale).astype(np.uint8) for strip in strips]))
+    white_is_zero = image.format == "TIFF" and image.tag_v2.get(PHOTOMETRIC) == 0  # type: ignore[attr-defined]
+    black = high if white_is_zero else low
+    strips = (np.nan_to_num(strip, nan=black, posinf=black, neginf=black) for strip in _strips(image))
+    grey = np.concatenate([np.rint((strip - low) * scale).astype(np.uint8) for strip in strips])
+    return Image.fromarray(255 - grey if white_is_zero else grey)  # Pillow inverts those of 8 bits alone
 
 
 def _range(image: Image.Image) -> tuple[float, float]:

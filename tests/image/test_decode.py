@@ -74,6 +74,19 @@ def test_16_bits_are_stretched_to_the_values_that_occur(draw: Draw) -> None:
     assert set(np.unique(decoded)) == {0, 255}
 
 
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16])
+def test_a_tiff_whose_zero_is_white_is_shown_as_one_whose_zero_is_black(draw: Draw, kind: type[np.generic]) -> None:
+    black, white, photometric_short = b"\x01\x00", b"\x00\x00", b"\x06\x01\x03\x00\x01\x00\x00\x00"
+    pixels = np.full((256, 256), 0, kind)
+    pixels[:, 128:] = np.iinfo(kind).max
+    expected = decode_image(draw(pixels, "black.tif"))
+    path = draw(np.iinfo(kind).max - pixels, "white.tif")
+    said = path.read_bytes().replace(photometric_short + black, photometric_short + white)
+    assert said != path.read_bytes()
+    path.write_bytes(said)
+    np.testing.assert_array_equal(decode_image(path), expected)
+
+
 def test_a_constant_16_bit_image_is_black(draw: Draw) -> None:
     assert (decode_image(draw(np.full((300, 300), 4095, np.uint16))) == 0).all()
 

@@ -226,6 +226,35 @@ def test_wrong_values_of_the_cohort_tables_are_quarantined(mimic3, stay3) -> Non
     ]
 
 
+@pytest.mark.parametrize(("table", "column"), [("CHARTEVENTS", "CHARTTIME"), ("ICUSTAYS", "INTIME")])
+def test_a_table_whose_times_have_lost_the_time_of_day_is_refused(mimic3, stay3, charted3, table, column) -> None:
+    stay3(mimic3, subject=2, hadm=20, stay=200)
+    charted3(mimic3, 2, 20, 200, "2150-01-01 01:00:00", 211, "80")
+    for row in mimic3.tables[table]:
+        row[column] = row[column][:10]
+    with pytest.raises(InputError, match=rf"{column} of row 2, '2150-01-01', has no time of day"):
+        rows_of(read(mimic3.write()))
+
+
+@pytest.mark.parametrize("zone", ["UTC", "America/New_York"])
+@pytest.mark.parametrize(("table", "column"), [("CHARTEVENTS", "CHARTTIME"), ("ICUSTAYS", "INTIME")])
+def test_times_of_parquet_with_a_zone_are_refused_as_those_of_text_are(
+    mimic3, stay3, charted3, table, column, zone
+) -> None:
+    stay3(mimic3, subject=2, hadm=20, stay=200)
+    charted3(mimic3, 2, 20, 200, "2150-01-01 01:00:00", 211, "80")
+    path = mimic3.write(".parquet") / f"{table}.parquet"
+    pl.read_parquet(path).with_columns(pl.col(column).dt.replace_time_zone(zone)).write_parquet(path)
+    with pytest.raises(InputError, match=rf"{column} of row 2, '2150-01-01 .*, cannot be read.*without a zone"):
+        rows_of(read(path.parent))
+
+
+def test_lines_may_end_as_on_an_old_macintosh(mimic3) -> None:
+    for path in mimic3.write().glob("*.csv"):
+        path.write_bytes(path.read_bytes().replace(b"\n", b"\r"))
+    assert (rows_of(read(mimic3.path))[100][:, HEART] == 80).all()
+
+
 def test_the_first_stays_only(mimic3, stay3) -> None:
     stay3(mimic3, subject=2, hadm=20, stay=99)
     records = read(mimic3.write(), limit=1)

@@ -15,7 +15,7 @@ from ...source import Quarantine
 from .deaths import OF_ADMISSION, dead_second, died_by_times, died_in_hospital
 from .folder import MimicFolder
 from .tables import read_table, unique_rows
-from .times import quarantine_values, read_times
+from .times import quarantine_values, read_times, refuse_dates
 
 STAGE = "tables"
 TABLES_STEP = "ICU stays in the tables"
@@ -140,6 +140,7 @@ def _read_stays(folder: MimicFolder, quarantine: Quarantine) -> pl.DataFrame:
     needed = ["subject_id", "hadm_id", "stay_id"]
     table.require([*needed, *texts])
     frame = unique_rows(read_table(table, needed, texts, quarantine, needed), ["stay_id"], table, quarantine)
+    refuse_dates(frame, "intime", table)
     frame = read_times(frame, ["intime", "outtime"], table, quarantine, ["intime"])
     days = frame["los"].str.strip_chars().cast(pl.Float64, strict=False)
     plausible = days.is_between(0, LONGEST_STAY_DAYS).fill_null(False)

@@ -5,7 +5,6 @@ names are lower case and the ICU stay is ``stay_id`` in both versions. A table t
 """
 
 import csv
-import gzip
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
@@ -199,15 +198,7 @@ def _header(path: Path) -> list[str]:
             return list(pl.scan_parquet(path, glob=False).collect_schema())
         except (pl.exceptions.ComputeError, OSError) as error:
             raise _damaged(path, 0, error) from error
-    opener = gzip.open if path.name.lower().endswith(".gz") else open
-    try:
-        with opener(path, "rt", encoding="utf-8-sig", errors="replace", newline="") as file:
-            names = next(csv.reader(file), [])
-    except (OSError, EOFError, zlib.error) as error:
-        raise _damaged(path, 0, error) from error
-    if not names:
-        raise InputError(f"{path} is empty. Download it again.")
-    return names
+    return list(Delimited.open(path, ",", lossy=True).columns)
 
 
 def _check_last_line(path: Path, fields: int) -> None:
@@ -217,9 +208,11 @@ def _check_last_line(path: Path, fields: int) -> None:
     of a ``.csv.gz`` is cut.
     """
     with path.open("rb") as file:
+        if file.read(2) == b"\x1f\x8b":  # packed in spite of its name
+            return
         size = file.seek(0, 2)
         file.seek(max(0, size - TAIL_BYTES))
-        last = file.read().decode("utf-8", errors="replace").rstrip("\r\n").rpartition("\n")[2]
+        last = file.read().decode("utf-8", errors="replace").rstrip("\r\n").replace("\r", "\n").rpartition("\n")[2]
     found = len(next(csv.reader([last]), []))
     if found < fields and last.count('"') % 2 == 0:  # odd: the end of a text with a line break in it
         raise InputError(

@@ -12,6 +12,7 @@ from .tables import Table
 STAGE = "tables"
 SHOWN_SIGNS = 80
 USUAL = "2150-03-01 10:00:00, local and without a zone"
+DATE = r"^\s*\d{4}-\d{2}-\d{2}\s*$"
 
 
 def read_times(
@@ -48,9 +49,21 @@ def refuse_other_format(
         )
 
 
+def refuse_dates(frame: pl.DataFrame, name: str, table: Table) -> None:
+    """Raise :class:`InputError` where several times of a column are written and all of them are dates alone."""
+    written = _written(frame, name)
+    kind = written[name].dtype
+    if len(written) > 1 and (kind == pl.Date or (kind == pl.String and written[name].str.contains(DATE).all())):
+        raise InputError(
+            f"{table.path}: {name.upper()} of row {written['row'][0]}, {str(written[name][0])[:SHOWN_SIGNS]!r}, has no "
+            f"time of day, nor has any other one. MIMIC writes it as {USUAL}; take the original table."
+        )
+
+
 def refuse_events_in_another_format(batch: pl.DataFrame, table: Table) -> None:
-    """Raise :class:`InputError` where no CHARTTIME of the first events of a table can be read."""
+    """Raise :class:`InputError` where of the first events of a table no CHARTTIME can be read or all are dates."""
     head = batch.head(1000)
+    refuse_dates(head, "charttime", table)
     refuse_other_format(head, "charttime", seconds(head["charttime"]), table)
 
 
