@@ -204,8 +204,7 @@ def _header(path: Path) -> list[str]:
 def _check_last_line(path: Path, fields: int) -> None:
     """Raise :class:`InputError` if the last line of a CSV file has fewer fields than the header.
 
-    The parser would fill the others with null. It stops by itself at a quote that is never closed, and where the stream
-    of a ``.csv.gz`` is cut.
+    Found before any work is done; what else is cut or damaged is found where it is read.
     """
     with path.open("rb") as file:
         if file.read(2) == b"\x1f\x8b":  # packed in spite of its name
