@@ -100,7 +100,7 @@ class Answer:
         InputError
             As `check_ending`.
         """
-        table = self.table.with_columns(run=pl.lit(self.run[:RUN_DIGITS]))
+        table = self.table.with_columns(run=pl.lit(f"run-{self.run[:RUN_DIGITS]}"))  # digits alone may be a number
         ending = check_ending(path)
         with whole_file(path) as file:
             if ending == ".parquet":

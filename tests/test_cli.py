@@ -164,7 +164,7 @@ def test_predictions_are_written_as_their_file_is_called_and_name_their_run(
     result = call("predict", "--run", trained_run, "--cache", synthetic_cache, "--out", out, "--json")
     found = json.loads(result.stdout)
     read = {"parquet": pl.read_parquet, "csv": pl.read_csv, "json": pl.read_json}[ending](out)
-    assert read.height == found["samples"] and set(read["run"]) == {found["run_digest"][:12]}
+    assert read.height == found["samples"] and set(read["run"]) == {f"run-{found['run_digest'][:12]}"}
     assert found["trained_on"] > 50 and "samples have ids that the run was trained on" in result.stderr
 
 

@@ -107,8 +107,8 @@ def test_the_ending_of_a_file_says_how_it_is_written(
     tmp_path: Path, name: str, read: Callable[[Path], pl.DataFrame]
 ) -> None:
     table = pl.DataFrame({"sample_id": ["a", "b,c"], "y": [1, None], "p": [0.25, 1e-9]})
-    Answer(table, "5f" * 32, 0, ()).write(tmp_path / "new" / name)
-    assert read(tmp_path / "new" / name).equals(table.with_columns(run=pl.lit("5f" * 6)))
+    Answer(table, "5" * 64, 0, ()).write(tmp_path / "new" / name)
+    assert read(tmp_path / "new" / name).equals(table.with_columns(run=pl.lit("run-" + "5" * 12)))  # no number
 
 
 @pytest.mark.parametrize("name", ["p.xlsx", "p", "p.csv.gz", ".csv", ".parquet"])
