@@ -38,6 +38,7 @@ from .manifest import Manifest, Node, describe_tree, write_manifest
 from .ragged import offsets_of
 from .recipe import canonical_json
 from .table import write_table
+from .writing_store import WritingStore
 
 DTYPES = {"embedding": np.float16, "timeseries": np.float32, "features": np.float32}
 
@@ -78,7 +79,7 @@ class StagedCache:
         self._samples: pl.Series | None = None
         remove(self.staging)
         self.staging.mkdir(mode=0o700, parents=True)
-        self.root = zarr.create_group(store=self.staging, zarr_format=3)
+        self.root = zarr.create_group(store=WritingStore(self.staging), zarr_format=3)
         self.root.attrs[ATTRIBUTE] = {
             "element": "cache",
             "schema_version": SCHEMA_VERSION,

@@ -12,6 +12,7 @@ from ..elements import Task
 from ..layout import SPLITS, modality_path, task_path
 from ..packages import require
 from ..read import FeatureCache
+from ..writing_store import WritingStore
 from .arrays import table_entries
 from .cohort import cohort_table
 
@@ -30,7 +31,7 @@ def write_xarray(cache: FeatureCache, path: Path, modalities: Sequence[str]) -> 
     require("xarray", "The format xarray")
     import zarr
 
-    store = zarr.storage.LocalStore(path)  # a path alone, if it has :: in it, is taken for an address
+    store = WritingStore(path)
     for group, dataset in _datasets(cache, modalities):
         dataset.to_zarr(store, group=group, mode="a", zarr_format=OLDEST_FORMAT, consolidated=False)
     zarr.consolidate_metadata(store, zarr_format=OLDEST_FORMAT)
