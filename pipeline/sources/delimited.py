@@ -9,15 +9,15 @@ by row, and each row is checked.
 import csv
 import re
 import zlib
-from collections import Counter, deque
-from collections.abc import Generator, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from io import BytesIO
 from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar, cast
+from typing import BinaryIO, cast
 
 import polars as pl
 from isal import igzip, isal_zlib
@@ -25,6 +25,7 @@ from polars.io.plugins import register_io_source
 
 from ...cache_schema import InputError, MissingInputError
 from ...cache_schema.export.guarded import check_claim
+from ..ahead import ahead
 from .delimited_blocks import Block, LongLineError, blocks, regular
 
 LINE = " line"
@@ -34,7 +35,6 @@ SEPARATORS = (",", ";", "\t", "|")
 ROWS_TRIED = 20
 """So many rows decide what separates fields."""
 HEADER_BYTES, BLOCK_BYTES = 1 << 16, 1 << 23
-AHEAD = 4
 LONGEST_FIELD = 1 << 27
 ROWS_AT_ONCE = 50_000
 GZIP = b"\x1f\x8b"
@@ -54,8 +54,6 @@ Kinds = Mapping[str, type[pl.DataType]]
 """Types of columns that are no text."""
 
 ALL_ROWS = pl.lit(True)
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -131,11 +129,17 @@ class Delimited:
             that are no UTF-8, or where the file is cut. A delimiter at the end of lines is no error if the header or
             all of the first rows have it, and blank lines are no rows.
         """
-        for found in _blocks_and_rows(self):
-            if isinstance(found, Block):
-                yield _parsed(found, self, names, kinds or {}, keep)
-            else:
-                yield _framed(found, self, names, kinds or {}, keep)
+        with reading_text(self.path, self.content) as raw:
+            read = blocks(raw, BLOCK_BYTES, self.first_line - 1, self.separator.encode())
+            parse = partial(_parsed, self, names, kinds or {}, keep)
+            with closing(ahead(read, parse)) as parsed:
+                source = (block for block, _ in parsed)
+                for block, frame in parsed:
+                    if frame is not None:
+                        yield frame
+                        continue
+                    for rows in _single_rows(self, block, source):
+                        yield _framed(rows, self, names, kinds or {}, keep)
 
     def scan(self) -> pl.LazyFrame:
         """Return :data:`LINE` and all columns as text, to be worked on in batches; raises as :meth:`batches`."""
@@ -277,41 +281,9 @@ Rows = list[tuple[int, list[str]]]
 """The line and the fields of each row."""
 
 
-def _blocks_and_rows(file: Delimited) -> Iterator[Block | Rows]:
-    """Yield blocks that the fast parser can read, and of the others their rows."""
-    with reading_text(file.path, file.content) as raw, closing(ahead(_checked_blocks(raw, file))) as checked:
-        source = (block for block, _ in checked)
-        for block, fast in checked:
-            if fast is None:
-                yield from _single_rows(file, block, source)
-            else:
-                yield fast
-
-
-def _checked_blocks(raw: BinaryIO, file: Delimited) -> Iterator[tuple[Block, Block | None]]:
-    """Yield every block as it is, and as the fast parser may read it."""
-    for block in blocks(raw, BLOCK_BYTES, file.first_line - 1, file.separator.encode()):
-        if file.header:
-            _refuse_second_header(block, file)
-        yield block, regular(block, len(file.columns))
-
-
-def ahead(items: Iterator[T]) -> Generator[T]:
-    """Yield items that another thread has made ready while what was yielded before is worked on, a few at most."""
-    end: Any = object()
-    with ThreadPoolExecutor(1) as thread:
-        coming = deque(thread.submit(next, items, end) for _ in range(AHEAD))
-        try:
-            while (item := coming.popleft().result()) is not end:
-                coming.append(thread.submit(next, items, end))
-                yield item
-        finally:
-            thread.shutdown(cancel_futures=True)
-
-
 def _refuse_second_header(block: Block, file: Delimited) -> None:
     """Raise :class:`InputError` for a line that is the header again: tables were put behind each other."""
-    at = block.content.find(file.header)
+    at = block.content.find(file.header) if file.header else -1
     while at >= 0:
         before, after = block.content[:at].removesuffix(BYTE_ORDER_MARK), block.content[at + len(file.header) :][:1]
         if before[-1:] in LINE_ENDS and after in LINE_ENDS:
@@ -449,24 +421,31 @@ def _shape(text: str) -> str:
     return re.sub(r"[^\W\d_]+", "a", re.sub(r"\d+", "9", text.strip('" ')))
 
 
-def _parsed(block: Block, file: Delimited, names: Mapping[str, str], kinds: Kinds, keep: pl.Expr) -> pl.DataFrame:
-    """Return the rows of a block whose lines are regular."""
+def _parsed(
+    file: Delimited, names: Mapping[str, str], kinds: Kinds, keep: pl.Expr, block: Block
+) -> tuple[Block, pl.DataFrame | None]:
+    """Return a block and its rows; None in their place if they have to be read one by one."""
+    lines = regular(block, len(file.columns))
+    if lines is None or not kinds:  # a header is no row of numbers
+        _refuse_second_header(block, file)
+    if lines is None:
+        return block, None
     types = {names[name]: kind for name, kind in kinds.items()}
     schema = {name: types.get(name, pl.String) for name in file.columns}
     rows = pl.scan_csv(
-        BytesIO(block.content), has_header=False, schema=schema, separator=file.separator,
-        quote_char='"' if block.quoted else None,
-        encoding="utf8-lossy" if file.lossy and not block.content.isascii() else "utf8",
+        BytesIO(lines.content), has_header=False, schema=schema, separator=file.separator,
+        quote_char='"' if lines.quoted else None,
+        encoding="utf8-lossy" if file.lossy and not lines.content.isascii() else "utf8",
     )  # fmt: skip
     columns = [pl.col(written).alias(name) for name, written in names.items()]
     try:
-        frame = rows.select(columns).with_row_index(LINE, block.line).filter(keep).collect()
+        frame = rows.select(columns).with_row_index(LINE, lines.line).filter(keep).collect()
     except pl.exceptions.ComputeError:
         if kinds:
-            return _parsed(block, file, names, {}, ALL_ROWS)
+            return _parsed(file, names, {}, ALL_ROWS, block)
         _decoded(block, file.path, file.lossy)  # names the line, if it is no text
         raise
-    return frame.with_columns(pl.col(LINE).cast(pl.Int64))
+    return block, frame.with_columns(pl.col(LINE).cast(pl.Int64))
 
 
 def _framed(rows: Rows, file: Delimited, names: Mapping[str, str], kinds: Kinds, keep: pl.Expr) -> pl.DataFrame:

@@ -12,10 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
+from isal import isal_zlib
 
 from ....cache_schema import InputError, MissingInputError
+from ...ahead import ahead
 from ...source import Quarantine
-from ..delimited import ALL_ROWS, LINE, Delimited, ahead
+from ..delimited import ALL_ROWS, DAMAGES, LINE, Delimited
 from ..feature_files import LINE_OF_FIRST_ROW
 
 SUFFIXES = (".csv", ".csv.gz", ".parquet")
@@ -94,18 +96,17 @@ class Table:
         with self.path.open("rb") as file:
             read = file.read(SAMPLE_BYTES)
         try:
-            lines = (zlib.decompressobj(GZIP).decompress(read) if name.endswith(".gz") else read).count(b"\n")
-        except zlib.error:
+            lines = (isal_zlib.decompressobj(GZIP).decompress(read) if name.endswith(".gz") else read).count(b"\n")
+        except DAMAGES:
             return None
         return lines * size // max(1, len(read))
 
     def _text(self, names: Mapping[str, str], integers: Sequence[str], keep: pl.Expr) -> Iterator[pl.DataFrame]:
         """Yield batches of a text file; one with an integer that is none comes whole and as text."""
         file = Delimited.open(self.path, ",", lossy=True)
-        rows = _joined(file.batches(names, dict.fromkeys(integers, pl.Int64), keep))
-        with closing(ahead(rows)) as batches:  # read while the events before are matched and cleaned
-            for batch in batches:
-                yield batch.rename({LINE: "row"})
+        rows = file.batches(names, dict.fromkeys(integers, pl.Int64), keep)
+        with closing(ahead(_gathered(rows), _joined)) as batches:  # read while the events before are cleaned
+            yield from batches
 
     def _parquet(self, names: Mapping[str, str], integers: Sequence[str], keep: pl.Expr) -> Iterator[pl.DataFrame]:
         """Yield batches of a Parquet file; from the first with an integer that is none, whole and as text."""
@@ -133,19 +134,21 @@ class Table:
             raise _damaged(self.path, done, error) from error
 
 
-def _joined(batches: Iterator[pl.DataFrame]) -> Iterator[pl.DataFrame]:
-    """Yield batches of about :data:`ROWS_AT_ONCE` rows, made of smaller ones: each costs time in every later step."""
+def _gathered(batches: Iterator[pl.DataFrame]) -> Iterator[list[pl.DataFrame]]:
+    """Yield batches of the same columns, together of about :data:`ROWS_AT_ONCE` rows."""
     small: list[pl.DataFrame] = []
     for batch in batches:
-        if small and batch.schema != small[0].schema:
-            yield pl.concat(small, rechunk=True)
+        if small and (batch.schema != small[0].schema or sum(map(len, small)) >= ROWS_AT_ONCE):
+            yield small
             small = []
         small.append(batch)
-        if sum(map(len, small)) >= ROWS_AT_ONCE:
-            yield pl.concat(small, rechunk=True)
-            small = []
     if small:
-        yield pl.concat(small, rechunk=True)
+        yield small
+
+
+def _joined(small: list[pl.DataFrame]) -> pl.DataFrame:
+    """Return small batches as one without pieces, each of which costs time in every later step."""
+    return pl.concat(small, rechunk=True).rename({LINE: "row"})
 
 
 def read_table(

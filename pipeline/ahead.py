@@ -1,0 +1,34 @@
+"""Items that other threads make ready while those before them are worked on."""
+
+from collections import deque
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
+from typing import TypeVar
+
+AHEAD = 6
+"""So many items are made ready at most."""
+WORKERS = 2
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+def ahead(items: Iterator[T], work: Callable[[T], R]) -> Generator[R]:
+    """Yield ``work(item)`` of all items in order: one thread takes the items, two work on them."""
+
+    def take() -> list[T]:
+        return list(islice(items, 1))
+
+    def worked(taken: Future[list[T]]) -> list[R]:
+        return [work(item) for item in taken.result()]
+
+    with ThreadPoolExecutor(1) as taker, ThreadPoolExecutor(WORKERS) as workers:
+        coming = deque(workers.submit(worked, taker.submit(take)) for _ in range(AHEAD))
+        try:
+            while result := coming.popleft().result():
+                coming.append(workers.submit(worked, taker.submit(take)))
+                yield from result
+        finally:
+            workers.shutdown(cancel_futures=True)
+            taker.shutdown(cancel_futures=True)
