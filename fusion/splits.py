@@ -144,10 +144,11 @@ def _refuse_shared(part: npt.NDArray[Any], subjects: npt.NDArray[Any]) -> None:
         raise InputError(f"Subject {subject} is in {' and '.join(parts)} of the split; keep each subject in one part.")
 
 
-def split_frame(splits: Sequence[Split], sample_id: npt.NDArray[Any]) -> pl.DataFrame:
-    """Return the table to save: sample_id, fold, part."""
+def split_frame(splits: Sequence[Split], cohort: Cohort) -> pl.DataFrame:
+    """Return the table to save: sample_id, subject_id, fold, part."""
+    ids = {"sample_id": cohort.sample_id, "subject_id": cohort.subject_id}
     frames = [
-        pl.DataFrame({"sample_id": sample_id[positions], "fold": fold, "part": part})
+        pl.DataFrame({**{name: of_each[positions] for name, of_each in ids.items()}, "fold": fold, "part": part})
         for fold, split in enumerate(splits)
         for part, positions in zip(PARTS, split.parts, strict=True)
         if len(positions)

@@ -111,8 +111,10 @@ def test_a_supplied_split_must_be_usable(parts: list[str], message: str, toy_coh
         supplied(parts_of(cohort, parts), cohort, strata(cohort.y, "binary"), 0.2, 0)
 
 
-def test_the_saved_table_lists_every_sample_of_every_fold() -> None:
-    splits = k_folds(np.arange(20), np.arange(20) % 2, 4, 0.25, 0)
-    table = split_frame(splits, np.arange(20) + 100)
+def test_the_saved_table_lists_every_sample_of_every_fold(toy_cohort: Callable[..., Cohort]) -> None:
+    cohort = toy_cohort(samples=20)
+    splits = k_folds(cohort.subject_id, np.arange(20) % 2, 4, 0.25, 0)
+    table = split_frame(splits, cohort)
     assert table.height == 80
-    assert table.filter(part="test").get_column("sample_id").sort().to_list() == list(range(100, 120))
+    assert table.filter(part="test").get_column("sample_id").sort().to_list() == cohort.sample_id.tolist()
+    assert (table["subject_id"] == table["sample_id"] // 2).all()
