@@ -21,7 +21,7 @@ from .config import TrainConfig
 from .loading import Selection, select
 from .missingness import draw_hidden
 from .model import demands
-from .splits import Split, k_folds, strata, supplied
+from .splits import Split, balance_notes, k_folds, strata, supplied
 
 VALIDATION, VALIDATION_OF_SEARCH = 0.1, 0.2
 """Share of the training subjects that validate where the method chooses by them, and where settings are searched."""
@@ -133,7 +133,8 @@ def _splits(cache: FeatureCache, cohort: Cohort, config: TrainConfig, share: flo
     """Return the folds, or the cache's own split as the only fold with a note that says so."""
     name = split_used(cache, config)
     if name is None:
-        return _folds(cache, cohort, config, share), []
+        splits = _folds(cache, cohort, config, share)
+        return splits, balance_notes(splits, cohort.subject_id)
     split = supplied(cache.splits[name], cohort, strata(cohort.y, cohort.task.kind), share, config.seed)
     return [split], [f"Trained and tested on the supplied split {name!r} instead of folds."]
 
