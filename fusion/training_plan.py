@@ -85,13 +85,15 @@ def plan_training(cache: FeatureCache, config: TrainConfig) -> TrainingPlan:
     cohort = selection.cohort
     made_of = {"path": str(cache.path), "digest": cache.digest, "dataset": cache.dataset}
     demanded = demands(cache, cohort)
-    methods.get(config.method).check(cohort.modalities)
+    method = methods.get(config.method)
+    method.check(cohort.modalities)
     share = _validation_share(config)
     config = replace(config, task=cohort.task.name, modalities=cohort.modalities, validation=share)
     hidden = draw_hidden(config.missing, cohort.presence, cohort.modalities)
     if config.missing.protocol == "train-and-test":
         selection = selection.hiding(hidden)
     splits, notes = _splits(cache, selection.cohort, config, share)  # reads the cache, which refuses a change since
+    notes += method.notes(config.options, cohort.y)
     return TrainingPlan(config, selection, hidden, splits, notes, made_of, demanded)
 
 
