@@ -431,7 +431,8 @@ def train(
 def predict(run: Path, cache: Path, drop: tuple[str, ...] | None, device: str | None, out: Path) -> Result:
     """Predict a cache with a run.
 
-    Every sample is predicted by the mean of the run's models. For research, not for clinical decisions.
+    A sample is predicted by the mean of the run's models; of a subject that the run was trained on, by the model of the
+    fold that tested it. For research, not for clinical decisions.
     """
     from .fusion.answer import check_ending
     from .fusion.run import load_run
@@ -440,7 +441,7 @@ def predict(run: Path, cache: Path, drop: tuple[str, ...] | None, device: str | 
     answer = load_run(run, device).answer(cache, drop or ())
     answer.write(out)
     content = {"run": str(run), "cache": str(cache), "out": str(out), **answer.to_json()}
-    text = f"Wrote {answer.table.height:,} predictions to {out}. For research, not for clinical decisions."
+    text = f"Wrote {answer.table.height:,} predictions to {out}: {answer}. For research, not for clinical decisions."
     return Result(content, text)
 
 

@@ -5,11 +5,15 @@ import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection
 from multiprocessing.connection import wait as wait_for_connections
+from multiprocessing.synchronize import Event
 from typing import Any, TypeVar
+
+from .cache_schema import OmniFuseError
 
 Result = TypeVar("Result")
 
@@ -28,13 +32,26 @@ def worker_pool(
 
     They end when the block ends: after their work if it ends well, at once if it is left by an exception (an interrupt,
     for example) or if this process is killed. An interrupt from the keyboard reaches this process alone.
+
+    Raises
+    ------
+    OmniFuseError
+        If the pool broke before any process was ready.
     """
     context = get_context("spawn")
     lifeline, end = context.Pipe(duplex=False)
-    pool = _InterruptiblePool(workers, context, _start, (lifeline, initializer, args))
+    ready = context.Event()
+    pool = _InterruptiblePool(workers, context, _start, (lifeline, ready, initializer, args))
     try:
         yield pool
         pool.shutdown()
+    except Exception as error:
+        if BrokenProcessPool in (type(error), type(error.__cause__)) and not ready.is_set():
+            raise OmniFuseError(
+                "No worker process could start; above they say why. Each begins by running the script that was called: "
+                'if that is yours, put its work under `if __name__ == "__main__":`, or ask for one worker.'
+            ) from error
+        raise
     finally:
         end.close()
         pool.shutdown(cancel_futures=True)
@@ -74,8 +91,9 @@ def _run_interruptibly(function: Callable[..., Result], args: tuple[Any, ...], k
         _BETWEEN_TASKS.acquire()
 
 
-def _start(lifeline: Connection, initializer: Callable[..., None] | None, args: tuple[Any, ...]) -> None:
+def _start(lifeline: Connection, ready: Event, initializer: Callable[..., None] | None, args: tuple[Any, ...]) -> None:
     """Prepare a worker: it ends with its parent, or as soon as it may when the other end of the lifeline is closed."""
+    ready.set()
     parent = parent_process()
     assert parent is not None
 

@@ -14,9 +14,10 @@ import polars as pl
 
 from ..cache_schema import InputError, digest, digest_file
 from .batches import Cohort, Source
-from .files import read_table, whole_file
+from .files import whole_file
 from .normalisation import Normaliser
 from .statistics import STATISTICS, observed_cells
+from .unseen import MEAN, OUT_OF_FOLD, SEEN
 
 FORMATS = (".parquet", ".csv", ".json")
 """Endings of a file of predictions; each is written as what it is called."""
@@ -61,23 +62,43 @@ class Outside:
 
 @dataclass(frozen=True)
 class Answer:
-    """Predictions, columns as in `predictions.frame`; ``run`` is the digest of the run that made them.
+    """Predictions, columns as in `Run.predict`; ``run`` is the digest of the run that made them.
 
-    ``trained_on`` counts the predicted samples with ids that any of its models was trained on, or chosen by.
+    ``other_cache``: whether they are of another cache than the run was trained on.
     """
 
     table: pl.DataFrame
     run: str
-    trained_on: int
+    other_cache: bool
     outside: tuple[Outside, ...]
+
+    @property
+    def models(self) -> dict[str, int]:
+        """How many samples were answered by whom, in the words of `fusion.unseen`."""
+        return {who: int((self.table["models"] == who).sum()) for who in (OUT_OF_FOLD, MEAN, SEEN)}
+
+    def __str__(self) -> str:
+        said = {
+            OUT_OF_FOLD: "by the model of the fold that tested their subject",
+            MEAN: "by the mean of the models",
+            SEEN: "by models that were trained on their subject",
+        }
+        return ", ".join(f"{count:,} {said[who]}" for who, count in self.models.items() if count)
 
     def warnings(self) -> Iterator[str]:
         """Yield what must be known before these predictions are used, in sentences."""
-        if self.trained_on:
+        count = self.models
+        if count[SEEN]:
             yield (
-                f"{self.trained_on:,} of {self.table.height:,} samples have ids that the run was trained on: models "
-                "have seen these samples. What was predicted for each without having seen it is in the run's "
-                "predictions.parquet."
+                f"{count[SEEN]:,} of {self.table.height:,} samples are of subjects that the run was trained on, and no "
+                "model of it was not: they look better predicted than new patients would be."
+            )
+        if self.other_cache and count[OUT_OF_FOLD]:
+            yield (
+                f"{count[OUT_OF_FOLD]:,} of {self.table.height:,} samples have subject ids that the run knows from "
+                "another cache. They are taken for the same people, each predicted by the one model that was not "
+                "trained on them: the mean of all models would look better than it is. If they are others, give them "
+                "ids of their own."
             )
         yield from map(str, self.outside[:MOST_NAMED])
         if (more := len(self.outside) - MOST_NAMED) > 0:
@@ -89,7 +110,7 @@ class Answer:
             {name: None if value in (np.inf, -np.inf) else value for name, value in asdict(column).items()}
             for column in self.outside
         ]
-        known = {"samples": self.table.height, "run_digest": self.run, "trained_on": self.trained_on}
+        known = {"samples": self.table.height, "run_digest": self.run, "models": self.models}
         return {**known, "outside_training_range": outside, "warnings": list(self.warnings())}
 
     def write(self, path: Path) -> None:
@@ -122,18 +143,21 @@ def check_ending(path: Path) -> str:
 
 
 def answer(
-    run: Path, table: pl.DataFrame, cohort: Cohort, ranges: Sequence[Ranges], drop: Iterable[str] = ()
+    run: Path,
+    table: pl.DataFrame,
+    cohort: Cohort,
+    ranges: Sequence[Ranges],
+    *,
+    other_cache: bool,
+    drop: Iterable[str] = (),
 ) -> Answer:
     """Return predictions of a cohort with what is to be known of them, which is logged as warnings, too.
 
     ``ranges`` of each of the run's models; ``drop`` names modalities that were not looked at.
     """
-    parts = read_table(run / "splits.parquet", columns=["sample_id", "part"])
-    known = set(parts.filter(pl.col("part") != "test")["sample_id"].cast(pl.String))
-    seen = sum(sample in known for sample in table["sample_id"].cast(pl.String))
     shown = {name: source for name, source in cohort.sources.items() if name not in drop}
     outside = tuple(column for name, source in shown.items() for column in _outside(name, source, ranges))
-    answered = Answer(table, run_digest(run), seen, outside)
+    answered = Answer(table, run_digest(run), other_cache, outside)
     for line in answered.warnings():
         logger.warning("Warning: %s", line)
     return answered

@@ -27,12 +27,12 @@ def jensen_shannon(lp: Tensor, present: Tensor) -> Tensor:
 
     Parameters
     ----------
-    lp : float [B, M, ..., C], log-probabilities that sum to one over C
+    lp : float [B, M, ..., C], log-probabilities; over C they sum to one, or are part of what does
     present : bool [B, M], who takes part
 
     Returns
     -------
-    float [B, ...] in [0, log M]; 0 where fewer than two take part
+    float [B, ...] in [0, log M] if they sum to one; 0 where fewer than two take part
     """
     counted = _counted(lp, present)
     surplus = lp - log_mean(lp, present).unsqueeze(1)

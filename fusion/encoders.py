@@ -55,7 +55,7 @@ class InputSpec:
 class Encoded:
     """Embeddings of a batch: ``embeddings`` [B, M, D] with ``missing[m]`` in every slot where ``presence`` is false.
 
-    ``missing`` [M, D] is the encoders' answer to an input of zeros (the average patient), the paper's e(0).
+    ``missing`` [M, D] is the encoders' answer to an input of zeros, the paper's e(0): not the mean of the embeddings.
     """
 
     embeddings: Tensor
@@ -161,7 +161,10 @@ class ModalityEncoder(nn.Module):
         return self._normalised(said)
 
     def missing(self) -> Tensor:
-        """Return e(0), [D]: the embedding of zeros, the mean of everything that is read; one row long."""
+        """Return e(0), [D]: the embedding of one row of zeros.
+
+        Zero is the mean of normalised rows; of `score_terms` it is the median, known, at an average distance from it.
+        """
         parameter = next(self.parameters())
         one = torch.ones(1, dtype=torch.int64, device=parameter.device)
         said = [] if self.summary is None else [self.summary.mlp(parameter.new_zeros(1, self.summary.columns))]

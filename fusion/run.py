@@ -17,12 +17,14 @@ import torch
 from ..cache_schema import FeatureCache, InputError
 from . import training
 from .answer import Answer, answer, trained_ranges
+from .batches import Cohort
 from .config import TrainConfig
 from .device import check_device
-from .files import write_json, write_table
+from .files import read_json, write_json, write_table
 from .fold_result import OF_THE_TRAINING_ALONE, FoldResult
-from .folds import finished_folds, train_folds, train_stored_folds
+from .folds import finished_folds, torch_threads, train_folds, train_stored_folds
 from .loading import default_limit, load
+from .methods.base import Prediction
 from .model import Model, check_inputs, task_view
 from .predictions import Predicted, frame, mean_prediction
 from .preparation import prepare
@@ -30,6 +32,7 @@ from .sealed import check_seal, is_sealed, seal
 from .splits import split_frame
 from .summary import summarise
 from .training_plan import TrainingPlan, environment, plan_training
+from .unseen import Asked, who_answers
 from .workspace import claim, refuse_existing
 
 BYTES_OF_A_PROCESS = 1 << 30
@@ -108,7 +111,7 @@ def _train_folds(plan: TrainingPlan, folder: Path, workers: int, memory_limit: i
             path.unlink()
     write_json(folder / "config.json", {**config.to_dict(), "model": plan.demands})
     write_json(folder / "environment.json", {**environment(config), "workers": workers})
-    write_table(folder / "splits.parquet", split_frame(plan.splits, plan.cohort.sample_id))
+    write_table(folder / "splits.parquet", split_frame(plan.splits, plan.cohort))
     finished = finished_folds(folds)
     if finished:
         logger.info("going on with %s: %d of %d folds are finished", folder, len(finished), len(plan.splits))
@@ -167,10 +170,13 @@ class Run:
     folders: tuple[Path, ...]
 
     def predict(self, cache: FeatureCache | str | Path, drop: Sequence[str] = ()) -> pl.DataFrame:
-        """Predict every sample of a cache that has any of the modalities, with the mean of the folds' models.
+        """Predict every sample of a cache that has any of the modalities, by models that have not seen its subject.
 
-        ``drop`` names modalities to hide. Labels are copied to the result if the cache has them, and not used.
-        Columns as in predictions.parquet, with ``fold`` null.
+        For a subject that a fold tested that is the model of the fold: asked about the cache that it was trained on,
+        a run repeats its out-of-fold predictions, to the last digit unless modalities were hidden on purpose. All
+        others are predicted by the mean of the folds' models. ``drop`` names modalities to hide. Labels are copied to
+        the result if the cache has them, and not used. Columns as in predictions.parquet, with ``fold`` null for a
+        mean, and ``models``: who answered, in the words of `fusion.unseen`.
 
         Raises
         ------
@@ -188,16 +194,36 @@ class Run:
         check_inputs(cache, self.demands["inputs"])
         cohort = load(cache, task_view(cache, self.demands["task"]), names, labelled=False)
         prepared = prepare(cohort, self.config.encoder)
-        everyone = torch.arange(len(cohort), device=self.config.device)
-        predictions, ranges = [], []
-        for folder in self.folders:
-            model = Model.load(folder, self.config, cohort.task, prepared)
-            inputs = model.inputs(cohort, prepared).without(drop)
-            predictions.append(training.predict(model.method, inputs, everyone))
-            ranges.append(trained_ranges(cohort, model.normaliser))
-        presence = cohort.presence & [name not in drop for name in names]
-        predicted = Predicted(cohort.sample_id, cohort.y, presence, mean_prediction(predictions), None)
-        return answer(self.path, frame(predicted, cohort.task, names), cohort, ranges, drop)
+        folds = {int(folder.name): folder for folder in self.folders}
+        asked = who_answers(self.path, cohort, folds)
+        predictions: list[list[Prediction]] = [[] for _ in asked]
+        ranges = []
+        with torch_threads(self.config.threads):
+            for fold, folder in folds.items():
+                model = Model.load(folder, self.config, cohort.task, prepared)
+                inputs = model.inputs(cohort, prepared).without(drop)
+                for one, said in zip(asked, predictions, strict=True):
+                    if fold in one.folds:
+                        samples = torch.from_numpy(one.samples).to(self.config.device)
+                        said.append(training.predict(model.method, inputs, samples))
+                ranges.append(trained_ranges(cohort, model.normaliser))
+        table = _answers(cohort, asked, [mean_prediction(said) for said in predictions], drop)
+        trained_on = read_json(self.path / METRICS, {"cache": dict})["cache"]["digest"]
+        return answer(self.path, table, cohort, ranges, other_cache=cache.digest != trained_on, drop=drop)
+
+
+def _answers(
+    cohort: Cohort, asked: Sequence[Asked], predictions: Sequence[Prediction], drop: Sequence[str]
+) -> pl.DataFrame:
+    """Return the table of what was said of all samples, in the order of the cohort."""
+    presence = cohort.presence & [name not in drop for name in cohort.modalities]
+    parts = []
+    for one, prediction in zip(asked, predictions, strict=True):
+        n = one.samples
+        predicted = Predicted(cohort.sample_id[n], cohort.y[n], presence[n], prediction, one.fold)
+        table = frame(predicted, cohort.task, cohort.modalities)
+        parts.append(table.with_columns(models=pl.lit(one.models), place=pl.Series(n)))
+    return pl.concat(parts).sort("place").drop("place")
 
 
 def load_run(path: str | Path, device: str | None = None) -> Run:

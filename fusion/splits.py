@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
+from heapq import heapify, heapreplace
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -14,6 +17,12 @@ from ..cache_schema import InputError
 from .batches import Cohort
 
 PARTS = ("train", "validation", "test")
+
+MOST_PARTS = 1000
+"""Shares are cut to this many parts at most, a tenth of a percent."""
+
+UNEVEN = 2.0
+"""Folds of which the largest has more samples than this many times the smallest are worth a note."""
 
 Positions = npt.NDArray[np.int64]
 
@@ -62,7 +71,9 @@ def strata(y: npt.NDArray[np.float32], kind: str) -> Positions:
 def deal(subjects: npt.NDArray[Any], labels: Positions, parts: int, rng: np.random.Generator) -> Positions:
     """Deal subjects to parts like cards, label after label, and return the part of each sample, [N].
 
-    A subject counts with the highest label of its samples. Parts differ by at most one subject per label.
+    A subject counts with the highest label of its samples. Of each label the next subject goes to the part that has
+    the fewest samples of that label, then of any; those with many samples are dealt first, while others are left to
+    make up for them. Where every subject has one sample, parts differ by at most one subject per label.
 
     Raises
     ------
@@ -74,11 +85,24 @@ def deal(subjects: npt.NDArray[Any], labels: Positions, parts: int, rng: np.rand
         raise InputError(f"{parts} parts need at least {parts} subjects, there are {len(names)}; use fewer folds.")
     label = np.full(len(names), labels.min())
     np.maximum.at(label, subject, labels)
+    samples = np.bincount(subject)
+    with_label = np.bincount(subject, labels == label[subject]).astype(np.int64)
     shuffled = rng.permutation(len(names))
-    order = shuffled[np.argsort(label[shuffled], kind="stable")]
+    cards = shuffled[np.argsort(label[shuffled], kind="stable")]
+    order = np.lexsort((-samples[cards], -with_label[cards], label[cards]))
+    first = int(order[0]) % parts  # where its card lay: or part 0 would always get the largest subject
     part = np.empty(len(names), dtype=np.int64)
-    part[order] = np.arange(len(names)) % parts
-    return part[subject]
+    totals = [0] * parts
+    for _, alike in groupby(cards[order].tolist(), key=label.__getitem__):
+        heap = [(0, total, number) for number, total in enumerate(totals)]
+        heapify(heap)
+        for name in alike:
+            counted, total, number = heap[0]
+            part[name] = (first + number) % parts
+            totals[number] = total + int(samples[name])
+            heapreplace(heap, (counted + int(with_label[name]), totals[number], number))
+    dealt: Positions = part[subject]
+    return dealt
 
 
 def k_folds(subjects: npt.NDArray[Any], labels: Positions, folds: int, validation: float, seed: int) -> list[Split]:
@@ -100,14 +124,20 @@ def k_folds(subjects: npt.NDArray[Any], labels: Positions, folds: int, validatio
 def cut(
     samples: Positions, subjects: npt.NDArray[Any], labels: Positions, share: float, rng: np.random.Generator
 ) -> tuple[Positions, Positions]:
-    """Cut about ``share`` of the subjects among ``samples`` off, one at least: returns positions (rest, cut off)."""
+    """Cut ``share`` of the subjects among ``samples`` off, to within one subject, but one at least.
+
+    Returns positions (rest, cut off). Subjects are dealt to as many parts as the share, as a fraction, has in its
+    denominator; the parts that are cut off lie evenly among them, so that each label is cut alike.
+    """
     if not 0 <= share <= 0.5:
         raise InputError(f"validation = {share}; expected a share of the training subjects between 0 and 0.5.")
     if share == 0:
         return samples, samples[:0]
-    parts = max(2, min(round(1 / share), len(np.unique(subjects[samples]))))
-    part = deal(subjects[samples], labels[samples], parts, rng)
-    return samples[part != 0], samples[part == 0]
+    most = min(max(2, len(np.unique(subjects[samples]))), MOST_PARTS)
+    fraction = Fraction(share).limit_denominator(most) or Fraction(1, most)
+    part = deal(subjects[samples], labels[samples], fraction.denominator, rng)
+    held_out = part * fraction.numerator % fraction.denominator < fraction.numerator
+    return samples[~held_out], samples[held_out]
 
 
 def supplied(table: pl.DataFrame, cohort: Cohort, labels: Positions, validation: float, seed: int) -> Split:
@@ -136,6 +166,18 @@ def supplied(table: pl.DataFrame, cohort: Cohort, labels: Positions, validation:
     return Split(train, held_out, test)
 
 
+def balance_notes(splits: Sequence[Split], subjects: npt.NDArray[Any]) -> list[str]:
+    """Say if test parts differ much in size, and that subjects are the reason; ``subjects`` [N]."""
+    sizes = [len(split.test) for split in splits]
+    if max(sizes) <= UNEVEN * min(sizes):
+        return []
+    largest = int(np.unique(subjects, return_counts=True)[1].max())
+    return [
+        f"Folds have {min(sizes):,} to {max(sizes):,} test samples: a subject is in one fold with all of its samples, "
+        f"and the largest has {largest:,} of {len(subjects):,}. A mean over folds counts the small ones as much."
+    ]
+
+
 def _refuse_shared(part: npt.NDArray[Any], subjects: npt.NDArray[Any]) -> None:
     frame = pl.DataFrame({"subject": subjects, "part": part}).filter(pl.col("part") != "")
     shared = frame.group_by("subject").agg(pl.col("part").unique().sort()).filter(pl.col("part").list.len() > 1)
@@ -144,10 +186,11 @@ def _refuse_shared(part: npt.NDArray[Any], subjects: npt.NDArray[Any]) -> None:
         raise InputError(f"Subject {subject} is in {' and '.join(parts)} of the split; keep each subject in one part.")
 
 
-def split_frame(splits: Sequence[Split], sample_id: npt.NDArray[Any]) -> pl.DataFrame:
-    """Return the table to save: sample_id, fold, part."""
+def split_frame(splits: Sequence[Split], cohort: Cohort) -> pl.DataFrame:
+    """Return the table to save: sample_id, subject_id, fold, part."""
+    ids = {"sample_id": cohort.sample_id, "subject_id": cohort.subject_id}
     frames = [
-        pl.DataFrame({"sample_id": sample_id[positions], "fold": fold, "part": part})
+        pl.DataFrame({**{name: of_each[positions] for name, of_each in ids.items()}, "fold": fold, "part": part})
         for fold, split in enumerate(splits)
         for part, positions in zip(PARTS, split.parts, strict=True)
         if len(positions)

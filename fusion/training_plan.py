@@ -21,7 +21,7 @@ from .config import TrainConfig
 from .loading import Selection, select
 from .missingness import draw_hidden
 from .model import demands
-from .splits import Split, k_folds, strata, supplied
+from .splits import Split, balance_notes, k_folds, strata, supplied
 
 VALIDATION, VALIDATION_OF_SEARCH = 0.1, 0.2
 """Share of the training subjects that validate where the method chooses by them, and where settings are searched."""
@@ -85,13 +85,15 @@ def plan_training(cache: FeatureCache, config: TrainConfig) -> TrainingPlan:
     cohort = selection.cohort
     made_of = {"path": str(cache.path), "digest": cache.digest, "dataset": cache.dataset}
     demanded = demands(cache, cohort)
-    methods.get(config.method).check(cohort.modalities)
+    method = methods.get(config.method)
+    method.check(cohort.modalities)
     share = _validation_share(config)
     config = replace(config, task=cohort.task.name, modalities=cohort.modalities, validation=share)
     hidden = draw_hidden(config.missing, cohort.presence, cohort.modalities)
     if config.missing.protocol == "train-and-test":
         selection = selection.hiding(hidden)
     splits, notes = _splits(cache, selection.cohort, config, share)  # reads the cache, which refuses a change since
+    notes += method.notes(config.options, cohort.y)
     return TrainingPlan(config, selection, hidden, splits, notes, made_of, demanded)
 
 
@@ -133,7 +135,8 @@ def _splits(cache: FeatureCache, cohort: Cohort, config: TrainConfig, share: flo
     """Return the folds, or the cache's own split as the only fold with a note that says so."""
     name = split_used(cache, config)
     if name is None:
-        return _folds(cache, cohort, config, share), []
+        splits = _folds(cache, cohort, config, share)
+        return splits, balance_notes(splits, cohort.subject_id)
     split = supplied(cache.splits[name], cohort, strata(cohort.y, cohort.task.kind), share, config.seed)
     return [split], [f"Trained and tested on the supplied split {name!r} instead of folds."]
 

@@ -57,12 +57,26 @@ class Encoders:
         return {"": encoders} if isinstance(encoders, str) else encoders
 
     def recipes(self, kinds: Iterable[str], memo: DigestMemo) -> dict[str, Recipe]:
-        """Return how every encoder of these kinds of content makes rows, by :func:`joined` kind and name."""
-        return {
-            joined(kind, name): _recipe(kind, encoder, memo)
-            for kind in sorted(kinds)
-            for name, encoder in self.of(kind).items()
-        }
+        """Return how every encoder of these kinds of content makes rows, by :func:`joined` kind and name.
+
+        Raises
+        ------
+        InputError
+            If encoders cannot be loaded: all of them are named, so that whoever has to fetch weights knows at once.
+        """
+        recipes: dict[str, Recipe] = {}
+        problems: dict[str, InputError] = {}  # by message: a model may serve two kinds of content
+        for kind in sorted(kinds):
+            for name, encoder in self.of(kind).items():
+                try:
+                    recipes[joined(kind, name)] = _recipe(kind, encoder, memo)
+                except InputError as error:
+                    problems[str(error)] = error
+        if len(problems) > 1:
+            raise InputError("\n".join(problems))
+        for only in problems.values():
+            raise only
+        return recipes
 
 
 def _named(option: str, values: Sequence[str], default: str) -> dict[str, str]:

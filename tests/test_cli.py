@@ -165,7 +165,9 @@ def test_predictions_are_written_as_their_file_is_called_and_name_their_run(
     found = json.loads(result.stdout)
     read = {"parquet": pl.read_parquet, "csv": pl.read_csv, "json": pl.read_json}[ending](out)
     assert read.height == found["samples"] and set(read["run"]) == {f"run-{found['run_digest'][:12]}"}
-    assert found["trained_on"] > 50 and "samples have ids that the run was trained on" in result.stderr
+    assert found["models"]["out-of-fold"] > 50 and found["models"]["seen"] == 0
+    assert (read["models"] == "out-of-fold").sum() == found["models"]["out-of-fold"]
+    assert "another cache" not in result.stderr
 
 
 def test_predictions_in_an_unknown_format_are_refused_before_any_work(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import psutil
@@ -89,6 +90,33 @@ def test_a_worker_that_sends_a_result_when_the_work_fails_does_not_hold_it_up(tm
     script.write_text(UNREAD_RESULT)
     ran = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=30, check=True)
     assert ran.stdout == "ended\n"
+
+
+UNGUARDED = """
+from pathlib import Path
+from omnifuse.fusion.config import make_config
+from omnifuse.fusion.run import train
+
+train("cache", make_config("prior"), Path("run"), workers=2)
+"""
+
+
+def test_a_script_without_a_main_guard_is_told_so(synthetic_cache: Path, tmp_path: Path) -> None:
+    """Each process would run the script again, and end over that: no memory ran out."""
+    (tmp_path / "cache").symlink_to(synthetic_cache)
+    (tmp_path / "script.py").write_text(UNGUARDED)
+    ran = subprocess.run([sys.executable, "script.py"], cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    last = ran.stderr.strip().splitlines()[-1]
+    assert ran.returncode == 1 and last.startswith("omnifuse.cache_schema.errors.OmniFuseError: No worker process")
+    assert 'put its work under `if __name__ == "__main__":`' in last
+    guarded = UNGUARDED.replace("train(", 'if __name__ == "__main__":\n    train(')
+    (tmp_path / "script.py").write_text(guarded)
+    subprocess.run([sys.executable, "script.py"], cwd=tmp_path, capture_output=True, timeout=120, check=True)
+
+
+def test_a_worker_that_is_killed_at_work_is_no_missing_guard() -> None:
+    with pytest.raises(BrokenProcessPool), worker_pool(1) as pool:
+        pool.submit(os._exit, 1).result()
 
 
 @pytest.mark.skipif(not hasattr(os, "killpg"), reason="needs process groups")

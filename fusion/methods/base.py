@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
@@ -152,6 +154,11 @@ class Method(nn.Module):
             )
         if cls.package is not None:
             require(cls.package, f"Method {cls.name!r}")
+
+    @classmethod
+    def notes(cls, options: Any, y: npt.NDArray[np.float32]) -> list[str]:  # noqa: ARG003  (of any method)
+        """Say what a reader of a training with these options on labels y [N, C] must know, in sentences."""
+        return []
 
     def encode(self, batch: Batch) -> Encoded:
         """Encode every modality that is there, once: ``Encoded(embeddings [B, M, D], missing [M, D], presence)``."""

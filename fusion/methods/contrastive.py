@@ -42,7 +42,7 @@ class Projections(nn.Module):
 
 
 class Contrastive(Pretrained):
-    """Contrastive alignment as pre-training of the encoders, then concatenation of what they give.
+    """Contrastive alignment as pre-training of the encoders, then concatenation, for as many epochs again.
 
     First the modalities of a sample are to recognise each other among those of other subjects' samples, without
     labels; then the joint head is trained. With a validation part, ``retrieval.parquet`` tells how well one modality

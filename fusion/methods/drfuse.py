@@ -76,7 +76,7 @@ class DrFuse(JointFusion):
         """Options of joint fusion, and weights of the losses; that of the prediction has weight 1."""
 
         alignment_weight: float = 1.0
-        """Weight of the Jensen-Shannon divergence between shared parts."""
+        """Weight of the Jensen-Shannon divergence between shared parts, summed over units as in the released code."""
         orthogonality_weight: float = 1.0
         """Weight of the cosine between shared and distinct part of a modality, without its sign."""
         auxiliary_weight: float = 1.0
@@ -182,8 +182,11 @@ def pooled(shared: Tensor, shown: Tensor) -> Tensor:
 
 
 def alignment(shared: Tensor, shown: Tensor) -> Tensor:
-    """Jensen-Shannon divergence of shared parts [B, M, D], mean over units and the pairs that samples have."""
+    """Jensen-Shannon divergence of shared parts [B, M, D], sum over units, mean over the pairs that samples have.
+
+    Of each unit it counts the outcome "on" alone, and units are summed, as in the released code: that is what a weight
+    of 1 was published with.
+    """
     pairs = torch.tensor(list(combinations(range(shared.shape[1]), 2)))
     couples, both = shared[:, pairs].flatten(0, 1), shown[:, pairs].flatten(0, 1)  # [B * P, 2, D] and [B * P, 2]
-    divergence = jensen_shannon(log_bernoulli(couples), both).mean(-1)
-    return divergence.sum() / both.all(1).sum().clamp(min=1)
+    return jensen_shannon(F.logsigmoid(couples), both).sum() / both.all(1).sum().clamp(min=1)

@@ -18,7 +18,7 @@ UNIMODAL = 0
 
 
 class Marginal(Concat):
-    """Concatenation of embeddings that were learnt without the other modalities.
+    """Concatenation of embeddings that were learnt without the other modalities, in as many epochs again.
 
     First each encoder learns with a head of its own on the samples that have its modality. Then the encoders are frozen
     and rid of their dropout, and the joint head learns from their embeddings, as long again.

@@ -18,7 +18,7 @@ from .pretrained import Pretrained
 
 
 class Masked(Pretrained):
-    """Cross-modal reconstruction as pre-training of the encoders, then concatenation of what they give.
+    """Cross-modal reconstruction as pre-training of the encoders, then concatenation, for as many epochs again.
 
     First each modality of a sample is hidden in turn, and its pooled input is to be reconstructed from the embeddings
     of the others, without labels; then the joint head is trained. The goal is the input and not the embedding of the

@@ -20,11 +20,12 @@ from .joint import JointFusion
 
 
 class OGMGE(JointFusion):
-    """Concatenation whose encoders are slowed down, step by step, where their modality alone already says the truth.
+    """Concatenation, with a linear head, whose encoders are slowed down where their modality alone says the truth.
 
-    What a modality says alone is its part of the joint head's logits, of which each also gets an equal part of the
-    bias; for a head that is not linear, what the head says of the modality beside missing embeddings. The ratio of the
-    probabilities that two modalities give to the truth is taken over the samples that have both.
+    That is decided step by step. What a modality says alone is its part of the joint head's logits, of which each also
+    gets an equal part of the bias; for a head that is not linear, what the head says of the modality beside missing
+    embeddings. The ratio of the probabilities that two modalities give to the truth is taken over the samples that have
+    both.
     """
 
     name = "ogm-ge"

@@ -1,4 +1,4 @@
-"""What is said of predictions beside the predictions: strange values, samples seen in training, which run."""
+"""What is said of predictions beside the predictions: strange values, who answered, which run."""
 
 import json
 import logging
@@ -21,14 +21,17 @@ ToyCohort = Callable[..., Cohort]
 
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
-    """The files of a run of one fold, trained on samples 0 to 39, that an answer looks at."""
+    """The files of a run that an answer looks at."""
     folder = tmp_path / "run"
     (folder / "folds/0").mkdir(parents=True)
     (folder / "config.json").write_text("{}")
     (folder / "folds/0/model.safetensors").write_bytes(b"weights")
-    parts = ["train"] * 30 + ["validation"] * 10 + ["test"] * 20
-    pl.DataFrame({"sample_id": range(60), "part": parts}).write_parquet(folder / "splits.parquet")
     return folder
+
+
+def by(*models: str) -> pl.DataFrame:
+    """Return a table of samples that were answered so."""
+    return pl.DataFrame({"sample_id": range(len(models)), "models": models})
 
 
 def altered(cohort: Cohort, modality: str, row: int, column: int, value: float) -> Cohort:
@@ -41,7 +44,8 @@ def altered(cohort: Cohort, modality: str, row: int, column: int, value: float) 
 
 def asked(run: Path, trained: Cohort, cohort: Cohort, config: EncoderConfig, drop: tuple[str, ...] = ()) -> Answer:
     ranges = trained_ranges(trained, Normaliser.fit(prepare(trained, config), np.arange(40)))
-    return answer(run, pl.DataFrame({"sample_id": cohort.sample_id}), cohort, [ranges], drop)
+    table = pl.DataFrame({"sample_id": cohort.sample_id, "models": "mean"})
+    return answer(run, table, cohort, [ranges], other_cache=True, drop=drop)
 
 
 @pytest.mark.parametrize("encoder", ["statistics", "recurrent"])
@@ -78,17 +82,29 @@ def test_a_range_is_that_of_training_samples_and_a_little_further_is_no_reason(
 
 def test_every_column_is_in_the_answer_and_twenty_are_named() -> None:
     outside = tuple(Outside("labs", f"x{number}", 1, 0, 1, 9) for number in range(30))
-    found = Answer(pl.DataFrame({"sample_id": [1]}), "5f" * 32, 0, outside)
+    found = Answer(by("mean"), "5f" * 32, False, outside)
     assert len(found.to_json()["outside_training_range"]) == 30
     assert len(list(found.warnings())) == 21 and list(found.warnings())[-1].startswith("10 further columns")
 
 
-def test_samples_that_the_run_was_trained_on_are_counted(run: Path, toy_cohort: ToyCohort) -> None:
-    found = asked(run, toy_cohort(), toy_cohort(), EncoderConfig())
-    assert found.trained_on == 40
-    assert next(found.warnings()).startswith("40 of 60 samples have ids that the run was trained on")
-    strangers = replace(toy_cohort(), sample_id=np.array([f"S{number}" for number in range(60)]))
-    assert asked(run, toy_cohort(), strangers, EncoderConfig()).trained_on == 0
+def test_it_is_counted_who_answered() -> None:
+    found = Answer(by("mean", "out-of-fold", "mean"), "5f" * 32, False, ())
+    assert found.to_json()["models"] == found.models == {"out-of-fold": 1, "mean": 2, "seen": 0}
+    assert str(found) == "1 by the model of the fold that tested their subject, 2 by the mean of the models"
+    assert list(found.warnings()) == []
+
+
+def test_samples_that_no_model_is_blind_to_are_warned_of() -> None:
+    found = Answer(by("seen", "seen", "out-of-fold"), "5f" * 32, False, ())
+    (warning,) = found.warnings()
+    assert warning.startswith("2 of 3 samples are of subjects that the run was trained on, and no model of it was not")
+    assert str(found).endswith("2 by models that were trained on their subject")
+
+
+def test_of_another_cache_equal_subject_ids_are_taken_for_the_same_people_and_said_to_be() -> None:
+    (warning,) = Answer(by("mean", "out-of-fold"), "5f" * 32, True, ()).warnings()
+    assert warning.startswith("1 of 2 samples have subject ids that the run knows from another cache")
+    assert list(Answer(by("mean", "mean"), "5f" * 32, True, ()).warnings()) == []
 
 
 def test_the_digest_of_a_run_is_that_of_its_models_and_settings_and_of_nothing_else(run: Path) -> None:
@@ -106,8 +122,8 @@ def test_the_digest_of_a_run_is_that_of_its_models_and_settings_and_of_nothing_e
 def test_the_ending_of_a_file_says_how_it_is_written(
     tmp_path: Path, name: str, read: Callable[[Path], pl.DataFrame]
 ) -> None:
-    table = pl.DataFrame({"sample_id": ["a", "b,c"], "y": [1, None], "p": [0.25, 1e-9]})
-    Answer(table, "5" * 64, 0, ()).write(tmp_path / "new" / name)
+    table = pl.DataFrame({"sample_id": ["a", "b,c"], "y": [1, None], "p": [0.25, 1e-9], "models": ["mean", "seen"]})
+    Answer(table, "5" * 64, False, ()).write(tmp_path / "new" / name)
     assert read(tmp_path / "new" / name).equals(table.with_columns(run=pl.lit("run-" + "5" * 12)))  # no number
 
 

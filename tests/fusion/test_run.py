@@ -140,20 +140,41 @@ def test_the_probability_under_a_combination_is_that_with_the_others_dropped(fin
     np.testing.assert_allclose(predicted["p[rep+static]"].filter(some), dropped["p"].filter(some), rtol=1e-5)
 
 
-def test_prediction_is_the_mean_of_the_models_and_uses_no_labels(
+def test_strangers_are_predicted_by_the_mean_of_the_models_and_no_label_is_used(
     finished: Path, toy_cache: ToyCache, tmp_path: Path
 ) -> None:
-    loaded = load_run(finished / "run")
-    predicted = loaded.predict(finished / "cache")
+    """Of 100 samples the first 60 are of subjects that the run knows."""
+    loaded, cache = load_run(finished / "run"), toy_cache(tmp_path / "cache", samples=100)
+    predicted = loaded.predict(cache)
     single = [
-        run.Run(loaded.path, loaded.config, loaded.demands, (folder,)).predict(finished / "cache")
-        for folder in loaded.folders
+        run.Run(loaded.path, loaded.config, loaded.demands, (folder,)).predict(cache) for folder in loaded.folders
     ]
-    np.testing.assert_allclose(predicted["p"], np.mean([one["p"] for one in single], axis=0), rtol=1e-5)
-    assert predicted["fold"].is_null().all()
-    assert predicted.columns == pl.read_parquet(finished / "run" / "predictions.parquet").columns
-    other_labels = loaded.predict(toy_cache(tmp_path / "cache", flip_labels=True))
+    mean = np.mean([one["p"] for one in single], axis=0)
+    np.testing.assert_allclose(predicted["p"][60:], mean[60:], rtol=1e-5)
+    assert not np.isclose(predicted["p"][:60], mean[:60], rtol=1e-5).any()
+    assert predicted["fold"].is_null().to_list() == [False] * 60 + [True] * 40
+    assert predicted["models"].to_list() == ["out-of-fold"] * 60 + ["mean"] * 40
+    assert predicted.columns == [*pl.read_parquet(finished / "run" / "predictions.parquet").columns, "models"]
+    other_labels = loaded.predict(toy_cache(tmp_path / "other", samples=100, flip_labels=True))
     assert other_labels["p"].equals(predicted["p"]) and not other_labels["y"].equals(predicted["y"])
+
+
+def test_asked_about_what_it_was_trained_on_a_run_repeats_its_out_of_fold_predictions_to_the_last_digit(
+    finished: Path,
+) -> None:
+    answered = load_run(finished / "run").answer(finished / "cache")
+    stored = pl.read_parquet(finished / "run" / "predictions.parquet")
+    assert answered.table.drop("models").sort("sample_id").equals(stored)
+    assert answered.models == {"out-of-fold": 60, "mean": 0, "seen": 0} and not list(answered.warnings())
+
+
+def test_where_every_model_has_seen_a_subject_that_is_said(toy_cache: ToyCache, tmp_path: Path) -> None:
+    split = pl.DataFrame({"sample_id": range(60), "part": ["train"] * 30 + ["validation"] * 10 + ["test"] * 20})
+    cache = toy_cache(tmp_path / "cache", split)
+    train(cache, quick(), tmp_path / "run")
+    answered = load_run(tmp_path / "run").answer(cache)
+    assert answered.table["models"].to_list() == ["seen"] * 40 + ["out-of-fold"] * 20
+    assert next(answered.warnings()).startswith("40 of 60 samples are of subjects that the run was trained on")
 
 
 def test_a_model_of_a_fold_predicts_again_what_it_predicted(finished: Path) -> None:
@@ -163,6 +184,7 @@ def test_a_model_of_a_fold_predicts_again_what_it_predicted(finished: Path) -> N
     )
     both = stored.filter(fold=1).join(fold, on="sample_id", suffix="_again")
     np.testing.assert_allclose(both["p"], both["p_again"], rtol=1e-4)
+    assert (both["models"] == "out-of-fold").all() and (fold["models"] == "seen").sum() == 60 - both.height
 
 
 def test_a_loaded_model_is_ready_to_predict_without_dropout(finished: Path) -> None:

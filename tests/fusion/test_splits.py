@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from omnifuse.cache_schema import InputError
 from omnifuse.fusion.batches import Cohort
-from omnifuse.fusion.splits import Split, k_folds, split_frame, strata, supplied
+from omnifuse.fusion.splits import Split, balance_notes, cut, deal, k_folds, split_frame, strata, supplied
 
 COHORTS = st.lists(st.tuples(st.integers(0, 40), st.integers(0, 2)), min_size=10, max_size=120).filter(
     lambda rows: len({subject for subject, _ in rows}) >= 10
@@ -36,6 +36,62 @@ def test_folds_have_equal_shares_of_every_label(count: int, folds: int, seed: in
     labels = (np.random.default_rng(seed).random(count) < 0.2).astype(int)
     positives = [labels[split.test].sum() for split in k_folds(np.arange(count), labels, folds, 0.0, seed)]
     assert max(positives) - min(positives) <= 1
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.lists(st.integers(0, 3), min_size=5, max_size=80), st.integers(2, 5), st.integers(0, 99))
+def test_subjects_with_one_sample_each_are_dealt_like_cards(labels: list[int], parts: int, seed: int) -> None:
+    """Shuffled, sorted by label, and dealt in turn: the folds of every release."""
+    y = np.array(labels)
+    shuffled = np.random.default_rng(seed).permutation(len(y))
+    order = shuffled[np.argsort(y[shuffled], kind="stable")]
+    part = deal(np.arange(len(y)), y, parts, np.random.default_rng(seed))
+    assert part[order].tolist() == (np.arange(len(y)) % parts).tolist()
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(st.integers(1, 30), min_size=5, max_size=40), st.integers(2, 5), st.integers(0, 99))
+def test_parts_differ_by_no_more_samples_than_the_largest_subject_has(sizes: list[int], parts: int, seed: int) -> None:
+    subjects = np.repeat(np.arange(len(sizes)), sizes)
+    rng = np.random.default_rng(seed)
+    labels = (rng.random(len(subjects)) < 0.3).astype(int)
+    alike = np.bincount(deal(subjects, np.zeros_like(labels), parts, rng), minlength=parts)
+    assert alike.max() - alike.min() <= max(sizes)
+    positives = np.bincount(deal(subjects, labels, parts, rng), labels, minlength=parts)
+    assert positives.max() - positives.min() <= np.bincount(subjects, labels).max()
+
+
+def test_a_subject_with_most_of_the_samples_fills_one_fold_and_leaves_the_others_alike() -> None:
+    subjects = np.concatenate([np.arange(100), np.full(400, 100)])
+    splits = k_folds(subjects, np.zeros(500, int), 5, 0.0, 0)
+    assert sorted(len(split.test) for split in splits) == [25, 25, 25, 25, 400]
+    (note,) = balance_notes(splits, subjects)
+    assert note.startswith("Folds have 25 to 400 test samples") and "the largest has 400 of 500." in note
+    assert balance_notes(k_folds(subjects[:100], np.zeros(100, int), 5, 0.0, 0), subjects[:100]) == []
+
+
+def test_the_largest_subject_may_be_in_any_fold_and_is_seldom_held_out_to_validate() -> None:
+    subjects = np.concatenate([np.arange(50), np.full(30, 50)])
+    labels = np.zeros(80, dtype=int)
+    places = [deal(subjects, labels, 5, np.random.default_rng(seed))[-1] for seed in range(60)]
+    assert set(places) == set(range(5))
+    held_out = [79 in cut(np.arange(80), subjects, labels, 0.1, np.random.default_rng(seed))[1] for seed in range(200)]
+    assert 5 <= sum(held_out) <= 40  # 20 of them expected
+
+
+@settings(deadline=None, max_examples=80)
+@given(st.floats(0.01, 0.5), st.integers(20, 200), st.integers(0, 99))
+def test_as_many_subjects_validate_as_are_asked_for_and_of_each_label(share: float, count: int, seed: int) -> None:
+    labels = (np.arange(count) % 4 == 0).astype(int)
+    rest, held_out = cut(np.arange(count), np.arange(count), labels, share, np.random.default_rng(seed))
+    assert sorted([*rest, *held_out]) == list(range(count))
+    assert abs(len(held_out) - max(1, share * count)) <= 1.5
+    assert abs(labels[held_out].sum() - share * labels.sum()) <= 1.5
+
+
+def test_the_share_of_45_in_a_hundred_is_not_a_half() -> None:
+    rest, held_out = cut(np.arange(100), np.arange(100), np.zeros(100, int), 0.45, np.random.default_rng(0))
+    assert (len(rest), len(held_out)) == (55, 45)
 
 
 def test_the_seed_decides_and_nothing_else() -> None:
@@ -111,8 +167,10 @@ def test_a_supplied_split_must_be_usable(parts: list[str], message: str, toy_coh
         supplied(parts_of(cohort, parts), cohort, strata(cohort.y, "binary"), 0.2, 0)
 
 
-def test_the_saved_table_lists_every_sample_of_every_fold() -> None:
-    splits = k_folds(np.arange(20), np.arange(20) % 2, 4, 0.25, 0)
-    table = split_frame(splits, np.arange(20) + 100)
+def test_the_saved_table_lists_every_sample_of_every_fold(toy_cohort: Callable[..., Cohort]) -> None:
+    cohort = toy_cohort(samples=20)
+    splits = k_folds(cohort.subject_id, np.arange(20) % 2, 4, 0.25, 0)
+    table = split_frame(splits, cohort)
     assert table.height == 80
-    assert table.filter(part="test").get_column("sample_id").sort().to_list() == list(range(100, 120))
+    assert table.filter(part="test").get_column("sample_id").sort().to_list() == cohort.sample_id.tolist()
+    assert (table["subject_id"] == table["sample_id"] // 2).all()

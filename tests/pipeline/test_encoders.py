@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from omnifuse.cache_schema import FeatureCache, InputError, read_manifest, verify_cache
+from omnifuse.cache_schema import FeatureCache, InputError, MissingInputError, read_manifest, verify_cache
 from omnifuse.cache_schema.selection import input_rows
 from omnifuse.cli import main
 from omnifuse.pipeline.encoders import Encoders
@@ -155,3 +155,21 @@ def test_weights_that_are_missing_are_said_before_anything_is_encoded(toy: Path)
     with pytest.raises(InputError, match="cannot be loaded"):
         run(toy, Encoders("random", {"": "random", "vit": "timm:test_vit=/no/such/file.pth"}))
     assert sorted(path for path in toy.rglob("*") if path.name != "cache.lock") == before
+
+
+PATHS = ("/no/such.pth", "/nor/this.pth", "/no/such/model")
+
+
+def test_the_missing_weights_of_all_encoders_are_named_in_one_message(toy: Path) -> None:
+    image, vit, clinical = PATHS
+    missing = Encoders({"": "random", "clinical": clinical}, {"": image, "vit": vit})
+    with pytest.raises(InputError) as refusal:
+        run(toy, missing)
+    said = str(refusal.value).splitlines()
+    assert [next(path for path in PATHS if path in line) for line in said] == list(PATHS)
+    assert all("cannot be loaded" in line for line in said)
+
+
+def test_one_problem_keeps_its_class(toy: Path) -> None:
+    with pytest.raises(MissingInputError, match=r"^The image encoder '/no/such.pth' cannot be loaded"):
+        run(toy, Encoders("random", {"": "random", "vit": "/no/such.pth"}))

@@ -1,13 +1,18 @@
 """Co-training: who nominates, who contradicts, and that hidden labels stay hidden."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from omnifuse.cache_schema import InputError
 from omnifuse.fusion.batches import Inputs, ModalityInputs
+from omnifuse.fusion.config import make_config
 from omnifuse.fusion.linear_head import LinearHead
 from omnifuse.fusion.methods.co_training import CoTraining, pseudo_labels
+from omnifuse.fusion.run import train
 from omnifuse.fusion.targets import Target
 from omnifuse.fusion.training import FitConfig, Parts, fit, predict, prior_logits
 from sklearn.metrics import roc_auc_score
@@ -93,6 +98,20 @@ def test_with_every_label_known_it_is_the_mean_of_independent_regressions() -> N
     expected = (torch.stack(said, 1) * inputs.presence).sum(1) / inputs.presence.sum(1)
     probability = predict(method, inputs, torch.arange(60)).probability[:, 0]
     torch.testing.assert_close(probability, expected.sigmoid(), atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize(("preset", "expected"), [("default", True), ("few-labels", False)])
+def test_a_run_says_if_there_was_nothing_to_label(
+    preset: str, expected: bool, toy_cache: Callable[..., Path], tmp_path: Path
+) -> None:
+    metrics = train(toy_cache(tmp_path / "cache"), make_config("co-training", preset, ["folds=2"]), tmp_path / "run")
+    assert any("co-training had nothing to label" in note for note in metrics["notes"]) == expected
+
+
+def test_labels_that_are_unknown_are_something_to_label() -> None:
+    y = np.array([[1.0, 0.0], [0.0, np.nan]], dtype=np.float32)
+    assert CoTraining.notes(CoTraining.Options(), y) == []
+    assert len(CoTraining.notes(CoTraining.Options(), y[:1])) == 1
 
 
 @pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.kind)

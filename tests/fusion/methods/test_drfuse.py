@@ -40,12 +40,28 @@ def test_a_single_shared_part_stays_as_it_is_however_certain() -> None:
 
 
 def test_alignment_is_the_mean_over_pairs_that_samples_have() -> None:
-    """Units that one modality has on and another off are log 2 apart; samples without a pair do not dilute that."""
+    """A unit that one modality has on and another off counts log(2) / 2; samples without a pair do not dilute that."""
     on, off = torch.full((4,), 60.0), torch.full((4,), -60.0)
     shared = torch.stack([torch.stack([on, off, on])] * 3)  # [B, M, D]
     shown = torch.tensor([[True, True, True], [False, True, False], [False, False, False]])
-    torch.testing.assert_close(alignment(shared, shown), torch.tensor(math.log(2) * 2 / 3))  # of three pairs one agrees
+    torch.testing.assert_close(
+        alignment(shared, shown), torch.tensor(4 * math.log(2) / 2 * 2 / 3)
+    )  # of three pairs one agrees
     assert alignment(shared[1:], shown[1:]) == 0
+
+
+def test_alignment_weighs_what_the_released_code_weighs() -> None:
+    """Sum over all units of (p log(p / m) + q log(q / m)) / 2 with m = (p + q) / 2, divided by the number of pairs."""
+    shared = torch.randn(5, 2, 16)
+    p, q = shared.sigmoid().unbind(1)
+    m = (p + q) / 2
+    released = (p * (p / m).log() + q * (q / m).log()).sum() / 2 / 5
+    torch.testing.assert_close(alignment(shared, BOTH.expand(5, 2)), released)
+
+
+def test_alignment_of_units_twice_as_many_is_twice_as_much() -> None:
+    shared, shown = torch.randn(5, 3, 8), torch.ones(5, 3, dtype=torch.bool)
+    torch.testing.assert_close(alignment(shared.repeat(1, 1, 2), shown), 2 * alignment(shared, shown))
 
 
 def test_attention_is_shared_by_what_is_there() -> None:
