@@ -11,9 +11,9 @@ import numpy as np
 from ... import metrics
 from ...combinations import AVAILABLE
 from ..cell import Cell, Measurement, Scope
-from ..finished import FinishedCell, Study, compare, estimate
-from ..results import Column, Estimate, Item, Note, ResultTable
-from .base import Experiment, difference_table, together
+from ..finished import FinishedCell, Study, compare, estimate, over_seeds
+from ..results import Column, Estimate, Item, Note, ResultTable, Value
+from .base import SPREAD, Experiment, difference_table, together
 from .laziness import COMBINATIONS
 
 ROWS = {
@@ -57,7 +57,7 @@ class Ablation(Experiment):
         yield ResultTable(
             "ablation-trained-alone",
             "Trained and tested on the combination alone",
-            "AUROC over whoever has any of the modalities, mean over folds and seeds ± standard deviation over folds.",
+            f"AUROC over whoever has any of the modalities, mean over folds and seeds. {SPREAD}",
             (Column("row"), *(Column(together(names)) for names in sets)),
             tuple((label, *(estimate(runs[row, names]) for names in sets)) for row, label in ROWS.items()),
         )
@@ -72,6 +72,7 @@ class Ablation(Experiment):
             f"What each part changes, {together(largest)}",
             "rows",
             [(f"{a} − {b}", compare(by_letter[a], by_letter[b], study)) for a, b in STEPS],
+            study.scope.margin,
         )
 
     def _asked_of_the_whole(
@@ -81,11 +82,12 @@ class Ablation(Experiment):
         everything: tuple[str, ...],
     ) -> ResultTable:
         """Return the AUROC of models of all modalities that are shown a combination, beside models of it alone."""
-        rows = []
+        rows: list[tuple[Value, ...]] = []
         for row, label in ROWS.items():
-            cells: list[Estimate | float | None] = []
+            cells: list[Estimate] = []
             for names in fewer:
-                cells += [_on_complete(runs[row, names], names), _shown(runs[row, everything], names)]
+                cells.append(over_seeds([_on_complete(run, names) for run in runs[row, names]]))
+                cells.append(over_seeds([_shown(run, names) for run in runs[row, everything]]))
             rows.append((label, *cells))
         headings = [
             heading for names in fewer for heading in (f"{together(names)}, alone", f"{together(names)}, of all")
@@ -93,18 +95,17 @@ class Ablation(Experiment):
         return ResultTable(
             "ablation-asked-of-all",
             "Trained on the combination alone, and trained on all modalities but shown the combination",
-            "AUROC over whoever has the whole combination, first seed. Where imputation helps, the second column of a "
-            "pair should be above the first: the hidden modality was known in training.",
+            "AUROC over whoever has the whole combination, mean over folds and seeds. Where imputation helps, the "
+            "second column of a pair should be above the first: the hidden modality was known in training. "
+            f"{SPREAD}",
             (Column("row"), *map(Column, headings)),
             tuple(rows),
         )
 
 
-def _on_complete(runs: list[FinishedCell], names: tuple[str, ...]) -> float | None:
-    """Return the fold-mean AUROC of the first run over samples that have all of some modalities."""
-    if not runs:
-        return None
-    said = runs[0].predictions
+def _on_complete(run: FinishedCell, names: tuple[str, ...]) -> float | None:
+    """Return the fold-mean AUROC of a run over samples that have all of some modalities."""
+    said = run.predictions
     complete = np.all([said.modalities[name].present for name in names], axis=0)
     areas = [
         metrics.score(said.y[rows], said.p[rows]).auroc
@@ -114,9 +115,9 @@ def _on_complete(runs: list[FinishedCell], names: tuple[str, ...]) -> float | No
     return metrics.mean_defined(areas)
 
 
-def _shown(runs: list[FinishedCell], names: tuple[str, ...]) -> float | None:
-    """Return the fold-mean AUROC of the first run when shown some modalities, over samples that have them all."""
-    table = runs[0].measured(COMBINATIONS) if runs else None
+def _shown(run: FinishedCell, names: tuple[str, ...]) -> float | None:
+    """Return the fold-mean AUROC of a run when shown some modalities, over samples that have them all."""
+    table = run.measured(COMBINATIONS)
     if table is None:
         return None
     available = table.filter(among=AVAILABLE)
