@@ -106,15 +106,15 @@ def estimate(runs: Sequence[FinishedCell], measure: str = "auroc") -> Estimate:
 
 
 def pooled(runs: Sequence[FinishedCell], measure: str = "auroc") -> Estimate:
-    """Return the mean of a measure over seeds and folds, with the bootstrap interval of the first seed's predictions.
+    """Return the mean of a measure over seeds and folds, with the interval of the first seed's mean over folds.
 
-    The interval is moved to the mean: it is that of predictions pooled over folds, whose measure differs a little.
+    The interval is moved to the mean over seeds, which differs a little.
     """
     mean = estimate(runs, measure).value
     interval = runs[0].metrics[measure].get("ci") if runs else None
     if mean is None or interval is None:
         return Estimate(mean)
-    shift = mean - runs[0].metrics[measure]["pooled"]
+    shift = mean - runs[0].metrics[measure]["mean"]
     return Estimate(mean, *(bound + shift for bound in interval))
 
 
