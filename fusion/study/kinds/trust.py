@@ -49,7 +49,8 @@ class Trust(Experiment):
                 yield _subgroups(method, run)
         binary = {method: run for method, run in runs.items() if run.metrics["kind"] == "binary"}
         if binary:
-            yield _reliability(binary)
+            if drawn := {method: run for method, run in binary.items() if run.metrics.get("reliability")}:
+                yield _reliability(drawn)  # runs of the first format of metrics.json have none
             yield _platt(binary)
             yield _alerts(binary)
             yield _decisions(binary)
