@@ -1,9 +1,12 @@
 """The building blocks of the page. Sections are made of them; the template decides how each looks."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from markupsafe import Markup
+
+from .words import MISSING, interval, number
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,15 @@ class Measure:
 
 
 Cell = str | Bar | Dot | Measure
+
+
+def measured(row: Mapping[str, Any], name: str, digits: int = 3, *, signed: bool = False) -> Cell:
+    """Return the cell of an entry of metrics.json with the interval beside it, ``name_ci``; a dash without a value."""
+    value = row.get(name)
+    if value is None:
+        return MISSING
+    bounds = row.get(f"{name}_ci")
+    return Measure(number(value, digits, signed=signed), value, interval(bounds, digits) if bounds else "")
 
 
 @dataclass(frozen=True)

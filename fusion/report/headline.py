@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ..notes import data_notes
 from .run import Run
 from .scores import known_rates
 from .words import SPACE, count, interval, listing, modality_words, number, percent, plural, task_words
@@ -36,7 +37,7 @@ def headline(run: Run) -> Headline:
         lead=" ".join(_lead(run)),
         numbers=(_area(run, "auroc"), _area(run, "auprc"), *_sizes(run)),
         reading=_reading(run.metrics["auroc"], run.metrics["kind"]),
-        notes=tuple(dict.fromkeys([*run.metrics.get("notes", []), *data_notes(run.metrics)])),
+        notes=tuple(dict.fromkeys([*data_notes(run.metrics), *run.metrics.get("notes", [])])),
     )
 
 
@@ -65,9 +66,10 @@ def _area(run: Run, name: str) -> KeyNumber:
     parts = [f"mean of {plural(folds, 'fold')}{of}" if folds > 1 else f"one fold{of}"]
     if score.get("sd") is not None:
         parts[0] += f", sd {number(score['sd'])}"
-    if score.get("pooled") is not None:
-        parts.append(f"all predictions together {number(score['pooled'])}")
-    if score.get("ci"):
+    if score.get("ci") and score.get("pooled") is not None:  # a run of the first format
+        parts.append(f"all predictions together {number(score['pooled'])}, their 95{SPACE}% interval")
+        parts[-1] += f" {interval(score['ci'])}"
+    elif score.get("ci"):
         parts.append(f"95{SPACE}% interval {interval(score['ci'])}")
     macro = "" if run.metrics["kind"] == "binary" else "Mean "
     return KeyNumber(macro + name.upper(), number(score.get("mean")), "; ".join(parts))
@@ -100,30 +102,9 @@ def _reading(auroc: Mapping[str, Any], kind: str) -> str:
     text = (
         f"How to read it:{average} shown one positive and one negative sample, the model gives the positive one the "
         f"higher probability in {percent(auroc['mean'], 1)} of such pairs; guessing reaches 50 %. The sd is the spread "
-        f"between folds, not an error bar; the interval comes from drawing patients again and again (bootstrap)."
+        f"between folds, not an error bar; the interval is that of the same mean for other patients and these models."
     )
     bounds = auroc.get("ci")
     if bounds and None not in bounds and bounds[0] <= 0.5 <= bounds[1]:
         text += " The interval includes 0.5, so these data do not show that the model is better than guessing."
     return text
-
-
-def data_notes(metrics: Mapping[str, Any]) -> Iterator[str]:
-    """Yield warnings about the data of a run that follow from metrics.json, unless the training has said the same."""
-    said = " ".join(metrics.get("notes", [])).lower()
-    random = [name for name, recipe in metrics.get("recipes", {}).items() if _uses_random_encoder(recipe)]
-    if random and "random" not in said:
-        yield (
-            f"Encoders with random weights were used for {listing(random)}: fine to try the software, "
-            "but scores say nothing about what these data hold."
-        )
-    if "synth" in str((metrics.get("cache") or {}).get("dataset", "")) and "synthetic" not in said:
-        yield "The data are synthetic: no number here says anything about patients."
-
-
-def _uses_random_encoder(recipe: Any) -> bool:
-    """Return whether ``random`` is the value of a key named encoder, weights or name, at any depth of a recipe."""
-    if not isinstance(recipe, Mapping):
-        return False
-    named = any(recipe.get(key) == "random" for key in ("encoder", "weights", "name"))
-    return named or any(_uses_random_encoder(inner) for inner in recipe.values())

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from . import scores
-from .blocks import Block, Cell, Figures, Section, Table, Text
+from .blocks import Block, Cell, Figures, Section, Table, Text, measured
 from .figures import precision_recall_figure, reliability_figure, roc_figure
 from .predictions import Bools, Floats
 from .run import Run
@@ -26,25 +26,23 @@ def _curves(run: Run) -> Iterator[Block]:
     lost = int((~scores.known(y, p)).sum())
     if lost:
         yield Text(f"{count(lost)} samples without a label or a probability are left out of everything below.")
-    area = scores.auroc(y, p)
-    if area is None:
+    if scores.auroc(y, p) is None:
         yield Text("No curves: they need both outcomes, and the predictions have only one.")
         return
     parts = [fold == value for value in np.unique(fold[np.isfinite(fold)])]
     yield Figures((
-        roc_figure([scores.roc_points(y[rows], p[rows]) for rows in parts], scores.roc_points(y, p), area),
+        roc_figure([scores.roc_points(y[rows], p[rows]) for rows in parts], scores.roc_points(y, p)),
         precision_recall_figure(
             [scores.precision_recall_points(y[rows], p[rows]) for rows in parts],
             scores.precision_recall_points(y, p),
-            scores.auprc(y, p),
             float(np.nanmean(y)),
         ),
-        reliability_figure(scores.reliability(y, p)),
+        *map(reliability_figure, filter(None, [run.metrics.get("reliability")])),
     ))  # fmt: skip
     if len(parts) > 1:
         yield Text(
-            "The pooled curves mix the probabilities of different models, one per fold; their area can differ from the "
-            "mean over folds.",
+            "The pooled curves mix the probabilities of different models, one per fold, so no area is given for them: "
+            "every AUROC and AUPRC of this page is the mean over folds of that of each fold's own samples.",
             tone="aside",
         )
 
@@ -94,15 +92,22 @@ def _labels(run: Run) -> Iterator[Block]:
     if run.metrics["kind"] == "binary" or not labels:
         return
     rows = tuple(_label(label, run.metrics["samples"]) for label in labels)
-    columns = ("label", "positive", "share", "AUROC", "AUPRC")
+    columns = ("label", "positive", "share", "AUROC", "AUPRC", "observed / expected", "slope")
     yield Table("Each label", columns, rows, sortable=True)
-    yield Text("Guessing reaches an AUROC of 0.5 and an AUPRC equal to the share of positives.", tone="aside")
+    yield Text(
+        "Means over folds, with 95 % intervals. Guessing reaches an AUROC of 0.5 and an AUPRC equal to the share of "
+        "positives. Observed over expected: positives by the sum of the predicted probabilities, ideally 1; slope: "
+        "below 1 where the probabilities are too extreme.",
+        tone="aside",
+    )
 
 
-def _label(label: dict[str, Any], samples: int) -> tuple[str, ...]:
-    positives = label.get("positives")
+def _label(label: dict[str, Any], samples: int) -> tuple[Cell, ...]:
+    positives, calibration = label.get("positives"), label.get("calibration") or {}
     share = MISSING if positives is None else percent(positives, samples)
-    return str(label["label"]), count(positives), share, number(label.get("auroc")), number(label.get("auprc"))
+    areas = (measured(label, name) for name in ("auroc", "auprc"))
+    ratio = measured(calibration, "observed_expected", 2)
+    return str(label["label"]), count(positives), share, *areas, ratio, number(calibration.get("slope"), 2)
 
 
 def _patterns(run: Run) -> Iterator[Block]:
@@ -132,4 +137,9 @@ def _patterns(run: Run) -> Iterator[Block]:
 def _pattern(run: Run, name: str, rows: Bools) -> tuple[Cell, ...]:
     y, p = run.predictions.y[rows], run.predictions.p[rows]
     outcome = (count(np.nansum(y)), number(float(np.nansum(p)), 1)) if run.metrics["kind"] == "binary" else ()
-    return (name.replace("+", " + "), count(int(rows.sum())), *outcome, number(scores.macro_auroc(y, p)))
+    return (
+        name.replace("+", " + "),
+        count(int(rows.sum())),
+        *outcome,
+        number(scores.macro_auroc(y, p, run.predictions.fold[rows])),
+    )

@@ -12,7 +12,7 @@ from typing import Any
 
 from ...cache_schema import MissingInputError
 from ..files import read_json, read_table
-from ..report.headline import data_notes
+from ..notes import data_notes
 from ..report.words import listing, modality_words, plural, task_words
 from .cell import Cell, Scope
 from .finished import FinishedCell, Study, compare, estimate, pooled

@@ -82,6 +82,13 @@ def test_headline_says_what_was_trained_on_what(binary: Path, page: Page) -> Non
     assert page.text.count("For research, not for clinical decisions.") == 2
 
 
+def test_the_interval_of_a_run_of_the_first_format_stands_beside_what_it_is_of(run: Path) -> None:
+    old = {"mean": 0.615, "sd": 0.03, "pooled": 0.512, "ci": [0.472, 0.562]}
+    text = page_of(run, auroc=old, reliability=None).text
+    assert "mean of 5 folds, sd 0.030; all predictions together 0.512, their 95 % interval [0.472, 0.562]" in text
+    assert "Reliability" not in text
+
+
 def test_chapters_of_an_omnifuse_run(page: Page) -> None:
     links = [value for name, value in page.attributes if name == "href"]
     chapters = ["cohort", "performance", "decisions", "training", "modalities", "laziness", "repeat"]
@@ -188,7 +195,7 @@ def test_parts_that_a_method_does_not_leave_are_left_out(run: Path) -> None:
 
 
 def test_undefined_scores_are_said_plainly(run: Path) -> None:
-    undefined = {"mean": None, "sd": None, "ci": None, "pooled": None}
+    undefined = {"mean": None, "sd": None, "ci": None}
     fold = {"fold": 0, "rows": 1200, "positives": 0, "auroc": None, "auprc": None, "epochs": 3, "seconds": 1.0}
     text = page_of(run, auroc=undefined, auprc=undefined, folds=[fold], positives=0).text
     assert "The AUROC is not defined here" in text
