@@ -83,7 +83,12 @@ def plan_training(cache: FeatureCache, config: TrainConfig) -> TrainingPlan:
     """
     selection = select(cache, config.task or first_task(cache), config.modalities)
     cohort = selection.cohort
-    made_of = {"path": str(cache.path), "digest": cache.digest, "dataset": cache.dataset}
+    made_of = {
+        "path": str(cache.path),
+        "digest": cache.digest,
+        "dataset": cache.dataset,
+        "versions": cache.versions,
+    }
     demanded = demands(cache, cohort)
     methods.get(config.method).check(cohort.modalities)
     share = _validation_share(config)

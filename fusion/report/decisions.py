@@ -3,12 +3,8 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import numpy as np
-
-from ..decisions import net_benefit
 from . import scores
-from .blocks import Block, Cell, Figures, Measure, Section, Table, Text
-from .figures import decision_figure
+from .blocks import Beside, Block, Cell, Measure, Section, Table, Text
 from .run import Run
 from .words import MISSING, count, interval, number, percent
 
@@ -17,11 +13,12 @@ def decisions_section(run: Run) -> Section | None:
     """Return the chapter on decisions; None unless the task is binary and the predictions have both outcomes."""
     if run.metrics["kind"] != "binary" or scores.auroc(run.predictions.y[:, 0], run.predictions.p[:, 0]) is None:
         return None
-    blocks = (*_alert(run), *_calibration(run), *_net_benefit(run), *_subgroups(run))
-    return Section("decisions", "What acting on the predictions would gain", blocks)
+    small = (*_alert(run), *_calibration(run))
+    blocks = (*([Beside(small)] if small else []), *_subgroups(run))
+    return Section("decisions", "What acting on the predictions would gain", blocks) if blocks else None
 
 
-def _alert(run: Run) -> Iterator[Block]:
+def _alert(run: Run) -> Iterator[Table]:
     found: Mapping[str, Any] | None = run.metrics.get("alert")
     if not found:
         return
@@ -41,7 +38,7 @@ def _alert(run: Run) -> Iterator[Block]:
     )
 
 
-def _calibration(run: Run) -> Iterator[Block]:
+def _calibration(run: Run) -> Iterator[Table]:
     found: Mapping[str, Any] | None = run.metrics.get("calibration")
     if not found:
         return
@@ -56,14 +53,6 @@ def _calibration(run: Run) -> Iterator[Block]:
     )
     columns = ("calibration", "this model", "ideal", "reading")
     yield Table("Do the probabilities mean what they say?", columns, rows, words=("reading",))
-
-
-def _net_benefit(run: Run) -> Iterator[Block]:
-    y, p = run.predictions.y[:, 0], run.predictions.p[:, 0]
-    known = scores.known(y, p)
-    highest = np.clip(np.quantile(p[known], 0.99), 0.01, 0.99)
-    thresholds = np.linspace(0, highest, 100)
-    yield Figures((decision_figure(thresholds, *net_benefit(y[known], p[known], thresholds)),))
 
 
 def _subgroups(run: Run) -> Iterator[Block]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -48,12 +49,47 @@ MANY_LABELS = 8
 """With more labelled points than this, a plane takes the whole width."""
 
 
-def study_figure(figure: ResultFigure) -> Figure:
-    """Draw a figure of a study as an inline SVG."""
-    return {"lines": _lines, "points": _points, "intervals": _intervals}[figure.kind](figure)
+@dataclass(frozen=True)
+class Limits:
+    """From where to where the axes of a figure go."""
+
+    x: tuple[float, float]
+    y: tuple[float, float]
 
 
-def _lines(figure: ResultFigure) -> Figure:
+def shared_limits(figure: ResultFigure, others: Iterable[ResultFigure]) -> Limits | None:
+    """Return what the axes of a figure of lines have in common with others of the same labels; None if there are none.
+
+    Figures that show the same quantities can then be compared by eye.
+    """
+    alike = [one for one in others if _axes_of(one) == _axes_of(figure)]
+    if figure.kind != "lines" or len(alike) < 2:
+        return None
+    series = [line for one in alike for line in one.series]
+    return Limits(
+        _range(value for line in series for value in line.x),
+        _range(value for line in series for value in (*line.y, *line.low, *line.high)),
+    )
+
+
+def _axes_of(figure: ResultFigure) -> tuple[str, str, str]:
+    return figure.kind, figure.x_label, figure.y_label
+
+
+def _range(values: Iterable[float]) -> tuple[float, float]:
+    known = [value for value in values if np.isfinite(value)]
+    margin = 0.05 * (max(known) - min(known)) or 0.05
+    return min(known) - margin, max(known) + margin
+
+
+def study_figure(figure: ResultFigure, limits: Limits | None = None) -> Figure:
+    """Draw a figure of a study as an inline SVG; lines can be given the limits of their axes."""
+    if figure.kind == "lines":
+        return _lines(figure, limits)
+    return {"points": _points, "intervals": _intervals}[figure.kind](figure)
+
+
+def _lines(figure: ResultFigure, limits: Limits | None) -> Figure:
     styles = _styles(figure.series)
     banded = sum(bool(series.low) for series in figure.series) <= FEW_BANDS
 
@@ -75,15 +111,26 @@ def _lines(figure: ResultFigure) -> Figure:
                 axes.vlines(series.x, series.low, series.high, color=colour, alpha=0.45, linewidth=1.2)
         if figure.reference is not None:
             axes.axhline(figure.reference, **GUIDE)
-        axes.set(xlabel=figure.x_label, ylabel=figure.y_label)
         handles = [
             Line2D([], [], color=colour, marker=marker, linestyle=DASH if series.dashed else "-")
             for series, (colour, marker) in zip(figure.series, styles, strict=True)
         ]
-        _legend(axes, handles, [series.name for series in figure.series])
+        if figure.diagonal:
+            handles += axes.plot(*_diagonal(figure), **GUIDE)
+        axes.set(xlabel=figure.x_label, ylabel=figure.y_label)
+        if limits:
+            axes.set(xlim=limits.x, ylim=limits.y)
+        _legend(axes, handles, names)
 
-    height = 250 + _legend_height([series.name for series in figure.series])
+    names = [series.name for series in figure.series] + ([figure.diagonal] if figure.diagonal else [])
+    height = 250 + _legend_height(names)
     return draw(_paint, figure.title, figure.caption, height)
+
+
+def _diagonal(figure: ResultFigure) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Return x and y of the line of equal x and y, as far as the figure has x."""
+    ends = min(min(line.x) for line in figure.series), max(max(line.x) for line in figure.series)
+    return ends, ends
 
 
 def _points(figure: ResultFigure) -> Figure:

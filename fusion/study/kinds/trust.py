@@ -41,23 +41,21 @@ class Trust(Experiment):
             method: study.find(self.cells(study.scope, method, study.scope.modalities)[0]) for method in self.methods
         }
         runs = {method: run for method, run in found.items() if run is not None}
-        for method, run in runs.items():
-            if run.metrics["kind"] != "binary":
-                yield _labels(method, run)
-                continue
-            yield _patterns(method, run)
-            if run.metrics.get("per_subgroup"):
-                yield _subgroups(method, run)
         binary = {method: run for method, run in runs.items() if run.metrics["kind"] == "binary"}
+        yield from (_labels(method, run) for method, run in runs.items() if method not in binary)
         if binary:
             yield _reliability(binary)
-            yield _platt(binary)
-            yield _alerts(binary)
             yield _decisions(binary)
+            yield _alerts(binary)
+            yield _platt(binary)
             yield Note(
                 "A model is worth using at a threshold only if its net benefit is above that of treating everyone and "
                 "of treating nobody; the probabilities are those of a retrospective cohort."
             )
+        for method, run in binary.items():
+            yield _patterns(method, run)
+            if run.metrics.get("per_subgroup"):
+                yield _subgroups(method, run)
 
 
 def _patterns(method: str, run: FinishedCell) -> ResultTable:
@@ -72,6 +70,7 @@ def _patterns(method: str, run: FinishedCell) -> ResultTable:
         tuple(
             _calibrated(row["modalities"].replace("+", " + "), row) for row in (everyone, *run.metrics["per_pattern"])
         ),
+        folded=True,
     )
 
 
@@ -110,6 +109,7 @@ def _subgroups(method: str, run: FinishedCell) -> ResultTable:
             )
             for row in run.metrics["per_subgroup"]
         ),
+        folded=True,
     )
 
 
@@ -129,8 +129,6 @@ def _reliability(runs: dict[str, FinishedCell]) -> ResultFigure:
         curve = reliability(run.predictions.y[:, 0], run.predictions.p[:, 0])
         bounds = tuple(curve.low), tuple(curve.high)
         series.append(Series(method, tuple(curve.predicted), tuple(curve.observed), *bounds))
-    top = max(max(line.x) for line in series)
-    series.append(Series("perfect", (0.0, top), (0.0, top), dashed=True))
     return ResultFigure(
         "trust-reliability",
         "Reliability",
@@ -138,6 +136,7 @@ def _reliability(runs: dict[str, FinishedCell]) -> ResultFigure:
         "predicted probability",
         "observed share",
         tuple(series),
+        diagonal="perfect calibration",
     )
 
 
