@@ -14,44 +14,41 @@ from . import metrics
 from .metrics import FloatArray
 
 AREAS = ("auroc", "auprc")
-"""What `paired_bootstrap` can compare."""
+"""What `area_draws` can draw."""
+
+DRAWS = 500
+"""Draws of patients: their variance is then known to a fifteenth."""
+
+
+MARGIN = 0.005
+"""Differences of an area smaller than this are of no consequence, unless a study says otherwise."""
 
 
 @dataclass(frozen=True)
 class Difference:
-    """First method minus second: the mean, its 95 % interval and the two-sided p-value of no difference."""
+    """First method minus second: the mean, its 95 % interval and the two-sided p-value of no difference.
+
+    ``p_equivalence`` is that of two one-sided tests of a difference as large as the margin: below .05, the 90 %
+    interval lies within the margin. (TOST; Schuirmann, Journal of Pharmacokinetics and Biopharmaceutics 15:657, 1987.)
+    """
 
     mean: float
     low: float
     high: float
     p: float
+    p_equivalence: float
 
 
-@dataclass(frozen=True)
-class Pair:
-    """What two methods say of the same n samples.
-
-    ``y`` [n, K] binary labels (see `metrics.one_vs_rest`; NaN: unknown), ``first`` and ``second`` [n, K] the scores of
-    the two methods, ``subjects`` [n], and ``folds`` [n], the fold that tested each sample.
-    """
-
-    y: FloatArray
-    first: FloatArray
-    second: FloatArray
-    subjects: npt.NDArray[Any]
-    folds: npt.NDArray[Any]
-
-
-def paired_t(differences: FloatArray) -> Difference | None:
+def paired_t(differences: FloatArray, margin: float = MARGIN) -> Difference | None:
     """Paired t-test over folds of differences [F] (NaN: undefined in a fold); None with fewer than two.
 
     Training parts of folds overlap, so that it finds differences too easily (Nadeau and Bengio, Machine Learning
     52:239, 2003); `corrected_resampled_t` does not.
     """
-    return corrected_resampled_t(differences, test_share=0.0)
+    return corrected_resampled_t(differences, 0.0, margin)
 
 
-def corrected_resampled_t(differences: FloatArray, test_share: float) -> Difference | None:
+def corrected_resampled_t(differences: FloatArray, test_share: float, margin: float = MARGIN) -> Difference | None:
     """Corrected resampled t-test of differences [n], one a test part (NaN: undefined); None with fewer than two.
 
     For procedures, not for fixed models: cross-validation with k folds, better repeated. ``test_share`` is the share
@@ -64,63 +61,76 @@ def corrected_resampled_t(differences: FloatArray, test_share: float) -> Differe
         return None
     factor = 1 / len(known) + test_share / (1 - test_share)
     error = float(np.sqrt(factor * known.var(ddof=1)))
-    return _studentised(float(known.mean()), error, stats.t(len(known) - 1))
+    return _studentised(float(known.mean()), error, stats.t(len(known) - 1), margin)
 
 
-def _studentised(mean: float, error: float, law: Any) -> Difference:
+def _studentised(mean: float, error: float, law: Any, margin: float) -> Difference:
     """Return the difference if ``mean / error`` follows a symmetric law where there is none."""
     reach = float(law.ppf(0.975)) * error
     p = float(2 * law.sf(abs(mean) / error)) if error > 0 else float(mean == 0)
-    return Difference(mean, mean - reach, mean + reach, p)
+    beyond = margin - abs(mean)  # of the two tests that of the nearer margin has the larger p-value
+    equivalence = float(law.sf(beyond / error)) if error > 0 else float(beyond <= 0)
+    return Difference(mean, mean - reach, mean + reach, p, equivalence)
 
 
-def paired_bootstrap(
-    pair: Pair, draws: int = metrics.DRAWS, seed: int = 0, measure: str = "auroc"
-) -> Difference | None:
-    """Compare fixed models by a bootstrap of the patients in each fold.
+def over_trainings(values: FloatArray, margin: float = MARGIN) -> Difference | None:
+    """Mean of a value over trainings with other seeds, its interval for other patients and other trainings.
 
-    The difference is that of the macro ``measure`` (one of `AREAS`), mean over the folds that have both classes. Of
-    every fold whole subjects are drawn with replacement, the same for both methods. The p-value is twice the smaller
-    share of draws that reach or cross zero from either side, one draw added to each count. What another training would
-    change is not in it. None where no fold has both classes, or nobody was tested.
+    ``values`` [S, 1 + B] of S seeds: of all patients, then of B bootstrap draws of them, the same draws for all seeds
+    (see `area_draws`; a row of differences of two methods, or of one method's own area). None where nothing is defined.
+
+    Patients are to seeds what cases are to readers in a study of diagnostic imaging. The variance of the mean is
+    ``var / S + cov``: what seeds differ by, and the covariance over patients of two seeds; what patients and seeds have
+    only together is in the first term already. It follows a t law with the degrees of freedom of Hillis. (Obuchowski
+    and Rockette, Communications in Statistics 24:285, 1995; Hillis, Statistics in Medicine 26:596, 2007.) It is never
+    taken to be smaller than what the draws of patients alone say of the mean. With one seed that is all there is: the
+    interval is for this training, and another may lie outside it.
     """
-    if not len(pair.y):
+    values = values[:, ~np.isnan(values).any(axis=0)]
+    seeds = len(values)
+    if values.shape[1] < 3:
         return None
-    rng = np.random.default_rng(seed)
-    observed, drawn = [], []
-    for fold in np.unique(pair.folds):
-        rows = pair.folds == fold
-        part = pair.y[rows], pair.first[rows], pair.second[rows]
-        once = np.ones((1, int(rows.sum())))
-        observed.append(_area_differences(*part, once, measure))
-        groups = metrics.subject_weights(pair.subjects[rows], draws, rng)
-        drawn.append(np.concatenate([_area_differences(*part, weights, measure) for weights in groups]))
-    mean = float(_mean_over_folds(observed)[0])
-    values = _mean_over_folds(drawn)
-    values = values[~np.isnan(values)]
-    if np.isnan(mean) or not len(values):
-        return None
-    low, high = np.quantile(values, (0.025, 0.975))
-    fewer = 1 + min(int((values <= 0).sum()), int((values >= 0).sum()))
-    return Difference(mean, float(low), float(high), min(1.0, 2 * fewer / (1 + len(values))))
+    each, drawn = values[:, 0], values[:, 1:]
+    patients = float(drawn.mean(axis=0).var(ddof=1))
+    if seeds == 1:
+        return _studentised(float(each[0]), np.sqrt(patients), stats.norm, margin)
+    covariance = np.cov(drawn)  # [S, S]
+    shared = (covariance.sum() - np.trace(covariance)) / (seeds * (seeds - 1))
+    training = float(each.var(ddof=1)) / seeds
+    variance = max(training + max(0.0, float(shared)), patients)
+    freedom = (seeds - 1) * (variance / training) ** 2 if training > 0 else np.inf
+    return _studentised(float(each.mean()), np.sqrt(variance), stats.t(freedom), margin)
 
 
-def _area_differences(
-    y: FloatArray, first: FloatArray, second: FloatArray, weights: FloatArray, measure: str
+def patient_weights(patients: int, draws: int = DRAWS, seed: int = 0) -> npt.NDArray[np.uint8]:
+    """Return how often each patient counts, [1 + B, P]: all once, then in B draws of P with replacement."""
+    shares = np.full(patients, 1 / patients)
+    drawn = np.random.default_rng(seed).multinomial(patients, shares, size=draws)
+    return np.concatenate([np.ones((1, patients)), drawn]).astype(np.uint8)
+
+
+def area_draws(
+    y: FloatArray, scores: FloatArray, folds: npt.NDArray[Any], weights: npt.NDArray[Any], measure: str = "auroc"
 ) -> FloatArray:
-    """Return the difference of one macro area, [S], under S sets of weights [S, n]; NaN where undefined."""
-    areas = np.stack([metrics.macro_areas(y, scores, weights) for scores in (first, second)])  # [2, 2, S]
-    difference: FloatArray = areas[0, AREAS.index(measure)] - areas[1, AREAS.index(measure)]
-    return difference
+    """Return a macro area (one of `AREAS`) under S sets of sample weights, [S]: the mean over folds and versions.
 
-
-def _mean_over_folds(values: Sequence[FloatArray]) -> FloatArray:
-    """Return the mean of each draw over the folds where it is defined, [S] of F times [S]; NaN where none is."""
+    ``y`` [n, K] binary labels (see `metrics.one_vs_rest`; NaN: unknown), ``scores`` [D, n, K], which may be of several
+    versions of the samples, such as draws of who lacks what, ``folds`` [n], the fold that tested each sample, and
+    ``weights`` [S, n]. Folds without both classes are left out; NaN where no fold has both.
+    """
+    values = []
+    for fold in np.unique(folds):
+        rows = folds == fold
+        chosen = weights[:, rows].astype(np.float32)
+        areas = [metrics.macro_areas(y[rows], version[rows], chosen)[AREAS.index(measure)] for version in scores]
+        values.append(np.mean(areas, axis=0))
+    if not values:
+        return np.full(len(weights), np.nan)
     means: FloatArray = np.ma.masked_invalid(np.stack(values)).mean(axis=0).filled(np.nan)
     return means
 
 
-def delong(y: FloatArray, first: FloatArray, second: FloatArray) -> Difference | None:
+def delong(y: FloatArray, first: FloatArray, second: FloatArray, margin: float = MARGIN) -> Difference | None:
     """Compare the AUROC of two scores [n] of binary labels y [n] (NaN: unknown) by DeLong's test.
 
     Only for predictions of one model each, as on a fixed test set: scores of several folds are not comparable with
@@ -138,7 +148,7 @@ def delong(y: FloatArray, first: FloatArray, second: FloatArray) -> Difference |
     of_negative = 1 - (ranks[:, m:] - stats.rankdata(negative, axis=1)) / m  # [2, n]
     by_positive, by_negative = of_positive[0] - of_positive[1], of_negative[0] - of_negative[1]
     error = float(np.sqrt(by_positive.var(ddof=1) / m + by_negative.var(ddof=1) / n))
-    return _studentised(float(by_positive.mean()), error, stats.norm)
+    return _studentised(float(by_positive.mean()), error, stats.norm, margin)
 
 
 def holm(p: Sequence[float | None]) -> list[float | None]:

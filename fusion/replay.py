@@ -59,11 +59,17 @@ class Replay:
         self._models: dict[int, FoldModel] = {}
 
     @classmethod
-    def open(cls, run_dir: str | Path, cache_path: str | Path | None = None, device: str | None = None) -> Replay:
+    def open(
+        cls,
+        run_dir: str | Path,
+        cache_path: str | Path | None = None,
+        device: str | None = None,
+        complete: bool = False,
+    ) -> Replay:
         """Open a run folder and the cache that it was trained on, by default from where it was then.
 
-        Modalities that were hidden in training as well (``missing.protocol=train-and-test``) are hidden again; those
-        that were hidden in the test alone are not.
+        Modalities that were hidden in training as well (``missing.protocol=train-and-test``) are hidden again, unless
+        the ``complete`` samples are asked for; those that were hidden in the test alone are not.
 
         Raises
         ------
@@ -83,7 +89,7 @@ class Replay:
         config = run.config
         assert config.task is not None
         selection = select(cache, config.task, config.modalities)
-        if config.missing.protocol == "train-and-test":
+        if config.missing.protocol == "train-and-test" and not complete:
             cohort = selection.cohort
             selection = selection.hiding(draw_hidden(config.missing, cohort.presence, cohort.modalities))
         cohort = selection.read()

@@ -10,17 +10,20 @@ from typing import Any
 
 from ...cache_schema import InputError
 from ..config import TrainConfig, make_config
+from ..paired import MARGIN
 
 
 @dataclass(frozen=True)
 class Scope:
-    """What all cells of a study share: the task, its modalities in model order, folds, seeds and settings."""
+    """What all cells of a study share: the task, its modalities in model order, folds, seeds, settings and margin."""
 
     task: str
     modalities: tuple[str, ...]
     folds: int = 5
     seeds: tuple[int, ...] = (0,)
     settings: tuple[str, ...] = ()
+    margin: float = MARGIN
+    """AUROC differences smaller than this are of no consequence."""
 
     def modality_sets(self, wanted: str) -> list[tuple[str, ...]]:
         """Return sets of modalities: ``all`` at once, ``each`` alone, ``several`` (every two or more), or named ones.

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 import polars as pl
+import polars.selectors as cs
 
 from .. import metrics, paired
 from ..files import read_json, read_table
@@ -26,6 +27,19 @@ Key = TypeVar("Key")
 METRICS = "metrics.json"
 CELLS = "cells"
 """Folder of the cells in that of the study."""
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What models say of n samples that they were not trained on, in D versions of the samples.
+
+    ``sample_id`` [n], ``y`` [n, K] binary labels (NaN: unknown), ``p`` [D, n, K], ``fold`` [n].
+    """
+
+    sample_id: npt.NDArray[Any]
+    y: FloatArray
+    p: FloatArray
+    fold: FloatArray
 
 
 @dataclass(frozen=True)
@@ -68,6 +82,19 @@ class FinishedCell:
         path = self.path / measurement.file
         return read_table(path) if path.is_file() else None
 
+    def answers(self, asked: Measurement | None = None) -> Answers | None:
+        """Return what its models say of the tested samples, or of each draw of a drawn measurement; None without it."""
+        said = self.predictions
+        if asked is None:
+            return Answers(self.sample_id, said.y, said.p[None], said.fold)
+        table = self.measured(asked)
+        if table is None:
+            return None
+        known = pl.DataFrame({"sample_id": self.sample_id}).with_row_index("place")
+        drawn = table.join(known, on="sample_id").sort("draw", "place")
+        p = drawn.select(pl.exclude("draw", "sample_id", "place")).to_numpy()
+        return Answers(self.sample_id, said.y, p.reshape(-1, *said.p.shape), said.fold)
+
     def history(self) -> pl.DataFrame:
         """Return the terms of all folds over epochs: fold, epoch, part, term, value."""
         files = sorted(self.path.glob("folds/*/history.parquet"))
@@ -91,6 +118,36 @@ class Study:
         """Return the runs of those cells that have not failed."""
         return [found for cell in cells if (found := self.find(cell))]
 
+    @cached_property
+    def _weights(self) -> npt.NDArray[np.uint8]:
+        """How often each patient counts, [1 + B, P]: the same draws in every comparison."""
+        return paired.patient_weights(self.subject["subject"].n_unique())
+
+    @cached_property
+    def _areas(self) -> dict[Any, FloatArray]:
+        """Areas that were drawn before: most runs are compared with several others."""
+        return {}
+
+    def areas(
+        self, run: FinishedCell, ids: npt.NDArray[Any], measure: str, asked: Measurement | None = None
+    ) -> FloatArray | None:
+        """Return the area of a run on some of the samples that it tested, [1 + B]: of all patients, then of each draw.
+
+        Mean over folds, and over the draws of a measurement; None if that could not be made.
+        """
+        key = run.path, hash(tuple(ids.tolist())), measure, asked
+        if key not in self._areas:
+            said = run.answers(asked)
+            if said is None:
+                return None
+            rows = np.flatnonzero(np.isin(said.sample_id, ids))
+            numbers = np.unique(self.subject["subject"].to_numpy())
+            patients = np.searchsorted(numbers, self.subjects(said.sample_id[rows]))
+            self._areas[key] = paired.area_draws(
+                said.y[rows], said.p[:, rows], said.fold[rows], self._weights[:, patients], measure
+            )
+        return self._areas[key]
+
     def subjects(self, sample_id: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
         """Return the patient of each sample, [N] numbers."""
         samples = pl.DataFrame({"sample_id": sample_id})
@@ -98,24 +155,29 @@ class Study:
 
 
 def estimate(runs: Sequence[FinishedCell], measure: str = "auroc") -> Estimate:
-    """Return the mean of a measure over seeds and folds, with the standard deviation over folds."""
+    """Return the mean of a measure over seeds and folds; of several seeds with the standard deviation over them."""
     values = _table_of_folds(runs, measure)
     if values is None:
         return Estimate(None)
-    return Estimate(float(np.mean(values)), sd=paired.spread(values)[1])
+    return Estimate(float(np.mean(values)), sd=paired.spread(values)[0])
 
 
-def pooled(runs: Sequence[FinishedCell], measure: str = "auroc") -> Estimate:
-    """Return the mean of a measure over seeds and folds, with the bootstrap interval of the first seed's predictions.
+def pooled(runs: Sequence[FinishedCell], study: Study, measure: str = "auroc") -> Estimate:
+    """Return the mean of an area over seeds and folds, with its interval for other patients and trainings.
 
-    The interval is moved to the mean: it is that of predictions pooled over folds, whose measure differs a little.
+    With one seed the interval is for these models: other patients alone.
     """
-    mean = estimate(runs, measure).value
-    interval = runs[0].metrics[measure].get("ci") if runs else None
-    if mean is None or interval is None:
-        return Estimate(mean)
-    shift = mean - runs[0].metrics[measure]["pooled"]
-    return Estimate(mean, *(bound + shift for bound in interval))
+    values = [study.areas(run, run.sample_id, measure) for run in runs]
+    found = paired.over_trainings(np.array(values)) if runs else None
+    return Estimate(None) if found is None else Estimate(found.mean, max(0.0, found.low), min(1.0, found.high))
+
+
+def mean_table(runs: Sequence[FinishedCell], asked: Measurement, keys: Sequence[str]) -> pl.DataFrame | None:
+    """Return the table of a measurement, its numbers averaged over seeds; None if no run has it."""
+    tables = [table for run in runs if (table := run.measured(asked)) is not None]
+    if not tables:
+        return None
+    return pl.concat(tables).group_by(keys, maintain_order=True).agg(cs.float().mean(), (~cs.float()).first())
 
 
 def best(runs: Mapping[Key, Sequence[FinishedCell]]) -> Key:
@@ -142,58 +204,64 @@ def _table_of_folds(runs: Sequence[FinishedCell], measure: str) -> FloatArray | 
 class Comparison:
     """How much better a method is than another on the same patients, by AUROC.
 
-    ``difference`` is the mean over seeds and folds. With one seed its interval is that of a paired bootstrap of the
-    patients inside each fold (these models); with several that of the corrected resampled t-test over folds and seeds
-    (the procedure). Two-sided p-values: ``bootstrap`` of the first seed; ``paired_t`` over folds of the first seed, as
-    in the paper, too small because folds share training patients; ``delong`` of the first seed where one model tested
-    everybody, None for folds; ``corrected_t``, None with one seed or without folds.
+    ``difference`` is the mean over seeds and folds, with its interval for other patients and other trainings and the
+    standard deviation of the difference over seeds; ``p`` is two-sided, ``equivalence`` that of a difference as large
+    as the study's margin (see `paired.over_trainings`). With one of ``trainings`` all of them are for these models:
+    what another seed would change is unknown. ``paired_t`` over folds of the first seed is as in the paper, too small
+    because folds share training patients; ``delong`` of the first seed where one model tested everybody, else None.
     """
 
     difference: Estimate
-    bootstrap: float | None
+    p: float
+    equivalence: float
+    trainings: int
     paired_t: float | None
     delong: float | None
-    corrected_t: float | None
 
 
-def compare(first: Sequence[FinishedCell], second: Sequence[FinishedCell], study: Study) -> Comparison | None:
-    """Compare two methods, each with a run for every seed, on the patients that both have tested."""
-    seeds = sorted({run.cell.seed for run in first} & {run.cell.seed for run in second})
-    pairs = [next((a, b) for a in first for b in second if a.cell.seed == b.cell.seed == seed) for seed in seeds]
-    if not pairs:
+def compare(
+    first: Sequence[FinishedCell], second: Sequence[FinishedCell], study: Study, asked: Measurement | None = None
+) -> Comparison | None:
+    """Compare two methods, each with a run for every seed, on the patients that both have tested.
+
+    With a drawn measurement, by the mean over its draws.
+    """
+    by_seed = [{run.cell.seed: run for run in reversed(runs)} for runs in (first, second)]
+    pairs = [(by_seed[0][seed], by_seed[1][seed]) for seed in sorted(by_seed[0].keys() & by_seed[1].keys())]
+    values = []
+    for a, b in pairs:
+        both = np.intersect1d(a.sample_id, b.sample_id)
+        areas = [study.areas(run, both, "auroc", asked) for run in (a, b)]
+        if areas[0] is not None and areas[1] is not None:
+            values.append(areas[0] - areas[1])
+    found = paired.over_trainings(np.array(values), study.scope.margin) if values else None
+    if found is None:
         return None
-    shared = [_tested_by_both(*pair, study) for pair in pairs]
-    both, folds = shared[0], study.scope.folds
-    drawn = paired.paired_bootstrap(both)
-    if drawn is None:
-        return None
-    differences = [_differences(both) for both in shared]
-    simple, corrected, delong = paired.paired_t(differences[0]), None, None
-    if folds > 1 and len(pairs) > 1:
-        corrected = paired.corrected_resampled_t(np.concatenate(differences), 1 / folds)
-    if folds == 1 and both.y.shape[1] == 1:
-        delong = paired.delong(both.y[:, 0], both.first[:, 0], both.second[:, 0])
-    found = corrected or drawn
+    simple, delong = (None, None) if asked else _of_one_seed(*pairs[0], study.scope)
+    sd = float(np.std([each[0] for each in values], ddof=1)) if len(values) > 1 else None
     return Comparison(
-        Estimate(found.mean, found.low, found.high),
-        drawn.p,
-        *(test.p if test else None for test in (simple, delong, corrected)),
+        Estimate(found.mean, found.low, found.high, sd), found.p, found.p_equivalence, len(values), simple, delong
     )
 
 
-def _tested_by_both(first: FinishedCell, second: FinishedCell, study: Study) -> paired.Pair:
-    """Return what two runs say of the samples that both have tested, in the folds of the first."""
-    ids, rows, others = np.intersect1d(first.sample_id, second.sample_id, return_indices=True)
-    a, b = first.predictions, second.predictions
-    return paired.Pair(a.y[rows], a.p[rows], b.p[others], study.subjects(ids), a.fold[rows])
+def _of_one_seed(first: FinishedCell, second: FinishedCell, scope: Scope) -> tuple[float | None, float | None]:
+    """Return the p-values of the paired t-test over folds, and of DeLong's test where there are no folds."""
+    _, rows, others = np.intersect1d(first.sample_id, second.sample_id, return_indices=True)
+    y, fold = first.predictions.y[rows], first.predictions.fold[rows]
+    scores = first.predictions.p[rows], second.predictions.p[others]
+    if scope.folds == 1:
+        test = paired.delong(y[:, 0], scores[0][:, 0], scores[1][:, 0]) if y.shape[1] == 1 else None
+        return None, test.p if test else None
+    test = paired.paired_t(_differences(y, *scores, fold))
+    return test.p if test else None, None
 
 
-def _differences(both: paired.Pair) -> FloatArray:
+def _differences(y: FloatArray, first: FloatArray, second: FloatArray, folds: FloatArray) -> FloatArray:
     """Return the AUROC differences [F] of the folds where both have one."""
     values = []
-    for number in np.unique(both.folds):
-        here = both.folds == number
-        first, second = (metrics.score(both.y[here], p[here]).auroc for p in (both.first, both.second))
-        if first is not None and second is not None:
-            values.append(first - second)
+    for number in np.unique(folds):
+        here = folds == number
+        areas = [metrics.score(y[here], p[here]).auroc for p in (first, second)]
+        if areas[0] is not None and areas[1] is not None:
+            values.append(areas[0] - areas[1])
     return np.array(values)

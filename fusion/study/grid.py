@@ -10,6 +10,7 @@ from typing import Any
 from ...cache_schema import InputError, MissingInputError, shown
 from ...yaml_file import load_yaml
 from ..config import build
+from ..paired import MARGIN
 from .cell import Cell, Measurement, Scope
 from .kinds import KINDS, Experiment
 
@@ -29,6 +30,12 @@ class Shared:
     """Seeds; each cuts folds of its own."""
     settings: tuple[str, ...] = ()
     """Settings of every training, such as fit.epochs=12."""
+    margin: float = MARGIN
+    """Methods whose AUROC differs by less than this are equivalent."""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.margin < 1:
+            raise InputError(f"margin = {self.margin}; expected a difference of AUROC between 0 and 1.")
 
 
 @dataclass(frozen=True)
@@ -47,7 +54,8 @@ class Grid:
 
         ``folds`` is 1 where the cache's own split takes the place of the grid's folds.
         """
-        return Scope(task, modalities, folds or self.shared.folds, self.shared.seeds, self.shared.settings)
+        shared = self.shared
+        return Scope(task, modalities, folds or shared.folds, shared.seeds, shared.settings, shared.margin)
 
     def cells(self, scope: Scope) -> dict[Cell, tuple[Measurement, ...]]:
         """Return every cell once, with all that is to be measured of it.

@@ -11,7 +11,7 @@ import polars as pl
 from ..combinations import combination_scores
 from ..embedding_map import embedding_map
 from ..files import whole_file
-from ..missing_curves import missing_curves
+from ..missing_curves import drawn_predictions, missing_curves
 from ..replay import Replay
 from .cell import Measurement
 
@@ -22,8 +22,11 @@ def mapped(replay: Replay) -> pl.DataFrame:
     return points.join(similarity, on="modality", how="left", maintain_order="left")
 
 
+DRAWN = "drawn_predictions"
+
 MEASUREMENTS: dict[str, Callable[..., pl.DataFrame]] = {
     "combinations": combination_scores,
+    DRAWN: drawn_predictions,
     "embedding_map": mapped,
     "missing_curves": missing_curves,
 }
@@ -31,7 +34,8 @@ MEASUREMENTS: dict[str, Callable[..., pl.DataFrame]] = {
 
 def measure(run: Path, cache: Path, measurement: Measurement) -> None:
     """Ask the models of a run, and write the answer beside them under its own name when it is complete."""
-    table = MEASUREMENTS[measurement.name](Replay.open(run, cache), **dict[str, Any](measurement.arguments))
+    replay = Replay.open(run, cache, complete=measurement.name == DRAWN)
+    table = MEASUREMENTS[measurement.name](replay, **dict[str, Any](measurement.arguments))
     path = run / measurement.file
     with whole_file(path) as file:
         table.write_parquet(file)

@@ -28,6 +28,11 @@ FIELDS = {
 }
 """What study.json holds."""
 
+ONE_SEED = (
+    "Every method was trained with one seed. What another training would give is unknown: differences between methods, "
+    "their intervals and verdicts do not include it. Five seeds would tell: `seeds: [0, 1, 2, 3, 4]` in the grid."
+)
+
 
 def is_study(folder: Path) -> bool:
     """Return whether a folder is that of a study."""
@@ -74,7 +79,7 @@ def study_results(folder: Path, against: Path | None = None) -> StudyResults:
         title=f"{grid.shared.title}: {task_words(study.scope.task)}",
         lead=_lead(stored, study.scope, finished),
         notes=tuple(_notes(folder, stored, cells, finished, whole)),
-        numbers=tuple(_numbers(finished, whole)),
+        numbers=tuple(_numbers(study, finished, whole)),
         chapters=tuple(chapters),
         repeat=_repeat(stored),
         facts=tuple(_facts(stored, grid, whole)),
@@ -126,15 +131,22 @@ def _notes(
         yield f"{plural(len(failed), 'cell')} failed and left gaps in the tables. {named}"
     if waiting := {cell.id for cell in cells} - {run.cell.id for run in finished} - failed.keys():
         yield f"{plural(len(waiting), 'cell')} of {len(cells)} not finished yet: the same command goes on with them."
+    if len({run.cell.seed for run in finished}) == 1:
+        yield ONE_SEED
     yield from data_notes(whole.metrics)
     yield from whole.metrics["notes"]
 
 
-def _numbers(finished: list[FinishedCell], whole: FinishedCell) -> Iterator[KeyFigure]:
+def _numbers(study: Study, finished: list[FinishedCell], whole: FinishedCell) -> Iterator[KeyFigure]:
     for method in ("concat", "omnifuse"):
-        runs = [run for run in finished if run.cell == replace(whole.cell, method=method)]
+        wanted = replace(whole.cell, method=method)
+        runs = [run for run in finished if run.cell == replace(wanted, seed=run.cell.seed)]
+        if len(runs) > 1:
+            detail = f"mean over folds and {len(runs)} seeds; other patients and trainings"
+        else:
+            detail = "mean over folds, one training; other patients alone"
         if runs:
-            yield KeyFigure(f"AUROC, {method}", pooled(runs), "mean over folds, bootstrap of patients")
+            yield KeyFigure(f"AUROC, {method}", pooled(runs, study), detail)
     yield KeyFigure("Samples", Estimate(whole.metrics["samples"]), "with any of the modalities and a label")
     if whole.metrics["positives"] is not None:
         yield KeyFigure("Positive", Estimate(whole.metrics["positives"]), "of these")
@@ -194,8 +206,8 @@ def beside(study: Study, finished: list[FinishedCell], folder: Path) -> Chapter:
             rows.append((f"{method}, {' + '.join(names)}", estimate(plain), estimate(there), difference))
     reading = (
         f"This study beside that of {stored['cache']['path']} (digest {stored['cache']['digest'][:12]}), by the same "
-        "settings. The difference is over the samples that both have tested, by the folds of this study, with the "
-        "interval of a paired bootstrap; there is none where the caches share no samples."
+        "settings. The difference is over the samples that both have tested, with its interval for other patients and, "
+        "with several seeds, other trainings; there is none where the caches share no samples."
     )
     columns = (Column("method"), Column("AUROC here"), Column("AUROC there"), Column("difference", signed=True))
     return Chapter(

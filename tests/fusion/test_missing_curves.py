@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 from omnifuse.cache_schema import InputError
 from omnifuse.fusion.config import make_config
-from omnifuse.fusion.missing_curves import missing_curves
+from omnifuse.fusion.missing_curves import drawn_predictions, missing_curves
 from omnifuse.fusion.replay import Replay
 from omnifuse.fusion.run import train
 
@@ -78,7 +78,7 @@ class Alone:
 
 
 def test_a_modality_that_no_tested_sample_can_lose_has_no_curve() -> None:
-    table = missing_curves(Alone(), [0.0, 1.0], draws=1)
+    table = missing_curves(Alone(), [0.0, 1.0], draws=1, seed=0)
     assert table["hidden"].unique(maintain_order=True).to_list() == ["ehr", "static", "random"]
     assert table.filter(rate=1.0)["auroc"].to_list() == [3.0, 3.0, 3.0]  # the three that can lose one
 
@@ -93,3 +93,37 @@ def test_impossible_rates_and_draws_are_refused(replay: Replay) -> None:
 def test_another_seed_draws_others(curves: pl.DataFrame, replay: Replay) -> None:
     other = missing_curves(replay, [0.5], draws=1, seed=1).filter(hidden="random")["log_loss"].item()
     assert other not in curves.filter(hidden="random", rate=0.5)["log_loss"].to_list()
+
+
+def test_the_draws_are_those_of_the_seed_of_the_training(
+    toy_cache: ToyCache, replay: Replay, curves: pl.DataFrame, tmp_path: Path
+) -> None:
+    assert missing_curves(replay, [0.5], draws=2, seed=0).equals(curves.filter(rate=0.5))
+    cache = replay.run.path.parent / "cache"
+    train(cache, make_config("concat", overrides=OVERRIDES, seed=3), tmp_path / "other")
+    other = Replay.open(tmp_path / "other")
+    assert drawn_predictions(other, 0.5, draws=1).equals(drawn_predictions(other, 0.5, draws=1, seed=3))
+    assert not drawn_predictions(other, 0.5, draws=1).equals(drawn_predictions(other, 0.5, draws=1, seed=0))
+
+
+def test_the_predictions_of_each_draw_have_the_scores_of_the_curve(curves: pl.DataFrame, replay: Replay) -> None:
+    table = drawn_predictions(replay, 0.5, draws=2)
+    assert table.columns == ["draw", "sample_id", "p_0"]
+    for draw, row in enumerate(curves.filter(hidden="random", rate=0.5).iter_rows(named=True)):
+        said = table.filter(draw=draw)
+        assert said["sample_id"].to_list() == replay.samples.tolist()
+        assert replay.scores(said.select("p_0").to_numpy())["auroc"] == row["auroc"]
+
+
+def test_samples_that_training_had_robbed_are_whole_again_before_others_are_drawn(
+    replay: Replay, tmp_path: Path
+) -> None:
+    """Without a modality to lose in the test the models say of the complete samples what nobody has drawn from."""
+    hidden = ["missing.rate=1", "missing.protocol=train-and-test", "missing.modality=ehr"]
+    config = make_config("concat", overrides=OVERRIDES + hidden)
+    train(replay.run.path.parent / "cache", config, tmp_path / "run")
+    robbed, whole = Replay.open(tmp_path / "run"), Replay.open(tmp_path / "run", complete=True)
+    assert not robbed.presence[robbed.presence.sum(axis=1) > 1, 0].any()
+    assert np.array_equal(whole.presence, replay.presence)
+    nobody = drawn_predictions(whole, 0.0, draws=1)["p_0"].to_numpy()
+    assert np.array_equal(nobody, whole.predict()[:, 0])

@@ -11,10 +11,10 @@ import numpy as np
 from ... import metrics
 from ...combinations import AVAILABLE
 from ..cell import Cell, Measurement, Scope
-from ..finished import FinishedCell, Study, compare, estimate
+from ..finished import FinishedCell, Study, compare, estimate, mean_table
 from ..results import Column, Estimate, Item, Note, ResultTable
-from .base import Experiment, difference_table, together
-from .laziness import COMBINATIONS
+from .base import SPREAD, Experiment, difference_table, together
+from .laziness import COMBINATION, COMBINATIONS
 
 ROWS = {
     "omnifuse:table4-a": "a: concatenation",
@@ -57,7 +57,7 @@ class Ablation(Experiment):
         yield ResultTable(
             "ablation-trained-alone",
             "Trained and tested on the combination alone",
-            "AUROC over whoever has any of the modalities, mean over folds and seeds ± standard deviation over folds.",
+            f"AUROC over whoever has any of the modalities, mean over folds and seeds. {SPREAD}",
             (Column("row"), *(Column(together(names)) for names in sets)),
             tuple((label, *(estimate(runs[row, names]) for names in sets)) for row, label in ROWS.items()),
         )
@@ -72,6 +72,7 @@ class Ablation(Experiment):
             f"What each part changes, {together(largest)}",
             "rows",
             [(f"{a} − {b}", compare(by_letter[a], by_letter[b], study)) for a, b in STEPS],
+            study.scope.margin,
         )
 
     def _asked_of_the_whole(
@@ -93,30 +94,26 @@ class Ablation(Experiment):
         return ResultTable(
             "ablation-asked-of-all",
             "Trained on the combination alone, and trained on all modalities but shown the combination",
-            "AUROC over whoever has the whole combination, first seed. Where imputation helps, the second column of a "
-            "pair should be above the first: the hidden modality was known in training.",
+            "AUROC over whoever has the whole combination, mean over folds and seeds. Where imputation helps, the "
+            "second column of a pair should be above the first: the hidden modality was known in training.",
             (Column("row"), *map(Column, headings)),
             tuple(rows),
         )
 
 
 def _on_complete(runs: list[FinishedCell], names: tuple[str, ...]) -> float | None:
-    """Return the fold-mean AUROC of the first run over samples that have all of some modalities."""
-    if not runs:
-        return None
-    said = runs[0].predictions
-    complete = np.all([said.modalities[name].present for name in names], axis=0)
-    areas = [
-        metrics.score(said.y[rows], said.p[rows]).auroc
-        for fold in np.unique(said.fold)
-        for rows in [complete & (said.fold == fold)]
-    ]
+    """Return the AUROC over samples that have all of some modalities, mean over folds and seeds."""
+    areas = []
+    for said in (run.predictions for run in runs):
+        complete = np.all([said.modalities[name].present for name in names], axis=0)
+        folds = [complete & (said.fold == fold) for fold in np.unique(said.fold)]
+        areas.append(metrics.mean_defined([metrics.score(said.y[rows], said.p[rows]).auroc for rows in folds]))
     return metrics.mean_defined(areas)
 
 
 def _shown(runs: list[FinishedCell], names: tuple[str, ...]) -> float | None:
-    """Return the fold-mean AUROC of the first run when shown some modalities, over samples that have them all."""
-    table = runs[0].measured(COMBINATIONS) if runs else None
+    """Return the AUROC when shown some modalities, over samples that have them all, mean over folds and seeds."""
+    table = mean_table(runs, COMBINATIONS, COMBINATION)
     if table is None:
         return None
     available = table.filter(among=AVAILABLE)

@@ -9,7 +9,9 @@ from typing import ClassVar
 from ...paired import holm
 from ..cell import Cell, Measurement, Scope
 from ..finished import Comparison, Study
+from ..measure import DRAWN
 from ..results import Chapter, Column, Estimate, Item, Note, ResultTable, Value
+from ..verdict import ORDERED, verdict
 
 
 @dataclass(frozen=True)
@@ -49,8 +51,17 @@ class Experiment:
 
     def cells(self, scope: Scope, method: str, modalities: tuple[str, ...], *settings: str) -> list[Cell]:
         """Return the cells of a method on some modalities, one for each seed."""
+        return [self.cell(scope, method, modalities, seed, *settings) for seed in self.seeds_of(scope)]
+
+    def cell(self, scope: Scope, method: str, modalities: tuple[str, ...], seed: int, *settings: str) -> Cell:
+        """Return the cell of one seed."""
+        return Cell(method, modalities, scope.task, scope.folds, seed, (*scope.settings, *self.settings, *settings))
+
+    def cells_losing(self, scope: Scope, method: str, modalities: tuple[str, ...], rate: float) -> list[Cell]:
+        """Return the cells of a method that lack a modality in training and test, each seed with a draw of its own."""
+        losing = f"missing.rate={rate}", "missing.protocol=train-and-test"
         return [
-            Cell(method, modalities, scope.task, scope.folds, seed, (*scope.settings, *self.settings, *settings))
+            self.cell(scope, method, modalities, seed, *((*losing, f"missing.seed={seed}") if rate else ()))
             for seed in self.seeds_of(scope)
         ]
 
@@ -60,40 +71,78 @@ def together(modalities: Sequence[str]) -> str:
     return " + ".join(modalities)
 
 
+def drawn(rate: float, draws: int) -> Measurement:
+    """Return the measurement of what models say when some draw of the samples lacks a modality in the test."""
+    return Measurement(DRAWN, (("rate", rate), ("draws", draws)))
+
+
+SPREAD = "±: standard deviation over seeds; without it there was one training, and what another would give is unknown."
+INTERVAL = "95 % intervals are for other patients and, with several seeds, other trainings."
+
 DIFFERENCE = (
     Column("difference", signed=True),
-    Column("p, bootstrap"),
+    Column("sd over seeds", decimals=4),
+    Column("p"),
+    Column("p, Holm"),
+    Column("p, equivalence"),
+    Column("verdict"),
     Column("p, paired t"),
     Column("p, DeLong"),
-    Column("p, corrected t"),
-    Column("p, Holm"),
 )
-READING = (
-    "Differences of the AUROC. With one seed the 95 % interval is that of a paired bootstrap of the patients in each "
-    "fold, and is for these models; with several it is that of the corrected resampled t-test over folds and seeds, "
-    "and speaks of the procedure. The paired t-test over folds is the paper's; its p-values are too small, because "
-    "folds share training patients; where one model tested everybody, DeLong's test takes its place. Bootstrap, paired "
-    "t and DeLong are of the first seed. Holm: the corrected t, or without it the bootstrap, adjusted for all rows of "
-    "the table."
+SEVERAL = (
+    "Differences of the AUROC, mean over folds and seeds. The 95 % interval and p are for other patients and other "
+    "trainings: the same patients are drawn for both methods and all seeds, and what seeds differ by is added."
+)
+ONE = (
+    "Differences of the AUROC, mean over folds. Each method was trained with one seed: what another training would "
+    "change is unknown and in no interval or p-value here. These are for other patients and these models alone."
+)
+VERDICT = (
+    "Better, worse: p after Holm, over all rows of the table, is below 0.05. Equivalent: the 90 % interval of the row "
+    "lies within ± {margin:g}, which is two one-sided tests at 5 % (p, equivalence). Not shown: neither."
+)
+OLDER = (
+    "The paired t-test over folds is the paper's, of the first seed; its p is too small, because folds share training "
+    "patients. Where one model tested everybody, DeLong's test, of the first seed, takes its place."
 )
 
 
-def comparison_cells(found: Comparison | None, holm: float | None) -> tuple[Value, ...]:
-    """Return the columns `DIFFERENCE` of a row."""
+def reading(found: Sequence[Comparison | None], margin: float) -> str:
+    """Return how to read the columns `DIFFERENCE`."""
+    several = any(one is not None and one.trainings > 1 for one in found)
+    return " ".join([SEVERAL if several else ONE, VERDICT.format(margin=margin), OLDER])
+
+
+def comparison_cells(
+    found: Sequence[Comparison | None], margin: float, words: Sequence[tuple[str, str]] | None = None
+) -> list[tuple[Value, ...]]:
+    """Return the columns `DIFFERENCE` of all rows of a table; ``words`` as in `verdict`, for each row."""
+    adjusted = holm([one.p if one else None for one in found])
+    called = [ORDERED] * len(found) if words is None else words
+    return [_cells(one, p, verdict(one, p, margin, pair)) for one, p, pair in zip(found, adjusted, called, strict=True)]
+
+
+def _cells(found: Comparison | None, adjusted: float | None, word: str) -> tuple[Value, ...]:
     if found is None:
-        return (Estimate(None), *[None] * (len(DIFFERENCE) - 1))
-    return (found.difference, found.bootstrap, found.paired_t, found.delong, found.corrected_t, holm)
+        return (Estimate(None), None, None, None, None, word, None, None)
+    difference = replace(found.difference, sd=None)
+    return (
+        difference,
+        found.difference.sd,
+        found.p,
+        adjusted,
+        found.equivalence,
+        word,
+        found.paired_t,
+        found.delong,
+    )
 
 
-def main_p(found: Comparison | None) -> float | None:
-    """Return the p-value that is adjusted: of the procedure where there is one, else of these models."""
-    if found is None:
-        return None
-    return found.bootstrap if found.corrected_t is None else found.corrected_t
-
-
-def difference_table(name: str, title: str, first: str, rows: Sequence[tuple[str, Comparison | None]]) -> ResultTable:
+def difference_table(
+    name: str, title: str, first: str, rows: Sequence[tuple[str, Comparison | None]], margin: float
+) -> ResultTable:
     """Return a table of differences, each row named, with p-values adjusted over the rows."""
-    adjusted = holm([main_p(found) for _, found in rows])
-    body = tuple((label, *comparison_cells(found, p)) for (label, found), p in zip(rows, adjusted, strict=True))
-    return ResultTable(name, title, READING, (Column(first), *DIFFERENCE), body)
+    found = [comparison for _, comparison in rows]
+    cells = comparison_cells(found, margin)
+    body = tuple((label, *values) for (label, _), values in zip(rows, cells, strict=True))
+    return ResultTable(name, title, reading(found, margin), (Column(first), *DIFFERENCE), body)

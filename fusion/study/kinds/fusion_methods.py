@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
+from ...metrics import mean_defined
 from ..cell import Cell, Measurement, Scope
 from ..finished import FinishedCell, Study, compare, estimate, pooled, sd_over_seeds
 from ..results import Column, Estimate, Item, Note, ResultFigure, ResultTable, Series, Value
-from .base import Experiment, difference_table, together
+from .base import INTERVAL, SPREAD, Experiment, difference_table, together
 
 PAPER = ("concat", "sum", "se-gate", "g-blend", "ogm-ge", "pmr", "medfuse", "dwfuse")
 
@@ -45,13 +46,13 @@ class FusionMethods(Experiment):
         yield ResultTable(
             f"{self.kind}-auroc",
             "AUROC by combination of modalities",
-            "Mean over folds and seeds ± standard deviation over folds, which is no error bar.",
+            f"Mean over folds and seeds. {SPREAD}",
             (Column("method"), *(Column(together(names)) for names in sets)),
             rows,
         )
         largest = max(sets, key=len)
-        yield _figure([(method, pooled(runs[method, largest])) for method in self.methods], together(largest))
-        yield _scores([(method, runs[method, largest]) for method in self.methods], together(largest))
+        yield _figure([(method, pooled(runs[method, largest], study)) for method in self.methods], together(largest))
+        yield _scores([(method, runs[method, largest]) for method in self.methods], together(largest), study)
         reference = self._runs(study, self.reference, largest)
         others = [method for method in self.methods if method != self.reference]
         yield difference_table(
@@ -59,6 +60,7 @@ class FusionMethods(Experiment):
             f"Difference to {self.reference}, {together(largest)}",
             "method",
             [(method, compare(runs[method, largest], reference, study)) for method in others],
+            study.scope.margin,
         )
         yield Note(
             "Every method had the same encoders, folds, epochs and seeds; none was tuned unless the settings of the "
@@ -73,8 +75,8 @@ def _figure(areas: list[tuple[str, Estimate]], combination: str) -> ResultFigure
     return ResultFigure(
         "methods-intervals",
         f"AUROC with 95 % intervals, {combination}",
-        "Bootstrap of the patients, for the models of the first seed. The methods were tested on the same patients: "
-        "whether they differ is told by the differences below, not by overlapping intervals.",
+        f"{INTERVAL} The methods were tested on the same patients: whether they differ is told by the differences "
+        "below, not by overlapping intervals.",
         "AUROC",
         "",
         tuple(
@@ -86,29 +88,30 @@ def _figure(areas: list[tuple[str, Estimate]], combination: str) -> ResultFigure
     )
 
 
-def _scores(rows: list[tuple[str, list[FinishedCell]]], combination: str) -> ResultTable:
+def _scores(rows: list[tuple[str, list[FinishedCell]]], combination: str, study: Study) -> ResultTable:
     """Return discrimination and calibration of each method on one combination."""
-    columns = ("method", "AUROC", "AUPRC", "log loss", "Brier score", "slope", "intercept", "ECE", "sd over seeds")
+    columns = [Column(name) for name in ("AUROC", "AUPRC", "log loss", "Brier score", *CALIBRATION)]
     return ResultTable(
         "methods-scores",
         f"Discrimination and calibration, {combination}",
-        "AUROC and AUPRC with the 95 % interval of a bootstrap of patients; log loss and Brier score: lower is better. "
-        "Calibration slope 1, intercept 0 and expected calibration error 0 are perfect. Sd over seeds is that of the "
-        "mean AUROC.",
-        tuple(Column(name) for name in columns),
-        tuple((method, *_score_cells(runs)) for method, runs in rows),
+        f"Mean over folds and seeds. {INTERVAL} Sd over seeds is that of the AUROC; without it there was one training. "
+        "Log loss and Brier score: lower is better. Calibration slope 1, intercept 0 and expected calibration error 0 "
+        "are perfect.",
+        (Column("method"), columns[0], Column("sd over seeds", decimals=4), *columns[1:]),
+        tuple((method, *_score_cells(runs, study)) for method, runs in rows),
     )
 
 
-def _score_cells(runs: list[FinishedCell]) -> tuple[Value, ...]:
-    calibration = (runs[0].metrics.get("calibration") if runs else None) or {}
+CALIBRATION = ("slope", "intercept", "ECE")
+
+
+def _score_cells(runs: list[FinishedCell], study: Study) -> tuple[Value, ...]:
+    calibration = [run.metrics.get("calibration") or {} for run in runs]
     return (
-        pooled(runs, "auroc"),
-        pooled(runs, "auprc"),
+        pooled(runs, study),
+        sd_over_seeds(runs),
+        pooled(runs, study, "auprc"),
         estimate(runs, "log_loss").value,
         estimate(runs, "brier").value,
-        calibration.get("slope"),
-        calibration.get("intercept"),
-        calibration.get("ece"),
-        sd_over_seeds(runs),
+        *(mean_defined([found.get(name.lower()) for found in calibration]) for name in CALIBRATION),
     )

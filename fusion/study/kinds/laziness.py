@@ -10,13 +10,14 @@ import polars as pl
 
 from ...combinations import AVAILABLE, COMPLETE, shapley
 from ...files import read_table
-from ...paired import holm
 from ..cell import Cell, Measurement, Scope
-from ..finished import FinishedCell, Study, best, compare, estimate
+from ..finished import FinishedCell, Study, best, compare, estimate, mean_table
 from ..results import Column, Item, Note, ResultTable
-from .base import DIFFERENCE, READING, Experiment, comparison_cells, main_p, together
+from .base import DIFFERENCE, SPREAD, Experiment, comparison_cells, reading, together
 
 COMBINATIONS = Measurement("combinations")
+COMBINATION = ("combination", "among")
+"""What names a row of its table."""
 
 
 @dataclass(frozen=True)
@@ -37,15 +38,15 @@ class Laziness(Experiment):
             for cell in self.cells(scope, self.method, names):
                 yield cell, ()
         for method in self.explained:
-            yield self.cells(scope, method, scope.modalities)[0], (COMBINATIONS,)
+            yield from ((cell, (COMBINATIONS,)) for cell in self.cells(scope, method, scope.modalities))
 
     def items(self, study: Study) -> Iterator[Item]:
         """Yield combination against dominant modality, then each model with less than it knows, and its laziness."""
         yield self._dominant(study)
         for method in self.explained:
-            run = study.find(self.cells(study.scope, method, study.scope.modalities)[0])
-            if run is not None:
-                yield from _explained(method, run)
+            runs = study.find_all(self.cells(study.scope, method, study.scope.modalities))
+            if runs:
+                yield from _explained(method, runs)
 
     def _dominant(self, study: Study) -> ResultTable:
         """Return each combination beside the best of its modalities alone."""
@@ -57,24 +58,20 @@ class Laziness(Experiment):
             dominant = best({name: alone[name,] for name in names})
             found.append(compare(runs, alone[dominant,], study))
             rows.append((together(names), estimate(runs), dominant, estimate(alone[dominant,])))
-        adjusted = holm([main_p(comparison) for comparison in found])
         return ResultTable(
             "laziness-dominant",
             f"Combinations and their dominant modality, {self.method}",
             "Below 0, the combination is worse than its best modality alone: laziness. The dominant modality is chosen "
             "by these same results, which favours it. Both AUROCs are over whoever has any of the modalities; the "
-            f"difference is over those whom both models tested. {READING}",
+            f"difference is over those whom both models tested. {SPREAD} {reading(found, scope.margin)}",
             (Column("combination"), Column("AUROC"), Column("dominant"), Column("AUROC alone"), *DIFFERENCE),
-            tuple(
-                (*row, *comparison_cells(comparison, p))
-                for row, comparison, p in zip(rows, found, adjusted, strict=True)
-            ),
+            tuple((*row, *cells) for row, cells in zip(rows, comparison_cells(found, scope.margin), strict=True)),
         )
 
 
-def _explained(method: str, run: FinishedCell) -> Iterator[Item]:
-    """Yield what the models of a run predict without some modalities, Shapley values, and the laziness trace."""
-    table = run.measured(COMBINATIONS)
+def _explained(method: str, runs: list[FinishedCell]) -> Iterator[Item]:
+    """Yield what a method's models predict without some modalities, Shapley values, and the laziness trace."""
+    table = mean_table(runs, COMBINATIONS, COMBINATION)
     if table is None:
         yield Note(f"{method} could not be asked without some of its modalities.")
     else:
@@ -83,18 +80,18 @@ def _explained(method: str, run: FinishedCell) -> Iterator[Item]:
             yield Note(f"No Shapley values of {method}: too few patients have all modalities.")
         else:
             yield _shapley(method, table)
-    trace = run.path / "laziness.parquet"
-    if trace.is_file():
-        yield _trace(method, read_table(trace))
+    traces = [path for run in runs if (path := run.path / "laziness.parquet").is_file()]
+    if traces:
+        yield _trace(method, pl.concat(map(read_table, traces)))
 
 
 def _without(method: str, table: pl.DataFrame) -> ResultTable:
     return ResultTable(
         f"laziness-combinations-{method}",
         f"One model of all modalities, shown some of them: {method}",
-        "Mean AUROC over folds of the models that were trained on everything. Complete: only patients who have all "
-        "modalities, so that the rows can be compared; available: all who have the combination, which are other "
-        "patients in each row.",
+        "Mean AUROC over folds and seeds of the models that were trained on everything. Complete: only patients who "
+        "have all modalities, so that the rows can be compared; available: all who have the combination, which are "
+        "other patients in each row.",
         tuple(map(Column, ("shown", "complete", "samples", "available", "samples available"))),
         tuple(
             (combination.replace("+", " + "), *_area(complete), *_area(available))
@@ -138,8 +135,8 @@ def _trace(method: str, trace: pl.DataFrame) -> ResultTable:
     )
     always = rows and rows[0][1] == 1.0
     reading = (
-        "Share of epochs and folds in which a combination was the lazy one, its mean excess over what its best part "
-        "reaches alone, and its mean distance, on the training part."
+        "Share of epochs, folds and seeds in which a combination was the lazy one, its mean excess over what its best "
+        "part reaches alone, and its mean distance, on the training part."
     )
     if always:
         reading += f" The choice never changed: TLA was a constant extra weight on {rows[0][0]}."

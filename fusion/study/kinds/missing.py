@@ -14,6 +14,7 @@ from ..results import Column, Estimate, Item, Note, ResultFigure, ResultTable, S
 from .base import Experiment, together
 
 RANDOM = "random"
+BAND = "Band: where 95 % of the draws of who loses what, and of the seeds, lie; other patients are not in it."
 
 
 @dataclass(frozen=True)
@@ -30,20 +31,19 @@ class Missing(Experiment):
     rates: tuple[float, ...] = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
     """Shares that lose a modality."""
     draws: int = 5
-    """Draws of who loses what, in the test alone."""
+    """Draws of who loses what, in the test alone, for each seed."""
     retrained: bool = False
-    """Lose modalities in training and test: a training for each rate, one draw."""
+    """Lose modalities in training and test: a training for each rate and seed, one draw each."""
 
     def wanted(self, scope: Scope) -> Iterator[tuple[Cell, tuple[Measurement, ...]]]:
         """Yield one cell for each method and combination, asked under every rate; or one for each rate."""
         for names in scope.modality_sets(self.modalities):
             for method in self.methods:
                 if not self.retrained:
-                    yield self.cells(scope, method, names)[0], (self._curves,)
+                    yield from ((cell, (self._curves,)) for cell in self.cells(scope, method, names))
                     continue
                 for rate in self.rates:
-                    for cell in self.cells(scope, method, names, *_losing(rate)):
-                        yield cell, ()
+                    yield from ((cell, ()) for cell in self.cells_losing(scope, method, names, rate))
 
     def items(self, study: Study) -> Iterator[Item]:
         """Yield a figure and a table for each combination, and by which modality is lost."""
@@ -60,12 +60,12 @@ class Missing(Experiment):
             name = f"missing-{'+'.join(names)}" + ("-retrained" if self.retrained else "")
             yield ResultFigure(
                 name, f"AUROC by share that lost one modality, {label}",
-                f"Any modality, {where}. " + ("" if self.retrained else "Band: 95 % of the draws of who loses what."),
+                f"Any modality, {where}. " + ("" if self.retrained else BAND),
                 "share that lost a modality", "AUROC", series,
             )  # fmt: skip
             rows = tuple((method, *(_mean(curve, rate) for rate in self.rates)) for method, curve in curves.items())
             columns = (Column("method"), *(Column(f"{rate:.0%}") for rate in self.rates))
-            reading = f"Mean over folds{'' if self.retrained else ' and draws'}; modalities lost {where}."
+            reading = f"Mean over folds, {'' if self.retrained else 'draws '}and seeds; modalities lost {where}."
             yield ResultTable(name, f"AUROC by share that lost one modality, {label}", reading, columns, rows)
         if not self.retrained:
             yield from self._by_modality(study)
@@ -77,18 +77,18 @@ class Missing(Experiment):
     def _random(self, study: Study, method: str, names: tuple[str, ...]) -> dict[float, Estimate]:
         """Return the AUROC by rate when any modality is lost."""
         if not self.retrained:
-            run = study.find(self.cells(study.scope, method, names)[0])
-            return {} if run is None else self._asked(run, RANDOM)
-        found = {rate: self.cells(study.scope, method, names, *_losing(rate)) for rate in self.rates}
+            return self._asked(study.find_all(self.cells(study.scope, method, names)), RANDOM)
+        found = {rate: self.cells_losing(study.scope, method, names, rate) for rate in self.rates}
         return {rate: estimate(runs) for rate, cells in found.items() if (runs := study.find_all(cells))}
 
-    def _asked(self, run: FinishedCell, hidden: str) -> dict[float, Estimate]:
-        """Return the AUROC by rate of a run whose test parts have lost a modality, with 95 % of the draws."""
-        table = run.measured(self._curves)
-        if table is None:
+    def _asked(self, runs: list[FinishedCell], hidden: str) -> dict[float, Estimate]:
+        """Return the AUROC by rate of runs whose test parts have lost a modality, with 95 % of draws and seeds."""
+        tables = [table for run in runs if (table := run.measured(self._curves)) is not None]
+        if not tables:
             return {}
         by_rate = (
-            table.filter((pl.col("hidden") == hidden) | (pl.col("rate") == 0))
+            pl.concat(tables)
+            .filter((pl.col("hidden") == hidden) | (pl.col("rate") == 0))
             .group_by("rate")
             .agg(
                 pl.mean("auroc").alias("mean"),
@@ -101,24 +101,18 @@ class Missing(Experiment):
     def _by_modality(self, study: Study) -> Iterator[Item]:
         """Yield one figure for each of the first two methods, a line for each modality that is lost."""
         for method in self.methods[:2]:
-            run = study.find(self.cells(study.scope, method, study.scope.modalities)[0])
-            if run is None:
-                continue
-            lines = {f"{name} lost": self._asked(run, name) for name in study.scope.modalities}
-            lines["any one lost"] = self._asked(run, RANDOM)
+            runs = study.find_all(self.cells(study.scope, method, study.scope.modalities))
+            lines = {f"{name} lost": self._asked(runs, name) for name in study.scope.modalities}
+            lines["any one lost"] = self._asked(runs, RANDOM)
             yield ResultFigure(
                 f"missing-by-modality-{method.replace(':', '-')}", f"AUROC by modality that is lost: {method}",
-                "In the test alone. Band: 95 % of the draws.", "share that lost it", "AUROC",
+                f"In the test alone. {BAND}", "share that lost it", "AUROC",
                 tuple(_series(label, curve) for label, curve in lines.items() if curve),
             )  # fmt: skip
 
 
 def _mean(curve: dict[float, Estimate], rate: float) -> float | None:
     return curve[rate].value if rate in curve else None
-
-
-def _losing(rate: float) -> tuple[str, ...]:
-    return (f"missing.rate={rate}", "missing.protocol=train-and-test") if rate else ()
 
 
 def _series(name: str, curve: dict[float, Estimate]) -> Series:

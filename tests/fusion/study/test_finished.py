@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from omnifuse.fusion.paired import corrected_resampled_t
 from omnifuse.fusion.study.cell import Cell, Scope
 from omnifuse.fusion.study.finished import FinishedCell, Study, compare, estimate, pooled, sd_over_seeds
 from sklearn.metrics import roc_auc_score
@@ -41,25 +40,31 @@ def fold_areas(p: np.ndarray) -> list[float]:
     return [roc_auc_score(Y[fold == k], p[fold == k]) for k in (0, 1)]
 
 
-def test_an_estimate_is_the_mean_over_seeds_and_folds_with_the_spread_over_folds(study: Study) -> None:
+def test_an_estimate_is_the_mean_over_seeds_and_folds_with_the_spread_over_seeds(study: Study) -> None:
     found = estimate(runs(study, "concat"))
-    areas = fold_areas(FAIR)  # a monotone change leaves the AUROC as it is
-    assert found.value == pytest.approx(np.mean(areas))
-    assert found.sd == pytest.approx(np.std(areas, ddof=1))
-    assert sd_over_seeds(runs(study, "concat")) == pytest.approx(0, abs=1e-12)
+    assert found.value == pytest.approx(np.mean(fold_areas(FAIR)))  # a monotone change leaves the AUROC as it is
+    assert found.sd == sd_over_seeds(runs(study, "concat")) == pytest.approx(0, abs=1e-12)
+    one = estimate(runs(study, "concat")[:1])
+    assert (one.value, one.sd) == (pytest.approx(found.value), None)
     assert sd_over_seeds(runs(study, "concat")[:1]) is None
 
 
-def test_the_interval_is_that_of_the_first_seed_about_the_mean(study: Study) -> None:
-    one = runs(study, "concat")[0].metrics["auroc"]
-    found = pooled(runs(study, "concat"))
-    assert found.low is not None and found.high is not None and found.value is not None
-    assert found.high - found.low == pytest.approx(one["ci"][1] - one["ci"][0])
-    assert found.low < found.value < found.high
+def test_an_interval_is_about_the_mean_over_seeds_and_folds(study: Study) -> None:
+    other = cell("concat", 2)
+    write_run(study.folder / "cells" / other.id, Y, GOOD, folds=2)
+    several = [*runs(study, "concat"), *study.find_all([other])]
+    for measure in ("auroc", "auprc"):
+        one, mean = pooled(several[:1], study, measure), pooled(several, study, measure)
+        assert one.value == pytest.approx(several[0].metrics[measure]["mean"])
+        assert mean.value == pytest.approx(estimate(several, measure).value)
+        for found in (one, mean):
+            assert found.low is not None and found.high is not None and found.value is not None
+            assert found.low < found.value < found.high
+        assert mean.high - mean.low > one.high - one.low  # type: ignore[operator]
 
 
 def test_nothing_finished_gives_nothing_defined(study: Study) -> None:
-    assert estimate([]).value is None and pooled([]).value is None
+    assert estimate([]).value is None and pooled([], study).value is None
     assert compare([], runs(study, "concat"), study) is None
 
 
@@ -68,23 +73,27 @@ def test_a_comparison_is_the_mean_difference_over_folds(study: Study) -> None:
     assert found is not None and found.difference.value is not None
     expected = np.mean(np.subtract(fold_areas(GOOD), fold_areas(FAIR)))
     assert found.difference.value == pytest.approx(expected)
-    assert found.bootstrap is not None and found.bootstrap < 0.05
-    assert found.corrected_t is not None and found.paired_t is not None
+    assert found.p < 0.05 and found.paired_t is not None and found.trainings == 2
     turned = compare(runs(study, "concat"), runs(study, "omnifuse"), study)
     assert turned is not None and turned.difference.value == pytest.approx(-expected)
 
 
-def test_the_interval_of_several_seeds_is_that_of_the_corrected_t(study: Study) -> None:
-    found = compare(runs(study, "omnifuse"), runs(study, "concat"), study)
-    differences = np.tile(np.subtract(fold_areas(GOOD), fold_areas(FAIR)), 2)  # two seeds that say the same
-    expected = corrected_resampled_t(differences, 1 / 2)
-    assert found is not None and expected is not None
-    assert (found.difference.low, found.corrected_t) == pytest.approx((expected.low, expected.p))
+def test_what_seeds_differ_by_widens_the_interval(study: Study) -> None:
+    """Two seeds say the same of one method and not of the other."""
+    alike = compare(runs(study, "omnifuse"), runs(study, "concat"), study)
+    write_run(study.folder / "cells" / cell("late").id, Y, GOOD, folds=2)
+    write_run(study.folder / "cells" / cell("late", 1).id, Y, FAIR, folds=2)
+    apart = compare(runs(study, "late"), runs(study, "concat"), study)
+    assert alike is not None and apart is not None
+    expected = np.mean(fold_areas(GOOD)) - np.mean(fold_areas(FAIR))
+    assert apart.difference.sd == pytest.approx(expected / np.sqrt(2))
+    assert alike.difference.sd == pytest.approx(0, abs=1e-12)
+    assert apart.difference.low < 0 < alike.difference.low  # type: ignore[operator]
 
 
-def test_the_interval_of_one_seed_is_that_of_the_bootstrap(study: Study) -> None:
+def test_the_interval_of_one_seed_is_that_of_the_patients(study: Study) -> None:
     found = compare(runs(study, "omnifuse")[:1], runs(study, "concat")[:1], study)
-    assert found is not None and found.corrected_t is None
+    assert found is not None and found.trainings == 1 and found.difference.sd is None
     assert found.difference.low is not None and found.difference.low > 0
 
 
@@ -100,4 +109,4 @@ def test_only_samples_that_both_have_tested_are_compared(study: Study, tmp_path:
     some = slice(0, 48)
     write_run(tmp_path / "cells" / cell("late").id, Y[some], GOOD[some], folds=2)
     found = compare(study.find_all([cell("late")]), study.find_all([cell("omnifuse")]), study)
-    assert found is not None and found.difference.value == 0 and found.bootstrap == 1
+    assert found is not None and found.difference.value == 0 and found.p == 1

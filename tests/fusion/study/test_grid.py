@@ -75,6 +75,18 @@ def test_every_preset_names_only_what_exists(name: str) -> None:
     assert len({cell.id for cell in cells}) == len(cells)
 
 
+@pytest.mark.parametrize("name", ["paper", "paper-full", "baselines"])
+def test_every_table_of_the_large_presets_is_of_five_seeds(name: str) -> None:
+    wanted = read_grid(name)
+    scope = wanted.scope(SCOPE.task, SCOPE.modalities)
+    assert all(len(experiment.seeds_of(scope)) >= 5 for experiment in wanted.experiments)
+
+
+def test_the_margin_of_equivalence_is_that_of_the_grid() -> None:
+    assert grid({"kind": "trust"}).scope("mortality", ("ehr",)).margin == 0.005
+    assert grid({"kind": "trust"}, margin=0.01).scope("mortality", ("ehr",)).margin == 0.01
+
+
 def test_the_paper_has_its_tables_and_figures() -> None:
     kinds = [experiment.kind for experiment in read_grid("paper").experiments]
     assert set(kinds) == set(KINDS)
@@ -105,7 +117,8 @@ def test_the_baselines_are_all_methods_that_need_no_optional_package_but_the_slo
         ("{folds: true, experiments: []}", "folds = True; expected int"),
         ("{folds: 99999999999999999999999, experiments: []}", "a number of more than 20 characters"),
         ("{2: x, y: z, experiments: []}", "Unknown setting 2; known here are: title"),
-        ("{fold: 3, experiments: []}", "Unknown setting fold; known here are: title, folds, seeds, settings"),
+        ("{fold: 3, experiments: []}", "Unknown setting fold; known here are: title, folds, seeds, settings, margin"),
+        ("{margin: 0, experiments: []}", r"margin = 0\.0; expected a difference of AUROC between 0 and 1"),
     ],
 )
 def test_what_is_wrong_in_a_file_is_said(text: str, message: str, tmp_path: Path) -> None:

@@ -2,16 +2,18 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
 from omnifuse.fusion.study.finished import Study, estimate
 from omnifuse.fusion.study.kinds import KINDS
-from omnifuse.fusion.study.kinds.claims import verdict
+from omnifuse.fusion.study.kinds.base import drawn
 from omnifuse.fusion.study.overview import study_results
 from omnifuse.fusion.study.results import Chapter, Estimate, ResultFigure, ResultTable, StudyResults
 from omnifuse.fusion.study.run import plan_study, run_study
+from sklearn.metrics import roc_auc_score
 
 from tests.fusion.study.grids import InThisProcess, grid
 
@@ -19,7 +21,7 @@ ToyCache = Callable[..., Path]
 
 GRID = grid(
     {"kind": "claims", "draws": 2},
-    {"kind": "hypotheses", "seeds": [0, 1]},
+    {"kind": "hypotheses", "seeds": [0, 1], "draws": 20},
     {"kind": "laziness"},
     {"kind": "learning"},
     {"kind": "methods", "methods": ["concat", "sum"]},
@@ -56,6 +58,10 @@ def tables(part: Chapter | StudyResults) -> dict[str, ResultTable]:
 
 def figures(part: Chapter) -> dict[str, ResultFigure]:
     return {item.name: item for item in part.items if isinstance(item, ResultFigure)}
+
+
+def named(table: ResultTable, row: tuple[Any, ...]) -> dict[str, Any]:
+    return dict(zip((column.name for column in table.columns), row, strict=True))
 
 
 def value(cell: object) -> float:
@@ -104,14 +110,56 @@ def test_shapley_values_make_up_the_whole(results: StudyResults) -> None:
     assert sum(parts) == pytest.approx(whole[1] - 0.5)  # type: ignore[arg-type, operator]
 
 
-def test_hypotheses_are_four_and_have_a_test_of_the_procedure(results: StudyResults) -> None:
+def test_hypotheses_are_four_and_their_tests_know_of_several_trainings(results: StudyResults) -> None:
     (found,) = tables(chapter(results, "hypotheses")).values()
     assert [str(row[0]).split(", ")[0] for row in found.rows] == [
-        "omnifuse − concat:modality-dropout",
-        "omnifuse − late:ridge",
-    ] * 2
-    for row in found.rows:
-        assert row[5] is not None and row[6] is not None and row[6] >= row[5]  # type: ignore[operator]
+        *["omnifuse − concat:modality-dropout", "omnifuse − late:ridge"] * 2,
+    ]
+    for row in (named(found, row) for row in found.rows):
+        assert row["p, Holm"] >= row["p"] and row["sd over seeds"] > 0
+        assert "one training" not in row["verdict"]
+    assert "other trainings" in found.reading
+
+
+def test_who_lacks_a_modality_is_drawn_anew_for_every_seed_and_many_times_in_the_test(study: Study) -> None:
+    cells = [c for c in GRID.cells(study.scope) if "missing.rate=0.5" in c.settings and c.method == "late:ridge"]
+    assert [(cell.seed, cell.config.missing.seed) for cell in cells] == [(0, 0), (1, 1)]
+    patterns = []
+    for run in study.find_all(cells):
+        said = run.answers(drawn(0.5, 20))
+        assert said is not None and said.p.shape == (20, 120, 1)
+        assert len(np.unique(said.p[:, :, 0], axis=0)) == 20
+        patterns.append(run.predictions.modalities["ehr"].present)
+    assert (patterns[0] != patterns[1]).any()
+
+
+def test_with_one_seed_every_verdict_and_the_first_notes_say_that_training_is_not_in_them(
+    results: StudyResults,
+) -> None:
+    found = tables(chapter(results, "claims"))["claims"]
+    assert "what another training would change is unknown" in found.reading
+    for row in (named(found, row) for row in found.rows):
+        assert row["verdict"] == "not shown" or str(row["verdict"]).endswith("one training")
+        assert row["sd over seeds"] is None
+
+
+def test_imputation_is_judged_over_draws_and_patients_together(study: Study, results: StudyResults) -> None:
+    found = tables(chapter(results, "claims"))["claims"]
+    row = next(named(found, row) for row in found.rows if str(row[0]).startswith("Imputation"))
+    areas = {}
+    for method in ("omnifuse", "omnifuse:table4-c"):
+        cell = next(c for c in GRID.cells(study.scope) if c.method == method and len(c.settings) == 1)
+        (run,) = study.find_all([cell])
+        said = run.answers(drawn(0.5, 2))
+        assert said is not None
+        areas[method] = np.mean(
+            [
+                roc_auc_score(said.y[said.fold == fold, 0], p[said.fold == fold, 0])
+                for p in said.p
+                for fold in np.unique(said.fold)
+            ]
+        )
+    assert value(row["difference"]) == pytest.approx(areas["omnifuse"] - areas["omnifuse:table4-c"])
 
 
 def test_the_ablation_has_six_rows_and_names_its_steps(results: StudyResults) -> None:
@@ -146,21 +194,6 @@ def test_trust_begins_with_everyone(study: Study, results: StudyResults) -> None
     found = tables(chapter(results, "trust"))["trust-patterns-omnifuse"]
     assert found.rows[0][:2] == ("everyone", 120)
     assert sum(int(row[1]) for row in found.rows[1:]) == 120  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize(
-    ("bounds", "sign", "expected"),
-    [
-        ((0.01, 0.02), 1, "holds"),
-        ((-0.02, -0.01), 1, "fails"),
-        ((-0.01, 0.02), 1, "not shown"),
-        ((-0.02, -0.01), -1, "holds"),
-        ((0.01, 0.02), -1, "fails"),
-        ((None, None), 1, "not measured"),
-    ],
-)
-def test_a_claim_is_judged_by_its_interval(bounds: tuple[float, float], sign: int, expected: str) -> None:
-    assert verdict(Estimate(0.0, *bounds), sign) == expected
 
 
 def test_what_failed_leaves_gaps_and_a_note(study: Study, tmp_path: Path) -> None:

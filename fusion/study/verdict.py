@@ -1,0 +1,32 @@
+"""What a difference shows, in a word: the one place where numbers become verdicts."""
+
+from __future__ import annotations
+
+from .finished import Comparison
+
+LEVEL = 0.05
+"""Chance of a false verdict: of any in a table for differences, by Holm; of each row for equivalence."""
+
+NOT_SHOWN, NOT_MEASURED = "not shown", "not measured"
+
+ORDERED = ("better", "worse")
+"""What a difference above 0, and one below 0, is called."""
+
+
+def verdict(found: Comparison | None, holm: float | None, margin: float, words: tuple[str, str] = ORDERED) -> str:
+    """Return what a comparison shows, its p-value adjusted for all rows of its table being ``holm``.
+
+    One of ``words`` where there is a difference, with "by less than" the margin if that is shown too; "equivalent"
+    where there may be none and a difference as large as the margin can be excluded; else "not shown". What one training
+    shows is said to be of one training.
+    """
+    if found is None or found.difference.value is None or holm is None:
+        return NOT_MEASURED
+    within = found.equivalence < LEVEL
+    if holm < LEVEL:
+        word = words[found.difference.value < 0] + (f", by less than {margin:g}" if within else "")
+    elif within:
+        word = f"equivalent (within {margin:g})"
+    else:
+        return NOT_SHOWN
+    return word if found.trainings > 1 else f"{word}, one training"
