@@ -73,12 +73,16 @@ def headline(run: Run) -> Headline:
 
 def _facts(run: Run) -> Iterator[str]:
     """Yield when and by what the run and its cache were made, as far as the run knows."""
-    cache = run.metrics.get("cache") or {}
     if finished := run.metrics.get("finished"):
         yield day(finished)
     if made := (run.environment.get("versions") or {}).get("omnifuse"):
         yield f"OmniFuse {made}"
     yield f"method {run.metrics['method']}"
+    yield from cache_facts(run.metrics.get("cache") or {})
+
+
+def cache_facts(cache: Mapping[str, Any]) -> Iterator[str]:
+    """Yield of which data a cache is, by what it was made, and the beginning of its digest, as far as a run says so."""
     if dataset := cache.get("dataset"):
         author = (cache.get("versions") or {}).get("omnifuse")
         yield f"data set {dataset}" + (f", cache made by OmniFuse {author}" if author else "")
