@@ -140,8 +140,8 @@ def _lead(stored: dict[str, Any], scope: Scope, finished: list[FinishedCell]) ->
     trainings = sum(len(run.metrics["folds"]) for run in finished)
     where = f"{scope.folds} folds by patient" if scope.folds > 1 else "the split that came with the data"
     return (
-        f"{plural(compared, 'method')} on the data set {stored['cache']['dataset']}, {plural(trainings, 'training')} in "
-        f"{where}. Modalities: {listing([*map(modality_words, scope.modalities)])}. "
+        f"{plural(compared, 'method')} on the data set {stored['cache']['dataset']}, "
+        f"{plural(trainings, 'training')} in {where}. Modalities: {listing([*map(modality_words, scope.modalities)])}. "
         "Every number is of patients whom the model had not seen; no setting was chosen by them unless a table says so."
     )
 

@@ -12,6 +12,8 @@ from .kinds.base import DIFFERENCE, REFERENCE, comparison_cells, reading, togeth
 from .results import Column, Estimate, ResultTable, Value
 from .verdict import EQUIVALENT, ORDERED, verdict
 
+BETTER, WORSE = ORDERED
+
 
 @dataclass(frozen=True)
 class Ranked:
@@ -86,26 +88,43 @@ class Ranking:
         """The conclusion that is best supported, in a few sentences."""
         if len(self.rows) == 1:
             return f"{self.reference} has an AUROC of {_score(self.rows[0])}; nothing was compared with it."
-        better, worse = (self._called(word) for word in ORDERED)
-        parts = [self._best(better)]
-        for word, names in (("Worse", worse), (f"Equivalent within {self.margin:g}", self._called(EQUIVALENT))):
+        parts = [self._best(), self._highest()]
+        for word, names in (
+            ("Worse", self._called(WORSE)),
+            (f"Equivalent within {self.margin:g}", self._called(EQUIVALENT)),
+        ):
             if names:
                 parts.append(f"{word}: {listing(names)}.")
-        if all(row.found is None or row.found.trainings == 1 for row in self.rows):
-            parts.append("All of this is of one training each.")
+        if self._one_training:
+            parts.append("One training each: another could turn this around.")
         return " ".join(parts)
 
-    def _best(self, better: Sequence[str]) -> str:
+    @property
+    def _one_training(self) -> bool:
+        """Whether nothing is known of other trainings: then models are compared, and not methods."""
+        return all(row.found is None or row.found.trainings == 1 for row in self.rows)
+
+    def _best(self) -> str:
+        """Say what is better than the reference."""
+        better = self._called(BETTER)
+        reference = f"{self.reference} (AUROC {_score(self._reference)})"
+        if self._one_training:
+            subject = (
+                f"The model of {listing(better)} is" if len(better) == 1 else f"The models of {listing(better)} are"
+            )
+            return f"{subject if better else 'No model is shown to be'} better than that of {reference}."
+        subject = f"{listing(better)} {'is' if len(better) == 1 else 'are'}"
+        return f"{subject if better else 'No method is shown to be'} better than {reference}."
+
+    def _highest(self) -> str:
         first = self.rows[0]
-        reference = next(row for row in self.rows if row.method == self.reference)
-        if better:
-            are = "is" if len(better) == 1 else "are"
-            lead = f"{listing(better)} {are} better than {self.reference} (AUROC {_score(reference)})."
-        else:
-            lead = f"No method is shown to be better than {self.reference} (AUROC {_score(reference)})."
-        if first is reference:
-            return f"{lead} It has the highest score."
-        return f"{lead} The highest score is that of {first.method}, {_score(first)}: {_distance(first)}."
+        if first is self._reference:
+            return f"{first.method} has the highest score."
+        return f"The highest score is that of {first.method}, {_score(first)}: {_distance(first)}."
+
+    @property
+    def _reference(self) -> Ranked:
+        return next(row for row in self.rows if row.method == self.reference)
 
     def _called(self, word: str) -> list[str]:
         return [row.method for row in self.rows if row.verdict.startswith(word)]

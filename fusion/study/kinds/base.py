@@ -83,6 +83,7 @@ WITHOUT = "omnifuse:table4-c"
 WITHOUT_MEANS = f"{WITHOUT} is omnifuse without imputation, row c of the paper's Table 4."
 
 SPREAD = "±: standard deviation over seeds; without it there was one training, and what another would give is unknown."
+FIRST_SEED = "What follows is of the models of the first seed; others differ a little."
 INTERVAL = "95 % intervals are for other patients and, with several seeds, other trainings."
 
 DIFFERENCE = (
@@ -120,12 +121,18 @@ def reading(found: Sequence[Comparison | None], margin: float) -> str:
 
 
 def comparison_cells(
-    found: Sequence[Comparison | None], margin: float, words: Sequence[tuple[str, str]] | None = None
+    found: Sequence[Comparison | None],
+    margin: float,
+    words: Sequence[tuple[str, str]] | None = None,
+    trainings: int = 1,
 ) -> list[tuple[Value, ...]]:
-    """Return the columns `DIFFERENCE` of all rows of a table; ``words`` as in `verdict`, for each row."""
+    """Return the columns `DIFFERENCE` of all rows; ``words``, for each row, and ``trainings`` as in `verdict`."""
     adjusted = holm([one.p if one else None for one in found])
     called = [ORDERED] * len(found) if words is None else words
-    return [_cells(one, p, verdict(one, p, margin, pair)) for one, p, pair in zip(found, adjusted, called, strict=True)]
+    return [
+        _cells(one, p, verdict(one, p, margin, pair, trainings))
+        for one, p, pair in zip(found, adjusted, called, strict=True)
+    ]
 
 
 def _cells(found: Comparison | None, adjusted: float | None, word: str) -> tuple[Value, ...]:
@@ -145,10 +152,15 @@ def _cells(found: Comparison | None, adjusted: float | None, word: str) -> tuple
 
 
 def difference_table(
-    name: str, title: str, first: str, rows: Sequence[tuple[str, Comparison | None]], margin: float
+    name: str,
+    title: str,
+    first: str,
+    rows: Sequence[tuple[str, Comparison | None]],
+    margin: float,
+    trainings: int = 1,
 ) -> ResultTable:
     """Return a table of differences, each row named, with p-values adjusted over the rows."""
     found = [comparison for _, comparison in rows]
-    cells = comparison_cells(found, margin)
+    cells = comparison_cells(found, margin, trainings=trainings)
     body = tuple((label, *values) for (label, _), values in zip(rows, cells, strict=True))
     return ResultTable(name, title, reading(found, margin), (Column(first), *DIFFERENCE), body)

@@ -9,6 +9,7 @@ from typing import ClassVar
 from ..cell import Cell, Measurement, Scope
 from ..finished import Comparison, FinishedCell, Study, best, compare
 from ..results import Column, Item, Note, ResultTable
+from ..verdict import SEVERAL
 from .base import DIFFERENCE, WITHOUT, Experiment, comparison_cells, drawn, reading
 from .fusion_methods import PAPER
 
@@ -68,12 +69,13 @@ class Claims(Experiment):
             ),
         ]
         found, words = [claim[2] for claim in claims], [claim[3] for claim in claims]
-        cells = comparison_cells(found, study.scope.margin, words)
+        cells = comparison_cells(found, study.scope.margin, words, SEVERAL)
         yield ResultTable(
             "claims",
             "Claims, each as a difference of the AUROC",
-            "Holds: the difference is shown on the claimed side of 0. Fails: on the other side. Imputation: mean over "
-            f"{self.draws} draws of who loses what, other draws for every seed. {reading(found, study.scope.margin)}",
+            "Holds: the difference is shown on the claimed side of 0. Fails: on the other side. One training shows "
+            f"neither. Imputation: mean over {self.draws} draws of who loses what, other draws for every seed. "
+            f"{reading(found, study.scope.margin)}",
             (Column("claim"), Column("measured as"), *DIFFERENCE),
             tuple((claim, how, *values) for (claim, how, *_), values in zip(claims, cells, strict=True)),
         )

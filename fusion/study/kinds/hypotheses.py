@@ -9,6 +9,7 @@ from typing import ClassVar
 from ..cell import Cell, Measurement, Scope
 from ..finished import Study, compare
 from ..results import Item, Note
+from ..verdict import SEVERAL
 from .base import Experiment, difference_table, drawn
 
 PRIMARY = (("omnifuse", "concat:modality-dropout"), ("omnifuse", "late:ridge"))
@@ -52,7 +53,7 @@ class Hypotheses(Experiment):
             f"describes and confirms nothing. Who loses a modality in training is drawn anew for every seed; in the "
             f"test, {self.draws} times for every seed."
         )
-        yield difference_table("hypotheses", "Differences of the AUROC", "hypothesis", rows, scope.margin)
+        yield difference_table("hypotheses", "Differences of the AUROC", "hypothesis", rows, scope.margin, SEVERAL)
 
     def _losing(self, scope: Scope, method: str) -> list[Cell]:
         return self.cells_losing(scope, method, scope.modalities, self.rate)

@@ -12,7 +12,7 @@ from ...files import read_table
 from ..cell import Cell, Measurement, Scope
 from ..finished import Study
 from ..results import Column, Item, Note, ResultFigure, ResultTable, Series
-from .base import Experiment
+from .base import FIRST_SEED, Experiment
 
 MAP = Measurement("embedding_map")
 TABLE = "imputation.parquet"
@@ -37,6 +37,8 @@ class Imputation(Experiment):
         run = study.find(self._cell(study.scope))
         if run is None:
             return
+        if len(self.seeds_of(study.scope)) > 1:
+            yield Note(FIRST_SEED)
         if (run.path / TABLE).is_file():
             yield _over_epochs(read_table(run.path / TABLE))
         found = run.measured(MAP)

@@ -11,7 +11,7 @@ import polars as pl
 from ..cell import Cell, Measurement, Scope
 from ..finished import FinishedCell, Study
 from ..results import Item, Note, ResultFigure, Series
-from .base import Experiment
+from .base import FIRST_SEED, Experiment
 
 VALIDATED = "validation=0.1"
 
@@ -36,6 +36,8 @@ class Learning(Experiment):
     def items(self, study: Study) -> Iterator[Item]:
         """Yield the figure."""
         found = {label: study.find(cell) for label, cell in self._curves(study.scope).items()}
+        if len(self.seeds_of(study.scope)) > 1:
+            yield Note(FIRST_SEED)
         series = [_curve(label, run) for label, run in found.items() if run is not None]
         yield ResultFigure(
             "learning-curves",

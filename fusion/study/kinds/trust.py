@@ -15,7 +15,7 @@ from ...report.scores import reliability
 from ..cell import Cell, Measurement, Scope
 from ..finished import FinishedCell, Study
 from ..results import Column, Estimate, Item, Note, ResultFigure, ResultTable, Series, Value
-from .base import Experiment
+from .base import FIRST_SEED, Experiment
 
 THRESHOLDS = np.linspace(0.02, 0.5, 25)
 
@@ -41,6 +41,8 @@ class Trust(Experiment):
             method: study.find(self.cells(study.scope, method, study.scope.modalities)[0]) for method in self.methods
         }
         runs = {method: run for method, run in found.items() if run is not None}
+        if len(self.seeds_of(study.scope)) > 1:
+            yield Note(FIRST_SEED)
         binary = {method: run for method, run in runs.items() if run.metrics["kind"] == "binary"}
         yield from (_labels(method, run) for method, run in runs.items() if method not in binary)
         if binary:

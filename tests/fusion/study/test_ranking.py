@@ -40,14 +40,17 @@ def test_what_is_worse_and_what_is_equivalent_is_told_apart_from_what_is_not_sho
         row("prior", 0.5, "worse", -0.2),
     )  # fmt: skip
     assert said == (
-        "No method is shown to be better than concat (AUROC 0.700). It has the highest score. Worse: prior. "
+        "No method is shown to be better than concat (AUROC 0.700). concat has the highest score. Worse: prior. "
         "Equivalent within 0.005: sum."
     )
 
 
-def test_one_training_of_each_is_said_to_be_one() -> None:
+def test_of_one_training_each_models_are_compared_and_not_methods() -> None:
+    end = "One training each: another could turn this around."
     said = answer_of(row("concat", 0.7), row("sum", 0.699, "not shown", trainings=1))
-    assert said.endswith("All of this is of one training each.")
+    assert said.startswith("No model is shown to be better than that of concat (AUROC 0.700).") and said.endswith(end)
+    said = answer_of(row("sum", 0.72, "better, these models", 0.02, trainings=1), row("concat", 0.7))
+    assert said.startswith("The model of sum is better than that of concat (AUROC 0.700).") and said.endswith(end)
 
 
 def test_a_single_method_is_compared_with_nothing() -> None:

@@ -123,7 +123,7 @@ def test_a_split_that_came_with_the_cache_takes_the_place_of_folds(toy_cache: To
     late, concat = ([c for c in plan.cells if c.method == name] for name in ("late", "concat"))
     found = compare(plan.study.find_all(late), plan.study.find_all(concat), plan.study)
     assert found is not None and found.delong is not None
-    assert (found.paired_t, found.corrected_t) == (None, None)
+    assert (found.paired_t, found.trainings) == (None, 2)
 
 
 def test_the_command_to_repeat_a_study_names_the_grid_as_it_was_named(cache: Path, tmp_path: Path) -> None:

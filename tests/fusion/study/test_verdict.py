@@ -36,7 +36,12 @@ def test_a_claim_holds_on_its_side_of_zero_and_fails_on_the_other() -> None:
     assert verdict(found(-0.02), 0.06, 0.005, above) == "not shown"
 
 
-def test_what_one_training_shows_is_said_to_be_of_one_training() -> None:
-    assert verdict(found(0.02, trainings=1), 0.01, 0.005) == "better, one training"
-    assert verdict(found(0.001, 0.01, trainings=1), 0.5, 0.005) == "equivalent (within 0.005), one training"
+def test_what_one_training_shows_is_said_to_be_of_these_models() -> None:
+    assert verdict(found(0.02, trainings=1), 0.01, 0.005) == "better, these models"
+    assert verdict(found(0.001, 0.01, trainings=1), 0.5, 0.005) == "equivalent (within 0.005), these models"
     assert verdict(found(0.02, trainings=1), 0.06, 0.005) == "not shown"
+
+
+def test_one_training_shows_nothing_where_methods_are_judged() -> None:
+    assert verdict(found(0.02, trainings=1), 0.01, 0.005, ("holds", "fails"), trainings=2) == "not shown, one training"
+    assert verdict(found(0.02, trainings=2), 0.01, 0.005, ("holds", "fails"), trainings=2) == "holds"
