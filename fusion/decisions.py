@@ -8,7 +8,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import rankdata
 
-from .metrics import FloatArray, wilson
+from . import intervals
+from .intervals import Subjects
+from .metrics import FloatArray
 
 Float64Array = npt.NDArray[np.float64]
 
@@ -30,33 +32,32 @@ def expected_calibration_error(y: FloatArray, p: FloatArray, groups: int = 10) -
     return float(np.abs(np.bincount(group, weights=y - p)).sum() / len(y))
 
 
-def at_alert_rate(y: FloatArray, p: FloatArray, rate: float = ALERT_RATE) -> dict[str, Any]:
+def at_alert_rate(y: FloatArray, p: FloatArray, subjects: Subjects, rate: float = ALERT_RATE) -> dict[str, Any]:
     """Return what alerting for the highest probabilities finds, at most for a share ``rate`` of the samples.
 
-    ``y`` [n] (NaN: unknown), ``p`` [n]. Equal probabilities alert together or not at all. The result has ``rate``, the
-    number of ``samples`` and ``alerts``, the lowest probability that alerts (``threshold``), ``sensitivity`` and
-    ``positive_predictive_value`` with 95 % Wilson intervals (``_ci``); None where nothing alerts or nobody is positive.
+    ``y`` [n] (NaN: unknown), ``p``, ``subjects`` [n]. Equal probabilities alert together or not at all. The result has
+    ``rate``, the number of ``samples`` and ``alerts``, the lowest probability that alerts (``threshold``),
+    ``sensitivity``, ``specificity`` and ``positive_predictive_value`` with the 95 % interval of that threshold
+    (``_ci``); None where nobody is positive or negative, or nothing alerts.
     """
     known = ~np.isnan(y)
-    y, p = y[known], p[known]
+    y, p, subjects = y[known], p[known], subjects[known]
     allowed = int(rate * len(y) + 1e-9)  # 0.07 * 100 is a little above 7, 0.29 * 100 a little below 29
     passed_over = np.sort(p)[::-1][allowed:]  # [n - allowed], the highest first
     alert = p > passed_over[0] if len(passed_over) else np.ones(len(p), dtype=bool)
-    found = int(y[alert].sum())
+    shares = {
+        "sensitivity": (alert, y == 1),
+        "specificity": (~alert, y == 0),
+        "positive_predictive_value": (y == 1, alert),
+    }
+    found = {name: intervals.share(part[whole], subjects[whole]) for name, (part, whole) in shares.items()}
     return {
         "rate": rate,
         "samples": len(y),
         "alerts": int(alert.sum()),
         "threshold": float(p[alert].min()) if alert.any() else None,
-        **_share("sensitivity", found, int(y.sum())),
-        **_share("positive_predictive_value", found, int(alert.sum())),
+        **{key: value for name, one in found.items() for key, value in intervals.entries(name, one).items()},
     }
-
-
-def _share(name: str, part: int, whole: int) -> dict[str, Any]:
-    if not whole:
-        return {name: None, f"{name}_ci": None}
-    return {name: part / whole, f"{name}_ci": list(wilson(part / whole, whole))}
 
 
 def net_benefit(y: FloatArray, p: FloatArray, thresholds: FloatArray) -> tuple[Float64Array, Float64Array]:

@@ -112,9 +112,9 @@ def run_text(metrics: Mapping[str, Any]) -> str:
 
 
 def score_text(name: str, score: Mapping[str, Any]) -> str:
-    """Return a score as mean over folds, standard deviation and bootstrap interval of the pooled predictions."""
-    spread = "" if score["sd"] is None else f" (sd over folds {score['sd']:.3f})"
-    return f"{name} {number(score['mean'])}{spread}, pooled {number(score['pooled'])} {interval_text(score['ci'])}"
+    """Return a score as mean over folds, its 95 % interval and the standard deviation over folds."""
+    spread = "" if score["sd"] is None else f", mean over folds, whose sd is {score['sd']:.3f}"
+    return f"{name} {number(score['mean'])} {interval_text(score['ci'])}{spread}"
 
 
 def interval_text(interval: Sequence[float] | None) -> str:

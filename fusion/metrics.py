@@ -1,4 +1,4 @@
-"""How good predictions are: AUROC, AUPRC, log loss, Brier score, calibration, and a patient-level bootstrap."""
+"""How good predictions are: AUROC, AUPRC, log loss, Brier score, calibration, and areas under weights of patients."""
 
 from __future__ import annotations
 
@@ -105,33 +105,21 @@ def measures(kind: str, y: FloatArray, probability: FloatArray) -> dict[str, flo
     return dict(zip(MEASURES, (scores.auroc, scores.auprc, *losses), strict=True))
 
 
-def calibration(y: FloatArray, probability: FloatArray) -> dict[str, Any]:
+def calibration(y: FloatArray, probability: FloatArray) -> dict[str, float | None]:
     """Return how far probabilities [N] agree with binary labels y [N] (NaN: unknown).
 
-    ``slope`` of the logistic regression of y on the logit of the probability (below 1: too extreme), ``intercept`` of
-    that with slope 1 (below 0: too high on average), and ``observed_expected``, the share of positives over the mean
-    probability, with the 95 % Wilson interval of the share. Slope and intercept are None where one class occurs alone,
-    and the slope where the probability separates the classes; the ratio is None without labels. (Van Calster et al.,
-    BMC Medicine 17:230, 2019.)
+    ``slope`` of the logistic regression of y on the logit of the probability (below 1: too extreme) and ``intercept``
+    of that with slope 1 (below 0: too high on average). Both are None where one class occurs alone, and the slope where
+    the probability separates the classes. (Van Calster et al., BMC Medicine 17:230, 2019.)
     """
     known = ~np.isnan(y)
-    y, probability = y[known], np.clip(probability[known].astype(np.float64), NEAREST, 1 - NEAREST)
-    if not len(y):
-        return {"slope": None, "intercept": None, "observed_expected": None, "observed_expected_ci": None}
-    x, expected = logit(probability), float(probability.mean())
+    y, x = y[known], logit(np.clip(probability[known].astype(np.float64), NEAREST, 1 - NEAREST))
+    if not _both(y):
+        return {"slope": None, "intercept": None}
     return {
-        "slope": _slope(y, x) if _both(y) else None,
-        "intercept": float(brentq(lambda shift: np.mean(expit(x + shift) - y), -50, 50)) if _both(y) else None,
-        "observed_expected": float(y.mean()) / expected,
-        "observed_expected_ci": [bound / expected for bound in wilson(float(y.mean()), len(y))],
+        "slope": _slope(y, x),
+        "intercept": float(brentq(lambda shift: np.mean(expit(x + shift) - y), -50, 50)),
     }
-
-
-def wilson(share: float, count: int) -> tuple[float, float]:
-    """Return the 95 % Wilson score interval of a share among ``count``."""
-    z = 1.96
-    centre, reach = share + z**2 / (2 * count), z * np.sqrt(share * (1 - share) / count + z**2 / (4 * count**2))
-    return float((centre - reach) / (1 + z**2 / count)), float((centre + reach) / (1 + z**2 / count))
 
 
 def _slope(y: FloatArray, x: FloatArray) -> float | None:
@@ -164,19 +152,6 @@ def weighted_areas(y: FloatArray, score: FloatArray, weights: FloatArray) -> tup
     return area, average
 
 
-def bootstrap(
-    y: FloatArray, probability: FloatArray, subjects: npt.NDArray[Any], seed: int, draws: int = DRAWS
-) -> dict[str, list[float] | None]:
-    """Return 95 % intervals of macro AUROC and AUPRC: whole subjects are drawn with replacement.
-
-    ``y``, ``probability`` [N, K], ``subjects`` [N]. The interval is for these predictions, not for training again.
-    """
-    groups = subject_weights(subjects, draws, np.random.default_rng(seed))
-    areas = [macro_areas(y, probability, weights) for weights in groups]
-    together = np.concatenate(areas, axis=1)  # [2, draws]
-    return {name: _interval(values) for name, values in zip(("auroc", "auprc"), together, strict=True)}
-
-
 def subject_weights(subjects: npt.NDArray[Any], draws: int, rng: np.random.Generator) -> Iterator[FloatArray]:
     """Yield how often each of n samples is drawn, float32 [s, n], a group of the draws at a time.
 
@@ -207,8 +182,3 @@ def macro_areas(y: FloatArray, probability: FloatArray, weights: FloatArray) -> 
     total, count = np.where(defined, stacked, 0).sum(axis=0), defined.sum(axis=0)
     means: FloatArray = np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)
     return means
-
-
-def _interval(values: FloatArray) -> list[float] | None:
-    defined = values[~np.isnan(values)]
-    return [float(q) for q in np.quantile(defined, (0.025, 0.975))] if len(defined) else None

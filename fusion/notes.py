@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from . import agreement
+from .intervals import Measured
 from .metrics import FloatArray
+from .paired import holm
+from .subgroups import Groups, Outcomes
 
 FEW = 100
 """Fewer test positives or negatives than this tell too little to conclude anything."""
 
 RATIO_RANGE = (0.8, 1.25)
 """Fewer or more positives than this many times the expected ones are worth a warning, unless chance explains them."""
+
+LEVEL = 0.05
+LABEL = "label"
 
 
 def size_notes(without_input: int, folds: Sequence[Mapping[str, Any]], truth: FloatArray) -> list[str]:
@@ -50,26 +58,89 @@ def missing_notes(missing: Mapping[str, Any] | None) -> list[str]:
     return notes
 
 
-def calibration_notes(patterns: Sequence[Mapping[str, Any]], subgroups: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Name the combinations of modalities and the subgroups that are predicted too high or too low, beyond chance.
+def data_notes(metrics: Mapping[str, Any]) -> list[str]:
+    """Say what decides whether any number means something: made-up data, encoders that have learned nothing.
 
-    Both are rows of metrics.json, ``per_pattern`` and ``per_subgroup``.
+    ``metrics`` has ``cache`` and ``recipes`` of metrics.json. What its ``notes`` say already is not repeated.
     """
-    named = [(f"{row['modalities']} only", row["calibration"]) for row in patterns if row["calibration"]]
-    named += [(f"{row['group']} {row['value']}", row) for row in subgroups]
-    return [_off(name, found) for name, found in named if _is_off(found)]
+    notes, said = [], " ".join(metrics.get("notes", [])).lower()
+    if "synth" in str((metrics.get("cache") or {}).get("dataset", "")) and "synthetic" not in said:
+        notes.append("The data are synthetic: no number here says anything about patients.")
+    random = [name for name, recipe in metrics.get("recipes", {}).items() if _uses_random_encoder(recipe)]
+    if random and "random" not in said:
+        notes.append(
+            f"Encoders with random weights were used for {' and '.join(random)}: fine to try the software, but scores "
+            "say nothing about what these data hold."
+        )
+    return notes
 
 
-def _is_off(found: Mapping[str, Any]) -> bool:
-    if found["observed_expected"] is None:
+def _uses_random_encoder(recipe: Any) -> bool:
+    """Return whether ``random`` is the value of a key named encoder, weights or name, at any depth of a recipe."""
+    if not isinstance(recipe, Mapping):
         return False
-    low, high = found["observed_expected_ci"]
-    return not RATIO_RANGE[0] <= found["observed_expected"] <= RATIO_RANGE[1] and not low <= 1 <= high
+    named = any(recipe.get(key) == "random" for key in ("encoder", "weights", "name"))
+    return named or any(_uses_random_encoder(inner) for inner in recipe.values())
 
 
-def _off(name: str, found: Mapping[str, Any]) -> str:
-    low, high = found["observed_expected_ci"]
-    return (
-        f"Samples with {name}: {found['observed_expected']:.2f} times as many positives as predicted "
-        f"(95 % interval {low:.2f} to {high:.2f}); their probabilities are off."
-    )
+@dataclass(frozen=True)
+class Check:
+    """Whether the probabilities of some samples are off in size: observed over expected, and the p-value of 1.
+
+    ``grouping`` is what ``name`` is one of, "" for all samples, `LABEL` for those of one label. The ratio of a group is
+    relative to that of all samples.
+    """
+
+    grouping: str
+    name: str
+    ratio: Measured
+    p: float
+
+
+def group_checks(groups: Groups, tested: Outcomes) -> list[Check]:
+    """Check all samples, and every group of each grouping, ``groups`` [n], relative to them."""
+    y, p, subjects = tested.y, tested.p, tested.subjects
+    made = _check("", "", tested)
+    for grouping, of_sample in groups.items():
+        for name in np.unique(of_sample[of_sample != ""]):
+            found = agreement.relative_to_everybody(of_sample == name, y, p, subjects)
+            if found is not None:
+                made.append(Check(grouping, str(name), *found))
+    return made
+
+
+def label_checks(labels: Mapping[str, Outcomes]) -> list[Check]:
+    """Check every label of a task with several."""
+    return [check for label, tested in labels.items() for check in _check(LABEL, label, tested)]
+
+
+def _check(grouping: str, name: str, tested: Outcomes) -> list[Check]:
+    ratio = agreement.observed_expected(tested.y, tested.p, tested.subjects)
+    p = agreement.p_of_everybody(tested.y, tested.p, tested.subjects)
+    return [] if ratio is None or p is None else [Check(grouping, name, ratio, p)]
+
+
+def calibration_notes(made: Sequence[Check]) -> list[str]:
+    """Say where probabilities are off in size: first of all samples, then of groups relative to them.
+
+    Named is what lies outside `RATIO_RANGE` with a p-value below .05 after Holm's correction for all checks, so that of
+    the runs whose probabilities are right at most one in twenty gets any such note.
+    """
+    adjusted = holm([check.p for check in made])
+    off: dict[str, list[Check]] = {}
+    for check, p in zip(made, adjusted, strict=True):
+        if p is not None and p < LEVEL and not RATIO_RANGE[0] <= check.ratio.value <= RATIO_RANGE[1]:
+            off.setdefault(check.grouping, []).append(check)
+    return [_off(grouping, found) for grouping, found in off.items()]
+
+
+def _off(grouping: str, found: Sequence[Check]) -> str:
+    if not grouping:
+        return f"Of all samples {_times(found[0].ratio)} as many as predicted are positive; probabilities are off."
+    relative = "" if grouping == LABEL else ", relative to all samples"
+    named = "; ".join(f"{check.name} {_times(check.ratio)}" for check in found)
+    return f"Positives for each predicted one by {grouping}{relative}: {named}."
+
+
+def _times(ratio: Measured) -> str:
+    return f"{ratio.value:.2f} times (95 % interval {ratio.low:.2f} to {ratio.high:.2f})"

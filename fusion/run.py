@@ -25,6 +25,7 @@ from .fold_result import OF_THE_TRAINING_ALONE, FoldResult
 from .folds import finished_folds, train_folds, train_stored_folds
 from .loading import default_limit, load
 from .model import Model, check_inputs, task_view
+from .notes import data_notes
 from .predictions import Predicted, frame, mean_prediction
 from .preparation import prepare
 from .sealed import check_seal, is_sealed, seal
@@ -132,11 +133,11 @@ def _train_folds(plan: TrainingPlan, folder: Path, workers: int, memory_limit: i
 def _write_run(plan: TrainingPlan, folds: Sequence[FoldResult], folder: Path, name: str, started: float) -> None:
     """Write what follows from the folds, and last the checksums of everything that the run will keep."""
     _write_tables(folds, folder)
+    data = {"cache": plan.cache, "recipes": plan.recipes}
     summary = {
         "run": name,
-        **summarise(plan.cohort, plan.config, folds, plan.hidden, plan.notes),
-        "cache": plan.cache,
-        "recipes": plan.recipes,
+        **summarise(plan.cohort, plan.config, folds, plan.hidden, [*data_notes(data), *plan.notes]),
+        **data,
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "seconds": round(time.perf_counter() - started, 2),
     }

@@ -1,21 +1,23 @@
-"""Who a model works for: groups of samples by sex, age and unit, which no model ever sees."""
+"""Who a model works for: groups by sex, age, race, language, insurance and unit, which no model ever sees."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from . import metrics
+from . import agreement, intervals
+from .intervals import Measured, Subjects, entries
 from .metrics import FloatArray
 
 Groups = dict[str, npt.NDArray[np.str_]]
 """Of each grouping the group of every sample, [N]."""
 
-CATEGORIES = ("sex", "gender", "first_careunit", "icu_type")
+CATEGORIES = ("sex", "gender", "first_careunit", "icu_type", "insurance")
 """Columns of a cohort whose values are groups, whatever their case."""
 
 AGE = "age"
@@ -23,10 +25,32 @@ AGE_BOUNDS = (45, 65, 80)
 AGE_BANDS = ("0-44", "45-64", "65-79", "80+")
 """Bands of the age in years, whose text sorts as they do."""
 
+RACE = ("race", "ethnicity")
+RACES = {
+    "white": r"^WHITE",
+    "Black": r"^BLACK|^CARIBBEAN",
+    "Hispanic": r"^HISPANIC|^SOUTH AMERICAN",
+    "Asian": r"^ASIAN",
+    "native": r"^AMERICAN INDIAN|^NATIVE",
+}
+"""Broad groups of the races of MIMIC, as the code repository of MIMIC makes them; any other is ``other``."""
+
+LANGUAGE = "language"
+ENGLISH = r"^ENGL"
+
+NOT_SAID = r"^$|^\?$|UNKNOWN|UNABLE|DECLINED|NOT SPECIFIED"
+UNKNOWN, OTHER = "unknown", "other"
+
+GAPS = ("auroc", "sensitivity")
+"""Measures whose gaps between groups are given."""
+
 MOST_VALUES = 12
 """A column with more values than this is no grouping."""
 
-UNKNOWN = "unknown"
+FEWEST = 20
+"""Groups of fewer patients are put together, and left out where they are too few together."""
+
+TOGETHER = f"groups of fewer than {FEWEST} patients"
 
 
 def groups_of(samples: pl.DataFrame) -> Groups:
@@ -38,6 +62,10 @@ def groups_of(samples: pl.DataFrame) -> Groups:
             found[name] = _age_bands(column)
         elif name in CATEGORIES:
             found[name] = column.cast(pl.String).fill_null(UNKNOWN).to_numpy().astype(np.str_)
+        elif name in RACE:
+            found[name] = _broad(column, RACES)
+        elif name == LANGUAGE:
+            found[name] = _broad(column, {"English": ENGLISH})
     return {name: groups for name, groups in found.items() if 2 <= len(np.unique(groups)) <= MOST_VALUES}
 
 
@@ -47,30 +75,85 @@ def _age_bands(ages: pl.Series) -> npt.NDArray[np.str_]:
     return np.where(np.isnan(years), UNKNOWN, bands)
 
 
-def per_subgroup(groups: Mapping[str, npt.NDArray[np.str_]], y: FloatArray, p: FloatArray) -> list[dict[str, Any]]:
-    """Return AUROC and observed over expected positives of every group.
+def _broad(column: pl.Series, patterns: Mapping[str, str]) -> npt.NDArray[np.str_]:
+    """Return the first group whose pattern a text has, ``unknown`` where it says nothing, else ``other``."""
+    texts = column.cast(pl.String).fill_null("").str.strip_chars().str.to_uppercase()
+    groups = np.where(texts.str.contains(NOT_SAID).to_numpy(), UNKNOWN, OTHER)
+    for group, pattern in reversed(list(patterns.items())):
+        groups = np.where(texts.str.contains(pattern).to_numpy(), group, groups)
+    return groups
 
-    ``groups`` [n], binary ``y`` [n] and ``p`` [n] of the same samples, those of all folds together.
+
+def without_rare(of_sample: npt.NDArray[np.str_], subjects: Subjects) -> npt.NDArray[np.str_]:
+    """Return the group of each sample [n], those of fewer than 20 patients as one, or as "" if that is rare too."""
+    values, which = np.unique(of_sample, return_inverse=True)
+    patients = np.array([len(np.unique(subjects[which == number])) for number in range(len(values))])
+    rare = (patients < FEWEST)[which]
+    few = len(np.unique(subjects[rare])) < FEWEST
+    return np.where(rare, "" if few else TOGETHER, of_sample)
+
+
+@dataclass(frozen=True)
+class Outcomes:
+    """What happened and what was predicted, of a binary task or of one label.
+
+    ``y`` [n] (NaN: unknown), ``p`` [n], and the patients and folds of the samples, ``subjects`` and ``folds`` [n].
     """
-    return [
-        {
-            "group": name,
-            "value": value,
-            "samples": int(inside.sum()),
-            "positives": int(np.nansum(y[inside])),
-            "auroc": metrics.auroc(y[inside], p[inside]),
-            **_ratio(y[inside], p[inside]),
+
+    y: FloatArray
+    p: FloatArray
+    subjects: Subjects
+    folds: npt.NDArray[Any]
+
+    def where(self, rows: npt.NDArray[np.bool_]) -> Outcomes:
+        """Return the samples of a mask [n]."""
+        return Outcomes(self.y[rows], self.p[rows], self.subjects[rows], self.folds[rows])
+
+
+def per_subgroup(
+    groups: Mapping[str, npt.NDArray[np.str_]], tested: Outcomes, threshold: float | None
+) -> list[dict[str, Any]]:
+    """Return how good the predictions are in every group, and the gaps to the largest group of the same grouping.
+
+    ``auroc`` (mean over folds), ``sensitivity`` where a probability of at least ``threshold`` alerts, and
+    ``observed_expected``, each with its 95 % interval ``_ci``; ``auroc_gap`` and ``sensitivity_gap``, this group minus
+    the largest one whose name is known, None for that one and where either is not defined. ``groups`` [n] are those of
+    the tested samples; one called "" is left out.
+    """
+    return [row for name, of_sample in groups.items() for row in _rows(name, of_sample, tested, threshold)]
+
+
+def _rows(
+    name: str, of_sample: npt.NDArray[np.str_], tested: Outcomes, threshold: float | None
+) -> Iterator[dict[str, Any]]:
+    values, counts = np.unique(of_sample[of_sample != ""], return_counts=True)
+    largest = max(zip(values != UNKNOWN, counts, range(len(values)), strict=True))[2] if len(values) else 0
+    parts = [tested.where(of_sample == value) for value in values]
+    found = [_found(part, threshold) for part in parts]
+    for number, (value, part) in enumerate(zip(values, parts, strict=True)):
+        gaps = {
+            measure: mine.minus(theirs) if number != largest and mine and theirs else None
+            for measure, mine, theirs in ((m, found[number][m], found[largest][m]) for m in GAPS)
         }
-        for name, value, inside in _each(groups)
-    ]
+        row: dict[str, Any] = {
+            "group": name,
+            "value": str(value),
+            "samples": len(part.y),
+            "patients": len(np.unique(part.subjects)),
+            "positives": int(np.nansum(part.y)),
+        }
+        for measure, one in found[number].items():
+            row |= entries(measure, one)
+        for measure, gap in gaps.items():
+            row |= entries(f"{measure}_gap", gap)
+        yield row
 
 
-def _each(groups: Mapping[str, npt.NDArray[np.str_]]) -> Iterator[tuple[str, str, npt.NDArray[np.bool_]]]:
-    for name, of_sample in groups.items():
-        for value in np.unique(of_sample):
-            yield name, str(value), of_sample == value
-
-
-def _ratio(y: FloatArray, p: FloatArray) -> dict[str, Any]:
-    found = metrics.calibration(y, p)
-    return {name: found[name] for name in ("observed_expected", "observed_expected_ci")}
+def _found(part: Outcomes, threshold: float | None) -> dict[str, Measured | None]:
+    positive = part.y == 1
+    alert = np.zeros(len(part.p), dtype=bool) if threshold is None else part.p >= threshold
+    return {
+        "auroc": intervals.mean_area("auroc", part.y[:, None], part.p[:, None], part.subjects, part.folds),
+        "sensitivity": intervals.share(alert[positive], part.subjects[positive]),
+        "observed_expected": agreement.observed_expected(part.y, part.p, part.subjects),
+    }

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from . import decisions, metrics
+from . import agreement, decisions, intervals, metrics
 from .batches import Cohort
 from .config import TrainConfig
 from .fold_result import FoldResult
 from .metrics import FloatArray
 from .missingness import MissingConfig
-from .notes import calibration_notes, missing_notes, size_notes
-from .subgroups import per_subgroup
+from .notes import Check, calibration_notes, group_checks, label_checks, missing_notes, size_notes
+from .subgroups import Groups, Outcomes, per_subgroup, without_rare
+
+FORMAT = 2
+"""Of metrics.json. In the first, which has no such entry, intervals were of the predictions of all folds together."""
+
+OF_BINARY_TASKS: dict[str, Any] = {"calibration": None, "reliability": None, "alert": None, "per_subgroup": []}
+AVAILABLE = "what is available"
+"""What a combination of modalities is one of, in notes."""
 
 
 def summarise(
@@ -28,58 +35,114 @@ def summarise(
 ) -> dict[str, Any]:
     """Return everything of metrics.json that follows from cohort, settings and predictions.
 
-    ``hidden`` [N, M] bool is what was hidden on purpose. Of every measure there is the ``mean`` over folds with its
-    standard deviation ``sd``, and ``pooled``, the measure of all tested samples together: they were predicted by
-    different models, which costs an AUROC a little.
+    ``hidden`` [N, M] bool is what was hidden on purpose. Every measure is the mean over folds of that of each fold's
+    tested samples, of all or of a part of them: probabilities of different models are never ranked among each other.
+    Ratios and shares count all tested samples.
     """
     kind = cohort.task.kind
-    tested = np.concatenate([fold.tested for fold in folds])
-    y, probability = cohort.y[tested], np.concatenate([fold.probability for fold in folds])
-    truth, chance = metrics.one_vs_rest(kind, y, probability)
-    interval = metrics.bootstrap(truth, chance, cohort.subject_id[tested], config.seed)
+    everybody = _everybody(cohort, folds)
     scores = _over_folds(cohort, folds, [fold.probability for fold in folds])
     rows = [_fold_row(cohort, number, fold) for number, fold in enumerate(folds)]
-    patterns = _per_pattern(cohort, folds)
-    binary = _binary(cohort, tested, probability)
+    labels = everybody.per_label(cohort.task.labels) if kind != "binary" else {}
+    binary, checks = _binary(everybody) if kind == "binary" else (OF_BINARY_TASKS, label_checks(labels))
     missing = _missing(cohort, config.missing, folds, hidden)
     return {
+        "format": FORMAT,
         "task": cohort.task.name,
         "method": config.method,
         "kind": kind,
         "labels": list(cohort.task.labels),
         "modalities": list(cohort.modalities),
         "seed": config.seed,
-        "samples": len(tested),
-        "positives": int(np.nansum(y)) if kind == "binary" else None,
+        "samples": len(everybody.subjects),
+        "positives": int(np.nansum(everybody.y)) if kind == "binary" else None,
         "folds": rows,
-        **{name: scores[name] | ({"ci": interval[name]} if name in interval else {}) for name in metrics.MEASURES},
+        **{name: scores[name] | everybody.interval(name) for name in metrics.MEASURES},
         **binary,
-        "per_label": _per_label(cohort.task.labels, truth, metrics.score(truth, chance)) if kind != "binary" else [],
-        "per_pattern": patterns,
+        "per_label": [_label_row(label, tested) for label, tested in labels.items()],
+        "per_pattern": _per_pattern(kind, everybody),
         "cohort": _counts(cohort),
         "presence": presence_counts(cohort),
         "missing": missing,
         "notes": [
             *notes,
-            *size_notes(cohort.without_input, rows, truth),
+            *size_notes(cohort.without_input, rows, everybody.truth),
             *missing_notes(missing),
-            *calibration_notes(patterns, binary["per_subgroup"]),
+            *calibration_notes(checks),
         ],
         "method_details": _details(cohort, folds),
     }
 
 
-def _binary(cohort: Cohort, tested: npt.NDArray[np.int64], probability: FloatArray) -> dict[str, Any]:
-    """Return what is known of a binary task alone, of all tested samples together."""
-    if cohort.task.kind != "binary":
-        return {"calibration": None, "alert": None, "per_subgroup": []}
-    y, p = cohort.y[tested, 0], probability[:, 0]
-    groups = {name: of_sample[tested] for name, of_sample in cohort.groups.items()}
-    return {
-        "calibration": metrics.calibration(y, p) | {"ece": decisions.expected_calibration_error(y, p)},
-        "alert": decisions.at_alert_rate(y, p),
-        "per_subgroup": per_subgroup(groups, y, p),
+@dataclass(frozen=True)
+class _Everybody:
+    """All n tested samples: labels as in `Task`, what was said of them, and who they are.
+
+    ``y`` [n, C], ``probability`` [n, K], ``truth`` and ``chance`` [n, K] the same one label or class against the rest;
+    ``subjects``, ``folds``, ``combination`` (of modalities) and each of ``groups`` [n].
+    """
+
+    y: FloatArray
+    probability: FloatArray
+    truth: FloatArray
+    chance: FloatArray
+    subjects: npt.NDArray[Any]
+    folds: npt.NDArray[np.int64]
+    combination: npt.NDArray[np.str_]
+    groups: Groups
+
+    def interval(self, measure: str) -> dict[str, list[float] | None]:
+        """Return the 95 % interval of a mean over folds as an entry; nothing for a measure that has none."""
+        if measure not in intervals.INFLUENCES:
+            return {}
+        found = intervals.mean_area(measure, self.truth, self.chance, self.subjects, self.folds)
+        return {"ci": found.ci if found else None}
+
+    def label(self, number: int) -> Outcomes:
+        """Return one label or class against the rest."""
+        return Outcomes(self.truth[:, number], self.chance[:, number], self.subjects, self.folds)
+
+    def per_label(self, names: Sequence[str]) -> dict[str, Outcomes]:
+        """Return every label or class by its name."""
+        return {name: self.label(number) for number, name in enumerate(names)}
+
+
+def _everybody(cohort: Cohort, folds: Sequence[FoldResult]) -> _Everybody:
+    tested, probability, presence, number = (
+        np.concatenate(parts)
+        for parts in zip(
+            *(
+                (fold.tested, fold.probability, fold.presence, np.full(len(fold.tested), number))
+                for number, fold in enumerate(folds)
+            ),
+            strict=True,
+        )
+    )
+    subjects, y = cohort.subject_id[tested], cohort.y[tested]
+    return _Everybody(
+        y,
+        probability,
+        *metrics.one_vs_rest(cohort.task.kind, y, probability),
+        subjects,
+        number,
+        combination_names(presence, cohort.modalities),
+        {name: without_rare(of_sample[tested], subjects) for name, of_sample in cohort.groups.items()},
+    )
+
+
+def _binary(everybody: _Everybody) -> tuple[dict[str, Any], list[Check]]:
+    """Return what is known of a binary task alone, and the checks of its probabilities."""
+    tested = everybody.label(0)
+    y, p, subjects = tested.y, tested.p, tested.subjects
+    alert = decisions.at_alert_rate(y, p, subjects)
+    found = {
+        "calibration": agreement.calibration(y, p, subjects),
+        "reliability": agreement.reliability(y, p, subjects),
+        "alert": alert,
+        "per_subgroup": per_subgroup(everybody.groups, tested, alert["threshold"]),
     }
+    available = {AVAILABLE: without_rare(everybody.combination, subjects)}
+    return found, group_checks(available | everybody.groups, tested)
 
 
 def _fold_row(cohort: Cohort, number: int, fold: FoldResult) -> dict[str, Any]:
@@ -98,12 +161,10 @@ def _fold_row(cohort: Cohort, number: int, fold: FoldResult) -> dict[str, Any]:
 def _over_folds(
     cohort: Cohort, folds: Sequence[FoldResult], probabilities: Sequence[FloatArray]
 ) -> dict[str, dict[str, float | None]]:
-    """Return of every measure its mean and deviation over the folds that have a value, and its pooled value."""
-    kind = cohort.task.kind
-    truths = [cohort.y[fold.tested] for fold in folds]
-    pooled = metrics.measures(kind, np.concatenate(truths), np.concatenate(probabilities))
-    each = [metrics.measures(kind, *pair) for pair in zip(truths, probabilities, strict=True)]
-    return {name: mean_and_sd([one[name] for one in each]) | {"pooled": pooled[name]} for name in metrics.MEASURES}
+    """Return of every measure its mean and deviation over the folds that have a value."""
+    pairs = zip((cohort.y[fold.tested] for fold in folds), probabilities, strict=True)
+    each = [metrics.measures(cohort.task.kind, y, probability) for y, probability in pairs]
+    return {name: mean_and_sd([one[name] for one in each]) for name in metrics.MEASURES}
 
 
 def mean_and_sd(values: Sequence[float | None]) -> dict[str, float | None]:
@@ -115,24 +176,24 @@ def mean_and_sd(values: Sequence[float | None]) -> dict[str, float | None]:
     }
 
 
-def _per_pattern(cohort: Cohort, folds: Sequence[FoldResult]) -> list[dict[str, Any]]:
+def _per_pattern(kind: str, everybody: _Everybody) -> list[dict[str, Any]]:
     """Return measures and calibration of the tested samples that have exactly each combination of modalities."""
-    kind = cohort.task.kind
-    y, probability, presence = (
-        np.concatenate(parts)
-        for parts in zip(*((cohort.y[fold.tested], fold.probability, fold.presence) for fold in folds), strict=True)
-    )
-    names = combination_names(presence, cohort.modalities)
     rows = []
-    for name in np.unique(names):
-        has = names == name
+    for name in np.unique(everybody.combination):
+        has = everybody.combination == name
+        y, p, folds, subjects = (
+            of_all[has] for of_all in (everybody.y, everybody.probability, everybody.folds, everybody.subjects)
+        )
+        each = [metrics.measures(kind, y[folds == fold], p[folds == fold]) for fold in np.unique(folds)]
+        area = intervals.mean_area("auroc", everybody.truth[has], everybody.chance[has], subjects, folds)
         rows.append(
             {
                 "modalities": str(name),
                 "rows": int(has.sum()),
-                "positives": int(np.nansum(y[has])) if kind == "binary" else None,
-                **metrics.measures(kind, y[has], probability[has]),
-                "calibration": metrics.calibration(y[has, 0], probability[has, 0]) if kind == "binary" else None,
+                "positives": int(np.nansum(y)) if kind == "binary" else None,
+                **{measure: metrics.mean_defined([one[measure] for one in each]) for measure in metrics.MEASURES},
+                **intervals.entries("auroc", area),
+                "calibration": agreement.calibration(y[:, 0], p[:, 0], subjects) if kind == "binary" else None,
             }
         )
     return rows
@@ -154,13 +215,17 @@ def _missing(
     return {**described, "complete": complete, "over_draws": over_draws, "each_draw": draws}
 
 
-def _per_label(labels: Sequence[str], truth: npt.NDArray[Any], pooled: metrics.Scores) -> list[dict[str, Any]]:
-    return [
-        {"label": label, "auroc": area, "auprc": precision, "positives": int(positives)}
-        for label, area, precision, positives in zip(
-            labels, pooled.auroc_per_label, pooled.auprc_per_label, np.nansum(truth, axis=0), strict=True
-        )
-    ]
+def _label_row(label: str, tested: Outcomes) -> dict[str, Any]:
+    y, p = tested.y[:, None], tested.p[:, None]
+    areas = {
+        measure: intervals.mean_area(measure, y, p, tested.subjects, tested.folds) for measure in intervals.INFLUENCES
+    }
+    return {
+        "label": label,
+        "positives": int(np.nansum(tested.y)),
+        **{key: value for measure, area in areas.items() for key, value in intervals.entries(measure, area).items()},
+        "calibration": agreement.calibration(tested.y, tested.p, tested.subjects),
+    }
 
 
 def _counts(cohort: Cohort) -> list[list[Any]]:

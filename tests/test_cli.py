@@ -79,7 +79,7 @@ def test_train_writes_a_run_with_metrics_and_report(synthetic_cache: Path, tmp_p
     metrics = json.loads(result.stdout)
     assert metrics["task"] == "mortality"
     assert {"run", "task", "method", "seconds", "folds", "auroc", "auprc"} <= metrics.keys()
-    assert {"mean", "sd", "ci", "pooled"} == metrics["auroc"].keys()
+    assert {"mean", "sd", "ci"} == metrics["auroc"].keys()
     assert any("too few to conclude anything" in note for note in metrics["notes"])
     assert (tmp_path / "run/report.html").exists()
 

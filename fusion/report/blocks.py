@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from markupsafe import Markup
+
+from .words import MISSING, interval, number
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,15 @@ class Measure:
 
 
 Cell = str | Bar | Dot | Measure
+
+
+def measured(row: Mapping[str, Any], name: str, digits: int = 3, *, signed: bool = False) -> Cell:
+    """Return the cell of an entry of metrics.json with the interval beside it, ``name_ci``; a dash without a value."""
+    value = row.get(name)
+    if value is None:
+        return MISSING
+    bounds = row.get(f"{name}_ci")
+    return Measure(number(value, digits, signed=signed), value, interval(bounds, digits) if bounds else "")
 
 
 @dataclass(frozen=True)

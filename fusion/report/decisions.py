@@ -3,10 +3,11 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ..subgroups import FEWEST
 from . import scores
-from .blocks import Beside, Block, Cell, Measure, Section, Table, Text
+from .blocks import Beside, Block, Cell, Section, Table, Text, measured
 from .run import Run
-from .words import MISSING, count, interval, number, percent
+from .words import count, interval, number, percent
 
 
 def decisions_section(run: Run) -> Section | None:
@@ -26,6 +27,7 @@ def _alert(run: Run) -> Iterator[Table]:
         (words, number(found.get(name)), interval(found.get(f"{name}_ci")))
         for words, name in (
             ("positives that alert (sensitivity)", "sensitivity"),
+            ("negatives that do not (specificity)", "specificity"),
             ("alerts that are positive (positive predictive value)", "positive_predictive_value"),
         )
     )
@@ -43,7 +45,7 @@ def _calibration(run: Run) -> Iterator[Table]:
     if not found:
         return
     rows = tuple(
-        (words, number(found.get(name)), ideal, reading)
+        (words, measured(found, name), ideal, reading)
         for words, name, ideal, reading in (
             ("slope", "slope", "1", "below 1: too extreme"),
             ("intercept", "intercept", "0", "below 0: too high on average"),
@@ -59,23 +61,27 @@ def _subgroups(run: Run) -> Iterator[Block]:
     groups = run.metrics.get("per_subgroup") or []
     if not groups:
         return
-    columns = ("group", "samples", "positive", "AUROC", "observed / expected")
+    columns = ("group", "samples", "positive", "AUROC", "gap", "sensitivity", "gap", "observed / expected")
     yield Table("By who the patients are", columns, tuple(map(_subgroup, groups)), sortable=True)
     yield Text(
-        "Observed over expected: positives by the sum of the predicted probabilities, with the 95 % interval; an "
-        "interval without 1 means that the probabilities are too low (above 1) or too high for the group. No model "
-        "was told the groups, unless its inputs hold them. A group with few positives tells little.",
+        "All with 95 % intervals. Gap: this group minus the largest one of the same kind; an interval without 0 is a "
+        "difference beyond chance, though of many such intervals one in twenty leaves it out by chance. Sensitivity: "
+        "share of the group's positives that alert, all groups by the same probability, see above. Observed over "
+        "expected: positives by the sum of the predicted probabilities; above 1 they are too low for the group. No "
+        f"model was told the groups, unless its inputs hold them. Groups of fewer than {FEWEST} patients are put "
+        "together, and left out where they are too few together.",
         tone="aside",
     )
 
 
 def _subgroup(group: Mapping[str, Any]) -> tuple[Cell, ...]:
-    ratio = group.get("observed_expected")
-    bounds = interval(group.get("observed_expected_ci"), 2)
     return (
         f"{group['group']} {group['value']}",
         count(group.get("samples")),
         count(group.get("positives")),
-        number(group.get("auroc")),
-        MISSING if ratio is None else Measure(number(ratio, 2), ratio, bounds),
+        measured(group, "auroc"),
+        measured(group, "auroc_gap", signed=True),
+        measured(group, "sensitivity"),
+        measured(group, "sensitivity_gap", signed=True),
+        measured(group, "observed_expected", 2),
     )

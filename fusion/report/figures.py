@@ -11,7 +11,7 @@ from ..decisions import net_benefit
 from .blocks import Figure
 from .drawing import PALETTE, THIN, draw
 from .predictions import Floats
-from .scores import Reliability, known
+from .scores import known
 from .words import number
 
 Curve = tuple[Floats, Floats]
@@ -21,28 +21,28 @@ ROW_HEIGHT = 26.0
 """Points per row in figures with one row per modality or combination."""
 
 
-def roc_figure(folds: Sequence[Curve], pooled: Curve, area: float | None) -> Figure:
+def roc_figure(folds: Sequence[Curve], pooled: Curve) -> Figure:
     """Draw ROC curves: each fold thin, all folds pooled thick."""
 
     def _paint(axes: Axes) -> None:
         axes.plot([0, 1], [0, 1], color=PALETTE["muted"], linewidth=1, linestyle=(0, (4, 4)), label="guessing")
         for curve in folds:
             axes.plot(*curve, color=PALETTE["blue"], **THIN)
-        axes.plot(*pooled, color=PALETTE["blue"], label=f"pooled, area {number(area)}")
+        axes.plot(*pooled, color=PALETTE["blue"], label="all folds pooled")
         _unit_square(axes, "false positive rate", "true positive rate")
         axes.legend(loc="lower right")
 
     return draw(_paint, "ROC curve", "Thick: all folds pooled. Thin: each fold. Dashed: guessing.", height=300)
 
 
-def precision_recall_figure(folds: Sequence[Curve], pooled: Curve, area: float | None, prevalence: float) -> Figure:
+def precision_recall_figure(folds: Sequence[Curve], pooled: Curve, prevalence: float) -> Figure:
     """Draw precision over recall: each fold thin, all folds pooled thick, prevalence dashed."""
 
     def _paint(axes: Axes) -> None:
         axes.axhline(prevalence, color=PALETTE["muted"], linewidth=1, linestyle=(0, (4, 4)), label="guessing")
         for curve in folds:
             axes.step(*curve, where="post", color=PALETTE["blue"], **THIN)
-        axes.step(*pooled, where="post", color=PALETTE["blue"], label=f"pooled, area {number(area)}")
+        axes.step(*pooled, where="post", color=PALETTE["blue"], label="all folds pooled")
         _unit_square(axes, "recall (sensitivity)", "precision")
         axes.legend(loc="upper right")
 
@@ -50,14 +50,17 @@ def precision_recall_figure(folds: Sequence[Curve], pooled: Curve, area: float |
     return draw(_paint, "Precision and recall", caption, height=300)
 
 
-def reliability_figure(curve: Reliability) -> Figure:
-    """Draw observed rates over predicted probabilities with 95 % intervals."""
-    top = float(min(1.0, 1.05 * max(curve.high.max(), curve.predicted.max())))
+def reliability_figure(curve: Sequence[Mapping[str, float]]) -> Figure:
+    """Draw observed rates over predicted probabilities with 95 % intervals, as metrics.json has them."""
+    predicted, observed, low, high = (
+        np.array([point[name] for point in curve]) for name in ("predicted", "observed", "low", "high")
+    )
+    top = float(min(1.0, 1.05 * max(high.max(), predicted.max())))
 
     def _paint(axes: Axes) -> None:
         axes.plot([0, top], [0, top], color=PALETTE["muted"], linewidth=1, linestyle=(0, (4, 4)))
-        axes.vlines(curve.predicted, curve.low, curve.high, color=PALETTE["blue"], alpha=0.5)
-        axes.plot(curve.predicted, curve.observed, color=PALETTE["blue"], marker="o", markersize=5, linewidth=1)
+        axes.vlines(predicted, low, high, color=PALETTE["blue"], alpha=0.5)
+        axes.plot(predicted, observed, color=PALETTE["blue"], marker="o", markersize=5, linewidth=1)
         axes.set(xlabel="predicted probability", ylabel="observed rate", xlim=(0, top), ylim=(0, top), aspect="equal")
 
     caption = (

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ..notes import data_notes
 from .blocks import Table
 from .run import Run
 from .scores import known_rates
@@ -58,7 +59,7 @@ class Headline:
 
 def headline(run: Run) -> Headline:
     """Return the top of the page for a run."""
-    caveats = tuple(data_notes(run.metrics))
+    caveats = decisive_notes(run.metrics)
     return Headline(
         title=f"Predicting {task_words(run.metrics['task'])}",
         lead=" ".join(_lead(run)),
@@ -69,6 +70,12 @@ def headline(run: Run) -> Headline:
         reading=_reading(run),
         notes=tuple(note for note in dict.fromkeys(run.metrics.get("notes", [])) if note not in caveats),
     )
+
+
+def decisive_notes(metrics: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return what decides whether any number of a run means something, unless its notes say it in other words."""
+    said = [*metrics.get("notes", []), *data_notes(metrics)]
+    return tuple(note for note in data_notes({**metrics, "notes": []}) if note in said)
 
 
 def _facts(run: Run) -> Iterator[str]:
@@ -93,7 +100,8 @@ def cache_facts(cache: Mapping[str, Any]) -> Iterator[str]:
 def _answer(run: Run) -> str:
     """Return what the run shows, in a sentence or two."""
     metrics, score = run.metrics, run.metrics["auroc"]
-    what, mean, bounds = task_words(metrics["task"]), score.get("mean"), score.get("ci")
+    what, bounds = task_words(metrics["task"]), score.get("ci")
+    mean = score.get("pooled", score.get("mean"))  # a run of the first format has the interval of the pooled area
     if mean is None:
         return "The AUROC is not defined here: no fold has both outcomes."
     area = f"{'' if metrics['kind'] == 'binary' else 'mean '}AUROC {number(mean)}"
@@ -133,15 +141,16 @@ def _area(run: Run, name: str) -> KeyNumber:
     folds = sum(fold.get(name) is not None for fold in run.metrics["folds"])
     of = "" if folds == len(run.metrics["folds"]) else f" out of {len(run.metrics['folds'])}"
     parts = []
-    if score.get("ci"):
+    if score.get("ci") and score.get("pooled") is not None:  # a run of the first format
+        parts.append(f"all predictions together {number(score['pooled'])}, their 95{SPACE}% interval")
+        parts[-1] += f" {interval(score['ci'])}"
+    elif score.get("ci"):
         parts.append(f"95{SPACE}% interval {interval(score['ci'])}")
     if guessing := _guessing(run, name):
         parts.append(f"guessing {guessing}")
     parts.append(f"mean of {plural(folds, 'fold')}{of}" if folds > 1 else f"one fold{of}")
     if score.get("sd") is not None:
         parts[-1] += f", sd {number(score['sd'])}"
-    if score.get("pooled") is not None:
-        parts.append(f"all predictions together {number(score['pooled'])}")
     macro = "" if run.metrics["kind"] == "binary" else "Mean "
     return KeyNumber(macro + name.upper(), number(score.get("mean")), "; ".join(parts))
 
@@ -191,26 +200,6 @@ def _reading(run: Run) -> str:
     return (
         f"How to read it:{average} shown one positive and one negative sample, the model gives the positive one the "
         f"higher probability in {percent(auroc['mean'], 1)} of such pairs; guessing reaches 50{SPACE}%. The sd is the "
-        "spread between folds, not an error bar; the interval comes from drawing patients again and again (bootstrap)."
+        "spread between folds, not an error bar; the interval is that of the same mean for other patients and these "
+        "models."
     )
-
-
-def data_notes(metrics: Mapping[str, Any]) -> Iterator[str]:
-    """Yield warnings about the data of a run that follow from metrics.json, unless the training has said the same."""
-    said = " ".join(metrics.get("notes", [])).lower()
-    random = [name for name, recipe in metrics.get("recipes", {}).items() if _uses_random_encoder(recipe)]
-    if random and "random" not in said:
-        yield (
-            f"Encoders with random weights were used for {listing(random)}: fine to try the software, "
-            "but scores say nothing about what these data hold."
-        )
-    if "synth" in str((metrics.get("cache") or {}).get("dataset", "")) and "synthetic" not in said:
-        yield "The data are synthetic: no number here says anything about patients."
-
-
-def _uses_random_encoder(recipe: Any) -> bool:
-    """Return whether ``random`` is the value of a key named encoder, weights or name, at any depth of a recipe."""
-    if not isinstance(recipe, Mapping):
-        return False
-    named = any(recipe.get(key) == "random" for key in ("encoder", "weights", "name"))
-    return named or any(_uses_random_encoder(inner) for inner in recipe.values())

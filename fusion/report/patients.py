@@ -12,7 +12,7 @@ import polars as pl
 from ..decisions import ALERT_RATE
 from ..files import read_table, write_whole
 from . import scores
-from .headline import Headline, data_notes
+from .headline import Headline, decisive_notes
 from .html import render
 from .predictions import Bools, Floats, ModalityColumns, Predictions, floats
 from .run import Run, read_run
@@ -61,7 +61,7 @@ def write_patients(run_folder: Path, ids: bool = True) -> Path:
     top = Headline(
         title=f"Single samples: {task_words(run.metrics['task'])}",
         lead=" ".join([LEAD, *_selection(len(run.predictions.y)), *([] if data["timed"] else [WITHOUT_TIMES])]),
-        caveats=(SENSITIVE if ids else WITHOUT_IDS, *data_notes(run.metrics)),
+        caveats=(SENSITIVE if ids else WITHOUT_IDS, *decisive_notes(run.metrics)),
     )
     page = render("patients.html", "patients.js", kind="run", name=run.name, top=top, sections=(), data=data)
     path = run_folder / PATIENTS

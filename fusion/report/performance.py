@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from . import scores
-from .blocks import Block, Cell, Figures, Folded, Section, Table, Text
+from .blocks import Block, Cell, Figures, Folded, Section, Table, Text, measured
 from .figures import net_benefit_figure, precision_recall_figure, reliability_figure, roc_figure
 from .predictions import Bools, Floats
 from .run import Run
@@ -27,20 +27,19 @@ def _curves(run: Run) -> Iterator[Block]:
     lost = int((~scores.known(y, p)).sum())
     if lost:
         yield Text(f"{count(lost)} samples without a label or a probability are left out of everything below.")
-    area = scores.auroc(y, p)
-    if area is None:
+    if scores.auroc(y, p) is None:
         yield Text("No curves: they need both outcomes, and the predictions have only one.")
         return
     parts = _parts(fold)
     yield Figures((
-        roc_figure([scores.roc_points(y[rows], p[rows]) for rows in parts], scores.roc_points(y, p), area),
-        reliability_figure(scores.reliability(y, p)),
+        roc_figure([scores.roc_points(y[rows], p[rows]) for rows in parts], scores.roc_points(y, p)),
+        *map(reliability_figure, filter(None, [run.metrics.get("reliability")])),
         net_benefit_figure(y, p),
     ))  # fmt: skip
     if len(parts) > 1:
         yield Text(
-            "Curves of all folds together mix the probabilities of different models, one per fold; the area under them "
-            "can differ from the mean over folds.",
+            "The pooled curves mix the probabilities of different models, one per fold, so no area is given for them: "
+            "every AUROC and AUPRC of this page is the mean over folds of that of each fold's own samples.",
             tone="aside",
         )
 
@@ -52,11 +51,11 @@ def _parts(fold: Floats) -> list[Bools]:
 
 def _precision(run: Run) -> Iterator[Block]:
     y, p = run.predictions.y[:, 0], run.predictions.p[:, 0]
-    if run.metrics["kind"] != "binary" or (area := scores.auprc(y, p)) is None:
+    if run.metrics["kind"] != "binary" or scores.auprc(y, p) is None:
         return
     folds = [scores.precision_recall_points(y[rows], p[rows]) for rows in _parts(run.predictions.fold)]
     pooled = scores.precision_recall_points(y, p)
-    yield Figures((precision_recall_figure(folds, pooled, area, float(np.nanmean(y))),))
+    yield Figures((precision_recall_figure(folds, pooled, float(np.nanmean(y))),))
 
 
 def _folds(run: Run) -> Iterator[Block]:
@@ -104,15 +103,22 @@ def _labels(run: Run) -> Iterator[Block]:
     if run.metrics["kind"] == "binary" or not labels:
         return
     rows = tuple(_label(label, run.metrics["samples"]) for label in labels)
-    columns = ("label", "positive", "share", "AUROC", "AUPRC")
+    columns = ("label", "positive", "share", "AUROC", "AUPRC", "observed / expected", "slope")
     yield Table("Each label", columns, rows, sortable=True)
-    yield Text("Guessing reaches an AUROC of 0.5 and an AUPRC equal to the share of positives.", tone="aside")
+    yield Text(
+        "Means over folds, with 95 % intervals. Guessing reaches an AUROC of 0.5 and an AUPRC equal to the share of "
+        "positives. Observed over expected: positives by the sum of the predicted probabilities, ideally 1; slope: "
+        "below 1 where the probabilities are too extreme.",
+        tone="aside",
+    )
 
 
-def _label(label: dict[str, Any], samples: int) -> tuple[str, ...]:
-    positives = label.get("positives")
+def _label(label: dict[str, Any], samples: int) -> tuple[Cell, ...]:
+    positives, calibration = label.get("positives"), label.get("calibration") or {}
     share = MISSING if positives is None else percent(positives, samples)
-    return str(label["label"]), count(positives), share, number(label.get("auroc")), number(label.get("auprc"))
+    areas = (measured(label, name) for name in ("auroc", "auprc"))
+    ratio = measured(calibration, "observed_expected", 2)
+    return str(label["label"]), count(positives), share, *areas, ratio, number(calibration.get("slope"), 2)
 
 
 def _patterns(run: Run) -> Iterator[Block]:
@@ -142,4 +148,9 @@ def _patterns(run: Run) -> Iterator[Block]:
 def _pattern(run: Run, name: str, rows: Bools) -> tuple[Cell, ...]:
     y, p = run.predictions.y[rows], run.predictions.p[rows]
     outcome = (count(np.nansum(y)), number(float(np.nansum(p)), 1)) if run.metrics["kind"] == "binary" else ()
-    return (name.replace("+", " + "), count(int(rows.sum())), *outcome, number(scores.macro_auroc(y, p)))
+    return (
+        name.replace("+", " + "),
+        count(int(rows.sum())),
+        *outcome,
+        number(scores.macro_auroc(y, p, run.predictions.fold[rows])),
+    )

@@ -1,7 +1,6 @@
 """Scores and curves of predictions. Undefined scores (one class only) are None, never a number."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score, roc_curve
@@ -10,19 +9,6 @@ from .predictions import Bools, Floats
 
 Score = Callable[[Floats, Floats], float | None]
 """A score of y, p: [N]; None where it is not defined."""
-
-Z95 = 1.959964
-"""Half width of a 95 % interval in standard deviations of a normal law."""
-
-
-@dataclass(frozen=True)
-class Reliability:
-    """Predicted probability against observed rate, in bins of equal count. All arrays are [bins]."""
-
-    predicted: Floats
-    observed: Floats
-    low: Floats
-    high: Floats
 
 
 def known(y: Floats, p: Floats) -> Bools:
@@ -48,10 +34,22 @@ def auprc(y: Floats, p: Floats) -> float | None:
     return float(average_precision_score(y[rows], p[rows])) if _both_classes(y[rows]) else None
 
 
-def macro_auroc(y: Floats, p: Floats) -> float | None:
-    """Return the mean AUROC over the columns of y, p: [N, C] that have both classes; None if none has."""
-    scores = [score for score in map(auroc, y.T, p.T) if score is not None]
-    return float(np.mean(scores)) if scores else None
+def macro_auroc(y: Floats, p: Floats, fold: Floats) -> float | None:
+    """Return the mean AUROC over the columns of y, p: [N, C] that have both classes, mean over folds; None if none."""
+    means = [_mean([auroc(*pair) for pair in zip(y[rows].T, p[rows].T, strict=True)]) for rows in _parts(fold)]
+    return _mean(means)
+
+
+def _parts(fold: Floats) -> list[Bools]:
+    """Return the samples of each fold, all of them where there are no folds; masks [N]."""
+    return [np.isnan(fold)] * bool(np.isnan(fold).any()) + [
+        fold == value for value in np.unique(fold[np.isfinite(fold)])
+    ]
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    defined = [value for value in values if value is not None]
+    return float(np.mean(defined)) if defined else None
 
 
 def roc_points(y: Floats, p: Floats) -> tuple[Floats, Floats]:
@@ -85,31 +83,6 @@ def brier(y: Floats, p: Floats) -> float | None:
     """Return the mean squared difference of outcome and probability."""
     rows = known(y, p)
     return float(np.mean((y[rows] - p[rows]) ** 2)) if rows.any() else None
-
-
-def reliability(y: Floats, p: Floats, bins: int = 10, rows_per_bin: int = 20) -> Reliability:
-    """Return the reliability curve of y, p: [N], with at most ``bins`` bins of at least ``rows_per_bin`` samples."""
-    rows = known(y, p)
-    order = np.argsort(p[rows], kind="stable")
-    groups = np.array_split(order, max(1, min(bins, len(order) // rows_per_bin)))
-    if not len(order):
-        return Reliability(*[np.empty(0)] * 4)
-    low, high = wilson(np.array([y[rows][g].sum() for g in groups]), np.array([len(g) for g in groups]))
-    return Reliability(
-        predicted=np.array([p[rows][g].mean() for g in groups]),
-        observed=np.array([y[rows][g].mean() for g in groups]),
-        low=low,
-        high=high,
-    )
-
-
-def wilson(successes: Floats, trials: Floats) -> tuple[Floats, Floats]:
-    """Return the 95 % score interval of a proportion (Wilson 1927)."""
-    rate = successes / trials
-    centre = rate + Z95**2 / (2 * trials)
-    half = Z95 * np.sqrt(rate * (1 - rate) / trials + Z95**2 / (4 * trials**2))
-    scale = 1 + Z95**2 / trials
-    return (centre - half) / scale, (centre + half) / scale
 
 
 def _both_classes(y: Floats) -> bool:

@@ -13,7 +13,7 @@ import yaml
 from ...cache_schema import MissingInputError
 from .. import methods
 from ..files import read_json, read_table
-from ..report.headline import cache_facts, data_notes
+from ..report.headline import cache_facts, decisive_notes
 from ..report.words import listing, modality_words, plural, task_words
 from .cell import Cell, Scope
 from .finished import FinishedCell, Study, compare, estimate
@@ -88,7 +88,7 @@ def study_results(folder: Path, against: Path | None = None) -> StudyResults:
         repeat=_repeat(stored),
         facts=tuple(_facts(stored, whole)),
         made=tuple(_made(stored, whole)),
-        caveats=tuple(data_notes(whole.metrics)),
+        caveats=decisive_notes(whole.metrics),
         answer=ranking.answer,
         ranking=ranking.table,
         grid=yaml.safe_dump(dict(grid.content), sort_keys=False, allow_unicode=True),
@@ -164,7 +164,7 @@ def _notes(
         yield f"{plural(len(waiting), 'cell')} of {len(cells)} not finished yet: the same command goes on with them."
     if len({run.cell.seed for run in finished}) == 1:
         yield ONE_SEED
-    yield from (note for note in whole.metrics["notes"] if note not in data_notes(whole.metrics))
+    yield from (note for note in whole.metrics["notes"] if note not in decisive_notes(whole.metrics))
 
 
 def _numbers(whole: FinishedCell) -> Iterator[KeyFigure]:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from omnifuse.fusion.decisions import at_alert_rate, expected_calibration_error, net_benefit
-from omnifuse.fusion.metrics import wilson
+from omnifuse.fusion.intervals import share, wilson
 
 
 def test_calibration_error_of_two_groups() -> None:
@@ -29,7 +29,10 @@ def test_the_order_of_the_samples_does_not_matter(count: int, distinct: int, see
     y, p = rng.integers(0, 2, count).astype(float), rng.integers(0, distinct + 1, count) / distinct
     order = rng.permutation(count)
     assert expected_calibration_error(y[order], p[order]) == pytest.approx(expected_calibration_error(y, p))
-    assert at_alert_rate(y[order], p[order]) == at_alert_rate(y, p)
+    subjects = np.arange(count) // 2
+    mixed, found = at_alert_rate(y[order], p[order], subjects[order]), at_alert_rate(y, p, subjects)
+    for name, value in found.items():
+        assert mixed[name] == pytest.approx(value)
 
 
 def test_alerts_of_a_tenth() -> None:
@@ -37,30 +40,40 @@ def test_alerts_of_a_tenth() -> None:
     p = np.arange(100) / 100
     y = np.zeros(100)
     y[[*range(90, 98), *range(12)]] = 1
-    found = at_alert_rate(np.append(y, np.nan), np.append(p, 0.99))
-    assert found == {
-        "rate": 0.1, "samples": 100, "alerts": 10, "threshold": 0.9,
-        "sensitivity": 0.4, "sensitivity_ci": list(wilson(0.4, 20)),
-        "positive_predictive_value": 0.8, "positive_predictive_value_ci": list(wilson(0.8, 10)),
+    found = at_alert_rate(np.append(y, np.nan), np.append(p, 0.99), np.arange(101))
+    expected = {
+        "sensitivity": wilson(0.4, 19), "specificity": wilson(78 / 80, 79), "positive_predictive_value": wilson(0.8, 9)
     }  # fmt: skip
+    assert {name: found[name] for name in ("rate", "samples", "alerts", "threshold")} == {
+        "rate": 0.1, "samples": 100, "alerts": 10, "threshold": 0.9
+    }  # fmt: skip
+    for name, one in expected.items():
+        assert [found[name], *found[f"{name}_ci"]] == pytest.approx([one.value, *one.ci])
+
+
+def test_the_interval_of_alerts_counts_patients() -> None:
+    """Ten samples a patient, all alike: the interval is that of a tenth of the samples."""
+    y, p, subjects = np.tile([1.0, 0.0, 0.0, 0.0, 1.0], 20), np.arange(100) / 100, np.arange(100)
+    alike = at_alert_rate(*(np.repeat(column, 10) for column in (y, p, subjects)))
+    assert alike["sensitivity_ci"] == pytest.approx(share((p > 0.89)[y == 1], subjects[y == 1]).ci)
 
 
 def test_equal_probabilities_alert_together_and_never_too_many() -> None:
     y, p = np.array([1.0, 1.0, 0.0, 0.0]), np.array([0.9, 0.5, 0.5, 0.1])
-    assert [at_alert_rate(y, p, rate)["alerts"] for rate in (0.25, 0.5, 0.75, 1.0)] == [1, 1, 3, 4]
+    assert [at_alert_rate(y, p, np.arange(4), rate)["alerts"] for rate in (0.25, 0.5, 0.75, 1.0)] == [1, 1, 3, 4]
 
 
 def test_without_alerts_or_positives_nothing_is_defined() -> None:
-    constant = at_alert_rate(np.tile([0.0, 1.0], 10), np.full(20, 0.5))
+    constant = at_alert_rate(np.tile([0.0, 1.0], 10), np.full(20, 0.5), np.arange(20))
     assert (constant["alerts"], constant["threshold"], constant["positive_predictive_value"]) == (0, None, None)
     assert constant["sensitivity"] == 0
-    healthy = at_alert_rate(np.zeros(20), np.arange(20) / 20)
+    healthy = at_alert_rate(np.zeros(20), np.arange(20) / 20, np.arange(20))
     assert (healthy["sensitivity"], healthy["positive_predictive_value"]) == (None, 0)
 
 
 @pytest.mark.parametrize(("rate", "count"), [(0.07, 7), (0.29, 29)])
 def test_the_number_of_alerts_is_exact(rate: float, count: int) -> None:
-    assert at_alert_rate(np.zeros(100), np.arange(100.0), rate)["alerts"] == count
+    assert at_alert_rate(np.zeros(100), np.arange(100.0), np.arange(100), rate)["alerts"] == count
 
 
 def test_net_benefit_of_four_samples() -> None:

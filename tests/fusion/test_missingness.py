@@ -141,7 +141,7 @@ def test_a_test_over_draws_reports_each_beside_the_complete_one(toy_cache: Calla
     metrics = train(cache, make_config("concat", overrides=overrides), tmp_path / "drawn")
     missing = metrics["missing"]
     assert complete["missing"] is None
-    assert missing["complete"]["auroc"] == {name: complete["auroc"][name] for name in ("mean", "sd", "pooled")}
+    assert missing["complete"]["auroc"] == {name: complete["auroc"][name] for name in ("mean", "sd")}
     means = [draw["auroc"]["mean"] for draw in missing["each_draw"]]
     assert len(means) == 3 and missing["over_draws"]["auroc"]["mean"] == pytest.approx(np.mean(means))
     assert metrics["auroc"]["mean"] == means[0]  # predictions.parquet is the first draw

@@ -18,7 +18,7 @@ ALERT = {
 CALIBRATION = {"slope": 0.87, "intercept": -0.12, "observed_expected": 0.95, "observed_expected_ci": [0.9, 1.0]}
 SUBGROUPS = [
     {"group": "sex", "value": "F", "samples": 1000, "positives": 90, "auroc": 0.871, "observed_expected": 1.31,
-     "observed_expected_ci": [1.1, 1.5]},
+     "observed_expected_ci": [1.1, 1.5], "auroc_gap": 0.02, "auroc_gap_ci": [-0.01, 0.05]},
     {"group": "age", "value": "80+", "samples": 200, "positives": 0, "auroc": None, "observed_expected": None,
      "observed_expected_ci": None},
 ]  # fmt: skip
@@ -37,12 +37,18 @@ def table(section: Section, caption: str) -> Table:
 def test_alerts_say_how_many_and_what_they_find(run: Path) -> None:
     found = table(chapter(run, alert=ALERT), "Alerting")
     assert "118 of 1,200 do, those with a probability of at least 0.310" in found.reading
-    assert [row[1:] for row in found.rows] == [("0.420", "[0.350,\N{NO-BREAK SPACE}0.490]"), ("–", "–")]
+    assert [row[1:] for row in found.rows] == [("0.420", "[0.350,\N{NO-BREAK SPACE}0.490]"), ("–", "–"), ("–", "–")]
 
 
 def test_calibration_stands_beside_its_ideal(run: Path) -> None:
     found = table(chapter(run, calibration=CALIBRATION | {"ece": 0.021}), "Do the probabilities")
-    shown = [("0.870", "1"), ("−0.120", "0"), ("0.950", "1"), ("0.021", "0")]
+    ratio = Measure("0.950", 0.95, "[0.900,\N{NO-BREAK SPACE}1.000]")
+    shown = [
+        (Measure("0.870", 0.87), "1"),
+        (Measure("−0.120", -0.12), "0"),
+        (ratio, "1"),
+        (Measure("0.021", 0.021), "0"),
+    ]
     assert [row[1:3] for row in found.rows] == shown
 
 
@@ -50,7 +56,11 @@ def test_each_subgroup_is_a_row_that_sorts_by_its_ratio(run: Path) -> None:
     found = table(chapter(run, per_subgroup=SUBGROUPS), "By who")
     assert found.sortable
     ratio = Measure("1.31", 1.31, "[1.10,\N{NO-BREAK SPACE}1.50]")
-    assert found.rows == (("sex F", "1,000", "90", "0.871", ratio), ("age 80+", "200", "0", "–", "–"))
+    area, gap = Measure("0.871", 0.871), Measure("+0.020", 0.02, "[−0.010,\N{NO-BREAK SPACE}0.050]")
+    assert found.rows == (
+        ("sex F", "1,000", "90", area, gap, "–", "–", ratio),
+        ("age 80+", "200", "0", "–", "–", "–", "–", "–"),
+    )
 
 
 def test_a_run_without_these_numbers_has_no_such_chapter_but_its_decision_curve(run: Path) -> None:

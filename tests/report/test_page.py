@@ -234,7 +234,7 @@ def test_parts_that_a_method_does_not_leave_are_left_out(run: Path) -> None:
 
 
 def test_undefined_scores_are_said_plainly(run: Path) -> None:
-    undefined = {"mean": None, "sd": None, "ci": None, "pooled": None}
+    undefined = {"mean": None, "sd": None, "ci": None}
     fold = {"fold": 0, "rows": 1200, "positives": 0, "auroc": None, "auprc": None, "epochs": 3, "seconds": 1.0}
     text = page_of(run, auroc=undefined, auprc=undefined, folds=[fold], positives=0).text
     assert "The AUROC is not defined here" in text

@@ -2,8 +2,6 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from omnifuse.fusion.report import scores
 
 Y = np.array([1.0, 0.0, 1.0, 0.0])
@@ -49,30 +47,15 @@ def test_one_class_has_no_area() -> None:
 
 def test_macro_auroc_leaves_out_labels_with_one_class() -> None:
     y, p = np.stack([Y, np.ones(4), 1 - Y], axis=1), np.stack([P, P, P], axis=1)
-    assert scores.macro_auroc(y, p) == pytest.approx((0.75 + 0.25) / 2)
-    assert scores.macro_auroc(np.ones((4, 2)), p[:, :2]) is None
+    fold = np.zeros(4)
+    assert scores.macro_auroc(y, p, fold) == pytest.approx((0.75 + 0.25) / 2)
+    assert scores.macro_auroc(np.ones((4, 2)), p[:, :2], fold) is None
 
 
-def test_reliability_of_two_groups() -> None:
-    y = np.repeat([0.0, 1.0, 1.0], [15, 5, 20])
-    p = np.repeat([0.2, 0.2, 0.8], [15, 5, 20])
-    curve = scores.reliability(y, p, bins=10, rows_per_bin=20)
-    np.testing.assert_allclose(curve.predicted, [0.2, 0.8])
-    np.testing.assert_allclose(curve.observed, [0.25, 1.0])
-
-
-def test_wilson_interval_of_five_in_ten() -> None:
-    # statsmodels.stats.proportion.proportion_confint(5, 10, method="wilson")
-    low, high = scores.wilson(np.array([5.0]), np.array([10.0]))
-    np.testing.assert_allclose([low[0], high[0]], [0.2365931, 0.7634069], atol=1e-6)
-
-
-@given(st.integers(1, 500).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
-def test_wilson_interval_holds_the_rate_and_stays_between_0_and_1(case: tuple[int, int]) -> None:
-    successes, trials = case
-    low, high = scores.wilson(np.array([float(successes)]), np.array([float(trials)]))
-    assert -1e-9 <= low[0] <= successes / trials + 1e-9
-    assert successes / trials - 1e-9 <= high[0] <= 1 + 1e-9
+def test_macro_auroc_is_the_mean_over_folds_that_have_both_classes() -> None:
+    y, p = np.concatenate([Y, 1 - Y, np.ones(2)])[:, None], np.concatenate([P, P / 10, [0.5, 0.6]])[:, None]
+    assert scores.macro_auroc(y, p, np.repeat([0.0, 1.0, 2.0], [4, 4, 2])) == pytest.approx((0.75 + 0.25) / 2)
+    assert scores.macro_auroc(y, p, np.full(10, np.nan)) == scores.auroc(y[:, 0], p[:, 0])
 
 
 def test_known_rates_leave_out_unknown_labels() -> None:

@@ -64,6 +64,9 @@ def test_mimic4(mimic4, suffix) -> None:
         "age": 60.0,
         "sex": "M",
         "first_careunit": "MICU",
+        "race": "WHITE",
+        "insurance": None,
+        "language": None,
         "los_hours": pytest.approx(50),
     }
     assert rows_of(records)[200][:, HEART].tolist() == [80] * 25
@@ -73,6 +76,19 @@ def test_mimic4(mimic4, suffix) -> None:
         "Essential hypertension",
         "Acute and unspecified renal failure",
     }
+
+
+@pytest.mark.parametrize("profile", ["clean", "benchmark"])
+def test_race_insurance_and_language_are_columns_of_the_cohort_and_of_no_recipe(mimic3, profile) -> None:
+    """MIMIC-III calls race ethnicity; a table without the columns leaves them empty."""
+    without = read(mimic3.write(), profile=profile)
+    assert without.samples.select("race", "insurance", "language").row(0) == (None, None, None)
+    mimic3.headers["ADMISSIONS"] += ",INSURANCE,LANGUAGE,ETHNICITY"
+    mimic3.tables["ADMISSIONS"][0] |= {"INSURANCE": "Medicare", "LANGUAGE": " ", "ETHNICITY": "WHITE - RUSSIAN "}
+    described = read(mimic3.write(), profile=profile)
+    assert described.samples.select("race", "insurance", "language").row(0) == ("WHITE - RUSSIAN", "Medicare", None)
+    assert described.tables[0].recipe == without.tables[0].recipe and "cohort" not in described.tables[0].recipe
+    assert (rows_of(described)[100] == rows_of(without)[100]).all()
 
 
 def test_the_benchmark_looks_a_code_up_without_its_version(mimic4) -> None:

@@ -11,7 +11,6 @@ import numpy as np
 from ...calibration import platt
 from ...decisions import expected_calibration_error, net_benefit
 from ...metrics import brier, calibration, log_loss
-from ...report.scores import reliability
 from ..cell import Cell, Measurement, Scope
 from ..finished import FinishedCell, Study
 from ..results import Column, Estimate, Item, Note, ResultFigure, ResultTable, Series, Value
@@ -62,11 +61,11 @@ class Trust(Experiment):
 
 def _patterns(method: str, run: FinishedCell) -> ResultTable:
     everyone = {"modalities": "everyone", "rows": run.metrics["samples"], "positives": run.metrics["positives"],
-                "auroc": run.metrics["auroc"]["pooled"], "calibration": run.metrics["calibration"]}  # fmt: skip
+                "auroc": run.metrics["auroc"]["mean"], "calibration": run.metrics["calibration"]}  # fmt: skip
     return ResultTable(
         f"trust-patterns-{method.replace(':', '-')}",
         f"By what a patient has: {method}",
-        "Predictions of all folds together. Observed/expected: positives for each one predicted, with its 95 % "
+        "AUROC: mean over folds. Observed/expected: positives for each one predicted, with its 95 % "
         "interval; the model is off for a group where that interval leaves 1 out.",
         (*map(Column, ("available", "samples", "positive", "AUROC", "observed/expected", "slope", "intercept")),),
         tuple(
@@ -98,7 +97,7 @@ def _subgroups(method: str, run: FinishedCell) -> ResultTable:
     return ResultTable(
         f"trust-subgroups-{method.replace(':', '-')}",
         f"By subgroup: {method}",
-        "Predictions of all folds together; observed/expected with its 95 % interval. None of these columns was an "
+        "AUROC: mean over folds; observed/expected with its 95 % interval. None of these columns was an "
         "input unless it is also a modality.",
         tuple(map(Column, ("subgroup", "samples", "positive", "AUROC", "observed/expected"))),
         tuple(
@@ -119,7 +118,7 @@ def _labels(method: str, run: FinishedCell) -> ResultTable:
     return ResultTable(
         f"trust-labels-{method.replace(':', '-')}",
         f"Each label: {method}",
-        "Predictions of all folds together.",
+        "Means over folds.",
         tuple(map(Column, ("label", "positive", "AUROC", "AUPRC"))),
         tuple((row["label"], row["positives"], row["auroc"], row["auprc"]) for row in run.metrics["per_label"]),
     )
@@ -128,9 +127,9 @@ def _labels(method: str, run: FinishedCell) -> ResultTable:
 def _reliability(runs: dict[str, FinishedCell]) -> ResultFigure:
     series = []
     for method, run in runs.items():
-        curve = reliability(run.predictions.y[:, 0], run.predictions.p[:, 0])
-        bounds = tuple(curve.low), tuple(curve.high)
-        series.append(Series(method, tuple(curve.predicted), tuple(curve.observed), *bounds))
+        curve = run.metrics["reliability"]
+        x, y, low, high = (tuple(point[name] for point in curve) for name in ("predicted", "observed", "low", "high"))
+        series.append(Series(method, x, y, low, high))
     return ResultFigure(
         "trust-reliability",
         "Reliability",
@@ -168,7 +167,7 @@ def _alerts(runs: dict[str, FinishedCell]) -> ResultTable:
         "trust-alerts",
         "If the tenth with the highest probabilities raised an alert",
         "Sensitivity: share of the positives who are among them. Positive predictive value: share of the alerts that "
-        "are right. With 95 % Wilson intervals.",
+        "are right. With 95 % intervals.",
         tuple(map(Column, ("method", "alerts", "sensitivity", "positive predictive value"))),
         tuple(
             (

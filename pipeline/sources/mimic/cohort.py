@@ -24,6 +24,8 @@ YEAR_SECONDS = 365 * 24 * 3600
 ADULT = 18
 OLDEST = 90
 LONGEST_STAY_DAYS = 1000
+DESCRIPTIVE = ("race", "insurance", "language")
+"""Columns of an admission that are kept for reports by group, as they are written; MIMIC-III calls race ethnicity."""
 
 
 @dataclass(frozen=True)
@@ -40,9 +42,10 @@ class Step:
 class Cohort:
     """ICU stays in order of ``stay_id``, and how many were left after each filter.
 
-    Columns: stay_id, subject_id, hadm_id, intime and outtime (seconds), los_hours, age, sex, first_careunit, died
-    (in hospital), death_hours (from intime to the time of death; null where that is unknown), dead_hours (from intime
-    to the time by which death is known from any source, null where there is none or nobody asks).
+    Columns: stay_id, subject_id, hadm_id, intime and outtime (seconds), los_hours, age, sex, first_careunit, race,
+    insurance, language (as written, null where empty), died (in hospital), death_hours (from intime to the time of
+    death; null where that is unknown), dead_hours (from intime to the time by which death is known from any source,
+    null where there is none or nobody asks).
     """
 
     stays: pl.DataFrame
@@ -82,8 +85,8 @@ def read_cohort(folder: MimicFolder, settings: EhrSettings, quarantine: Quaranti
     stays = stays.with_columns(pl.col("los") * 24, death_hours=_hours_until(pl.col("deathtime")))
     stays = _with_deaths(_mended(stays, settings, quarantine), settings, quarantine)
     times = ["intime", "outtime", pl.col("los").alias("los_hours")]
-    columns = ["stay_id", "subject_id", "hadm_id", *times, "age", "sex", "first_careunit", "died"]
-    columns += ["death_hours", "dead_hours"]
+    columns = ["stay_id", "subject_id", "hadm_id", *times, "age", "sex", "first_careunit", *DESCRIPTIVE]
+    columns += ["died", "death_hours", "dead_hours"]
     return Cohort(stays.select(columns), tuple(steps))
 
 
@@ -153,8 +156,10 @@ def _read_admissions(folder: MimicFolder, quarantine: Quarantine) -> pl.DataFram
     table = folder.table("admissions")
     needed, times = ["subject_id", "hadm_id"], ["admittime", "dischtime", "deathtime"]
     table.require([*needed, *times])
-    frame = read_table(table, needed, [*times, *OF_ADMISSION], quarantine, needed)
+    frame = read_table(table, needed, [*times, *OF_ADMISSION, *DESCRIPTIVE, "ethnicity"], quarantine, needed)
     frame = unique_rows(frame, needed, table, quarantine)
+    frame = frame.with_columns(race=pl.coalesce("race", "ethnicity")).drop("ethnicity")
+    frame = frame.with_columns(pl.col(DESCRIPTIVE).str.strip_chars().replace("", None))
     return read_times(frame, times, table, quarantine, ["admittime"]).drop("row")
 
 

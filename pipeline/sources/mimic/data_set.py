@@ -15,7 +15,7 @@ from ...ehr import RESOURCES, EhrSettings, EhrTensors, Profile, columns, extract
 from ...long_tasks import decompensation, length_of_stay
 from ...source import Block, FirstHours, Quarantine, Records, TableModality
 from ...tasks import Stays, mortality, phenotyping
-from .cohort import Cohort, read_cohort, read_phenotypes
+from .cohort import DESCRIPTIVE, Cohort, read_cohort, read_phenotypes
 from .counts import count_steps
 from .cxr import not_found, require_mimic_cxr, study_items
 from .folder import MimicFolder
@@ -24,6 +24,9 @@ from .times import refuse_events_in_another_format
 
 VERSION = {"benchmark": 2, "clean": 3}
 """To be raised whenever the same raw folder and settings would give another result in a profile."""
+
+COHORT_VERSION = 2
+"""To be raised whenever the same raw folder would give other columns of the cohort, which no model sees."""
 
 MODALITIES = ("ehr", "cxr", "rep")
 SYNTHETIC_MARK = "synthetic/law.json"
@@ -103,6 +106,7 @@ class MimicDataSet:
         """Return everything but the tables that decides the result."""
         return {
             "version": VERSION[self.ehr.profile],
+            "cohort": COHORT_VERSION,
             "profile": self.ehr.profile,
             "bin_hours": self.ehr.bin_hours,
             "without": sorted(self.ehr.without),
@@ -189,7 +193,9 @@ class MimicDataSet:
                 values, time = block.values.astype(np.float32), block.time.astype(np.float32)
                 yield Block(sample_ids[block.stays], block.lengths, values, time, tensors.first_hours[block.stays])
 
-        recipe = {name: value for name, value in self.settings().items() if name not in ("modalities", "limit")}
+        recipe = {
+            name: value for name, value in self.settings().items() if name not in ("cohort", "modalities", "limit")
+        }
         return TableModality(
             "ehr", "timeseries", columns(), f"{self.ehr.bin_hours:g} hours of the stay", recipe,
             (self.folder.table("icustays").path, *(table.path for table in self._event_tables())), blocks,
@@ -210,5 +216,5 @@ def _events(table: Table, texts: Sequence[str], keep: pl.Expr, quarantine: Quara
 
 def _samples(cohort: Cohort) -> pl.DataFrame:
     return cohort.stays.select(
-        "subject_id", "age", "sex", "first_careunit", "los_hours", sample_id="stay_id"
+        "subject_id", "age", "sex", "first_careunit", *DESCRIPTIVE, "los_hours", sample_id="stay_id"
     ).select("sample_id", pl.exclude("sample_id"))  # fmt: skip

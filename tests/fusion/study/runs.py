@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from omnifuse.fusion import metrics
+from omnifuse.fusion import agreement, metrics
+from omnifuse.fusion.intervals import INFLUENCES, mean_area
 
 
 def write_run(path: Path, y: np.ndarray, p: np.ndarray, folds: int = 2, **more: Any) -> None:
@@ -18,11 +19,12 @@ def write_run(path: Path, y: np.ndarray, p: np.ndarray, folds: int = 2, **more: 
     pl.DataFrame(columns | present).write_parquet(path / "predictions.parquet")
     truth, chance = y[:, None].astype(float), p[:, None]
     each = [metrics.measures("binary", truth[fold == k], chance[fold == k]) for k in range(folds)]
-    whole = metrics.measures("binary", truth, chance)
-    interval = metrics.bootstrap(truth, chance, np.arange(len(y)), seed=0)
+    subjects = np.arange(len(y))
+    interval = {name: mean_area(name, truth, chance, subjects, fold).ci for name in INFLUENCES}
     means = {
-        name: {"mean": float(np.mean([one[name] for one in each])), "pooled": whole[name], "ci": interval.get(name)}
+        name: {"mean": float(np.mean([one[name] for one in each])), "ci": interval.get(name)}
         for name in metrics.MEASURES
     }
-    content = {"kind": "binary", "modalities": ["ehr", "rep"], "folds": each, **means, **more}
+    curve = {"reliability": agreement.reliability(y.astype(float), p, subjects)}
+    content = {"kind": "binary", "modalities": ["ehr", "rep"], "folds": each, **means, **curve, **more}
     (path / "metrics.json").write_text(json.dumps(content))

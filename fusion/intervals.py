@@ -1,0 +1,181 @@
+"""95 % intervals when a patient may have several samples: how many independent trials the patients are worth.
+
+A measure between 0 and 1 is treated as a share of as many independent trials as would have the variance that it has
+with whole patients, and gets the Wilson interval of such a share (Korn and Graubard, Survey Methodology 24:193, 1998).
+It holds its estimate, stays between 0 and 1, and covers there where a bootstrap of patients does not
+(``benchmarks/interval_coverage.py``). Variances are what that bootstrap has in the limit (the infinitesimal jackknife):
+each sample has an influence, the derivative of the measure by its weight; those of a patient add up, and their squares
+over patients are the variance. For the AUROC that is the variance of DeLong et al. (Biometrics 44:837, 1988), with
+several samples a patient that of Obuchowski (Biometrics 53:567, 1997).
+
+Intervals are for these models and predictions; what another training would change is not in them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.stats import rankdata
+
+FloatArray = npt.NDArray[np.floating[Any]]
+Float64Array = npt.NDArray[np.float64]
+Subjects = npt.NDArray[Any]
+
+Z = 1.959964
+"""Half width of a 95 % interval in standard deviations of a normal law."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """An estimate and its 95 % interval, which holds it."""
+
+    value: float
+    low: float
+    high: float
+
+    @property
+    def ci(self) -> list[float]:
+        """The bounds as metrics.json has them."""
+        return [self.low, self.high]
+
+    def minus(self, other: Measured) -> Measured:
+        """Return the difference to what other patients have shown (Newcombe, Statistics in Medicine 17:873, 1998)."""
+        value = self.value - other.value
+        below = np.hypot(self.value - self.low, other.high - other.value)
+        above = np.hypot(self.high - self.value, other.value - other.low)
+        return Measured(value, value - float(below), value + float(above))
+
+
+def entries(name: str, found: Measured | None) -> dict[str, Any]:
+    """Return the two entries of metrics.json, the value and ``_ci``; None where nothing is defined."""
+    return {name: found.value if found else None, f"{name}_ci": found.ci if found else None}
+
+
+def wilson(share: float, trials: float) -> Measured:
+    """Return a share and its 95 % Wilson score interval; ``trials`` need not be a whole number."""
+    centre, reach = share + Z**2 / (2 * trials), Z * np.sqrt(share * (1 - share) / trials + Z**2 / (4 * trials**2))
+    low, high = ((centre + sign * reach) / (1 + Z**2 / trials) for sign in (-1, 1))
+    return Measured(share, float(np.clip(low, 0, share)), float(np.clip(high, share, 1)))  # digits may be lost at 0, 1
+
+
+def of_patients(values: Float64Array, subjects: Subjects) -> Float64Array:
+    """Return the sum over each patient's samples, [P] of values [n]."""
+    _, subject = np.unique(subjects, return_inverse=True)
+    sums: Float64Array = np.bincount(subject, weights=values).astype(np.float64)
+    return sums
+
+
+def share(y: FloatArray, subjects: Subjects) -> Measured | None:
+    """Return the share of ones among y [n] of 0 and 1; None without any."""
+    return observed_expected(y, np.ones(len(y)), subjects)
+
+
+def observed_expected(y: FloatArray, p: FloatArray, subjects: Subjects) -> Measured | None:
+    """Return the positives among y [n] over the sum of probabilities p [n]; None without samples.
+
+    Trials are those of the rate of positives whose relative variance is that of the ratio.
+    """
+    if not len(y):
+        return None
+    positives, expected, rate = float(y.sum()), float(p.sum()), float(y.mean())
+    variance = variance_of_positives(y, p, subjects)
+    trials = float(len(np.unique(subjects)))  # where nothing varies patients are all there is to count
+    if variance > 1e-9 and rate < 1:
+        trials = positives**2 * (1 - rate) / (rate * variance)
+    found = wilson(rate, trials)
+    return Measured(positives / expected, *(bound * len(y) / expected for bound in found.ci))
+
+
+def variance_of_positives(y: FloatArray, p: FloatArray, subjects: Subjects) -> float:
+    """Return how much the number of positives varies around a multiple of the expected one, by patient; 0 of one."""
+    off = of_patients(y - y.sum() / p.sum() * p, subjects)
+    return float(len(off) / max(1, len(off) - 1) * (off**2).sum())
+
+
+def mean_area(
+    measure: str, y: FloatArray, score: FloatArray, subjects: Subjects, folds: npt.NDArray[Any]
+) -> Measured | None:
+    """Return the mean over folds of the macro ``auroc`` or ``auprc`` of each; None where no fold has both classes.
+
+    Parameters
+    ----------
+    y, score : float [N, K]
+        Binary labels, NaN where unknown (see `metrics.one_vs_rest`), and what ranks them.
+    subjects, folds : [N]
+        The patient, and the fold that tested each sample. No patient is in two folds.
+    """
+    influence, means, cells = np.zeros(len(y)), [], []
+    for rows in (np.flatnonzero(folds == fold) for fold in np.unique(folds)):
+        labels = np.flatnonzero((y[rows] == 0).any(axis=0) & (y[rows] == 1).any(axis=0))
+        if not len(labels):
+            continue
+        values = []
+        for label in labels:
+            known = rows[~np.isnan(y[rows, label])]
+            value, moved, trials = _area(measure, y[known, label], score[known, label], subjects[known])
+            influence[known] += moved / len(labels)
+            values.append(value)
+            cells.append((1 / len(labels)) ** 2 / trials)
+        means.append(float(np.mean(values)))
+    if not means:
+        return None
+    value, most = float(np.mean(means)), len(means) ** 2 / sum(cells)
+    variance = float((of_patients(influence, subjects) ** 2).sum()) / len(means) ** 2
+    trials = min(most, value * (1 - value) / variance) if variance > 0 and 0 < value < 1 else most
+    return wilson(value, trials)
+
+
+def _area(measure: str, y: FloatArray, score: FloatArray, subjects: Subjects) -> tuple[float, Float64Array, float]:
+    """Return an area, the influence of each sample [n], and how many trials the patients are worth at most.
+
+    Influences of a class are enlarged as in a variance of so many patients, for each class by its own.
+    """
+    positive = y == 1
+    patients = [len(np.unique(subjects[rows])) for rows in (positive, ~positive)]
+    value, influence = INFLUENCES[measure](y, score)
+    enlarged = [np.sqrt(count / max(1, count - 1)) for count in patients]
+    most = _trials_of_hanley(value, *patients) if measure == "auroc" else float(patients[0])
+    return value, influence * np.where(positive, *enlarged), most
+
+
+def _trials_of_hanley(area: float, positive: int, negative: int) -> float:
+    """Return the trials that an AUROC is worth by its variance under exponential scores.
+
+    (Hanley and McNeil, Radiology 143:29, 1982, in the form of Newcombe, Statistics in Medicine 25:559, 2006.) Of the
+    average precision it is the number of positives (Boyd, Eng and Page, ECML PKDD 2013).
+    """
+    others = (positive + negative) / 2 - 1
+    return positive * negative / (1 + others * ((1 - area) / (2 - area) + area / (1 + area)))
+
+
+def auroc_influence(y: FloatArray, score: FloatArray) -> tuple[float, Float64Array]:
+    """Return the AUROC of binary y [n] and the influence of each sample, [n]."""
+    positive = y == 1
+    count, others = int(positive.sum()), int((~positive).sum())
+    ranks, right = rankdata(score), np.empty(len(y))  # the share of the other class that a sample stands right to
+    right[positive] = (ranks[positive] - rankdata(score[positive])) / others
+    right[~positive] = 1 - (ranks[~positive] - rankdata(score[~positive])) / count
+    area = float(right[positive].mean())
+    return area, (right - area) / np.where(positive, count, others)
+
+
+def auprc_influence(y: FloatArray, score: FloatArray) -> tuple[float, Float64Array]:
+    """Return the average precision of binary y [n] and the influence of each sample, [n]."""
+    _, threshold = np.unique(-score, return_inverse=True)  # [n], 0 the highest; equal scores are one threshold
+    new_hits = np.bincount(threshold, weights=y)  # [T]
+    hits, alarms = np.cumsum(new_hits), np.cumsum(np.bincount(threshold))
+    precision = hits / alarms
+    average = float((new_hits * precision).sum() / hits[-1])
+    later = np.cumsum((new_hits / alarms)[::-1])[::-1]  # what one more hit adds to precision at all later thresholds
+    diluted = np.cumsum((new_hits * precision / alarms)[::-1])[::-1]
+    return average, (y * (precision + later - average)[threshold] - diluted[threshold]) / hits[-1]
+
+
+INFLUENCES: dict[str, Callable[[FloatArray, FloatArray], tuple[float, Float64Array]]] = {
+    "auroc": auroc_influence,
+    "auprc": auprc_influence,
+}
