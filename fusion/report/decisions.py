@@ -76,7 +76,7 @@ def _subgroups(run: Run) -> Iterator[Block]:
 
 def _subgroup(group: Mapping[str, Any]) -> tuple[Cell, ...]:
     return (
-        f"{group['group']} {group['value']}",
+        f"{group['group'].replace('_', ' ')} {group['value']}",
         count(group.get("samples")),
         count(group.get("positives")),
         measured(group, "auroc"),
