@@ -162,6 +162,13 @@ def estimate(runs: Sequence[FinishedCell], measure: str = "auroc") -> Estimate:
     return Estimate(float(np.mean(values)), sd=paired.spread(values)[0])
 
 
+def over_seeds(values: Sequence[float | None]) -> Estimate:
+    """Return the mean of one value a seed, without None, and of several the standard deviation over seeds."""
+    known = [value for value in values if value is not None]
+    sd = float(np.std(known, ddof=1)) if len(known) > 1 else None
+    return Estimate(float(np.mean(known)) if known else None, sd=sd)
+
+
 def pooled(runs: Sequence[FinishedCell], study: Study, measure: str = "auroc") -> Estimate:
     """Return the mean of an area over seeds and folds, with its interval for other patients and trainings.
 
@@ -238,7 +245,7 @@ def compare(
     if found is None:
         return None
     simple, delong = (None, None) if asked else _of_one_seed(*pairs[0], study.scope)
-    sd = float(np.std([each[0] for each in values], ddof=1)) if len(values) > 1 else None
+    sd = over_seeds([float(each[0]) for each in values]).sd
     return Comparison(
         Estimate(found.mean, found.low, found.high, sd), found.p, found.p_equivalence, len(values), simple, delong
     )

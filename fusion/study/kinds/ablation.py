@@ -11,10 +11,10 @@ import numpy as np
 from ... import metrics
 from ...combinations import AVAILABLE
 from ..cell import Cell, Measurement, Scope
-from ..finished import FinishedCell, Study, compare, estimate, mean_table
-from ..results import Column, Estimate, Item, Note, ResultTable
+from ..finished import FinishedCell, Study, compare, estimate, over_seeds
+from ..results import Column, Estimate, Item, Note, ResultTable, Value
 from .base import SPREAD, Experiment, difference_table, together
-from .laziness import COMBINATION, COMBINATIONS
+from .laziness import COMBINATIONS
 
 ROWS = {
     "omnifuse:table4-a": "a: concatenation",
@@ -82,11 +82,12 @@ class Ablation(Experiment):
         everything: tuple[str, ...],
     ) -> ResultTable:
         """Return the AUROC of models of all modalities that are shown a combination, beside models of it alone."""
-        rows = []
+        rows: list[tuple[Value, ...]] = []
         for row, label in ROWS.items():
-            cells: list[Estimate | float | None] = []
+            cells: list[Estimate] = []
             for names in fewer:
-                cells += [_on_complete(runs[row, names], names), _shown(runs[row, everything], names)]
+                cells.append(over_seeds([_on_complete(run, names) for run in runs[row, names]]))
+                cells.append(over_seeds([_shown(run, names) for run in runs[row, everything]]))
             rows.append((label, *cells))
         headings = [
             heading for names in fewer for heading in (f"{together(names)}, alone", f"{together(names)}, of all")
@@ -95,25 +96,28 @@ class Ablation(Experiment):
             "ablation-asked-of-all",
             "Trained on the combination alone, and trained on all modalities but shown the combination",
             "AUROC over whoever has the whole combination, mean over folds and seeds. Where imputation helps, the "
-            "second column of a pair should be above the first: the hidden modality was known in training.",
+            "second column of a pair should be above the first: the hidden modality was known in training. "
+            f"{SPREAD}",
             (Column("row"), *map(Column, headings)),
             tuple(rows),
         )
 
 
-def _on_complete(runs: list[FinishedCell], names: tuple[str, ...]) -> float | None:
-    """Return the AUROC over samples that have all of some modalities, mean over folds and seeds."""
-    areas = []
-    for said in (run.predictions for run in runs):
-        complete = np.all([said.modalities[name].present for name in names], axis=0)
-        folds = [complete & (said.fold == fold) for fold in np.unique(said.fold)]
-        areas.append(metrics.mean_defined([metrics.score(said.y[rows], said.p[rows]).auroc for rows in folds]))
+def _on_complete(run: FinishedCell, names: tuple[str, ...]) -> float | None:
+    """Return the fold-mean AUROC of a run over samples that have all of some modalities."""
+    said = run.predictions
+    complete = np.all([said.modalities[name].present for name in names], axis=0)
+    areas = [
+        metrics.score(said.y[rows], said.p[rows]).auroc
+        for fold in np.unique(said.fold)
+        for rows in [complete & (said.fold == fold)]
+    ]
     return metrics.mean_defined(areas)
 
 
-def _shown(runs: list[FinishedCell], names: tuple[str, ...]) -> float | None:
-    """Return the AUROC when shown some modalities, over samples that have them all, mean over folds and seeds."""
-    table = mean_table(runs, COMBINATIONS, COMBINATION)
+def _shown(run: FinishedCell, names: tuple[str, ...]) -> float | None:
+    """Return the fold-mean AUROC of a run when shown some modalities, over samples that have them all."""
+    table = run.measured(COMBINATIONS)
     if table is None:
         return None
     available = table.filter(among=AVAILABLE)

@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
 import polars as pl
 
 from ..cell import Cell, Measurement, Scope
-from ..finished import FinishedCell, Study, estimate
-from ..results import Column, Estimate, Item, Note, ResultFigure, ResultTable, Series
-from .base import WITHOUT, WITHOUT_MEANS, Experiment, together
+from ..finished import FinishedCell, Study, estimate, over_seeds
+from ..results import Column, Estimate, Item, Note, ResultFigure, ResultTable, Series, Value
+from .base import SPREAD, WITHOUT, WITHOUT_MEANS, Experiment, together
 
 RANDOM = "random"
 BAND = "Band: where 95 % of the draws of who loses what, and of the seeds, lie; other patients are not in it."
@@ -64,9 +65,13 @@ class Missing(Experiment):
                 f"Any modality, {where}. " + ("" if self.retrained else BAND),
                 "share that lost a modality", "AUROC", series,
             )  # fmt: skip
-            rows = tuple((method, *(_mean(curve, rate) for rate in self.rates)) for method, curve in curves.items())
+            rows: tuple[tuple[Value, ...], ...] = tuple(
+                (method, *(_spread(curve, rate) for rate in self.rates)) for method, curve in curves.items()
+            )
             columns = (Column("method"), *(Column(f"{rate:.0%}") for rate in self.rates))
-            reading = f"Mean over folds, {'' if self.retrained else 'draws '}and seeds; modalities lost {where}."
+            reading = (
+                f"Mean over folds, {'' if self.retrained else 'draws '}and seeds; modalities lost {where}. {SPREAD}"
+            )
             title = f"AUROC by share that lost one modality, {label}"
             tables.append(ResultTable(name, title, reading, columns, rows, folded=True))
         if not self.retrained:
@@ -87,19 +92,16 @@ class Missing(Experiment):
     def _asked(self, runs: list[FinishedCell], hidden: str) -> dict[float, Estimate]:
         """Return the AUROC by rate of runs whose test parts have lost a modality, with 95 % of draws and seeds."""
         tables = [table for run in runs if (table := run.measured(self._curves)) is not None]
-        if not tables:
-            return {}
-        by_rate = (
-            pl.concat(tables)
-            .filter((pl.col("hidden") == hidden) | (pl.col("rate") == 0))
-            .group_by("rate")
-            .agg(
-                pl.mean("auroc").alias("mean"),
-                pl.quantile("auroc", 0.025, "linear").alias("low"),
-                pl.quantile("auroc", 0.975, "linear").alias("high"),
-            )
-        )
-        return {row["rate"]: Estimate(row["mean"], row["low"], row["high"]) for row in by_rate.iter_rows(named=True)}
+        lines = [table.filter((pl.col("hidden") == hidden) | (pl.col("rate") == 0)) for table in tables]
+        found = {}
+        for rate in self.rates:
+            drawn = [line.filter(rate=rate)["auroc"].drop_nulls().to_numpy() for line in lines]
+            drawn = [areas for areas in drawn if len(areas)]
+            if drawn:
+                low, high = np.quantile(np.concatenate(drawn), (0.025, 0.975))
+                mean = over_seeds([float(areas.mean()) for areas in drawn])
+                found[rate] = Estimate(mean.value, float(low), float(high), mean.sd)
+        return found
 
     def _by_modality(self, study: Study) -> Iterator[Item]:
         """Yield one figure for each of the first two methods, a line for each modality that is lost."""
@@ -114,8 +116,9 @@ class Missing(Experiment):
             )  # fmt: skip
 
 
-def _mean(curve: dict[float, Estimate], rate: float) -> float | None:
-    return curve[rate].value if rate in curve else None
+def _spread(curve: dict[float, Estimate], rate: float) -> Estimate:
+    """Return the value of a curve with what seeds differ by."""
+    return Estimate(curve[rate].value, sd=curve[rate].sd) if rate in curve else Estimate(None)
 
 
 def _series(name: str, curve: dict[float, Estimate]) -> Series:
