@@ -112,7 +112,7 @@ def test_answer_stands_before_everything_but_what_decides_whether_it_means_anyth
     ],
 )
 def test_the_interval_decides_what_is_answered(run: Path, ci: list[float] | None, said: str) -> None:
-    score = {"mean": 0.55, "sd": None, "pooled": 0.55, "ci": ci}
+    score = {"mean": 0.55, "sd": None, "ci": ci}
     assert said in page_of(run, auroc=score).text
 
 
@@ -126,6 +126,14 @@ def test_four_chapters_are_folded_with_a_sentence_that_says_what_they_hold(page:
 def test_every_table_is_linked(binary: Path, page: Page) -> None:
     links = [value for name, value in page.attributes if name == "href" and value and value.startswith("tables/")]
     assert {binary / link for link in links} == set((binary / "tables").iterdir())
+
+
+def test_the_interval_of_a_run_of_the_first_format_stands_beside_what_it_is_of(run: Path) -> None:
+    old = {"mean": 0.615, "sd": 0.03, "pooled": 0.512, "ci": [0.472, 0.562]}
+    text = page_of(run, auroc=old, reliability=None).text
+    assert "all predictions together 0.512, their 95 % interval [0.472, 0.562]; guessing 0.500; mean of 5 folds" in text
+    assert "AUROC 0.512 (95 % interval 0.472 to 0.562)" in text  # the estimate that the interval is of
+    assert "Reliability" not in text
 
 
 def test_chapters_of_an_omnifuse_run(page: Page) -> None:

@@ -45,7 +45,8 @@ class Trust(Experiment):
         binary = {method: run for method, run in runs.items() if run.metrics["kind"] == "binary"}
         yield from (_labels(method, run) for method, run in runs.items() if method not in binary)
         if binary:
-            yield _reliability(binary)
+            if drawn := {method: run for method, run in binary.items() if run.metrics.get("reliability")}:
+                yield _reliability(drawn)  # runs of the first format of metrics.json have none
             yield _decisions(binary)
             yield _alerts(binary)
             yield _platt(binary)
@@ -97,15 +98,21 @@ def _subgroups(method: str, run: FinishedCell) -> ResultTable:
     return ResultTable(
         f"trust-subgroups-{method.replace(':', '-')}",
         f"By subgroup: {method}",
-        "AUROC: mean over folds; observed/expected with its 95 % interval. None of these columns was an "
-        "input unless it is also a modality.",
-        tuple(map(Column, ("subgroup", "samples", "positive", "AUROC", "observed/expected"))),
+        "AUROC: mean over folds. Gaps: to the largest group of the same kind, of the AUROC and of the sensitivity of "
+        "alerts by one probability for all. 95 % intervals; of many, one in twenty leaves the truth out by chance. No "
+        "column was an input unless it is also a modality.",
+        tuple(
+            map(
+                Column,
+                ("subgroup", "samples", "positive", "AUROC", "gap", "sensitivity", "gap of it", "observed/expected"),
+            )
+        ),
         tuple(
             (
                 f"{row['group']}: {row['value']}",
                 row["samples"],
                 row["positives"],
-                row["auroc"],
+                *(_interval(row, name) for name in ("auroc", "auroc_gap", "sensitivity", "sensitivity_gap")),
                 _interval(row, "observed_expected"),
             )
             for row in run.metrics["per_subgroup"]
@@ -118,9 +125,17 @@ def _labels(method: str, run: FinishedCell) -> ResultTable:
     return ResultTable(
         f"trust-labels-{method.replace(':', '-')}",
         f"Each label: {method}",
-        "Means over folds.",
-        tuple(map(Column, ("label", "positive", "AUROC", "AUPRC"))),
-        tuple((row["label"], row["positives"], row["auroc"], row["auprc"]) for row in run.metrics["per_label"]),
+        "Means over folds, and how many positives there are for each predicted one, with 95 % intervals.",
+        tuple(map(Column, ("label", "positive", "AUROC", "AUPRC", "observed/expected"))),
+        tuple(
+            (
+                row["label"],
+                row["positives"],
+                *(_interval(row, area) for area in ("auroc", "auprc")),
+                _interval(row.get("calibration") or {}, "observed_expected"),
+            )
+            for row in run.metrics["per_label"]
+        ),
     )
 
 
