@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -49,31 +48,15 @@ MANY_LABELS = 8
 """With more labelled points than this, a plane takes the whole width."""
 
 
-@dataclass(frozen=True)
-class Limits:
-    """From where to where the axes of a figure go."""
+def shared_limits(figure: ResultFigure, others: Iterable[ResultFigure]) -> tuple[float, float] | None:
+    """Return from where to where the y axis of a figure of lines goes, and that of others with the same y label.
 
-    x: tuple[float, float]
-    y: tuple[float, float]
-
-
-def shared_limits(figure: ResultFigure, others: Iterable[ResultFigure]) -> Limits | None:
-    """Return what the axes of a figure of lines have in common with others of the same labels; None if there are none.
-
-    Figures that show the same quantities can then be compared by eye.
+    None if there is no other. Figures that show the same quantity can then be compared by eye.
     """
-    alike = [one for one in others if _axes_of(one) == _axes_of(figure)]
+    alike = [one for one in others if (one.kind, one.y_label) == (figure.kind, figure.y_label)]
     if figure.kind != "lines" or len(alike) < 2:
         return None
-    series = [line for one in alike for line in one.series]
-    return Limits(
-        _range(value for line in series for value in line.x),
-        _range(value for line in series for value in (*line.y, *line.low, *line.high)),
-    )
-
-
-def _axes_of(figure: ResultFigure) -> tuple[str, str, str]:
-    return figure.kind, figure.x_label, figure.y_label
+    return _range(value for one in alike for line in one.series for value in (*line.y, *line.low, *line.high))
 
 
 def _range(values: Iterable[float]) -> tuple[float, float]:
@@ -82,14 +65,14 @@ def _range(values: Iterable[float]) -> tuple[float, float]:
     return min(known) - margin, max(known) + margin
 
 
-def study_figure(figure: ResultFigure, limits: Limits | None = None) -> Figure:
-    """Draw a figure of a study as an inline SVG; lines can be given the limits of their axes."""
+def study_figure(figure: ResultFigure, limits: tuple[float, float] | None = None) -> Figure:
+    """Draw a figure of a study as an inline SVG; lines can be given the limits of their y axis."""
     if figure.kind == "lines":
         return _lines(figure, limits)
     return {"points": _points, "intervals": _intervals}[figure.kind](figure)
 
 
-def _lines(figure: ResultFigure, limits: Limits | None) -> Figure:
+def _lines(figure: ResultFigure, limits: tuple[float, float] | None) -> Figure:
     styles = _styles(figure.series)
     banded = sum(bool(series.low) for series in figure.series) <= FEW_BANDS
 
@@ -119,7 +102,7 @@ def _lines(figure: ResultFigure, limits: Limits | None) -> Figure:
             handles += axes.plot(*_diagonal(figure), **GUIDE)
         axes.set(xlabel=figure.x_label, ylabel=figure.y_label)
         if limits:
-            axes.set(xlim=limits.x, ylim=limits.y)
+            axes.set(ylim=limits)
         _legend(axes, handles, names)
 
     names = [series.name for series in figure.series] + ([figure.diagonal] if figure.diagonal else [])

@@ -101,7 +101,7 @@ def test_alarms_are_those_of_the_report(run: Path) -> None:
     for rate in (0.05, 0.1, 0.3):
         metrics = json.loads((run / "metrics.json").read_text())
         (run / "metrics.json").write_text(json.dumps(metrics | {"alert": {"rate": rate}}))
-        data, expected = data_of(run), at_alert_rate(y, p, rate)
+        data, expected = data_of(run), at_alert_rate(y, p, np.arange(len(y)), rate)
         assert (data["rate"], data["ranked"]) == (rate, [expected["samples"]])
         known = [sample for sample in data["samples"] if sample["y"] != [None]]
         alarms = [sample for sample in known if sample["rank"][0] <= rate * expected["samples"] + 1e-9]

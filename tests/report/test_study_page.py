@@ -226,13 +226,13 @@ def test_a_map_with_many_names_takes_the_whole_width() -> None:
     assert all(f">name{i}<" in figure.svg for i in range(20))
 
 
-def test_figures_of_the_same_quantities_share_their_axes() -> None:
+def test_figures_of_the_same_quantity_share_their_y_axis() -> None:
     low, high = (
         ResultFigure("x", "T", "C.", "share", "AUROC", (Series("s", (0.0, 1.0), (bottom, bottom + 0.2)),))
         for bottom in (0.5, 0.7)
     )
     assert shared_limits(low, [low, high]) == shared_limits(high, [low, high])
-    assert shared_limits(low, [low, high]).y == pytest.approx((0.48, 0.92))
+    assert shared_limits(low, [low, high]) == pytest.approx((0.48, 0.92))
     assert shared_limits(low, [low]) is None
     assert shared_limits(low, [low, replace(high, y_label="loss")]) is None
 
