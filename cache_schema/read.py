@@ -123,6 +123,11 @@ class FeatureCache:
         return str(self._attributes("", "cache").get("dataset"))
 
     @property
+    def versions(self) -> dict[str, str]:
+        """Versions of the tools that made it."""
+        return dict(self._attributes("", "cache").get("versions", {}))
+
+    @property
     def samples(self) -> pl.DataFrame:
         """The cohort: sample_id, subject_id and descriptive columns, one row a sample."""
         return self._table(SAMPLES)

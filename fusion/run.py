@@ -8,6 +8,7 @@ import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -140,6 +141,7 @@ def _write_run(plan: TrainingPlan, folds: Sequence[FoldResult], folder: Path, na
         "run": name,
         **summarise(plan.cohort, plan.config, folds, plan.hidden, [*data_notes(data), *plan.notes]),
         **data,
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "seconds": round(time.perf_counter() - started, 2),
     }
     write_json(folder / METRICS, summary)

@@ -83,7 +83,12 @@ def plan_training(cache: FeatureCache, config: TrainConfig) -> TrainingPlan:
     """
     selection = select(cache, config.task or first_task(cache), config.modalities)
     cohort = selection.cohort
-    made_of = {"path": str(cache.path), "digest": cache.digest, "dataset": cache.dataset}
+    made_of = {
+        "path": str(cache.path),
+        "digest": cache.digest,
+        "dataset": cache.dataset,
+        "versions": cache.versions,
+    }
     demanded = demands(cache, cohort)
     method = methods.get(config.method)
     method.check(cohort.modalities)

@@ -1,6 +1,9 @@
 """The building blocks of the page. Sections are made of them; the template decides how each looks."""
 
-from collections.abc import Mapping
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -68,7 +71,14 @@ class Table:
     total: tuple[Cell, ...] | None = None
     reading: str = ""
     """How to read it, shown below the caption."""
+    name: str = ""
+    """Name of its files beside the page; by default made of the caption."""
     kind: ClassVar[str] = "table"
+
+    @property
+    def file(self) -> str:
+        """Name of its CSV and LaTeX files, without the ending."""
+        return self.name or re.sub(r"\W+", "-", self.caption.lower()).strip("-")
 
 
 @dataclass(frozen=True)
@@ -91,23 +101,42 @@ class Figures:
 
 
 @dataclass(frozen=True)
-class Folded:
-    """Long preformatted text behind a summary line."""
-
-    title: str
-    text: str
-    kind: ClassVar[str] = "folded"
-
-
-@dataclass(frozen=True)
 class Code:
-    """A line to copy."""
+    """A line to copy, or the lines of a file."""
 
     text: str
     kind: ClassVar[str] = "code"
 
 
-Block = Text | Table | Figures | Folded | Code
+@dataclass(frozen=True)
+class Beside:
+    """Small tables that stand beside each other where the page is wide enough."""
+
+    tables: tuple[Table, ...]
+    kind: ClassVar[str] = "beside"
+
+
+@dataclass(frozen=True)
+class Folded:
+    """Blocks behind a line that says what they are; on paper they are open."""
+
+    title: str
+    blocks: tuple[Block, ...]
+    kind: ClassVar[str] = "folded"
+
+
+Block = Text | Table | Figures | Beside | Folded | Code
+
+
+def tables(blocks: Iterable[Block]) -> Iterator[Table]:
+    """Yield every table of some blocks, those that are folded and beside each other too."""
+    for block in blocks:
+        if isinstance(block, Table):
+            yield block
+        elif isinstance(block, Beside):
+            yield from block.tables
+        elif isinstance(block, Folded):
+            yield from tables(block.blocks)
 
 
 @dataclass(frozen=True)
@@ -117,3 +146,7 @@ class Section:
     anchor: str
     title: str
     blocks: tuple[Block, ...]
+    gist: str = ""
+    """What the chapter says, in a sentence."""
+    folded: bool = False
+    """Whether title and gist alone are shown until a reader opens the chapter."""

@@ -8,7 +8,13 @@ from .words import count, percent
 def cohort_section(run: Run) -> Section | None:
     """Return the chapter on the cohort; None if the run recorded neither counts nor presence."""
     blocks = (*_flow(run), *_presence(run))
-    return Section("cohort", "Who is in the data", blocks) if blocks else None
+    return Section("cohort", "Who is in the data", blocks, _gist(run), folded=True) if blocks else None
+
+
+def _gist(run: Run) -> str:
+    steps = run.metrics.get("cohort") or []
+    flow = f"{count(steps[-1][1])} of {count(steps[0][1])} {steps[0][0]} are left. " if steps else ""
+    return flow + (_lacking(run) if run.metrics.get("presence") else "")
 
 
 def _flow(run: Run) -> tuple[Block, ...]:
@@ -39,16 +45,20 @@ def _presence(run: Run) -> tuple[Block, ...]:
         for name in run.modalities
     )
     columns = ("combination", "samples", "share", "", *run.modalities)
-    incomplete = sum(n for combination, n in presence.items() if not members[combination].issuperset(run.modalities))
-    lacking = (
-        f"{percent(incomplete, total)} of the samples lack at least one modality."
-        if incomplete
-        else "No sample lacks a modality."
-    )
     return (
-        Text(f"{lacking} A missing modality has no rows in the cache; it is never a row of zeros."),
+        Text("A missing modality has no rows in the cache; it is never a row of zeros."),
         Table("Which modalities the samples have", columns, rows, total=("all samples", count(total), "", "", *kept)),
     )
+
+
+def _lacking(run: Run) -> str:
+    presence: dict[str, int] = run.metrics["presence"]
+    incomplete = sum(
+        n for combination, n in presence.items() if not {*combination.split("+")}.issuperset(run.modalities)
+    )
+    if not incomplete:
+        return "No sample lacks a modality."
+    return f"{percent(incomplete, sum(presence.values()))} of the samples lack at least one modality."
 
 
 def _dots(members: set[str], run: Run) -> tuple[Cell, ...]:

@@ -3,13 +3,9 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import numpy as np
-
-from ..decisions import net_benefit
 from ..subgroups import FEWEST
 from . import scores
-from .blocks import Block, Cell, Figures, Section, Table, Text, measured
-from .figures import decision_figure
+from .blocks import Beside, Block, Cell, Section, Table, Text, measured
 from .run import Run
 from .words import count, interval, number, percent
 
@@ -18,11 +14,12 @@ def decisions_section(run: Run) -> Section | None:
     """Return the chapter on decisions; None unless the task is binary and the predictions have both outcomes."""
     if run.metrics["kind"] != "binary" or scores.auroc(run.predictions.y[:, 0], run.predictions.p[:, 0]) is None:
         return None
-    blocks = (*_alert(run), *_calibration(run), *_net_benefit(run), *_subgroups(run))
-    return Section("decisions", "What acting on the predictions would gain", blocks)
+    small = (*_alert(run), *_calibration(run))
+    blocks = (*([Beside(small)] if small else []), *_subgroups(run))
+    return Section("decisions", "What acting on the predictions would gain", blocks) if blocks else None
 
 
-def _alert(run: Run) -> Iterator[Block]:
+def _alert(run: Run) -> Iterator[Table]:
     found: Mapping[str, Any] | None = run.metrics.get("alert")
     if not found:
         return
@@ -43,7 +40,7 @@ def _alert(run: Run) -> Iterator[Block]:
     )
 
 
-def _calibration(run: Run) -> Iterator[Block]:
+def _calibration(run: Run) -> Iterator[Table]:
     found: Mapping[str, Any] | None = run.metrics.get("calibration")
     if not found:
         return
@@ -58,14 +55,6 @@ def _calibration(run: Run) -> Iterator[Block]:
     )
     columns = ("calibration", "this model", "ideal", "reading")
     yield Table("Do the probabilities mean what they say?", columns, rows, words=("reading",))
-
-
-def _net_benefit(run: Run) -> Iterator[Block]:
-    y, p = run.predictions.y[:, 0], run.predictions.p[:, 0]
-    known = scores.known(y, p)
-    highest = np.clip(np.quantile(p[known], 0.99), 0.01, 0.99)
-    thresholds = np.linspace(0, highest, 100)
-    yield Figures((decision_figure(thresholds, *net_benefit(y[known], p[known], thresholds)),))
 
 
 def _subgroups(run: Run) -> Iterator[Block]:
@@ -87,7 +76,7 @@ def _subgroups(run: Run) -> Iterator[Block]:
 
 def _subgroup(group: Mapping[str, Any]) -> tuple[Cell, ...]:
     return (
-        f"{group['group']} {group['value']}",
+        f"{group['group'].replace('_', ' ')} {group['value']}",
         count(group.get("samples")),
         count(group.get("positives")),
         measured(group, "auroc"),

@@ -2,12 +2,11 @@ r"""Writes tables for other programs: CSV with raw values, and LaTeX to ``\input
 
 import csv
 import io
-import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from ..files import write_whole
-from .blocks import Bar, Cell, Dot, Measure, Section, Table
+from .blocks import Bar, Cell, Dot, Measure, Section, Table, tables
 
 LATEX = {
     "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
@@ -27,12 +26,9 @@ FORMULA = tuple("=+-@\t\r\n＝＋－＠")
 
 def write_tables(sections: Iterable[Section], folder: Path) -> None:
     """Write every table of a page, as it is shown, into a folder as CSV and LaTeX named after its caption."""
-    for section in sections:
-        for block in section.blocks:
-            if isinstance(block, Table) and block.rows:
-                name = re.sub(r"\W+", "-", block.caption.lower()).strip("-")
-                write_csv(folder / f"{name}.csv", *_shown(block))
-                write_latex(folder / f"{name}.tex", block)
+    for table in (table for section in sections for table in tables(section.blocks) if table.rows):
+        write_csv(folder / f"{table.file}.csv", *_shown(table))
+        write_latex(folder / f"{table.file}.tex", table)
 
 
 def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[str | float | None]]) -> None:

@@ -7,9 +7,11 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
+from ..decisions import net_benefit
 from .blocks import Figure
 from .drawing import PALETTE, THIN, draw
 from .predictions import Floats
+from .scores import known
 from .words import number
 
 Curve = tuple[Floats, Floats]
@@ -67,7 +69,15 @@ def reliability_figure(curve: Sequence[Mapping[str, float]]) -> Figure:
     return draw(_paint, "Reliability", caption, height=300)
 
 
-def decision_figure(thresholds: Floats, model: Floats, everyone: Floats) -> Figure:
+def net_benefit_figure(y: Floats, p: Floats) -> Figure:
+    """Draw the net benefit of y, p: [N] up to a probability that a hundredth of the samples reaches."""
+    rows = known(y, p)
+    highest = np.clip(np.quantile(p[rows], 0.99), 0.01, 0.99)
+    thresholds = np.linspace(0, highest, 100)
+    return _decision_figure(thresholds, *net_benefit(y[rows], p[rows], thresholds))
+
+
+def _decision_figure(thresholds: Floats, model: Floats, everyone: Floats) -> Figure:
     """Draw the net benefit, [thresholds] each, of treating by the model and of treating everyone."""
     top = float(max(model.max(), everyone.max()))
 
@@ -86,8 +96,10 @@ def decision_figure(thresholds: Floats, model: Floats, everyone: Floats) -> Figu
     return draw(_paint, "Decision curve", caption, height=300)
 
 
-def loss_figure(term: str, caption: str, means: Mapping[str, Curve], folds: Mapping[str, Sequence[Curve]]) -> Figure:
-    """Draw one loss term over epochs; ``means`` and ``folds`` are keyed by part (train, validation)."""
+def epochs_figure(
+    term: str, unit: str, caption: str, means: Mapping[str, Curve], folds: Mapping[str, Sequence[Curve]]
+) -> Figure:
+    """Draw one term over epochs; ``means`` and ``folds`` are keyed by part (train, validation)."""
     colours = {"train": PALETTE["blue"], "validation": PALETTE["orange"]}
 
     def _paint(axes: Axes) -> None:
@@ -97,7 +109,7 @@ def loss_figure(term: str, caption: str, means: Mapping[str, Curve], folds: Mapp
         for part, mean in means.items():
             dash = "-" if part == "train" else (0, (5, 2))
             axes.plot(*mean, color=colours.get(part, PALETTE["green"]), linestyle=dash, label=part)
-        axes.set(xlabel="epoch", ylabel="loss")
+        axes.set(xlabel="epoch", ylabel=unit)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.legend(loc="best")
 

@@ -5,9 +5,28 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..notes import data_notes
+from .blocks import Table
 from .run import Run
 from .scores import known_rates
-from .words import SPACE, count, interval, listing, modality_words, number, percent, plural, task_words
+from .words import (
+    MISSING,
+    SPACE,
+    count,
+    day,
+    interval,
+    listing,
+    modality_words,
+    number,
+    percent,
+    plural,
+    task_words,
+)
+
+GUESSING = 0.5
+"""AUROC of who guesses."""
+
+DIGEST_DIGITS = 12
+"""Digits of a digest that are shown where it need not be compared."""
 
 
 @dataclass(frozen=True)
@@ -21,23 +40,82 @@ class KeyNumber:
 
 @dataclass(frozen=True)
 class Headline:
-    """Title, a paragraph of what was done, the key numbers, and the warnings in order of appearance."""
+    """The top of a page: the first screen, from which the answer must be told.
+
+    ``facts`` say when and of what it was made; ``caveats`` decide whether the numbers mean anything, and come before
+    the ``answer``; ``notes`` are the other warnings. ``lead`` says what was done, ``reading`` how to read the numbers.
+    """
 
     title: str
     lead: str
-    numbers: tuple[KeyNumber, ...]
-    reading: str
-    notes: tuple[str, ...]
+    facts: tuple[str, ...] = ()
+    caveats: tuple[str, ...] = ()
+    answer: str = ""
+    table: Table | None = None
+    numbers: tuple[KeyNumber, ...] = ()
+    reading: str = ""
+    notes: tuple[str, ...] = ()
 
 
 def headline(run: Run) -> Headline:
     """Return the top of the page for a run."""
+    caveats = decisive_notes(run.metrics)
     return Headline(
         title=f"Predicting {task_words(run.metrics['task'])}",
         lead=" ".join(_lead(run)),
-        numbers=(_area(run, "auroc"), _area(run, "auprc"), *_sizes(run)),
-        reading=_reading(run.metrics["auroc"], run.metrics["kind"]),
-        notes=tuple(dict.fromkeys([*data_notes(run.metrics), *run.metrics.get("notes", [])])),
+        facts=tuple(_facts(run)),
+        caveats=caveats,
+        answer=_answer(run),
+        numbers=(_area(run, "auroc"), _area(run, "auprc"), *_alert(run), *_sizes(run)),
+        reading=_reading(run),
+        notes=tuple(note for note in dict.fromkeys(run.metrics.get("notes", [])) if note not in caveats),
+    )
+
+
+def decisive_notes(metrics: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return what decides whether any number of a run means something, unless its notes say it in other words."""
+    said = [*metrics.get("notes", []), *data_notes(metrics)]
+    return tuple(note for note in data_notes({**metrics, "notes": []}) if note in said)
+
+
+def _facts(run: Run) -> Iterator[str]:
+    """Yield when and by what the run and its cache were made, as far as the run knows."""
+    if finished := run.metrics.get("finished"):
+        yield day(finished)
+    if made := (run.environment.get("versions") or {}).get("omnifuse"):
+        yield f"OmniFuse {made}"
+    yield f"method {run.metrics['method']}"
+    yield from cache_facts(run.metrics.get("cache") or {})
+
+
+def cache_facts(cache: Mapping[str, Any]) -> Iterator[str]:
+    """Yield of which data a cache is, by what it was made, and the beginning of its digest, as far as a run says so."""
+    if dataset := cache.get("dataset"):
+        author = (cache.get("versions") or {}).get("omnifuse")
+        yield f"data set {dataset}" + (f", cache made by OmniFuse {author}" if author else "")
+    if digest := cache.get("digest"):
+        yield f"cache digest {digest[:DIGEST_DIGITS]}"
+
+
+def _answer(run: Run) -> str:
+    """Return what the run shows, in a sentence or two."""
+    metrics, score = run.metrics, run.metrics["auroc"]
+    what, bounds = task_words(metrics["task"]), score.get("ci")
+    mean = score.get("pooled", score.get("mean"))  # a run of the first format has the interval of the pooled area
+    if mean is None:
+        return "The AUROC is not defined here: no fold has both outcomes."
+    area = f"{'' if metrics['kind'] == 'binary' else 'mean '}AUROC {number(mean)}"
+    if not bounds or None in bounds:
+        return f"{metrics['method']} predicts {what} with {area}; guessing has 0.5. There is no interval."
+    low, high = (number(bound) for bound in bounds)
+    known = f"{area} (95{SPACE}% interval {low} to {high}) against 0.5 of guessing"
+    if bounds[0] > GUESSING:
+        return f"{metrics['method']} predicts {what} better than guessing: {known}."
+    if bounds[1] < GUESSING:
+        return f"{metrics['method']} predicts {what} worse than guessing: {known}."
+    return (
+        f"These data do not show that {metrics['method']} predicts {what} better than guessing: {known}. The interval "
+        "includes 0.5."
     )
 
 
@@ -51,40 +129,59 @@ def _lead(run: Run) -> Iterator[str]:
     yield f"The method {metrics['method']} was {done} {plural(metrics['samples'], 'sample')}{named}. Inputs: {inputs}."
     if folds > 1:
         yield (
-            f"Every prediction below was made by a model that had not seen that patient: the samples were cut into "
-            f"{folds} folds, all samples of a patient in the same fold, and each fold was predicted by a model trained "
-            f"on the others."
+            f"Every prediction was made by a model that had not seen that patient: {folds} folds by patient, each "
+            "predicted by a model trained on the others."
         )
     else:
-        yield "Every prediction below is of the test part of one fixed split, which the model had not seen in training."
+        yield "Every prediction is of the test part of one fixed split, which the model had not seen in training."
 
 
 def _area(run: Run, name: str) -> KeyNumber:
     score: Mapping[str, Any] = run.metrics[name]
     folds = sum(fold.get(name) is not None for fold in run.metrics["folds"])
     of = "" if folds == len(run.metrics["folds"]) else f" out of {len(run.metrics['folds'])}"
-    parts = [f"mean of {plural(folds, 'fold')}{of}" if folds > 1 else f"one fold{of}"]
-    if score.get("sd") is not None:
-        parts[0] += f", sd {number(score['sd'])}"
+    parts = []
     if score.get("ci") and score.get("pooled") is not None:  # a run of the first format
         parts.append(f"all predictions together {number(score['pooled'])}, their 95{SPACE}% interval")
         parts[-1] += f" {interval(score['ci'])}"
     elif score.get("ci"):
         parts.append(f"95{SPACE}% interval {interval(score['ci'])}")
+    if guessing := _guessing(run, name):
+        parts.append(f"guessing {guessing}")
+    parts.append(f"mean of {plural(folds, 'fold')}{of}" if folds > 1 else f"one fold{of}")
+    if score.get("sd") is not None:
+        parts[-1] += f", sd {number(score['sd'])}"
     macro = "" if run.metrics["kind"] == "binary" else "Mean "
     return KeyNumber(macro + name.upper(), number(score.get("mean")), "; ".join(parts))
 
 
+def _guessing(run: Run, name: str) -> str:
+    """Return what guessing reaches; nothing where it differs from label to label."""
+    if name == "auroc":
+        return number(GUESSING)
+    rates = known_rates(run.predictions.y)
+    return number(float(rates[0])) if run.metrics["kind"] == "binary" and len(rates) else ""
+
+
+def _alert(run: Run) -> Iterator[KeyNumber]:
+    found: Mapping[str, Any] | None = run.metrics.get("alert")
+    if not found or found.get("sensitivity") is None:
+        return
+    right = found.get("positive_predictive_value")
+    yield KeyNumber(
+        f"Found by alerts for the highest {percent(found['rate'], 1, 0)}",
+        percent(found["sensitivity"], 1, 0),
+        f"of the positives; {MISSING if right is None else percent(right, 1, 0)} of the {count(found['alerts'])} "
+        f"alerts are right; guessing finds {percent(found['rate'], 1, 0)}",
+    )
+
+
 def _sizes(run: Run) -> Iterator[KeyNumber]:
     metrics = run.metrics
-    samples = metrics["samples"]
-    yield KeyNumber("Samples", count(samples), f"in {plural(len(metrics['folds']), 'fold')}")
-    if metrics["kind"] == "binary":
-        positives = metrics.get("positives")
-        yield KeyNumber(
-            "Positive", count(positives), f"{percent(positives, samples)} of the samples" if positives else ""
-        )
-    else:
+    samples, positives = metrics["samples"], metrics.get("positives")
+    share = f"{count(positives)} positive ({percent(positives, samples)}); " if positives is not None else ""
+    yield KeyNumber("Samples", count(samples), f"{share}in {plural(len(metrics['folds']), 'fold')}")
+    if metrics["kind"] != "binary":
         rates = known_rates(run.predictions.y)
         noun = "Labels" if metrics["kind"] == "multilabel" else "Classes"
         spread = (
@@ -95,16 +192,14 @@ def _sizes(run: Run) -> Iterator[KeyNumber]:
         yield KeyNumber(noun, count(len(run.predictions.labels)), spread)
 
 
-def _reading(auroc: Mapping[str, Any], kind: str) -> str:
+def _reading(run: Run) -> str:
+    auroc = run.metrics["auroc"]
     if auroc.get("mean") is None:
-        return "The AUROC is not defined here: no fold has both outcomes."
-    average = "" if kind == "binary" else " on average over labels,"
-    text = (
+        return ""
+    average = "" if run.metrics["kind"] == "binary" else " on average over labels,"
+    return (
         f"How to read it:{average} shown one positive and one negative sample, the model gives the positive one the "
-        f"higher probability in {percent(auroc['mean'], 1)} of such pairs; guessing reaches 50 %. The sd is the spread "
-        f"between folds, not an error bar; the interval is that of the same mean for other patients and these models."
+        f"higher probability in {percent(auroc['mean'], 1)} of such pairs; guessing reaches 50{SPACE}%. The sd is the "
+        "spread between folds, not an error bar; the interval is that of the same mean for other patients and these "
+        "models."
     )
-    bounds = auroc.get("ci")
-    if bounds and None not in bounds and bounds[0] <= 0.5 <= bounds[1]:
-        text += " The interval includes 0.5, so these data do not show that the model is better than guessing."
-    return text

@@ -9,6 +9,12 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from .drawing import PALETTE
 
+SHOWN_NOTES = 3
+"""With more warnings than this, the others are folded."""
+
+LONG_READING = 300
+"""More letters than this about how to read a table are folded."""
+
 
 def render(template: str, script: str, **content: Any) -> str:
     """Return a page as HTML text: a template and its one script, files of this folder, filled with the content.
@@ -24,4 +30,11 @@ def render(template: str, script: str, **content: Any) -> str:
     )
     text = environment.get_template(script).render()
     digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
-    return environment.get_template(template).render(palette=PALETTE, script=text, script_digest=digest, **content)
+    fixed = {
+        "palette": PALETTE,
+        "script": text,
+        "script_digest": digest,
+        "shown_notes": SHOWN_NOTES,
+        "long_reading": LONG_READING,
+    }
+    return environment.get_template(template).render(**fixed, **content)

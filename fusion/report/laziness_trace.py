@@ -34,7 +34,15 @@ def laziness_section(run: Run) -> Section | None:
     """Return the chapter on the laziness trace; None for a method without one."""
     if run.laziness is None:
         return None
-    return Section("laziness", "What training stressed: the laziness trace", tuple(_blocks(run.laziness, _acted(run))))
+    acted = _acted(run)
+    blocks = tuple(_blocks(run.laziness, acted))
+    title = "What training stressed: the laziness trace"
+    return Section("laziness", title, blocks, gist(run.laziness, acted), folded=True)
+
+
+def gist(trace: pl.DataFrame, acted: bool) -> str:
+    """Return what the trace amounts to, in a sentence."""
+    return verdict(trace) if acted else ONLY_WATCHED
 
 
 def _acted(run: Run) -> bool:
@@ -43,7 +51,7 @@ def _acted(run: Run) -> bool:
 
 def _blocks(trace: pl.DataFrame, acted: bool) -> Iterator[Block]:
     yield Text(PURPOSE)
-    yield Text(f"{choices_in_words(trace)} {verdict(trace) if acted else ONLY_WATCHED}".strip())
+    yield Text(choices_in_words(trace))
     effect = " ".join(filter(None, [effect_in_words(trace) if acted else "", validation_in_words(trace)]))
     if effect:
         yield Text(effect)

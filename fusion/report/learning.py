@@ -5,8 +5,9 @@ from collections.abc import Iterator
 import polars as pl
 
 from .blocks import Figure, Figures, Section, Text
-from .figures import Curve, loss_figure
+from .figures import Curve, epochs_figure
 from .run import Run
+from .words import number, plural
 
 TERMS = {
     "total": ("Total loss", "The weighted sum that training lowers."),
@@ -20,6 +21,8 @@ TERMS = {
 }
 """Loss terms of the methods that OmniFuse ships: title and meaning; others keep their own name."""
 
+SCORES = {"auroc": "AUROC"}
+"""Terms of the history that are no losses, and how their axis is called."""
 
 WITH_VALIDATION = (
     "Neither part holds a sample that the fold was tested on. Validation can lie below training, because only training "
@@ -39,7 +42,15 @@ def learning_section(run: Run) -> Section | None:
     intro = "Thick: mean over folds, as far as every fold went. Thin: each fold. "
     intro += WITH_VALIDATION if "validation" in run.history["part"] else WITHOUT_VALIDATION
     figures = tuple(_term(run.history.filter(term=term), term) for term in terms)
-    return Section("training", "How training went", (Text(intro), Figures(figures)))
+    return Section("training", "How training went", (Text(intro), Figures(figures)), _gist(run.history), folded=True)
+
+
+def _gist(history: pl.DataFrame) -> str:
+    total = history.filter(term="total", part="train") if "total" in history["term"] else history
+    folds, epochs = history["fold"].n_unique(), history["epoch"].n_unique()
+    ends = [_mean(total)[1][place] for place in (0, -1)]
+    fell = f"; the total loss went from {number(ends[0])} to {number(ends[1])}" if "total" in history["term"] else ""
+    return f"{plural(folds, 'fold')}, up to {plural(epochs, 'epoch')}{fell}."
 
 
 def _term(history: pl.DataFrame, term: str) -> Figure:
@@ -47,7 +58,7 @@ def _term(history: pl.DataFrame, term: str) -> Figure:
     parts = [part for part in ("train", "validation") if part in history["part"].unique()]
     means = {part: _mean(history.filter(part=part)) for part in parts}
     folds = {part: list(_folds(history.filter(part=part))) for part in parts}
-    return loss_figure(title, meaning, means, folds)
+    return epochs_figure(title, SCORES.get(term, "loss"), meaning, means, folds)
 
 
 def _mean(values: pl.DataFrame) -> Curve:

@@ -35,7 +35,7 @@ def write_report(run: Path) -> Path:
     read = read_run(run)
     sections = tuple(_sections(read))
     path = run / REPORT
-    page = render("template.html", "sort.js", kind="run", name=read.name, top=headline(read), sections=sections)
+    page = render("template.html", "page.js", kind="run", name=read.name, top=headline(read), sections=sections)
     write_tables(sections, run / "tables")
     write_whole(path, page)
     return path
@@ -43,11 +43,11 @@ def write_report(run: Path) -> Path:
 
 def _sections(run: Run) -> Iterator[Section]:
     for make in (
-        cohort_section,
         performance_section,
         decisions_section,
-        learning_section,
         contributions_section,
+        cohort_section,
+        learning_section,
         laziness_section,
         repeat_section,
     ):

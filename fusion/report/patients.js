@@ -1,7 +1,7 @@
 // Lets a reader pick a sample. Everything shown is set as text, so no name or id can become markup.
 const data = JSON.parse(document.getElementById("data").textContent);
-const [search, label, filter, threshold, found, list, detail] = [
-  "search", "label", "filter", "threshold", "found", "samples", "sample",
+const [search, label, filter, rate, alarms, found, list, detail] = [
+  "search", "label", "filter", "rate", "alarms", "found", "samples", "sample",
 ].map((id) => document.getElementById(id));
 const LIMIT = 200;
 let chosen = 0;
@@ -12,6 +12,8 @@ function make(tag, text = "", ...children) {
   return node;
 }
 
+const size = (n) => n.toLocaleString("en");
+
 function format(value) {
   return value == null ? "–" : value.toFixed(3);
 }
@@ -21,28 +23,32 @@ function outcome(sample) {
   return y === null ? "unknown" : y === 1 ? "positive" : "negative";
 }
 
+// How many samples may raise an alarm, by rank: the same rule as that of the report.
+const allowed = () => Math.floor((Number(rate.value) / 100) * data.ranked[label.value] + 1e-9);
+const raises = (sample) => sample.rank[label.value] !== null && sample.rank[label.value] <= allowed();
+
 function judge(sample) {
-  const alarm = sample.p[label.value] !== null && sample.p[label.value] >= Number(threshold.value);
-  if (outcome(sample) === "positive") return alarm ? "found" : "missed";
-  return alarm && outcome(sample) === "negative" ? "alarm" : "";
+  if (outcome(sample) === "positive") return raises(sample) ? "found" : "missed";
+  return raises(sample) && outcome(sample) === "negative" ? "alarm" : "";
 }
 
 const VERDICTS = {
-  found: "A positive that was found.",
-  missed: "A positive that was missed.",
-  alarm: "A false alarm: a negative above the threshold.",
-  "": "",
+  found: "a positive that is found",
+  missed: "a positive that is missed",
+  alarm: "a false alarm",
 };
 
-// How far the probability lies from the outcome; -1 where that is not known.
+// Errors first, then how far the probability lies from the outcome; -1 where that is not known.
 function surprise(sample) {
   const [y, p] = [sample.y[label.value], sample.p[label.value]];
-  return y === null || p === null ? -1 : Math.abs(y - p);
+  if (y === null || p === null) return -1;
+  return Math.abs(y - p) + (["missed", "alarm"].includes(judge(sample)) ? 1 : 0);
 }
 
 const FILTERS = {
   all: () => true,
   positive: (sample) => outcome(sample) === "positive",
+  found: (sample) => judge(sample) === "found",
   alarm: (sample) => judge(sample) === "alarm",
   missed: (sample) => judge(sample) === "missed",
   imputed: (sample) => sample.modalities.some((state) => state.state === "imputed"),
@@ -70,34 +76,63 @@ function bar(share) {
   return track;
 }
 
+// Rows without a value are left out.
 function bars(caption, heading, names, values) {
-  if (!names.length) return [];
-  const rows = names.map((name, i) => [name, format(values[i]), values[i] === null ? "" : bar(values[i])]);
+  const rows = names.flatMap((name, i) => (values[i] === null ? [] : [[name, format(values[i]), bar(values[i])]]));
+  if (!rows.length) return [];
   const [title, scroll] = table(caption, [heading, "probability", ""], rows);
   scroll.classList.add("bars");
   return [title, scroll];
+}
+
+function folded(summary, ...children) {
+  return children.length ? [make("details", "", make("summary", summary), ...children)] : [];
+}
+
+function verdict(sample) {
+  const rank = sample.rank[label.value];
+  const place = rank === null ? "" : `, rank ${size(rank)} of ${size(data.ranked[label.value])}`;
+  const alarm = raises(sample) ? "an alarm" : "no alarm";
+  const judged = VERDICTS[judge(sample)];
+  return `Predicted ${format(sample.p[label.value])}${place}: ${alarm}. Recorded: ${outcome(sample)}` +
+    `${judged ? `, ${judged}` : ""}.`;
+}
+
+function inventory(sample) {
+  const rows = sample.modalities.map((state, i) => [
+    data.modalities[i], state.state, ...(data.timed ? [state.when] : []),
+    ...data.explained.map((part) => format(state[part])),
+  ]);
+  if (!rows.length) return [];
+  const names = { p: "own head", weight: "weight" };
+  const times = data.timed ? ["hours since the start"] : [];
+  const headings = ["modality", "state", ...times, ...data.explained.map((part) => names[part])];
+  return table("What this sample has", headings, rows, 2 + times.length);
+}
+
+// Of single modalities to all: the model shown less than the sample has, and what it has at last.
+function combinations(sample) {
+  const has = data.names.filter((name, i) => sample.modalities[i].state === "present").sort().join("+");
+  const names = data.combinations.map((name, i) => {
+    const same = name === has && format(sample.combinations[i]) === format(sample.p[label.value]);
+    return `${name.replaceAll("+", " + ")}${name === has ? ` (all it has${same ? ": the prediction" : ""})` : ""}`;
+  });
+  return bars("What the model says when shown only", "modalities", names, sample.combinations);
 }
 
 function show() {
   const sample = data.samples[chosen];
   detail.replaceChildren();
   if (!sample) return;
-  const p = format(sample.p[label.value]);
-  const verdict = make("p", VERDICTS[judge(sample)]);
-  verdict.className = "verdict";
-  const fold = sample.fold === null ? "" : ` Predicted by the model of fold ${sample.fold}.`;
-  const title = make("h2", `Sample ${sample.id}`);
-  const text = `Predicted probability ${p}; the recorded outcome is ${outcome(sample)}.${fold}`;
-  detail.append(title, make("p", text), verdict);
-  const rows = sample.modalities.map((state, i) => [
-    data.modalities[i], state.state, ...data.explained.map((part) => format(state[part])),
-  ]);
-  if (rows.length) {
-    const names = { p: "probability alone", weight: "weight" };
-    detail.append(...table("Modalities", ["modality", "state", ...data.explained.map((part) => names[part])], rows, 2));
+  const said = Object.assign(make("p", verdict(sample)), { className: "answer" });
+  detail.append(make("h2", `Sample ${sample.id}`), said);
+  if (sample.fold !== null) {
+    const text = `Predicted by the model of fold ${sample.fold}, which was trained on other patients.`;
+    detail.append(Object.assign(make("p", text), { className: "aside" }));
   }
-  detail.append(...bars("Probability under every combination", "modalities", data.combinations, sample.combinations));
-  detail.append(...bars("Readouts of the method", "readout", data.readouts, sample.readouts));
+  detail.append(...inventory(sample), ...combinations(sample));
+  const other = bars("Each reads the heads of the same model in another way", "readout", data.readouts, sample.readouts);
+  detail.append(...folded("Other readouts of the same model", ...other));
   if (data.labels.length > 1) {
     const names = data.labels.map((name, i) => (sample.y[i] === 1 ? `${name} ●` : name));
     detail.append(...bars("Every label (● recorded as positive)", "label", names, sample.p));
@@ -127,13 +162,19 @@ function update() {
   matches.sort((i, j) => surprise(data.samples[j]) - surprise(data.samples[i]));
   if (!matches.includes(chosen)) chosen = matches[0] ?? -1;
   const cut = matches.length > LIMIT ? `, the first ${LIMIT} listed: search to narrow` : "";
-  const size = (n) => n.toLocaleString("en");
   found.textContent =
-    `${size(matches.length)} of ${size(data.samples.length)} samples${cut}. Least expected first; ● is positive.`;
+    `${size(matches.length)} of ${size(data.samples.length)} samples${cut}. Errors first; ● is positive.`;
+  const number = (kind) => data.samples.filter(FILTERS[kind]).length;
+  const raised = data.samples.filter(raises).length;
+  alarms.textContent =
+    `${size(raised)} ${data.samples.length < data.ranked[label.value] ? "of the samples shown" : "samples"} raise an alarm: ${size(number("found"))} of ${size(number("positive"))} positives are ` +
+    `found, ${size(number("alarm"))} alarms are false.`;
   list.replaceChildren(...matches.slice(0, LIMIT).map(entry));
   show();
 }
 
+rate.value = Number((100 * data.rate).toPrecision(6));
 label.append(...data.labels.map((name, i) => Object.assign(make("option", name), { value: i })));
-[search, label, filter, threshold].forEach((control) => control.addEventListener("input", update));
+[search, label, filter, rate].forEach((control) => control.addEventListener("input", update));
 update();
+addEventListener("beforeprint", () => document.querySelectorAll("details").forEach((part) => (part.open = true)));

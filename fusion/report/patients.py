@@ -9,39 +9,45 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from ..decisions import ALERT_RATE
 from ..files import read_table, write_whole
-from .headline import Headline
+from . import scores
+from .headline import Headline, decisive_notes
 from .html import render
-from .predictions import Floats, ModalityColumns, Predictions, floats
+from .predictions import Bools, Floats, ModalityColumns, Predictions, floats
 from .run import Run, read_run
-from .words import count, task_words
+from .times import recorded
+from .words import count, modality_words, readout_words, task_words
 
 PATIENTS = "patients.html"
 
 MOST_SAMPLES = 5000
 """More samples than this would make the page slow."""
 
+ROUNDING = 1e-9
+"""A tenth of ten samples is one, whatever floating point makes of it."""
+
 SENSITIVE = (
-    "It holds the ids and the outcomes of single samples. Keep it where the data may be kept, and pass it on only to "
-    "those who may see the data."
+    "This page is as sensitive as the data. It holds the ids and the outcomes of single samples: keep it where the "
+    "data may be kept, and pass it on only to those who may see them."
 )
 WITHOUT_IDS = (
-    "It holds the outcomes of single samples, although their ids are left out. Keep it where the data may be kept, and "
-    "pass it on only to those who may see the data."
+    "This page is as sensitive as the data. It holds the outcomes of single samples, although their ids are left out: "
+    "keep it where the data may be kept, and pass it on only to those who may see them."
 )
-RESEARCH = "It is for research: no number here may guide the treatment of a patient."
 LEAD = (
-    "Pick a sample to see what was predicted for it and from which modalities. Every prediction was made by a model "
-    "that had not seen that patient in training."
+    "Pick a sample to see what it has, what was predicted for it, and what the model says when it is shown less. Every "
+    "prediction was made by a model that had not seen that patient in training."
 )
+WITHOUT_TIMES = "The cache of the run is not where it was, so the times of what a sample has are not shown."
 
 
 def write_patients(run_folder: Path, ids: bool = True) -> Path:
     """Write ``patients.html``, a page to look into single test samples, into a run folder; return its path.
 
     Unlike the report it shows single samples and, with ``ids``, their ids: it is as sensitive as the data. Without
-    ``ids`` samples are called by their place in the page. At most 5,000 samples are shown, those whose probability is
-    furthest from the outcome: every false alarm and missed positive at a threshold of 0.5 comes before all others.
+    ``ids`` samples are called by their place in the page. At most 5,000 samples are shown: first every false alarm and
+    missed positive at the alert rate of the run, then those whose probability is furthest from the outcome.
 
     Raises
     ------
@@ -51,25 +57,13 @@ def write_patients(run_folder: Path, ids: bool = True) -> Path:
         A file of the run is damaged or lacks what the page needs.
     """
     run = read_run(run_folder)
-    table = read_table(run_folder / "predictions.parquet", {"sample_id"})
-    order = _least_expected_first(run.predictions)
+    data = _data(run, read_table(run_folder / "predictions.parquet", {"sample_id"}), ids)
     top = Headline(
         title=f"Single samples: {task_words(run.metrics['task'])}",
-        lead=" ".join([LEAD, *_selection(len(order))]),
-        numbers=(),
-        reading="",
-        notes=(SENSITIVE if ids else WITHOUT_IDS, RESEARCH),
+        lead=" ".join([LEAD, *_selection(len(run.predictions.y)), *([] if data["timed"] else [WITHOUT_TIMES])]),
+        caveats=(SENSITIVE if ids else WITHOUT_IDS, *decisive_notes(run.metrics)),
     )
-    page = render(
-        "patients.html",
-        "patients.js",
-        kind="run",
-        name=run.name,
-        top=top,
-        notes_title="This page is as sensitive as the data",
-        sections=(),
-        data=_data(run, table, order[:MOST_SAMPLES], ids),
-    )
+    page = render("patients.html", "patients.js", kind="run", name=run.name, top=top, sections=(), data=data)
     path = run_folder / PATIENTS
     write_whole(path, page)
     return path
@@ -79,57 +73,80 @@ def _selection(samples: int) -> list[str]:
     if samples <= MOST_SAMPLES:
         return []
     return [
-        f"Shown are {count(MOST_SAMPLES)} of {count(samples)} samples: those whose probability is furthest from the "
-        "outcome, so false alarms and missed positives come first."
+        f"Shown are {count(MOST_SAMPLES)} of {count(samples)} samples: false alarms and missed positives first, then "
+        "those whose probability is furthest from the outcome."
     ]
 
 
-def _least_expected_first(predictions: Predictions) -> list[int]:
-    """Return the rows by falling distance of probability and outcome, in the label where it is largest."""
-    distance = np.nan_to_num(np.abs(predictions.y - predictions.p), nan=-1.0).max(axis=1, initial=-1.0)  # [N]
-    return [int(row) for row in np.argsort(-distance, kind="stable")]
+def _ranks(predictions: Predictions) -> Floats:
+    """Return how many samples with a known label have at least the probability of each sample, [N, C]; NaN without one.
+
+    A sample is among the highest tenth, as `at_alert_rate` counts, if its rank is at most a tenth of these samples.
+    """
+    ranks = np.full(predictions.p.shape, np.nan)
+    for c, (y, p) in enumerate(zip(predictions.y.T, predictions.p.T, strict=True)):
+        among = np.sort(p[scores.known(y, p)])
+        some = np.isfinite(p)
+        ranks[some, c] = len(among) - np.searchsorted(among, p[some], side="left")
+    return ranks
 
 
-def _data(run: Run, table: pl.DataFrame, rows: list[int], ids: bool) -> dict[str, Any]:
+def _errors_first(predictions: Predictions, alarm: Bools) -> list[int]:
+    """Return the rows with a false alarm or a missed positive in any label first, each by falling surprise.
+
+    ``alarm`` [N, C]; surprise is the distance of probability and outcome, in the label where it is largest.
+    """
+    known = scores.known(predictions.y, predictions.p)
+    surprise = np.where(known, np.abs(predictions.y - predictions.p), -1.0).max(axis=1, initial=-1.0)  # [N]
+    wrong = (known & (alarm != (predictions.y == 1))).any(axis=1)
+    return [int(row) for row in np.argsort(-(surprise + wrong), kind="stable")]
+
+
+def _data(run: Run, table: pl.DataFrame, ids: bool) -> dict[str, Any]:
     """Return what the page's script reads; None stands where a number is not defined."""
     predictions, modalities = run.predictions, run.predictions.modalities
+    rate = (run.metrics.get("alert") or {}).get("rate", ALERT_RATE)
+    ranks, ranked = _ranks(predictions), scores.known(predictions.y, predictions.p).sum(axis=0)  # [N, C], [C]
+    rows = _errors_first(predictions, ranks <= np.floor(rate * ranked + ROUNDING))[:MOST_SAMPLES]
+    table = table[rows]
+    when = recorded(run, table["sample_id"].to_numpy())
     of_modalities = {f"{name}.{what}" for name in run.modalities for what in ("present", "imputed", "p", "weight")}
-    others = [name for name in table.columns if name not in of_modalities]
-    ids_shown = table["sample_id"].cast(pl.String)[rows].to_list() if ids else [str(i + 1) for i in range(len(rows))]
-    y, p, fold = (_numbers(values[rows]) for values in (predictions.y, predictions.p, predictions.fold))
-    states = {name: _states(columns) for name, columns in modalities.items()}
-    combinations = _matching(table[rows].select(others), r"p\[(.+)\]")
-    readouts = _matching(table[rows].select(others), r"p\.(.+)")
-    samples = [
-        {
-            "id": sample_id,
-            "fold": fold[i],
-            "y": y[i],
-            "p": p[i],
-            "modalities": [states[name][rows[i]] for name in modalities],
-            "combinations": [values[i] for values in combinations.values()],
-            "readouts": [values[i] for values in readouts.values()],
-        }
-        for i, sample_id in enumerate(ids_shown)
-    ]
+    others = table.select(name for name in table.columns if name not in of_modalities)
+    states = [_states(columns, rows, when[name] if when else None) for name, columns in modalities.items()]
+    combinations, readouts = _matching(others, r"p\[(.+)\]"), _matching(others, r"p\.(.+)")
+    each = {
+        "id": table["sample_id"].cast(pl.String).to_list() if ids else [str(i + 1) for i in range(len(rows))],
+        **{name: _numbers(values[rows]) for name, values in _numbers_of(predictions, ranks).items()},
+        "modalities": list(map(list, zip(*states, strict=True))) or [[]] * len(rows),
+        "combinations": list(map(list, zip(*combinations.values(), strict=True))) or [[]] * len(rows),
+        "readouts": list(map(list, zip(*readouts.values(), strict=True))) or [[]] * len(rows),
+    }
     return {
         "labels": [label or task_words(run.metrics["task"]) for label in predictions.labels],
-        "modalities": list(modalities),
-        "explained": [
-            part for part in ("p", "weight") if any(part in of_one for of_all in states.values() for of_one in of_all)
-        ],
-        "combinations": [name.replace("+", " + ") for name in combinations],
-        "readouts": list(readouts),
-        "samples": samples,
+        "rate": rate,
+        "ranked": ranked.tolist(),
+        "modalities": [modality_words(name) for name in modalities],
+        "names": list(modalities),
+        "timed": when is not None,
+        "explained": [part for part in ("p", "weight") if any(part in of_all[0] for of_all in states if of_all)],
+        "combinations": list(combinations),
+        "readouts": [readout_words(name) for name in readouts],
+        "samples": [dict(zip(each, values, strict=True)) for values in zip(*each.values(), strict=True)],
     }
 
 
-def _states(columns: ModalityColumns) -> list[dict[str, Any]]:
-    """Return of each sample whether it has the modality, and what the method says of it."""
-    imputed = np.zeros_like(columns.present) if columns.imputed is None else columns.imputed
-    parts = {"state": np.select([columns.present, imputed], ["present", "imputed"], "missing").tolist()}
-    parts |= {} if columns.probability is None else {"p": _numbers(columns.probability)}
-    parts |= {} if columns.weight is None else {"weight": _numbers(columns.weight)}
+def _numbers_of(predictions: Predictions, ranks: Floats) -> dict[str, Floats]:
+    return {"fold": predictions.fold, "y": predictions.y, "p": predictions.p, "rank": ranks}
+
+
+def _states(columns: ModalityColumns, rows: list[int], when: list[str] | None) -> list[dict[str, Any]]:
+    """Return of each of some rows whether it has the modality, when, and what the method says of it."""
+    present = columns.present[rows]
+    imputed = np.zeros_like(present) if columns.imputed is None else columns.imputed[rows]
+    parts: dict[str, list[Any]] = {"state": np.select([present, imputed], ["present", "imputed"], "missing").tolist()}
+    parts |= {} if when is None else {"when": [text if has else "" for text, has in zip(when, present, strict=True)]}
+    parts |= {} if columns.probability is None else {"p": _numbers(columns.probability[rows])}
+    parts |= {} if columns.weight is None else {"weight": _numbers(columns.weight[rows])}
     return [dict(zip(parts, values, strict=True)) for values in zip(*parts.values(), strict=True)]
 
 

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from . import scores
-from .blocks import Block, Cell, Figures, Section, Table, Text, measured
-from .figures import precision_recall_figure, reliability_figure, roc_figure
+from .blocks import Block, Cell, Figures, Folded, Section, Table, Text, measured
+from .figures import net_benefit_figure, precision_recall_figure, reliability_figure, roc_figure
 from .predictions import Bools, Floats
 from .run import Run
 from .words import MISSING, count, number, percent
@@ -15,7 +15,8 @@ from .words import MISSING, count, number, percent
 
 def performance_section(run: Run) -> Section:
     """Return the chapter on the quality of the predictions."""
-    blocks = (*_curves(run), *_folds(run), *_calibration(run), *_labels(run), *_patterns(run))
+    more = Folded("Each fold, precision and recall, and losses", (*_precision(run), *_folds(run), *_losses(run)))
+    blocks = (*_curves(run), *_labels(run), *_patterns(run), more)
     return Section("performance", "How good the predictions are", blocks)
 
 
@@ -29,15 +30,11 @@ def _curves(run: Run) -> Iterator[Block]:
     if scores.auroc(y, p) is None:
         yield Text("No curves: they need both outcomes, and the predictions have only one.")
         return
-    parts = [fold == value for value in np.unique(fold[np.isfinite(fold)])]
+    parts = _parts(fold)
     yield Figures((
         roc_figure([scores.roc_points(y[rows], p[rows]) for rows in parts], scores.roc_points(y, p)),
-        precision_recall_figure(
-            [scores.precision_recall_points(y[rows], p[rows]) for rows in parts],
-            scores.precision_recall_points(y, p),
-            float(np.nanmean(y)),
-        ),
         *map(reliability_figure, filter(None, [run.metrics.get("reliability")])),
+        net_benefit_figure(y, p),
     ))  # fmt: skip
     if len(parts) > 1:
         yield Text(
@@ -45,6 +42,20 @@ def _curves(run: Run) -> Iterator[Block]:
             "every AUROC and AUPRC of this page is the mean over folds of that of each fold's own samples.",
             tone="aside",
         )
+
+
+def _parts(fold: Floats) -> list[Bools]:
+    """Return the rows [N] of each fold."""
+    return [fold == value for value in np.unique(fold[np.isfinite(fold)])]
+
+
+def _precision(run: Run) -> Iterator[Block]:
+    y, p = run.predictions.y[:, 0], run.predictions.p[:, 0]
+    if run.metrics["kind"] != "binary" or scores.auprc(y, p) is None:
+        return
+    folds = [scores.precision_recall_points(y[rows], p[rows]) for rows in _parts(run.predictions.fold)]
+    pooled = scores.precision_recall_points(y, p)
+    yield Figures((precision_recall_figure(folds, pooled, float(np.nanmean(y))),))
 
 
 def _folds(run: Run) -> Iterator[Block]:
@@ -66,7 +77,7 @@ def _folds(run: Run) -> Iterator[Block]:
         )
 
 
-def _calibration(run: Run) -> Iterator[Block]:
+def _losses(run: Run) -> Iterator[Block]:
     if run.metrics["kind"] == "multiclass":
         return
     y, p = run.predictions.y, run.predictions.p

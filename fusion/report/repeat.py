@@ -12,7 +12,8 @@ from .run import Run
 
 def repeat_section(run: Run) -> Section:
     """Return the chapter on repeating the run."""
-    return Section("repeat", "How to repeat this", tuple(_blocks(run)))
+    gist = "The command, machine and versions, the settings, and how the rows of each modality were made."
+    return Section("repeat", "How to repeat this", tuple(_blocks(run)), gist, folded=True)
 
 
 def _blocks(run: Run) -> Iterator[Block]:
@@ -28,15 +29,17 @@ def _blocks(run: Run) -> Iterator[Block]:
         "data set": cache.get("dataset"),
         "cache": cache.get("path"),
         "digest of the cache": cache.get("digest"),
+        "the cache was made by": _versions(cache.get("versions")),
+        "finished": run.metrics.get("finished"),
         "seconds": run.metrics.get("seconds"),
     }
     yield _facts("The run", facts)
     yield _facts("Machine and versions", run.environment)
-    yield Folded("Resolved configuration", _json(run.config))
+    yield Folded("Resolved configuration", (Code(_json(run.config)),))
     if run.metrics.get("method_details"):
-        yield Folded("What the method says of its models", _json(run.metrics["method_details"]))
+        yield Folded("What the method says of its models", (Code(_json(run.metrics["method_details"])),))
     for name, recipe in run.metrics.get("recipes", {}).items():
-        yield Folded(f"Recipe of {name}: how its rows were made", _json(recipe))
+        yield Folded(f"Recipe of {name}: how its rows were made", (Code(_json(recipe)),))
 
 
 def command(run: Run) -> str:
@@ -56,6 +59,10 @@ def command(run: Run) -> str:
     given = [text for key, value in options.items() if value is not None for text in (f"--{key}", str(value))]
     changed = [text for override in config.overrides() for text in ("--set", override)]
     return shlex.join(["omnifuse", "train", *given, *changed])
+
+
+def _versions(tools: Mapping[str, str] | None) -> str:
+    return ", ".join(f"{tool} {version}" for tool, version in (tools or {}).items())
 
 
 def _facts(caption: str, facts: Mapping[str, Any]) -> Table:

@@ -19,11 +19,11 @@ from ..study.results import (
     StudyResults,
     Value,
 )
-from .blocks import Block, Cell, Code, Figures, Measure, Section, Table, Text
+from .blocks import Block, Cell, Code, Figures, Folded, Measure, Section, Table, Text
 from .export import write_csv, write_latex
 from .headline import Headline, KeyNumber
 from .html import render
-from .study_figures import study_figure
+from .study_figures import shared_limits, study_figure
 from .words import MISSING, SPACE, count, interval, number
 
 REPORT = "report.html"
@@ -31,7 +31,8 @@ TABLES = "tables"
 
 REPEAT = (
     "The same cache, command and versions give the same folds and, on the same machine, the same numbers. Every "
-    "training of the study is an ordinary run folder with its own report."
+    "training of the study is an ordinary run folder with its own report. Every table of this page lies in the folder "
+    "tables beside it, as CSV with unrounded numbers and as LaTeX."
 )
 
 
@@ -40,14 +41,16 @@ def write_study(results: StudyResults, folder: Path) -> Path:
 
     The page is one file that needs no network.
     """
-    tables = [item for chapter in results.chapters for item in chapter.items if isinstance(item, ResultTable)]
-    for table in tables:
+    items = [item for chapter in results.chapters for item in chapter.items]
+    for table in [results.ranking, *items]:
+        if not isinstance(table, ResultTable):
+            continue
         write_csv(folder / TABLES / f"{table.name}.csv", *raw_values(table))
         write_latex(folder / TABLES / f"{table.name}.tex", shown_table(table))
-    sections = (*map(_section, results.chapters), _repeat_section(results, tables))
+    sections = (*map(_section, results.chapters), *_names_section(results), _repeat_section(results))
     path = folder / REPORT
     page = render(
-        "template.html", "sort.js", kind="study", name=results.name, top=_headline(results), sections=sections
+        "template.html", "page.js", kind="study", name=results.name, top=_headline(results), sections=sections
     )
     write_whole(path, page)
     return path
@@ -65,6 +68,7 @@ def shown_table(table: ResultTable) -> Table:
         ),
         sortable=True,
         reading=table.reading,
+        name=table.name,
     )
 
 
@@ -113,8 +117,16 @@ def _uncertainty(estimate: Estimate, decimals: int) -> str:
 
 
 def _headline(results: StudyResults) -> Headline:
-    numbers = tuple(map(_key_number, results.numbers))
-    return Headline(results.title, results.lead, numbers, reading="", notes=results.notes)
+    return Headline(
+        title=results.title,
+        lead=results.lead,
+        facts=results.made,
+        caveats=results.caveats,
+        answer=results.answer,
+        table=shown_table(results.ranking) if results.ranking else None,
+        numbers=tuple(map(_key_number, results.numbers)),
+        notes=results.notes,
+    )
 
 
 def _key_number(figure: KeyFigure) -> KeyNumber:
@@ -134,12 +146,23 @@ def _section(chapter: Chapter) -> Section:
 
 
 def _blocks(items: tuple[Item, ...]) -> Iterator[Block]:
-    """Blocks in the order of the items; neighbouring figures stand beside each other."""
-    for kind, group in itertools.groupby(items, key=type):
-        if kind is ResultFigure:
-            yield Figures(tuple(study_figure(item) for item in group if isinstance(item, ResultFigure) and item.series))
+    """Blocks in the order of the items; neighbouring figures stand beside each other, folded tables in one fold."""
+    drawn = [item for item in items if isinstance(item, ResultFigure) and item.series]
+    for kind, group in itertools.groupby(items, key=_kind):
+        if kind == "figure":
+            figures = [item for item in group if isinstance(item, ResultFigure) and item.series]
+            yield Figures(tuple(study_figure(item, shared_limits(item, drawn)) for item in figures))
+        elif kind == "folded":
+            tables = tuple(shown_table(item) for item in group if isinstance(item, ResultTable))
+            yield Folded("; ".join(table.caption for table in tables), tables)
         else:
             yield from (_block(item) for item in group if not isinstance(item, ResultFigure))
+
+
+def _kind(item: Item) -> str:
+    if isinstance(item, ResultFigure):
+        return "figure"
+    return "folded" if isinstance(item, ResultTable) and item.folded else "open"
 
 
 def _block(item: Note | ResultTable) -> Text | Table:
@@ -148,16 +171,20 @@ def _block(item: Note | ResultTable) -> Text | Table:
     return Text(item.text, tone="warning" if item.warning else "plain")
 
 
-def _repeat_section(results: StudyResults, tables: list[ResultTable]) -> Section:
-    facts = Table("What it was made with", ("what", "value"), results.facts, words=("value",))
-    files = tuple((table.title, f"{TABLES}/{table.name}.csv, {TABLES}/{table.name}.tex") for table in tables)
-    return Section(
-        "repeat",
-        "How to repeat this",
-        (
-            Text(REPEAT),
-            Code(results.repeat),
-            facts,
-            Table("The tables as files beside this page", ("table", "files"), files, words=("files",)),
-        ),
-    )
+def _names_section(results: StudyResults) -> Iterator[Section]:
+    if results.names:
+        table = Table("The methods of this study", ("name", "what it is"), results.names, words=("what it is",))
+        gist = "Every method of the tables above, in words, and what its preset sets."
+        yield Section("names", "What the names mean", (table,), gist, folded=True)
+
+
+def _repeat_section(results: StudyResults) -> Section:
+    blocks: list[Block] = [
+        Text(REPEAT),
+        Code(results.repeat),
+        Table("What it was made with", ("what", "value"), results.facts, words=("value",)),
+    ]
+    if results.grid:
+        blocks.append(Folded("The grid", (Code(results.grid),)))
+    gist = "The command, cache and versions, and the grid."
+    return Section("repeat", "How to repeat this", tuple(blocks), gist, folded=True)

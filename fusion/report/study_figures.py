@@ -48,12 +48,31 @@ MANY_LABELS = 8
 """With more labelled points than this, a plane takes the whole width."""
 
 
-def study_figure(figure: ResultFigure) -> Figure:
-    """Draw a figure of a study as an inline SVG."""
-    return {"lines": _lines, "points": _points, "intervals": _intervals}[figure.kind](figure)
+def shared_limits(figure: ResultFigure, others: Iterable[ResultFigure]) -> tuple[float, float] | None:
+    """Return from where to where the y axis of a figure of lines goes, and that of others with the same y label.
+
+    None if there is no other. Figures that show the same quantity can then be compared by eye.
+    """
+    alike = [one for one in others if (one.kind, one.y_label) == (figure.kind, figure.y_label)]
+    if figure.kind != "lines" or len(alike) < 2:
+        return None
+    return _range(value for one in alike for line in one.series for value in (*line.y, *line.low, *line.high))
 
 
-def _lines(figure: ResultFigure) -> Figure:
+def _range(values: Iterable[float]) -> tuple[float, float]:
+    known = [value for value in values if np.isfinite(value)]
+    margin = 0.05 * (max(known) - min(known)) or 0.05
+    return min(known) - margin, max(known) + margin
+
+
+def study_figure(figure: ResultFigure, limits: tuple[float, float] | None = None) -> Figure:
+    """Draw a figure of a study as an inline SVG; lines can be given the limits of their y axis."""
+    if figure.kind == "lines":
+        return _lines(figure, limits)
+    return {"points": _points, "intervals": _intervals}[figure.kind](figure)
+
+
+def _lines(figure: ResultFigure, limits: tuple[float, float] | None) -> Figure:
     styles = _styles(figure.series)
     banded = sum(bool(series.low) for series in figure.series) <= FEW_BANDS
 
@@ -75,15 +94,26 @@ def _lines(figure: ResultFigure) -> Figure:
                 axes.vlines(series.x, series.low, series.high, color=colour, alpha=0.45, linewidth=1.2)
         if figure.reference is not None:
             axes.axhline(figure.reference, **GUIDE)
-        axes.set(xlabel=figure.x_label, ylabel=figure.y_label)
         handles = [
             Line2D([], [], color=colour, marker=marker, linestyle=DASH if series.dashed else "-")
             for series, (colour, marker) in zip(figure.series, styles, strict=True)
         ]
-        _legend(axes, handles, [series.name for series in figure.series])
+        if figure.diagonal:
+            handles += axes.plot(*_diagonal(figure), **GUIDE)
+        axes.set(xlabel=figure.x_label, ylabel=figure.y_label)
+        if limits:
+            axes.set(ylim=limits)
+        _legend(axes, handles, names)
 
-    height = 250 + _legend_height([series.name for series in figure.series])
+    names = [series.name for series in figure.series] + ([figure.diagonal] if figure.diagonal else [])
+    height = 250 + _legend_height(names)
     return draw(_paint, figure.title, figure.caption, height)
+
+
+def _diagonal(figure: ResultFigure) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Return x and y of the line of equal x and y, as far as the figure has x."""
+    ends = min(min(line.x) for line in figure.series), max(max(line.x) for line in figure.series)
+    return ends, ends
 
 
 def _points(figure: ResultFigure) -> Figure:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from datetime import datetime
 
 MISSING = "–"
 
@@ -28,6 +29,19 @@ MODALITIES = {
 }
 """Modalities that OmniFuse ships, in words; any other modality is called by its own name."""
 
+READOUTS = {
+    "fused": "all heads, each modality weighted",
+    "joint": "the joint head alone",
+    "weighted": "the weighted heads of the modalities, without the joint head",
+    "mean": "the mean of the modalities' heads",
+}
+"""Ways to read a prediction off the heads of one model, in words; any other is called by its own name."""
+
+
+def readout_words(name: str) -> str:
+    """Return ``joint: the joint head alone``, or the bare name of a readout that is not known."""
+    return f"{name}: {READOUTS[name]}" if name in READOUTS else name
+
 
 def task_words(name: str) -> str:
     """Return what a task predicts, in words where it is known."""
@@ -53,9 +67,18 @@ def count(value: float | None) -> str:
     return f"{round(value):,}"
 
 
-def percent(part: float, whole: float) -> str:
+def percent(part: float, whole: float, digits: int = 1) -> str:
     """Return ``14.5 %``; a dash where the whole is zero."""
-    return f"{100 * part / whole:.1f}{SPACE}%" if whole else MISSING
+    return f"{100 * part / whole:.{digits}f}{SPACE}%" if whole else MISSING
+
+
+def day(moment: str) -> str:
+    """Return ``30 November 2026, 17:53 UTC`` of a moment in ISO 8601; what is none stays as it is."""
+    try:
+        found = datetime.fromisoformat(moment)
+    except ValueError:
+        return moment
+    return f"{found.day} {found:%B %Y, %H:%M %Z}".rstrip()
 
 
 def interval(bounds: Sequence[float | None] | None, digits: int = 3) -> str:

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Iterator
-from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from ...cache_schema import MissingInputError
+from .. import methods
 from ..files import read_json, read_table
-from ..notes import data_notes
+from ..report.headline import cache_facts, decisive_notes
 from ..report.words import listing, modality_words, plural, task_words
 from .cell import Cell, Scope
-from .finished import FinishedCell, Study, compare, estimate, pooled
+from .finished import FinishedCell, Study, compare, estimate
 from .grid import Grid, make_grid
+from .kinds.ablation import ROWS
+from .ranking import Ranking, rank
 from .results import Chapter, Column, Estimate, KeyFigure, ResultTable, StudyResults
 from .run import FAILED, STUDY, SUBJECTS
 
@@ -71,19 +74,47 @@ def study_results(folder: Path, against: Path | None = None) -> StudyResults:
     if not finished:
         raise MissingInputError(f"No cell of {folder} is finished yet: run `omnifuse study` again.")
     whole = _main_run(study.scope, finished)
-    chapters = [_cohort(whole), *_chapters(grid, study)]
+    chapters = list(_chapters(grid, study))
     if against is not None:
         chapters.append(beside(study, finished, against))
+    ranking = rank(study, _alike(finished, whole), whole.cell.modalities)
     return StudyResults(
         name=grid.name,
         title=f"{grid.shared.title}: {task_words(study.scope.task)}",
         lead=_lead(stored, study.scope, finished),
         notes=tuple(_notes(folder, stored, cells, finished, whole)),
-        numbers=tuple(_numbers(study, finished, whole)),
-        chapters=tuple(chapters),
+        numbers=tuple(_numbers(whole)),
+        chapters=(*chapters, _tests(ranking), _cohort(whole)),
         repeat=_repeat(stored),
-        facts=tuple(_facts(stored, grid, whole)),
+        facts=tuple(_facts(stored, whole)),
+        made=tuple(_made(stored, whole)),
+        caveats=decisive_notes(whole.metrics),
+        answer=ranking.answer,
+        ranking=ranking.table,
+        grid=yaml.safe_dump(dict(grid.content), sort_keys=False, allow_unicode=True),
+        names=tuple((method, method_words(method)) for method in dict.fromkeys(run.cell.method for run in finished)),
     )
+
+
+def _alike(finished: list[FinishedCell], whole: FinishedCell) -> dict[str, list[FinishedCell]]:
+    """Return the runs of every method on the modalities and settings of a run, one for each seed."""
+    runs: dict[str, list[FinishedCell]] = {}
+    for run in finished:
+        if (run.cell.modalities, run.cell.settings) == (whole.cell.modalities, whole.cell.settings):
+            runs.setdefault(run.cell.method, []).append(run)
+    return runs
+
+
+def method_words(method: str) -> str:
+    """Return what a method is and what its preset sets, or which row of the paper's ablation that is."""
+    name, _, preset = method.partition(":")
+    described = methods.get(name)
+    words = (described.__doc__ or "").partition("\n")[0]
+    if not preset:
+        return words
+    settings = listing(described.presets.get(preset, ())) or "nothing"
+    row = f" is row {ROWS[method]} of the paper's Table 4; it" if method in ROWS else ""
+    return f"{words} The preset {preset}{row} sets {settings}."
 
 
 def _main_run(scope: Scope, finished: list[FinishedCell]) -> FinishedCell:
@@ -105,12 +136,12 @@ def _chapters(grid: Grid, study: Study) -> Iterator[Chapter]:
 
 
 def _lead(stored: dict[str, Any], scope: Scope, finished: list[FinishedCell]) -> str:
-    methods = len({run.cell.method for run in finished})
+    compared = len({run.cell.method for run in finished})
     trainings = sum(len(run.metrics["folds"]) for run in finished)
     where = f"{scope.folds} folds by patient" if scope.folds > 1 else "the split that came with the data"
     return (
-        f"{plural(methods, 'method')} on the data set {stored['cache']['dataset']}, {plural(trainings, 'training')} in "
-        f"{where}. Modalities: {listing([*map(modality_words, scope.modalities)])}. "
+        f"{plural(compared, 'method')} on the data set {stored['cache']['dataset']}, "
+        f"{plural(trainings, 'training')} in {where}. Modalities: {listing([*map(modality_words, scope.modalities)])}. "
         "Every number is of patients whom the model had not seen; no setting was chosen by them unless a table says so."
     )
 
@@ -133,23 +164,17 @@ def _notes(
         yield f"{plural(len(waiting), 'cell')} of {len(cells)} not finished yet: the same command goes on with them."
     if len({run.cell.seed for run in finished}) == 1:
         yield ONE_SEED
-    yield from data_notes(whole.metrics)
-    yield from whole.metrics["notes"]
+    yield from (note for note in whole.metrics["notes"] if note not in decisive_notes(whole.metrics))
 
 
-def _numbers(study: Study, finished: list[FinishedCell], whole: FinishedCell) -> Iterator[KeyFigure]:
-    for method in ("concat", "omnifuse"):
-        wanted = replace(whole.cell, method=method)
-        runs = [run for run in finished if run.cell == replace(wanted, seed=run.cell.seed)]
-        if len(runs) > 1:
-            detail = f"mean over folds and {len(runs)} seeds; other patients and trainings"
-        else:
-            detail = "mean over folds, one training; other patients alone"
-        if runs:
-            yield KeyFigure(f"AUROC, {method}", pooled(runs, study), detail)
+def _numbers(whole: FinishedCell) -> Iterator[KeyFigure]:
     yield KeyFigure("Samples", Estimate(whole.metrics["samples"]), "with any of the modalities and a label")
     if whole.metrics["positives"] is not None:
         yield KeyFigure("Positive", Estimate(whole.metrics["positives"]), "of these")
+
+
+def _tests(ranking: Ranking) -> Chapter:
+    return Chapter("tests", "All tests of the first table", (ranking.tests,))
 
 
 def _cohort(whole: FinishedCell) -> Chapter:
@@ -160,6 +185,7 @@ def _cohort(whole: FinishedCell) -> Chapter:
         "Samples left after each filter.",
         (Column("filter"), Column("samples")),
         tuple((str(step[0]), step[1]) for step in metrics["cohort"]),
+        folded=True,
     )
     presence = ResultTable(
         "cohort-presence",
@@ -170,6 +196,7 @@ def _cohort(whole: FinishedCell) -> Chapter:
             (names.replace("+", " + "), samples, samples / metrics["samples"])
             for names, samples in sorted(metrics["presence"].items(), key=lambda item: -item[1])
         ),
+        folded=True,
     )
     return Chapter("cohort", "The cohort", (flow, presence))
 
@@ -183,10 +210,16 @@ def _repeat(stored: dict[str, Any]) -> str:
     )
 
 
-def _facts(stored: dict[str, Any], grid: Grid, whole: FinishedCell) -> Iterator[tuple[str, str]]:
+def _made(stored: dict[str, Any], whole: FinishedCell) -> Iterator[str]:
+    """Yield when and by what the study and its cache were made."""
+    yield f"started {stored['started']}"
+    yield f"OmniFuse {read_json(whole.path / 'environment.json')['versions']['omnifuse']}"
+    yield from cache_facts(whole.metrics["cache"])
+
+
+def _facts(stored: dict[str, Any], whole: FinishedCell) -> Iterator[tuple[str, str]]:
     environment = read_json(whole.path / "environment.json")
     yield "cache", f"{stored['cache']['path']}, digest {stored['cache']['digest']}"
-    yield "grid", f"{grid.name}: {json.dumps(grid.content)}"
     yield "started", stored["started"]
     yield "platform", f"{environment['platform']}, Python {environment['python']}, {environment['device']}"
     yield "versions", ", ".join(f"{tool} {version}" for tool, version in environment["versions"].items())

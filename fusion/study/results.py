@@ -40,6 +40,8 @@ class ResultTable:
     """How to read it, in a sentence or two."""
     columns: tuple[Column, ...]
     rows: tuple[tuple[Value, ...], ...]
+    folded: bool = False
+    """Shown when a reader asks for it: what a figure has shown, or what few look for."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,8 @@ class ResultFigure:
     kind: Literal["lines", "points", "intervals"] = "lines"
     reference: float | None = None
     """Where to draw a dashed line: of equal y, or of equal value in ``intervals``."""
+    diagonal: str = ""
+    """What a dashed line of equal x and y stands for, such as perfect calibration; without words there is none."""
 
 
 @dataclass(frozen=True)
@@ -109,8 +113,10 @@ class KeyFigure:
 class StudyResults:
     """Everything that the report of a study shows.
 
-    ``notes`` are the warnings to read first; ``repeat`` the command that makes the study again; ``facts`` name and
-    value of everything needed to repeat it (versions, cache digest, seeds, settings).
+    ``made`` says when and of what it was made, ``caveats`` what decides whether any number means anything, ``answer``
+    what is best supported, ``ranking`` every method by its score; ``notes`` are the other warnings. ``repeat`` is the
+    command that makes the study again, ``grid`` its content as YAML, ``facts`` name and value of everything else that
+    is needed to repeat it (versions, cache digest, seeds, settings), ``names`` the methods and what they are.
     """
 
     name: str
@@ -121,3 +127,9 @@ class StudyResults:
     chapters: tuple[Chapter, ...]
     repeat: str
     facts: tuple[tuple[str, str], ...]
+    made: tuple[str, ...] = ()
+    caveats: tuple[str, ...] = ()
+    answer: str = ""
+    ranking: ResultTable | None = None
+    grid: str = ""
+    names: tuple[tuple[str, str], ...] = ()

@@ -12,6 +12,8 @@ NOT_SHOWN, NOT_MEASURED = "not shown", "not measured"
 ORDERED = ("better", "worse")
 """What a difference above 0, and one below 0, is called."""
 
+EQUIVALENT = "equivalent"
+
 SEVERAL = 2
 """Trainings without which nothing is said of methods."""
 
@@ -38,7 +40,7 @@ def verdict(
     if holm < LEVEL:
         word = words[found.difference.value < 0] + (f", by less than {margin:g}" if within else "")
     elif within:
-        word = f"equivalent (within {margin:g})"
+        word = f"{EQUIVALENT} (within {margin:g})"
     else:
         return NOT_SHOWN
     return word if found.trainings > 1 else f"{word}, these models"

@@ -24,7 +24,7 @@ from omnifuse.fusion.stored import StoredCohort
 def without_seconds(metrics: Path) -> str:
     """Return metrics.json without what a clock decides."""
     content: dict[str, Any] = json.loads(metrics.read_text())
-    del content["seconds"]
+    del content["seconds"], content["finished"]
     for fold in content["folds"]:
         del fold["seconds"]
     return json.dumps(content)

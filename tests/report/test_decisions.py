@@ -5,8 +5,9 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from omnifuse.fusion.report.blocks import Figures, Measure, Section, Table
+from omnifuse.fusion.report.blocks import Figures, Measure, Section, Table, tables
 from omnifuse.fusion.report.decisions import decisions_section
+from omnifuse.fusion.report.performance import performance_section
 from omnifuse.fusion.report.run import read_run
 
 ALERT = {
@@ -30,7 +31,7 @@ def chapter(run: Path, **metrics: object) -> Section | None:
 
 
 def table(section: Section, caption: str) -> Table:
-    return next(block for block in section.blocks if isinstance(block, Table) and block.caption.startswith(caption))
+    return next(found for found in tables(section.blocks) if found.caption.startswith(caption))
 
 
 def test_alerts_say_how_many_and_what_they_find(run: Path) -> None:
@@ -62,10 +63,10 @@ def test_each_subgroup_is_a_row_that_sorts_by_its_ratio(run: Path) -> None:
     )
 
 
-def test_a_run_without_these_numbers_still_has_its_decision_curve(run: Path) -> None:
-    (only,) = chapter(run).blocks
-    assert isinstance(only, Figures)
-    assert [figure.title for figure in only.figures] == ["Decision curve"]
+def test_a_run_without_these_numbers_has_no_such_chapter_but_its_decision_curve(run: Path) -> None:
+    assert chapter(run, alert=None) is None
+    curves = performance_section(read_run(run)).blocks[0]
+    assert [figure.title for figure in curves.figures] == ["ROC curve", "Reliability", "Decision curve"]
 
 
 def test_calibration_of_an_older_run_lacks_only_its_error(run: Path) -> None:
@@ -89,4 +90,6 @@ def test_unknown_labels_and_probabilities_are_left_out_of_the_curve(run: Path) -
     unknown = pl.int_range(pl.len()) % 7 == 0
     predictions = predictions.with_columns(p=pl.when(unknown).then(float("nan")).otherwise("p"))
     predictions.write_parquet(run / "predictions.parquet")
-    assert "nan" not in chapter(run).blocks[0].figures[0].svg.lower()
+    curve = next(block for block in performance_section(read_run(run)).blocks if isinstance(block, Figures)).figures[2]
+    assert curve.title == "Decision curve"
+    assert "nan" not in curve.svg.lower()

@@ -7,6 +7,7 @@ from omnifuse.fusion.report.laziness_trace import (
     _blocks,
     choices_in_words,
     effect_in_words,
+    gist,
     validation_in_words,
     verdict,
 )
@@ -62,7 +63,9 @@ def test_excess_is_drawn_only_where_it_exists(combinations: tuple[str, ...]) -> 
 
 
 def test_a_trace_that_only_watched_claims_nothing() -> None:
-    texts = [block.text for block in _blocks(trace_of(["cxr"] * 3), acted=False) if isinstance(block, Text)]
+    trace = trace_of(["cxr"] * 3)
+    texts = [block.text for block in _blocks(trace, acted=False) if isinstance(block, Text)]
+    texts.append(gist(trace, acted=False))
     assert any("the trace only watched" in text for text in texts)
     assert not any("constant extra weight" in text for text in texts)
 

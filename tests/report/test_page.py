@@ -82,16 +82,63 @@ def test_headline_says_what_was_trained_on_what(binary: Path, page: Page) -> Non
     assert page.text.count("For research, not for clinical decisions.") == 2
 
 
+def test_first_lines_say_when_by_what_and_of_which_cache(page: Page) -> None:
+    facts = (
+        "30 November 2026, 17:53 UTC · OmniFuse 0.1.0 · method omnifuse · data set mimic, cache made by OmniFuse 0.0.9 "
+        "· cache digest 5f5f5f5f5f5f"
+    )
+    assert facts in page.text
+
+
+def test_answer_stands_before_everything_but_what_decides_whether_it_means_anything(binary: Path, tiny: Path) -> None:
+    metrics = json.loads((binary / "metrics.json").read_text())
+    low, high = (f"{bound:.3f}" for bound in metrics["auroc"]["ci"])
+    text = Page(write_report(binary).read_text(encoding="utf-8")).text
+    answer = f"omnifuse predicts in-hospital mortality better than guessing: AUROC {metrics['auroc']['mean']:.3f}"
+    assert f"{answer} (95 % interval {low} to {high}) against 0.5 of guessing." in text
+    text = Page(write_report(tiny).read_text(encoding="utf-8")).text
+    order = ["The data are synthetic", "These data do not show", "The method omnifuse", "too few to conclude anything"]
+    places = [text.index(part) for part in order]
+    assert places == sorted(places)
+
+
+@pytest.mark.parametrize(
+    ("ci", "said"),
+    [
+        ([0.51, 0.6], "better than guessing: AUROC"),
+        ([0.5, 0.6], "do not show that omnifuse predicts in-hospital mortality better than guessing"),
+        ([0.4, 0.49], "worse than guessing: AUROC"),
+        (None, "There is no interval"),
+    ],
+)
+def test_the_interval_decides_what_is_answered(run: Path, ci: list[float] | None, said: str) -> None:
+    score = {"mean": 0.55, "sd": None, "ci": ci}
+    assert said in page_of(run, auroc=score).text
+
+
+def test_four_chapters_are_folded_with_a_sentence_that_says_what_they_hold(page: Page) -> None:
+    assert ("class", "chapter") in page.attributes
+    assert [value for name, value in page.attributes if name == "class"].count("chapter") == 4
+    assert "1,200 of 2,400 ICU stays in the tables are left." in page.text
+    assert "5 folds, up to 24 epochs; the total loss went from" in page.text
+
+
+def test_every_table_is_linked(binary: Path, page: Page) -> None:
+    links = [value for name, value in page.attributes if name == "href" and value and value.startswith("tables/")]
+    assert {binary / link for link in links} == set((binary / "tables").iterdir())
+
+
 def test_the_interval_of_a_run_of_the_first_format_stands_beside_what_it_is_of(run: Path) -> None:
     old = {"mean": 0.615, "sd": 0.03, "pooled": 0.512, "ci": [0.472, 0.562]}
     text = page_of(run, auroc=old, reliability=None).text
-    assert "mean of 5 folds, sd 0.030; all predictions together 0.512, their 95 % interval [0.472, 0.562]" in text
+    assert "all predictions together 0.512, their 95 % interval [0.472, 0.562]; guessing 0.500; mean of 5 folds" in text
+    assert "AUROC 0.512 (95 % interval 0.472 to 0.562)" in text  # the estimate that the interval is of
     assert "Reliability" not in text
 
 
 def test_chapters_of_an_omnifuse_run(page: Page) -> None:
     links = [value for name, value in page.attributes if name == "href"]
-    chapters = ["cohort", "performance", "decisions", "training", "modalities", "laziness", "repeat"]
+    chapters = ["performance", "decisions", "modalities", "cohort", "training", "laziness", "repeat"]
     assert links[:7] == [f"#{chapter}" for chapter in chapters]
     assert set(chapters) < set(anchors(page))
 

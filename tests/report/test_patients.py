@@ -5,10 +5,18 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
+from omnifuse.cache_schema import FeatureCache
 from omnifuse.cache_schema.errors import InputError
+from omnifuse.fusion.config import make_config
+from omnifuse.fusion.decisions import at_alert_rate
+from omnifuse.fusion.loading import select
 from omnifuse.fusion.report import patients, write_patients
+from omnifuse.fusion.run import train
+
+from tests.fusion.conftest import Signal, write_cache
 
 
 def data_of(run: Path, **options: Any) -> dict[str, Any]:
@@ -55,9 +63,9 @@ def test_combinations_and_readouts_are_shown_where_the_method_gives_them(run: Pa
     assert data_of(run)["combinations"] == data_of(run)["readouts"] == []
     alter(run, pl.lit(0.25).alias("p[cxr+ehr]"), pl.lit(None, pl.Float32).alias("p[rep]"), pl.lit(0.5).alias("p.joint"))
     data = data_of(run)
-    assert data["combinations"] == ["cxr + ehr", "rep"]
+    assert data["combinations"] == ["cxr+ehr", "rep"]
     assert data["samples"][0]["combinations"] == [0.25, None]
-    assert (data["readouts"], data["samples"][0]["readouts"]) == (["joint"], [0.5])
+    assert (data["readouts"], data["samples"][0]["readouts"]) == (["joint: the joint head alone"], [0.5])
 
 
 def test_unknown_outcomes_are_none_and_come_last(run: Path) -> None:
@@ -73,14 +81,54 @@ def test_a_method_that_says_nothing_of_modalities_still_has_a_page(run: Path) ->
     assert (data["modalities"], data["explained"], len(data["samples"])) == ([], [], 1200)
 
 
-def test_errors_at_one_half_are_kept_before_all_others(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_errors_at_the_alert_rate_are_kept_before_all_others(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     table = pl.read_parquet(run / "predictions.parquet")
-    wrong = table.filter((pl.col("p") >= 0.5) != (pl.col("y") == 1))
+    alarm = pl.col("p").rank(descending=True) <= 120
+    wrong = table.filter(alarm != (pl.col("y") == 1))
     assert 0 < len(wrong) < 300
     assert "Shown are" not in page_of(run)
     monkeypatch.setattr(patients, "MOST_SAMPLES", 300)
     assert {sample["id"] for sample in data_of(run)["samples"]} > set(wrong["sample_id"])
     assert "Shown are 300 of 1,200 samples" in page_of(run)
+
+
+def test_alarms_are_those_of_the_report(run: Path) -> None:
+    """Some labels are unknown, and many probabilities equal: then fewer than the rate allows raise an alarm."""
+    table = alter(
+        run, pl.col("p").round(2), pl.when(pl.int_range(pl.len()) % 7 == 0).then(None).otherwise("y").alias("y")
+    )
+    y, p = (table[name].cast(pl.Float64).fill_null(float("nan")).to_numpy() for name in ("y", "p"))
+    for rate in (0.05, 0.1, 0.3):
+        metrics = json.loads((run / "metrics.json").read_text())
+        (run / "metrics.json").write_text(json.dumps(metrics | {"alert": {"rate": rate}}))
+        data, expected = data_of(run), at_alert_rate(y, p, np.arange(len(y)), rate)
+        assert (data["rate"], data["ranked"]) == (rate, [expected["samples"]])
+        known = [sample for sample in data["samples"] if sample["y"] != [None]]
+        alarms = [sample for sample in known if sample["rank"][0] <= rate * expected["samples"] + 1e-9]
+        assert len(alarms) == expected["alerts"]
+        assert min(sample["p"][0] for sample in alarms) == pytest.approx(expected["threshold"])
+
+
+def test_what_a_sample_has_is_shown_with_its_times_while_the_cache_is_there(tmp_path: Path) -> None:
+    cache = FeatureCache.open(write_cache(tmp_path / "cache", Signal(), None, 1))
+    task = next(iter(cache.tasks))
+    train(cache, make_config("late", overrides=("fit.epochs=1",), task=task, folds=2), tmp_path / "run")
+    cohort = select(cache, task).cohort
+    data = data_of(tmp_path / "run")
+    assert data["timed"]
+    for sample in data["samples"]:
+        n = cohort.sample_id.astype(str).tolist().index(sample["id"])
+        for name, state in zip(data["names"], sample["modalities"], strict=True):
+            rows = cohort.sources[name].rows
+            times = np.unique(rows.time[rows.offsets[n] : rows.offsets[n + 1]])
+            assert (state["state"] == "present") == bool(state["when"]) == bool(len(times))
+            assert not len(times) or f"{times[-1]:.1f}\N{NO-BREAK SPACE}h" in state["when"]
+    moved = json.loads((tmp_path / "run/metrics.json").read_text())
+    moved["cache"]["digest"] = "0" * 64
+    (tmp_path / "run/checksums.json").unlink()
+    (tmp_path / "run/metrics.json").write_text(json.dumps(moved))
+    assert not data_of(tmp_path / "run")["timed"]
+    assert "the times of what a sample has are not shown" in page_of(tmp_path / "run")
 
 
 def test_hostile_ids_are_harmless(run: Path) -> None:

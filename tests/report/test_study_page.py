@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from omnifuse.fusion.report import write_study
 from omnifuse.fusion.report.study import raw_values, shown_table
-from omnifuse.fusion.report.study_figures import study_figure
+from omnifuse.fusion.report.study_figures import shared_limits, study_figure
 from omnifuse.fusion.study.results import (
     Chapter,
     Column,
@@ -46,8 +46,10 @@ def lines_of(count: int) -> ResultFigure:
 def test_page_reads_from_warnings_to_the_command(results: StudyResults, source: str) -> None:
     text = html.unescape(source)
     parts = [
-        results.title, results.lead, "Before you believe these numbers", *results.notes, "Best AUROC",
-        *(chapter.title for chapter in results.chapters), "How to repeat this", results.repeat, "5f" * 32,
+        results.title, *results.made, *results.caveats, results.answer, "Every method, best first", "Best AUROC",
+        results.lead, "Before you believe these numbers", *results.notes,
+        *(chapter.title for chapter in results.chapters), "What the names mean", "How to repeat this", results.repeat,
+        "5f" * 32, results.grid,
     ]  # fmt: skip
     places = [text.rindex(part) for part in parts]
     assert places == sorted(places)
@@ -143,9 +145,9 @@ def test_csv_reads_back_as_the_raw_values(results: StudyResults, folder: Path) -
 
 
 def test_every_table_has_its_files_and_the_page_names_them(folder: Path, source: str) -> None:
-    names = {f"{name}.{kind}" for name in ("methods", "patterns") for kind in ("csv", "tex")}
+    names = {f"{name}.{kind}" for name in ("ranking", "methods", "patterns") for kind in ("csv", "tex")}
     assert {path.name for path in (folder / "tables").iterdir()} == names
-    assert all(f"tables/{name}" in source for name in names)
+    assert all(f'href="tables/{name}"' in source for name in names)
     assert r"late\_weighted & 0.840 {[}0.824,~0.853{]} &" in (folder / "tables/methods.tex").read_text()
 
 
@@ -222,3 +224,34 @@ def test_a_map_with_many_names_takes_the_whole_width() -> None:
     figure = study_figure(plane(20))
     assert figure.wide
     assert all(f">name{i}<" in figure.svg for i in range(20))
+
+
+def test_figures_of_the_same_quantity_share_their_y_axis() -> None:
+    low, high = (
+        ResultFigure("x", "T", "C.", "share", "AUROC", (Series("s", (0.0, 1.0), (bottom, bottom + 0.2)),))
+        for bottom in (0.5, 0.7)
+    )
+    assert shared_limits(low, [low, high]) == shared_limits(high, [low, high])
+    assert shared_limits(low, [low, high]) == pytest.approx((0.48, 0.92))
+    assert shared_limits(low, [low]) is None
+    assert shared_limits(low, [low, replace(high, y_label="loss")]) is None
+
+
+def test_perfect_is_a_line_and_not_a_method() -> None:
+    plain = lines_of(2)
+    drawn = study_figure(replace(plain, diagonal="perfect calibration"))
+    assert ">perfect calibration<" in drawn.svg.replace("\n", "")
+    assert len(set(re.findall(r"<path id=\"(m\w+)\"", drawn.svg))) == len(
+        set(re.findall(r"<path id=\"(m\w+)\"", study_figure(plain).svg))
+    )
+
+
+def test_long_explanations_and_folded_tables_wait_for_a_reader(results: StudyResults, tmp_path: Path) -> None:
+    folded = [
+        ResultTable(name, f"Table {name}", "Short.", (Column("a"),), (("x",),), folded=True) for name in ("one", "two")
+    ]
+    page = write_study(replace(results, chapters=(Chapter("c", "C", tuple(folded)),)), tmp_path).read_text("utf-8")
+    assert "<summary>Table one; Table two</summary>" in page
+    assert page.index("<summary>How to read it</summary>") < page.index("Long ago")
+    assert "<summary>How to read it</summary><p>Short." not in page
+    assert (tmp_path / "tables/two.csv").is_file()

@@ -76,6 +76,12 @@ def drawn(rate: float, draws: int) -> Measurement:
     return Measurement(DRAWN, (("rate", rate), ("draws", draws)))
 
 
+REFERENCE = "concat"
+"""The method that others are compared with."""
+WITHOUT = "omnifuse:table4-c"
+"""OmniFuse without imputation."""
+WITHOUT_MEANS = f"{WITHOUT} is omnifuse without imputation, row c of the paper's Table 4."
+
 SPREAD = "±: standard deviation over seeds; without it there was one training, and what another would give is unknown."
 FIRST_SEED = "What follows is of the models of the first seed; others differ a little."
 INTERVAL = "95 % intervals are for other patients and, with several seeds, other trainings."

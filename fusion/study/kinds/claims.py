@@ -10,11 +10,11 @@ from ..cell import Cell, Measurement, Scope
 from ..finished import Comparison, FinishedCell, Study, best, compare
 from ..results import Column, Item, Note, ResultTable
 from ..verdict import SEVERAL
-from .base import DIFFERENCE, Experiment, comparison_cells, drawn, reading
+from .base import DIFFERENCE, WITHOUT, Experiment, comparison_cells, drawn, reading
 from .fusion_methods import PAPER
 
-WITHOUT, WITH = "omnifuse:table4-c", "omnifuse"
-"""The same method without and with imputation."""
+WITH = "omnifuse"
+"""The same method as `WITHOUT`, with imputation."""
 INACTIVE = "options.lambda3=0"
 """Without the loss of laziness activation, but with modalities hidden in training all the same: row b of the ablation
 lacks both, so that its difference to row c is not that of the activation alone."""

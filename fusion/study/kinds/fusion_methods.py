@@ -10,7 +10,7 @@ from ...metrics import mean_defined
 from ..cell import Cell, Measurement, Scope
 from ..finished import FinishedCell, Study, compare, estimate, pooled, sd_over_seeds
 from ..results import Column, Estimate, Item, Note, ResultFigure, ResultTable, Series, Value
-from .base import INTERVAL, SPREAD, Experiment, difference_table, together
+from .base import INTERVAL, REFERENCE, SPREAD, Experiment, difference_table, together
 
 PAPER = ("concat", "sum", "se-gate", "g-blend", "ogm-ge", "pmr", "medfuse", "dwfuse")
 
@@ -26,7 +26,7 @@ class FusionMethods(Experiment):
     """Methods, as NAME or NAME:PRESET."""
     modalities: str = "several"
     """Combinations of modalities: all, each, several, or named."""
-    reference: str = "concat"
+    reference: str = REFERENCE
     """The method that the others are compared with."""
 
     def wanted(self, scope: Scope) -> Iterator[tuple[Cell, tuple[Measurement, ...]]]:
@@ -43,29 +43,35 @@ class FusionMethods(Experiment):
         rows: tuple[tuple[Value, ...], ...] = tuple(
             (method, *(estimate(runs[method, names]) for names in sets)) for method in self.methods
         )
-        yield ResultTable(
-            f"{self.kind}-auroc",
-            "AUROC by combination of modalities",
-            f"Mean over folds and seeds. {SPREAD}",
-            (Column("method"), *(Column(together(names)) for names in sets)),
-            rows,
-        )
+        if len(sets) > 1:  # of one combination the next table says the same
+            yield ResultTable(
+                f"{self.kind}-auroc",
+                "AUROC by combination of modalities",
+                f"Mean over folds and seeds. {SPREAD}",
+                (Column("method"), *(Column(together(names)) for names in sets)),
+                rows,
+            )
         largest = max(sets, key=len)
         yield _figure([(method, pooled(runs[method, largest], study)) for method in self.methods], together(largest))
+        if not self._ranked(study, largest):
+            reference = self._runs(study, self.reference, largest)
+            others = [method for method in self.methods if method != self.reference]
+            yield difference_table(
+                f"{self.kind}-differences",
+                f"Difference to {self.reference}, {together(largest)}",
+                "method",
+                [(method, compare(runs[method, largest], reference, study)) for method in others],
+                study.scope.margin,
+            )
         yield _scores([(method, runs[method, largest]) for method in self.methods], together(largest), study)
-        reference = self._runs(study, self.reference, largest)
-        others = [method for method in self.methods if method != self.reference]
-        yield difference_table(
-            f"{self.kind}-differences",
-            f"Difference to {self.reference}, {together(largest)}",
-            "method",
-            [(method, compare(runs[method, largest], reference, study)) for method in others],
-            study.scope.margin,
-        )
         yield Note(
             "Every method had the same encoders, folds, epochs and seeds; none was tuned unless the settings of the "
             "study name a search."
         )
+
+    def _ranked(self, study: Study, names: tuple[str, ...]) -> bool:
+        """Return whether the first table of the report has the same differences: p-values are adjusted once."""
+        return (names, self.reference, self.settings) == (study.scope.modalities, REFERENCE, ())
 
     def _runs(self, study: Study, method: str, names: tuple[str, ...]) -> list[FinishedCell]:
         return study.find_all(self.cells(study.scope, method, names))
@@ -75,8 +81,8 @@ def _figure(areas: list[tuple[str, Estimate]], combination: str) -> ResultFigure
     return ResultFigure(
         "methods-intervals",
         f"AUROC with 95 % intervals, {combination}",
-        f"{INTERVAL} The methods were tested on the same patients: whether they differ is told by the differences "
-        "below, not by overlapping intervals.",
+        f"{INTERVAL} The methods were tested on the same patients: whether they differ is told by their "
+        "differences, not by overlapping intervals.",
         "AUROC",
         "",
         tuple(
@@ -99,6 +105,7 @@ def _scores(rows: list[tuple[str, list[FinishedCell]]], combination: str, study:
         "are perfect.",
         (Column("method"), columns[0], Column("sd over seeds", decimals=4), *columns[1:]),
         tuple((method, *_score_cells(runs, study)) for method, runs in rows),
+        folded=True,
     )
 
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import polars as pl
 
 from ...combinations import AVAILABLE, COMPLETE, shapley
 from ...files import read_table
+from ...report.words import listing
 from ..cell import Cell, Measurement, Scope
-from ..finished import FinishedCell, Study, best, compare, estimate, mean_table
+from ..finished import Study, best, compare, estimate, mean_table
 from ..results import Column, Item, Note, ResultTable
 from .base import DIFFERENCE, SPREAD, Experiment, comparison_cells, reading, together
 
@@ -43,10 +44,16 @@ class Laziness(Experiment):
     def items(self, study: Study) -> Iterator[Item]:
         """Yield combination against dominant modality, then each model with less than it knows, and its laziness."""
         yield self._dominant(study)
-        for method in self.explained:
-            runs = study.find_all(self.cells(study.scope, method, study.scope.modalities))
-            if runs:
-                yield from _explained(method, runs)
+        runs = {
+            method: study.find_all(self.cells(study.scope, method, study.scope.modalities)) for method in self.explained
+        }
+        yield from _explained(
+            {method: mean_table(of_one, COMBINATIONS, COMBINATION) for method, of_one in runs.items()}
+        )
+        for method, of_one in runs.items():
+            traces = [path for run in of_one if (path := run.path / "laziness.parquet").is_file()]
+            if traces:
+                yield _trace(method, pl.concat(map(read_table, traces)))
 
     def _dominant(self, study: Study) -> ResultTable:
         """Return each combination beside the best of its modalities alone."""
@@ -69,56 +76,57 @@ class Laziness(Experiment):
         )
 
 
-def _explained(method: str, runs: list[FinishedCell]) -> Iterator[Item]:
-    """Yield what a method's models predict without some modalities, Shapley values, and the laziness trace."""
-    table = mean_table(runs, COMBINATIONS, COMBINATION)
-    if table is None:
-        yield Note(f"{method} could not be asked without some of its modalities.")
-    else:
-        yield _without(method, table)
-        if table.filter(among=COMPLETE)["auroc"].null_count():
-            yield Note(f"No Shapley values of {method}: too few patients have all modalities.")
-        else:
-            yield _shapley(method, table)
-    traces = [path for run in runs if (path := run.path / "laziness.parquet").is_file()]
-    if traces:
-        yield _trace(method, pl.concat(map(read_table, traces)))
+def _explained(measured: dict[str, pl.DataFrame | None]) -> Iterator[Item]:
+    """Yield what the models of some methods predict without some modalities, and Shapley values."""
+    tables = {method: table for method, table in measured.items() if table is not None}
+    if absent := measured.keys() - tables.keys():
+        yield Note(f"{listing(sorted(absent))} could not be asked without some of the modalities.")
+    if not tables:
+        return
+    yield _without(tables)
+    complete = {m: table for m, table in tables.items() if not table.filter(among=COMPLETE)["auroc"].null_count()}
+    if absent := tables.keys() - complete.keys():
+        yield Note(f"No Shapley values of {listing(sorted(absent))}: too few patients have all modalities.")
+    if complete:
+        yield _shapley(complete)
 
 
-def _without(method: str, table: pl.DataFrame) -> ResultTable:
+def _without(tables: dict[str, pl.DataFrame]) -> ResultTable:
+    """Return a row for each combination, of all methods and both groups of patients."""
+    shown = next(iter(tables.values()))["combination"].unique(maintain_order=True)
+    columns, cells = [], []
+    for among, group in ((COMPLETE, "all modalities"), (AVAILABLE, "these modalities")):
+        parts = [_by_combination(table.filter(among=among)) for table in tables.values()]
+        columns += [*(f"{method}, of who has {group}" for method in tables), f"samples with {group}"]
+        cells += [[part[name][0] for name in shown] for part in parts] + [[parts[0][name][1] for name in shown]]
     return ResultTable(
-        f"laziness-combinations-{method}",
-        f"One model of all modalities, shown some of them: {method}",
-        "Mean AUROC over folds and seeds of the models that were trained on everything. Complete: only patients who "
-        "have all modalities, so that the rows can be compared; available: all who have the combination, which are "
-        "other patients in each row.",
-        tuple(map(Column, ("shown", "complete", "samples", "available", "samples available"))),
-        tuple(
-            (combination.replace("+", " + "), *_area(complete), *_area(available))
-            for combination in table["combination"].unique(maintain_order=True)
-            for complete, available in [
-                [
-                    table.filter(combination=combination, among=among).row(0, named=True)
-                    for among in (COMPLETE, AVAILABLE)
-                ]
-            ]
-        ),
+        "laziness-combinations",
+        "Models of all modalities, shown some of them",
+        "Mean AUROC over folds and seeds of the models that were trained on everything. Of who has all modalities: the "
+        "rows can be compared; of who has these: other patients in each row.",
+        (Column("shown"), *map(Column, columns)),
+        tuple(zip([name.replace("+", " + ") for name in shown], *cells, strict=True)),
     )
 
 
-def _area(row: dict[str, Any]) -> tuple[float | None, int]:
-    return row["auroc"], row["samples"]
+def _by_combination(table: pl.DataFrame) -> dict[str, tuple[float | None, int]]:
+    """Return AUROC and number of samples of each combination."""
+    return {
+        name: (area, samples) for name, area, samples in table.select("combination", "auroc", "samples").iter_rows()
+    }
 
 
-def _shapley(method: str, table: pl.DataFrame) -> ResultTable:
-    values = shapley(table)
+def _shapley(tables: dict[str, pl.DataFrame]) -> ResultTable:
+    values = {method: shapley(table) for method, table in tables.items()}
+    modalities = next(iter(values.values()))
     return ResultTable(
-        f"laziness-shapley-{method}",
-        f"Shapley value of each modality: {method}",
+        "laziness-shapley",
+        "Shapley value of each modality",
         "How much of the AUROC above 0.5 on complete patients each modality is worth, averaged over all orders of "
         "adding it; together they make the whole. Predictions of the test parts, looked at and not chosen by.",
-        (Column("modality"), Column("Shapley value", signed=True)),
-        tuple((name, value) for name, value in values.items()),
+        (Column("modality"), *(Column(method, signed=True) for method in values)),
+        tuple((name, *(of_one[name] for of_one in values.values())) for name in modalities),
+        folded=True,
     )
 
 
@@ -146,4 +154,5 @@ def _trace(method: str, trace: pl.DataFrame) -> ResultTable:
         reading,
         (Column("combination"), Column("chosen"), Column("excess", signed=True), Column("distance")),
         rows,
+        folded=True,
     )

@@ -12,7 +12,7 @@ import polars as pl
 from ..cell import Cell, Measurement, Scope
 from ..finished import FinishedCell, Study, estimate, over_seeds
 from ..results import Column, Estimate, Item, Note, ResultFigure, ResultTable, Series, Value
-from .base import SPREAD, Experiment, together
+from .base import SPREAD, WITHOUT, WITHOUT_MEANS, Experiment, together
 
 RANDOM = "random"
 BAND = "Band: where 95 % of the draws of who loses what, and of the seeds, lie; other patients are not in it."
@@ -52,8 +52,9 @@ class Missing(Experiment):
         yield Note(
             f"Modalities are lost {where}. A share of the patients who have two modalities or more loses one that they "
             "have; nobody loses the last. Whoever loses one at some rate loses the same at every higher rate, and all "
-            "methods lose the same."
+            "methods lose the same." + (f" {WITHOUT_MEANS}" if WITHOUT in self.methods else "")
         )
+        tables = []
         for names in study.scope.modality_sets(self.modalities):
             curves = {method: self._random(study, method, names) for method in self.methods}
             series = tuple(_series(method, curve) for method, curve in curves.items() if curve)
@@ -71,9 +72,11 @@ class Missing(Experiment):
             reading = (
                 f"Mean over folds, {'' if self.retrained else 'draws '}and seeds; modalities lost {where}. {SPREAD}"
             )
-            yield ResultTable(name, f"AUROC by share that lost one modality, {label}", reading, columns, rows)
+            title = f"AUROC by share that lost one modality, {label}"
+            tables.append(ResultTable(name, title, reading, columns, rows, folded=True))
         if not self.retrained:
             yield from self._by_modality(study)
+        yield from tables
 
     @property
     def _curves(self) -> Measurement:

@@ -42,24 +42,22 @@ class Trust(Experiment):
         runs = {method: run for method, run in found.items() if run is not None}
         if len(self.seeds_of(study.scope)) > 1:
             yield Note(FIRST_SEED)
-        for method, run in runs.items():
-            if run.metrics["kind"] != "binary":
-                yield _labels(method, run)
-                continue
-            yield _patterns(method, run)
-            if run.metrics.get("per_subgroup"):
-                yield _subgroups(method, run)
         binary = {method: run for method, run in runs.items() if run.metrics["kind"] == "binary"}
+        yield from (_labels(method, run) for method, run in runs.items() if method not in binary)
         if binary:
             if drawn := {method: run for method, run in binary.items() if run.metrics.get("reliability")}:
                 yield _reliability(drawn)  # runs of the first format of metrics.json have none
-            yield _platt(binary)
-            yield _alerts(binary)
             yield _decisions(binary)
+            yield _alerts(binary)
+            yield _platt(binary)
             yield Note(
                 "A model is worth using at a threshold only if its net benefit is above that of treating everyone and "
                 "of treating nobody; the probabilities are those of a retrospective cohort."
             )
+        for method, run in binary.items():
+            yield _patterns(method, run)
+            if run.metrics.get("per_subgroup"):
+                yield _subgroups(method, run)
 
 
 def _patterns(method: str, run: FinishedCell) -> ResultTable:
@@ -74,6 +72,7 @@ def _patterns(method: str, run: FinishedCell) -> ResultTable:
         tuple(
             _calibrated(row["modalities"].replace("+", " + "), row) for row in (everyone, *run.metrics["per_pattern"])
         ),
+        folded=True,
     )
 
 
@@ -118,6 +117,7 @@ def _subgroups(method: str, run: FinishedCell) -> ResultTable:
             )
             for row in run.metrics["per_subgroup"]
         ),
+        folded=True,
     )
 
 
@@ -145,8 +145,6 @@ def _reliability(runs: dict[str, FinishedCell]) -> ResultFigure:
         curve = run.metrics["reliability"]
         x, y, low, high = (tuple(point[name] for point in curve) for name in ("predicted", "observed", "low", "high"))
         series.append(Series(method, x, y, low, high))
-    top = max(max(line.x) for line in series)
-    series.append(Series("perfect", (0.0, top), (0.0, top), dashed=True))
     return ResultFigure(
         "trust-reliability",
         "Reliability",
@@ -154,6 +152,7 @@ def _reliability(runs: dict[str, FinishedCell]) -> ResultFigure:
         "predicted probability",
         "observed share",
         tuple(series),
+        diagonal="perfect calibration",
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+import yaml
 from omnifuse.fusion.study.finished import Study, estimate
 from omnifuse.fusion.study.kinds import KINDS
 from omnifuse.fusion.study.kinds.base import drawn
@@ -71,12 +72,40 @@ def value(cell: object) -> float:
 
 def test_every_kind_has_a_chapter_and_every_table_a_name_of_its_own(results: StudyResults) -> None:
     anchors = [part.anchor for part in results.chapters]
-    assert anchors == ["cohort", *(experiment["kind"] for experiment in GRID.content["experiments"][:7]), "missing-2",
-                       "imputation", "trust"]  # fmt: skip
+    assert anchors == [*(experiment["kind"] for experiment in GRID.content["experiments"][:7]), "missing-2",
+                       "imputation", "trust", "tests", "cohort"]  # fmt: skip
     assert set(anchors) >= set(KINDS)
     names = [item.name for part in results.chapters for item in part.items if isinstance(item, ResultTable)]
     assert len(set(names)) == len(names)
     assert all(len(row) == len(table.columns) for table in tables(results).values() for row in table.rows)
+
+
+def test_the_first_table_is_sorted_and_agrees_with_that_of_all_tests(results: StudyResults) -> None:
+    assert results.ranking is not None
+    ranked = [named(results.ranking, row) for row in results.ranking.rows]
+    areas = [value(row["AUROC"]) for row in ranked]
+    assert areas == sorted(areas, reverse=True) and len(areas) > 8
+    tests = tables(chapter(results, "tests"))["ranking-tests"]
+    by_method = {row["method"]: row for row in (named(tests, row) for row in tests.rows)}
+    assert by_method.keys() == {row["method"] for row in ranked} - {"concat"}
+    for row in ranked:
+        if row["method"] != "concat":
+            found = by_method[row["method"]]
+            assert [row["p, Holm"], row["verdict"]] == [found["p, Holm"], found["verdict"]]
+            assert value(row["difference to concat"]) == value(found["difference"])
+    assert "methods-differences" not in tables(results)
+
+
+def test_every_method_and_preset_is_explained(results: StudyResults) -> None:
+    words = dict(results.names)
+    assert results.ranking is not None
+    assert {row[0] for row in results.ranking.rows} <= words.keys()
+    assert "is row c: b + laziness activation of the paper's Table 4" in words["omnifuse:table4-c"]
+    assert "options.imputation=none" in words["omnifuse:table4-c"]
+
+
+def test_the_grid_is_shown_as_it_would_be_written(results: StudyResults) -> None:
+    assert yaml.safe_load(results.grid) == GRID.content
 
 
 def test_a_cell_of_the_table_of_methods_is_the_mean_of_its_run(study: Study, results: StudyResults) -> None:
@@ -105,9 +134,11 @@ def test_a_combination_stands_beside_the_best_of_its_own_modalities(study: Study
 
 def test_shapley_values_make_up_the_whole(results: StudyResults) -> None:
     found = tables(chapter(results, "laziness"))
-    whole = next(row for row in found["laziness-combinations-concat"].rows if row[0] == "ehr + rep + static")
-    parts = [row[1] for row in found["laziness-shapley-concat"].rows]
-    assert sum(parts) == pytest.approx(whole[1] - 0.5)  # type: ignore[arg-type, operator]
+    shown, worth = found["laziness-combinations"], found["laziness-shapley"]
+    whole = next(named(shown, row) for row in shown.rows if row[0] == "ehr + rep + static")
+    for method in ("concat", "omnifuse"):
+        parts = [named(worth, row)[method] for row in worth.rows]
+        assert sum(parts) == pytest.approx(whole[f"{method}, of who has all modalities"] - 0.5)
 
 
 def test_hypotheses_are_four_and_their_tests_know_of_several_trainings(results: StudyResults) -> None:
@@ -236,4 +267,4 @@ def test_other_tasks_have_their_labels_and_no_decisions(kind: str, toy_cache: To
     (labels,) = tables(chapter(results, "trust")).values()
     assert [row[0] for row in labels.rows] == {"multilabel": ["first", "second"], "multiclass": ["a", "b", "c"]}[kind]
     assert not figures(chapter(results, "trust"))
-    assert len(tables(chapter(results, "laziness"))["laziness-shapley-concat"].rows) == 3
+    assert len(tables(chapter(results, "laziness"))["laziness-shapley"].rows) == 3

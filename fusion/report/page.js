@@ -28,5 +28,9 @@ for (const table of document.querySelectorAll("table.sortable")) {
     });
   });
 }
+// A link to a chapter opens it.
+const open = () => document.querySelector(`${location.hash || "#none"} > details`)?.setAttribute("open", "");
+addEventListener("hashchange", open);
+open();
 // A closed part would be missing on paper.
 addEventListener("beforeprint", () => document.querySelectorAll("details").forEach((part) => (part.open = true)));

@@ -1,0 +1,162 @@
+"""What a study says at first sight: every method by its score, and the conclusion that is best supported."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from ..paired import holm
+from ..report.words import SPACE, interval, listing, number
+from .finished import Comparison, FinishedCell, Study, compare, pooled, sd_over_seeds
+from .kinds.base import DIFFERENCE, REFERENCE, comparison_cells, reading, together
+from .results import Column, Estimate, ResultTable, Value
+from .verdict import EQUIVALENT, ORDERED, verdict
+
+BETTER, WORSE = ORDERED
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """A method with its score and how it differs from the reference, of which it has None."""
+
+    method: str
+    area: Estimate
+    sd: float | None
+    found: Comparison | None = None
+    holm: float | None = None
+    verdict: str = ""
+
+    def cells(self) -> tuple[Value, ...]:
+        """Return its row in the table."""
+        difference = self.found.difference if self.found else Estimate(None)
+        return (
+            self.method,
+            self.area,
+            self.sd,
+            Estimate(difference.value, difference.low, difference.high),
+            self.holm,
+            self.verdict or "reference",
+        )
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """The methods of a study on the same modalities and settings, the highest score first."""
+
+    modalities: tuple[str, ...]
+    reference: str
+    rows: tuple[Ranked, ...]
+    margin: float
+
+    @property
+    def table(self) -> ResultTable:
+        """The first table of the report."""
+        compared = [row.found for row in self.rows if row.method != self.reference]
+        return ResultTable(
+            "ranking",
+            f"Every method on {together(self.modalities)}, the highest AUROC first",
+            f"AUROC with its 95 % interval; the difference is to {self.reference}, on the same patients. "
+            f"{reading(compared, self.margin)}",
+            (
+                Column("method"),
+                Column("AUROC"),
+                Column("sd over seeds", decimals=4),
+                Column(f"difference to {self.reference}", signed=True),
+                Column("p, Holm"),
+                Column("verdict"),
+            ),
+            tuple(row.cells() for row in self.rows),
+        )
+
+    @property
+    def tests(self) -> ResultTable:
+        """Every test behind it: the same differences, p-values and verdicts with those of other tests."""
+        others = [row for row in self.rows if row.method != self.reference]
+        found = [row.found for row in others]
+        cells = comparison_cells(found, self.margin)
+        return ResultTable(
+            "ranking-tests",
+            f"Differences to {self.reference}, by every test",
+            reading(found, self.margin),
+            (Column("method"), *DIFFERENCE),
+            tuple((row.method, *values) for row, values in zip(others, cells, strict=True)),
+            folded=True,
+        )
+
+    @property
+    def answer(self) -> str:
+        """The conclusion that is best supported, in a few sentences."""
+        if len(self.rows) == 1:
+            return f"{self.reference} has an AUROC of {_score(self.rows[0])}; nothing was compared with it."
+        parts = [self._best(), self._highest()]
+        for word, names in (
+            ("Worse", self._called(WORSE)),
+            (f"Equivalent within {self.margin:g}", self._called(EQUIVALENT)),
+        ):
+            if names:
+                parts.append(f"{word}: {listing(names)}.")
+        if self._one_training:
+            parts.append("One training each: another could turn this around.")
+        return " ".join(parts)
+
+    @property
+    def _one_training(self) -> bool:
+        """Whether nothing is known of other trainings: then models are compared, and not methods."""
+        return all(row.found is None or row.found.trainings == 1 for row in self.rows)
+
+    def _best(self) -> str:
+        """Say what is better than the reference."""
+        better = self._called(BETTER)
+        reference = f"{self.reference} (AUROC {_score(self._reference)})"
+        if self._one_training:
+            subject = (
+                f"The model of {listing(better)} is" if len(better) == 1 else f"The models of {listing(better)} are"
+            )
+            return f"{subject if better else 'No model is shown to be'} better than that of {reference}."
+        subject = f"{listing(better)} {'is' if len(better) == 1 else 'are'}"
+        return f"{subject if better else 'No method is shown to be'} better than {reference}."
+
+    def _highest(self) -> str:
+        first = self.rows[0]
+        if first is self._reference:
+            return f"{first.method} has the highest score."
+        return f"The highest score is that of {first.method}, {_score(first)}: {_distance(first)}."
+
+    @property
+    def _reference(self) -> Ranked:
+        return next(row for row in self.rows if row.method == self.reference)
+
+    def _called(self, word: str) -> list[str]:
+        return [row.method for row in self.rows if row.verdict.startswith(word)]
+
+
+def _score(row: Ranked) -> str:
+    return number(row.area.value)
+
+
+def _distance(row: Ranked) -> str:
+    """Return ``+0.013, 95 % interval [−0.002, 0.028], not shown``."""
+    if row.found is None:
+        return row.verdict
+    difference = row.found.difference
+    bounds = interval((difference.low, difference.high))
+    return f"{number(difference.value, signed=True)}, 95{SPACE}% interval {bounds}, {row.verdict}"
+
+
+def rank(study: Study, runs: Mapping[str, Sequence[FinishedCell]], modalities: tuple[str, ...]) -> Ranking:
+    """Rank methods, each with a run for every seed, on the modalities and settings that they share."""
+    # without the usual reference, the first method of the study
+    reference = REFERENCE if REFERENCE in runs else next(iter(runs))
+    others = [method for method in runs if method != reference]
+    found = [compare(runs[method], runs[reference], study) for method in others]
+    adjusted = holm([one.p if one else None for one in found])
+    rows = [_ranked(study, reference, runs[reference])]
+    for method, one, p in zip(others, found, adjusted, strict=True):
+        row = _ranked(study, method, runs[method])
+        rows.append(replace(row, found=one, holm=p, verdict=verdict(one, p, study.scope.margin)))
+    rows.sort(key=lambda row: -(row.area.value or 0.0))
+    return Ranking(modalities, reference, tuple(rows), study.scope.margin)
+
+
+def _ranked(study: Study, method: str, runs: Sequence[FinishedCell]) -> Ranked:
+    return Ranked(method, pooled(runs, study), sd_over_seeds(runs))
