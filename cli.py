@@ -55,13 +55,13 @@ def reporting(kept: str = "") -> Callable[[Callable[..., Result]], Callable[...,
 
 def attempt(command: Callable[[], Result], kept: str) -> Result:
     """Return a command's result, or what went wrong; an error that is no message to a person goes on."""
-    from .cache_schema import OmniFuseError, system_reason
-
     try:
         return command()
-    except OmniFuseError as error:
-        return failure(f"Error: {error}", error.exit_code)
     except Exception as error:
+        from .cache_schema import OmniFuseError, system_reason
+
+        if isinstance(error, OmniFuseError):
+            return failure(f"Error: {error}", error.exit_code)
         if (reason := system_reason(error)) is None:
             raise
         place = f"{error.filename}: " if isinstance(error, OSError) and error.filename else ""
@@ -448,7 +448,11 @@ def predict(run: Path, cache: Path, drop: tuple[str, ...] | None, device: str | 
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @reporting()
 def methods(names: tuple[str, ...]) -> Result:
-    """List the methods, or those named."""
+    """List the methods, or all about those named."""
+    from .fusion.methods.index import index, index_text
+
+    if not names:
+        return Result({"methods": [entry._asdict() for entry in index()]}, index_text(index()))
     from .fusion.describe import describe_methods, methods_text
 
     described = describe_methods(names)
