@@ -8,11 +8,11 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from ..cache_schema import InputError
 from ..cluster import cluster
 from ..processes import as_done
+from ..progress import progress
 from .item_encoder import ItemEncoder, Outcome
 from .parts import PART_ITEMS, PART_SERIES, Part, PartStore
 from .plan import PlannedItems
@@ -59,7 +59,7 @@ def encode_items(planned: PlannedItems, machines: Machines, executor: Executor |
     else:
         done = _make_on(executor, encoder, planned.store, remote, parts, contents)
     total = sum(map(len, parts))
-    with tqdm(total=total, desc=planned.modality.name, unit=planned.modality.content, disable=None) as bar:
+    with progress(name=planned.modality.name, total=total, unit=f"{planned.modality.content}s") as bar:
         for part in done:
             bar.update(len(part))
 

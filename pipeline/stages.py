@@ -15,10 +15,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from ..cache_schema import EXTRACTION_FILE, cache_lock, naming, refuse_foreign_folder, write_durably
 from ..cache_schema.files import flush
+from ..progress import progress
 from .commit import commit, load_rows
 from .encode import Machines, encode_items
 from .encoders import Encoders
@@ -277,7 +276,7 @@ def _pending(plan: Plan, reusable: Mapping[str, int]) -> tuple[Pending, ...]:
 
 def _fill(table: PlannedTable, plan: Plan) -> None:
     ids = plan.records.samples["sample_id"].to_numpy()
-    with tqdm(total=len(ids), desc=table.modality.name, unit="sample", disable=None) as bar:
+    with progress(name=table.modality.name, total=len(ids), unit="samples") as bar:
         for samples in table.store.fill(table.modality, ids):
             bar.update(samples)
 
