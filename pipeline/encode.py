@@ -53,7 +53,7 @@ def encode_items(planned: PlannedItems, machines: Machines, executor: Executor |
     if not parts:
         return
     encoder = ItemEncoder.of(planned.modality, planned.encoder)
-    contents = [_contents(part, planned) for part in parts]
+    contents = [contents_of(part, planned) for part in parts]
     if executor is None:
         done = _make_here(encoder, planned.store, parts, contents, machines.workers)
     else:
@@ -64,7 +64,7 @@ def encode_items(planned: PlannedItems, machines: Machines, executor: Executor |
             bar.update(len(part))
 
 
-def _contents(part: Part, planned: PlannedItems) -> list[str]:
+def contents_of(part: Part, planned: PlannedItems) -> list[str]:
     """Return the text of every item of a part where texts are given, else its file."""
     if (texts := planned.modality.texts) is not None:
         return [texts[item] for item in part]

@@ -3,6 +3,7 @@
 from typing import Any
 
 from ..cache_schema import FeatureCache, cache_text, describe_cache
+from ..progress import duration
 from .stages import Extraction
 
 GIBIBYTE = 2**30
@@ -35,10 +36,11 @@ def _plan_text(extraction: Extraction) -> str:
         for name, (there, listed) in extraction.files.items()
     ]
     lines += extraction.notes
+    assert extraction.estimated is not None
     size, free = extraction.estimated.bytes / GIBIBYTE, extraction.free_bytes / GIBIBYTE
-    hours = extraction.estimated.hours
     lines += [
-        f"About {size:.2f} GiB on disk ({free:.0f} GiB free) and {hours:.2f} hours on two CPU cores.",
+        f"About {size:.2f} GiB on disk ({free:.0f} GiB free).",
+        f"About {duration(extraction.estimated.seconds)} on this machine, as busy as it is now.",
         "Dry run: nothing was written.",
     ]
     return "\n".join(lines)
