@@ -576,9 +576,10 @@ def import_features(
 @reporting()
 def info(cache: Path) -> Result:
     """Show what a cache holds and how it was made."""
-    from .cache_schema import FeatureCache, cache_text, describe_cache
+    from .cache_schema import cache_text
+    from .pipeline.summary import cache_content
 
-    description = describe_cache(FeatureCache.open(cache))
+    description = cache_content(cache)
     return Result(description, cache_text(description))
 
 

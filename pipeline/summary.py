@@ -1,19 +1,26 @@
 """What an extraction says at its end, to a person and to a machine."""
 
+from pathlib import Path
 from typing import Any
 
 from ..cache_schema import FeatureCache, cache_text, describe_cache
 from ..progress import duration
+from .ehr.rules import CORRECTIONS
 from .stages import Extraction
 
 GIBIBYTE = 2**30
+
+
+def cache_content(cache: Path) -> dict[str, Any]:
+    """Return what a cache holds as JSON values; what the rules corrected is told apart from what was left out."""
+    return describe_cache(FeatureCache.open(cache), CORRECTIONS)
 
 
 def extraction_content(extraction: Extraction) -> dict[str, Any]:
     """Return the outcome as JSON values, with what the cache holds now if something was done."""
     content = extraction.to_json()
     if extraction.done:
-        content["contents"] = describe_cache(FeatureCache.open(extraction.cache))
+        content["contents"] = cache_content(extraction.cache)
     return content
 
 
@@ -24,7 +31,7 @@ def extraction_text(extraction: Extraction) -> str:
         return f"Nothing to do: {extraction.cache} is complete and its inputs are unchanged ({seconds:.1f} s)."
     if not extraction.done:
         return _plan_text(extraction)
-    contents = cache_text(describe_cache(FeatureCache.open(extraction.cache)))
+    contents = cache_text(cache_content(extraction.cache))
     return "\n\n".join([contents, *extraction.notes, _stage_text(extraction)])
 
 

@@ -49,6 +49,24 @@ def test_cache_info_for_people_and_machines(synthetic_cache: Path) -> None:
     assert info["tasks"]["decompensation"]["predictions"] > 60
 
 
+def test_cache_info_fits_a_terminal_and_says_how_it_was_made(synthetic_cache: Path) -> None:
+    lines = call("cache", "info", "--cache", synthetic_cache).stdout.splitlines()
+    assert max(map(len, lines[1:])) <= 100  # the first names the cache by its path
+    assert {"image encoder: resnet34, random (untrained)", "text encoder: random (untrained)"} < set(lines)
+    assert any(line.startswith("settings: ") and "profile clean" in line for line in lines)
+
+
+def test_cache_info_tells_conversions_from_losses(synthetic_cache: Path) -> None:
+    text = call("cache", "info", "--cache", synthetic_cache).stdout
+    lost, corrected = text.partition("\nleft out: ")[2].split("\ncorrected and kept: ")
+    assert "fahrenheit: " in corrected and "pounds: " in corrected and "remove_outliers: " not in corrected
+    assert "the file is missing" in lost and "fahrenheit: " not in lost
+    entries = json.loads(call("cache", "info", "--cache", synthetic_cache, "--json").stdout)["quarantine"]
+    for part, said in ((False, lost), (True, corrected)):
+        total = sum(entry["count"] for entry in entries if entry["corrected"] is part)
+        assert said.startswith(f"{total:,} values, rows or items\n")
+
+
 def test_verify_passes_and_fails_with_exit_code_1(synthetic_cache: Path, tmp_path: Path) -> None:
     assert call("cache", "verify", "--cache", synthetic_cache).exit_code == 0
     copy = shutil.copytree(synthetic_cache, tmp_path / "cache")
