@@ -219,6 +219,7 @@ def synth(
     """
     from .cache_schema import InputError
     from .pipeline.synthetic import Law, SynthSettings, write_cohort
+    from .progress import next_text
 
     if layout == "lung":
         from .pipeline.synthetic.lung import write_lung
@@ -226,13 +227,17 @@ def synth(
         if images is not None or without:
             raise InputError("--images and --without are for the MIMIC-shaped cohorts; leave them out with lung.")
         write_lung(out, stays, seed)
-        dataset = f"omnifuse extract --dataset lung --raw {out}"
-        return Result({"raw": str(out), "patients": stays}, f"Wrote {stays:,} patients to {out}. Next: {dataset}")
+        text = (
+            f"Wrote {stays:,} patients to {out}.\n{next_text('omnifuse', 'extract', '--dataset', layout, '--raw', out)}"
+        )
+        return Result({"raw": str(out), "patients": stays}, text)
     missing, imbalance, void = (problem not in without for problem in PROBLEMS)
     law = Law(missing, imbalance, void)
     write_cohort(out, SynthSettings(stays, seed, layout, events_per_stay, images, law))
-    dataset = f"omnifuse extract --dataset synthetic --raw {out}"
-    return Result({"raw": str(out), "stays": stays}, f"Wrote {stays:,} stays to {out}. Next: {dataset}")
+    text = (
+        f"Wrote {stays:,} stays to {out}.\n{next_text('omnifuse', 'extract', '--dataset', 'synthetic', '--raw', out)}"
+    )
+    return Result({"raw": str(out), "stays": stays}, text)
 
 
 @main.command()
@@ -405,6 +410,7 @@ def train(
     from .fusion.report import write_report
     from .fusion.report.page import REPORT
     from .fusion.run import train
+    from .progress import next_text
 
     config = make_config(method, preset, overrides, **settings)
     wanted = run or Path("runs") / "-".join(name for name in (config.task, config.method) if name)
@@ -412,7 +418,8 @@ def train(
     metrics = train(cache, config, wanted, at_once, memory_limit, numbered=run is None, report=write_report)
     folder = wanted.with_name(metrics["run"])
     report = folder / REPORT
-    return Result({**metrics, "run": str(folder)}, f"{run_text(metrics)}\nRun: {folder}\nReport: {report}")
+    after = next_text("omnifuse", "report", folder, "--patients")
+    return Result({**metrics, "run": str(folder)}, f"{run_text(metrics)}\nRun: {folder}\nReport: {report}\n{after}")
 
 
 @main.command()

@@ -1,8 +1,12 @@
-"""How far long work is: a bar on a terminal; elsewhere, in a log, a plain line every half minute. On standard error."""
+"""How far long work is: a bar on a terminal; elsewhere, in a log, a plain line every half minute. On standard error.
+
+And what comes next when it is done.
+"""
 
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 import threading
 import time
@@ -96,3 +100,8 @@ def duration(seconds: float) -> str:
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def next_text(*command: object) -> str:
+    """Return the line that names the command to give next, as a shell takes it."""
+    return f"Next: {shlex.join(map(str, command))}"

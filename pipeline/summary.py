@@ -1,10 +1,11 @@
 """What an extraction says at its end, to a person and to a machine."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ..cache_schema import FeatureCache, cache_text, describe_cache
-from ..progress import duration
+from ..progress import duration, next_text
 from .ehr.rules import CORRECTIONS
 from .stages import Extraction
 
@@ -25,14 +26,23 @@ def extraction_content(extraction: Extraction) -> dict[str, Any]:
 
 
 def extraction_text(extraction: Extraction) -> str:
-    """Return the outcome in words."""
-    if not extraction.reasons:
-        seconds = sum(extraction.report.seconds.values())
-        return f"Nothing to do: {extraction.cache} is complete and its inputs are unchanged ({seconds:.1f} s)."
-    if not extraction.done:
+    """Return the outcome in words, with the command that comes next."""
+    if extraction.reasons and not extraction.done:
         return _plan_text(extraction)
-    contents = cache_text(cache_content(extraction.cache))
-    return "\n\n".join([contents, *extraction.notes, _stage_text(extraction)])
+    content = cache_content(extraction.cache)
+    if extraction.done:
+        return "\n\n".join(
+            [cache_text(content), *extraction.notes, _stage_text(extraction), _next_text(extraction, content)]
+        )
+    seconds = sum(extraction.report.seconds.values())
+    done = f"Nothing to do: {extraction.cache} is complete and its inputs are unchanged ({seconds:.1f} s)."
+    return f"{done}\n{_next_text(extraction, content)}"
+
+
+def _next_text(extraction: Extraction, content: Mapping[str, Any]) -> str:
+    """Return how to train, or how to look at a cache without a task to train on."""
+    trained_on = [task for task in content["tasks"].values() if task["predictions"] is None]
+    return next_text("omnifuse", *(["train"] if trained_on else ["cache", "info"]), "--cache", extraction.cache)
 
 
 def _plan_text(extraction: Extraction) -> str:

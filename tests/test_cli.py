@@ -3,6 +3,7 @@
 import errno
 import json
 import resource
+import shlex
 import shutil
 import subprocess
 import sys
@@ -212,6 +213,31 @@ def test_values_in_another_unit_are_named_by_their_column_and_counted(tmp_path: 
         outside = json.loads(result.stdout)["outside_training_range"]
         assert [(one["modality"], one["column"], one["samples"], one["furthest"]) for one in outside] == columns
     assert "labs, sodium: values up to 131000 (samples: 2)" in result.stderr
+
+
+def test_the_command_that_is_named_next_works_as_written(tmp_path: Path) -> None:
+    def following(result: Result) -> list[str]:
+        *_, line = result.stdout.splitlines()
+        start, *command = shlex.split(line)
+        assert result.exit_code == 0 and [start, command[0]] == ["Next:", "omnifuse"]
+        return command[1:]
+
+    ids = range(40)
+    samples = pl.DataFrame({"sample_id": ids, "subject_id": ids, "died": [i % 2 for i in ids]})
+    samples.write_csv(tmp_path / "samples.csv")
+    pl.DataFrame({"sample_id": ids, "sodium": [float(i) for i in ids]}).write_csv(tmp_path / "labs.csv")
+    made = ("cache", "import", "--samples", tmp_path / "samples.csv", "--features", f"labs={tmp_path / 'labs.csv'}")
+    training = following(call(*made, "--label", "died", "--cache", tmp_path / "my cache"))
+    assert training == ["train", "--cache", str(tmp_path / "my cache")]
+    assert following(call(*made, "--label", "died", "--cache", tmp_path / "my cache")) == training  # nothing to do
+    run = ("--method", "logistic", "--folds", 2, "--run", tmp_path / "it's a run")
+    assert call(*following(call(*training, *run))).exit_code == 0
+    assert following(call(*made, "--cache", tmp_path / "no task")) == [
+        "cache",
+        "info",
+        "--cache",
+        str(tmp_path / "no task"),
+    ]
 
 
 @pytest.mark.parametrize("device", ["cuda", "cuda:7", "mps", "meta", "nonsense", "x" * 3000])
