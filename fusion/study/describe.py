@@ -31,7 +31,7 @@ def plan_text(content: Mapping[str, Any]) -> str:
         f"{content['cells']} cells, {content['finished']} of them finished; {content['trainings']} trainings to do.",
     ]
     if content["trainings"]:
-        lines.append(f"About {duration(content['expected_seconds'])} on this machine.")
+        lines.append(f"About {duration(content['expected_seconds'])} on this machine, as busy as it is now.")
     return "\n".join(lines)
 
 
