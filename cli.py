@@ -181,16 +181,18 @@ def demo(out: Path, stays: int, seed: int) -> Result:
 @main.command()
 @text_encoder_option
 @image_encoder_option
+@click.option("--raw", type=PATH, help="A folder of raw files: which data set it is, and what of it is there.")
 @reporting()
-def doctor(text_encoder: tuple[str, ...], image_encoder: tuple[str, ...]) -> Result:
+def doctor(text_encoder: tuple[str, ...], image_encoder: tuple[str, ...], raw: Path | None) -> Result:
     """Check packages, weights, data.
 
     Each problem comes with its mend; exit code 1 if there is any.
     """
-    from .pipeline.doctor import checks_text, examine
+    from .pipeline.check import checks_text
+    from .pipeline.doctor import examine
     from .pipeline.encoders import Encoders
 
-    checks = examine(Encoders.parse(text_encoder, image_encoder))
+    checks = examine(Encoders.parse(text_encoder, image_encoder), raw)
     passed = all(check.state != "problem" for check in checks)
     content = {"passed": passed, "checks": [vars(check) for check in checks]}
     return Result(content, checks_text(checks), 0 if passed else 1)

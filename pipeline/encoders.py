@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 
-from ..cache_schema import InputError, Recipe, Task
+from ..cache_schema import InputError, MissingInputError, Recipe, Task
 from .image.encoder import image_recipe
 from .image.encoder import weights_digest as image_weights_digest
 from .image.library import PACKAGES
@@ -57,12 +57,23 @@ class Encoders:
         return {"": encoders} if isinstance(encoders, str) else encoders
 
     def recipes(self, kinds: Iterable[str], memo: DigestMemo) -> dict[str, Recipe]:
-        """Return how every encoder of these kinds of content makes rows, by :func:`joined` kind and name."""
-        return {
-            joined(kind, name): _recipe(kind, encoder, memo)
-            for kind in sorted(kinds)
-            for name, encoder in self.of(kind).items()
-        }
+        """Return how every encoder of these kinds of content makes rows, by :func:`joined` kind and name.
+
+        Raises
+        ------
+        MissingInputError
+            If weights can neither be found nor fetched; the message has all encoders without.
+        """
+        recipes, missing = {}, []
+        for kind in sorted(kinds):
+            for name, encoder in self.of(kind).items():
+                try:
+                    recipes[joined(kind, name)] = _recipe(kind, encoder, memo)
+                except MissingInputError as error:
+                    missing.append(str(error))
+        if missing:
+            raise MissingInputError("\n".join(dict.fromkeys(missing)))
+        return recipes
 
 
 def _named(option: str, values: Sequence[str], default: str) -> dict[str, str]:

@@ -36,7 +36,10 @@ def published_file(name: str) -> Path:
         return fetch_from_hub(config.hf_hub_id, [file]) / file
     except OSError as error:
         reason = f"{config.hf_hub_id} is not in the local hub cache, and fetching it failed ({first_line(error)})."
-        raise cannot_load(encoder, reason) from error
+        command = ["hf", "download", config.hf_hub_id, file, "--local-dir", name]
+        raise cannot_load(
+            encoder, reason, download_text(command, ["--image-encoder", f"{encoder}={name}/{file}"])
+        ) from error
 
 
 def untrained(name: str) -> "nn.Module":

@@ -31,6 +31,8 @@ SYNTHETIC_MARK = "synthetic/law.json"
 
 COHORT_TABLES = ("icustays", "admissions", "patients", "diagnoses_icd")
 IDS = ("subject_id", "hadm_id", "stay_id", "itemid")
+EVENT_TABLES = {"chartevents": IDS, "labevents": tuple(name for name in IDS if name != "stay_id")}
+"""Tables of events, and which ids each has."""
 
 
 class MimicDataSet:
@@ -172,7 +174,7 @@ class MimicDataSet:
 
     def _event_tables(self) -> list[Table]:
         """Return the event tables; OUTPUTEVENTS holds no variable but can make a benchmark subject's values text."""
-        needed = {"chartevents": IDS, "labevents": tuple(name for name in IDS if name != "stay_id")}
+        needed = dict(EVENT_TABLES)
         if self.ehr.profile == "benchmark" and self.folder.find_table("outputevents"):
             needed["outputevents"] = IDS
         tables = [self.folder.table(name) for name in needed]
