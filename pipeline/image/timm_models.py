@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...cache_schema import InputError
-from ..hub import cut, fetch_from_hub, first_line
+from ..hub import cut, download_text, fetch_from_hub, first_line
 from .library import ImageInput
 from .weights import cannot_load, read_weights, unknown_model
 
