@@ -76,9 +76,10 @@ def expected_seconds(plan: Plan, workers: int) -> float:
 def fold_seconds(config: TrainConfig, scope: Scope, seconds: Seconds) -> float:
     """Return how long a fold of a method takes; one that does not go down a gradient knows no number of epochs."""
     method = get(config.method)
-    epochs = config.fit.epochs if method.by_gradient else FitConfig().epochs
     share = len(config.modalities or scope.modalities) / len(scope.modalities)
-    return share * (seconds.fold + method.cost * epochs * seconds.epoch)
+    if method.by_gradient:
+        return share * (seconds.fold + method.cost * config.fit.epochs * seconds.epoch)
+    return share * method.cost * (seconds.fold + FitConfig().epochs * seconds.epoch)
 
 
 def mean_seconds(found: Sequence[Seconds]) -> Seconds:

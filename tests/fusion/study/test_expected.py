@@ -39,7 +39,7 @@ def test_a_fold_of_some_modalities_costs_its_share_and_trees_know_no_epochs() ->
     assert fold_seconds(make_config("concat", overrides=few), scope, seconds) == 6 + 2 * 3
     assert fold_seconds(make_config("concat", overrides=few, modalities=("ehr",)), scope, seconds) == (6 + 2 * 3) / 3
     trees = fold_seconds(make_config("boosting", overrides=few), scope, seconds)
-    assert trees == 6 + methods.get("boosting").cost * FitConfig().epochs * 3
+    assert trees == methods.get("boosting").cost * (6 + FitConfig().epochs * 3)
 
 
 def test_what_the_probe_cannot_be_asked_costs_as_much_as_the_dearest_of_the_rest() -> None:
