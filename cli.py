@@ -117,19 +117,6 @@ def memory_size(_context: click.Context, _parameter: click.Parameter, value: str
         raise click.BadParameter(f"{value!r} is no size; write a number and KB, MB, GB or TB, such as 8GB.") from error
 
 
-def named_files(option: str, pairs: tuple[str, ...]) -> dict[str, Path]:
-    """Parse the NAME=FILE pairs of an option."""
-    from .cache_schema import InputError
-
-    named = {}
-    for pair in pairs:
-        name, equals, file = pair.partition("=")
-        if not equals or not file or name in named:
-            raise InputError(f"{option} {pair!r}; write NAME=FILE, each name once, such as rna=rna.csv.")
-        named[name] = Path(file)
-    return named
-
-
 cache_option = click.option("--cache", type=PATH, default=Path("cache"), show_default=True, help="The feature cache.")
 label_option = click.option(
     "--label", "labels", multiple=True, metavar="COL|NAME=COL,COL", help="What to predict, one or several labels."
@@ -221,25 +208,19 @@ def synth(
     """
     from .cache_schema import InputError
     from .pipeline.synthetic import Law, SynthSettings, write_cohort
+    from .pipeline.synthetic.lung import write_lung
     from .progress import next_text
 
-    if layout == "lung":
-        from .pipeline.synthetic.lung import write_lung
-
-        if images is not None or without:
-            raise InputError("--images and --without are for the MIMIC-shaped cohorts; leave them out with lung.")
+    dataset, whom = ("lung", "patients") if layout == "lung" else ("synthetic", "stays")
+    if layout != "lung":
+        law = Law("missing" not in without, "imbalance" not in without, "void" not in without)
+        write_cohort(out, SynthSettings(stays, seed, layout, events_per_stay, images, law))
+    elif images is None and not without:
         write_lung(out, stays, seed)
-        text = (
-            f"Wrote {stays:,} patients to {out}.\n{next_text('omnifuse', 'extract', '--dataset', layout, '--raw', out)}"
-        )
-        return Result({"raw": str(out), "patients": stays}, text)
-    missing, imbalance, void = (problem not in without for problem in PROBLEMS)
-    law = Law(missing, imbalance, void)
-    write_cohort(out, SynthSettings(stays, seed, layout, events_per_stay, images, law))
-    text = (
-        f"Wrote {stays:,} stays to {out}.\n{next_text('omnifuse', 'extract', '--dataset', 'synthetic', '--raw', out)}"
-    )
-    return Result({"raw": str(out), "stays": stays}, text)
+    else:
+        raise InputError("--images and --without are for the MIMIC-shaped cohorts; leave them out with lung.")
+    after = next_text("omnifuse", "extract", "--dataset", dataset, "--raw", out)
+    return Result({"raw": str(out), whom: stays}, f"Wrote {stays:,} {whom} to {out}.\n{after}")
 
 
 @main.command()
@@ -321,6 +302,7 @@ def extract(
     from .pipeline.encoders import DEFAULT_TEXT, Encoders
     from .pipeline.pseudonym_key import secret_key
     from .pipeline.sources import DEFAULT_TEXT_ENCODERS, SourceOptions, TableOptions, open_dataset, raw_folder
+    from .pipeline.sources.pairs import named_files
     from .pipeline.stages import extract
     from .pipeline.summary import extraction_content, extraction_text
 
@@ -359,6 +341,7 @@ def check(
     """
     from .cache_schema import InputError
     from .pipeline.sources.files.check import check_table, check_text
+    from .pipeline.sources.pairs import named_files
     from .pipeline.sources.sample_table import SampleColumns
 
     if out is not None and out.exists():
@@ -571,6 +554,7 @@ def import_features(
     """
     from .pipeline.encoders import Encoders
     from .pipeline.sources.imported import ImportedDataSet, with_every_modality
+    from .pipeline.sources.pairs import named_files
     from .pipeline.stages import extract
     from .pipeline.summary import extraction_content, extraction_text
 
