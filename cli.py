@@ -55,13 +55,13 @@ def reporting(kept: str = "") -> Callable[[Callable[..., Result]], Callable[...,
 
 def attempt(command: Callable[[], Result], kept: str) -> Result:
     """Return a command's result, or what went wrong; an error that is no message to a person goes on."""
-    from .cache_schema import OmniFuseError, system_reason
-
     try:
         return command()
-    except OmniFuseError as error:
-        return failure(f"Error: {error}", error.exit_code)
     except Exception as error:
+        from .cache_schema import OmniFuseError, system_reason
+
+        if isinstance(error, OmniFuseError):
+            return failure(f"Error: {error}", error.exit_code)
         if (reason := system_reason(error)) is None:
             raise
         place = f"{error.filename}: " if isinstance(error, OSError) and error.filename else ""
@@ -117,19 +117,6 @@ def memory_size(_context: click.Context, _parameter: click.Parameter, value: str
         raise click.BadParameter(f"{value!r} is no size; write a number and KB, MB, GB or TB, such as 8GB.") from error
 
 
-def named_files(option: str, pairs: tuple[str, ...]) -> dict[str, Path]:
-    """Parse the NAME=FILE pairs of an option."""
-    from .cache_schema import InputError
-
-    named = {}
-    for pair in pairs:
-        name, equals, file = pair.partition("=")
-        if not equals or not file or name in named:
-            raise InputError(f"{option} {pair!r}; write NAME=FILE, each name once, such as rna=rna.csv.")
-        named[name] = Path(file)
-    return named
-
-
 cache_option = click.option("--cache", type=PATH, default=Path("cache"), show_default=True, help="The feature cache.")
 label_option = click.option(
     "--label", "labels", multiple=True, metavar="COL|NAME=COL,COL", help="What to predict, one or several labels."
@@ -181,16 +168,18 @@ def demo(out: Path, stays: int, seed: int) -> Result:
 @main.command()
 @text_encoder_option
 @image_encoder_option
+@click.option("--raw", type=PATH, help="A folder of raw files: which data set it is, and what of it is there.")
 @reporting()
-def doctor(text_encoder: tuple[str, ...], image_encoder: tuple[str, ...]) -> Result:
+def doctor(text_encoder: tuple[str, ...], image_encoder: tuple[str, ...], raw: Path | None) -> Result:
     """Check packages, weights, data.
 
     Each problem comes with its mend; exit code 1 if there is any.
     """
-    from .pipeline.doctor import checks_text, examine
+    from .pipeline.check import checks_text
+    from .pipeline.doctor import examine
     from .pipeline.encoders import Encoders
 
-    checks = examine(Encoders.parse(text_encoder, image_encoder))
+    checks = examine(Encoders.parse(text_encoder, image_encoder), raw)
     passed = all(check.state != "problem" for check in checks)
     content = {"passed": passed, "checks": [vars(check) for check in checks]}
     return Result(content, checks_text(checks), 0 if passed else 1)
@@ -219,20 +208,19 @@ def synth(
     """
     from .cache_schema import InputError
     from .pipeline.synthetic import Law, SynthSettings, write_cohort
+    from .pipeline.synthetic.lung import write_lung
+    from .progress import next_text
 
-    if layout == "lung":
-        from .pipeline.synthetic.lung import write_lung
-
-        if images is not None or without:
-            raise InputError("--images and --without are for the MIMIC-shaped cohorts; leave them out with lung.")
+    dataset, whom = ("lung", "patients") if layout == "lung" else ("synthetic", "stays")
+    if layout != "lung":
+        law = Law("missing" not in without, "imbalance" not in without, "void" not in without)
+        write_cohort(out, SynthSettings(stays, seed, layout, events_per_stay, images, law))
+    elif images is None and not without:
         write_lung(out, stays, seed)
-        dataset = f"omnifuse extract --dataset lung --raw {out}"
-        return Result({"raw": str(out), "patients": stays}, f"Wrote {stays:,} patients to {out}. Next: {dataset}")
-    missing, imbalance, void = (problem not in without for problem in PROBLEMS)
-    law = Law(missing, imbalance, void)
-    write_cohort(out, SynthSettings(stays, seed, layout, events_per_stay, images, law))
-    dataset = f"omnifuse extract --dataset synthetic --raw {out}"
-    return Result({"raw": str(out), "stays": stays}, f"Wrote {stays:,} stays to {out}. Next: {dataset}")
+    else:
+        raise InputError("--images and --without are for the MIMIC-shaped cohorts; leave them out with lung.")
+    after = next_text("omnifuse", "extract", "--dataset", dataset, "--raw", out)
+    return Result({"raw": str(out), whom: stays}, f"Wrote {stays:,} {whom} to {out}.\n{after}")
 
 
 @main.command()
@@ -314,6 +302,7 @@ def extract(
     from .pipeline.encoders import DEFAULT_TEXT, Encoders
     from .pipeline.pseudonym_key import secret_key
     from .pipeline.sources import DEFAULT_TEXT_ENCODERS, SourceOptions, TableOptions, open_dataset, raw_folder
+    from .pipeline.sources.pairs import named_files
     from .pipeline.stages import extract
     from .pipeline.summary import extraction_content, extraction_text
 
@@ -352,6 +341,7 @@ def check(
     """
     from .cache_schema import InputError
     from .pipeline.sources.files.check import check_table, check_text
+    from .pipeline.sources.pairs import named_files
     from .pipeline.sources.sample_table import SampleColumns
 
     if out is not None and out.exists():
@@ -405,6 +395,7 @@ def train(
     from .fusion.report import write_report
     from .fusion.report.page import REPORT
     from .fusion.run import train
+    from .progress import next_text
 
     config = make_config(method, preset, overrides, **settings)
     wanted = run or Path("runs") / "-".join(name for name in (config.task, config.method) if name)
@@ -412,7 +403,8 @@ def train(
     metrics = train(cache, config, wanted, at_once, memory_limit, numbered=run is None, report=write_report)
     folder = wanted.with_name(metrics["run"])
     report = folder / REPORT
-    return Result({**metrics, "run": str(folder)}, f"{run_text(metrics)}\nRun: {folder}\nReport: {report}")
+    after = next_text("omnifuse", "report", folder, "--patients")
+    return Result({**metrics, "run": str(folder)}, f"{run_text(metrics)}\nRun: {folder}\nReport: {report}\n{after}")
 
 
 @main.command()
@@ -449,7 +441,11 @@ def predict(run: Path, cache: Path, drop: tuple[str, ...] | None, device: str | 
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @reporting()
 def methods(names: tuple[str, ...]) -> Result:
-    """List the methods, or those named."""
+    """List the methods, or all about those named."""
+    from .fusion.methods.index import index, index_text
+
+    if not names:
+        return Result({"methods": [entry._asdict() for entry in index()]}, index_text(index()))
     from .fusion.describe import describe_methods, methods_text
 
     described = describe_methods(names)
@@ -559,6 +555,7 @@ def import_features(
     """
     from .pipeline.encoders import Encoders
     from .pipeline.sources.imported import ImportedDataSet, with_every_modality
+    from .pipeline.sources.pairs import named_files
     from .pipeline.stages import extract
     from .pipeline.summary import extraction_content, extraction_text
 
@@ -573,9 +570,10 @@ def import_features(
 @reporting()
 def info(cache: Path) -> Result:
     """Show what a cache holds and how it was made."""
-    from .cache_schema import FeatureCache, cache_text, describe_cache
+    from .cache_schema import cache_text
+    from .pipeline.summary import cache_content
 
-    description = describe_cache(FeatureCache.open(cache))
+    description = cache_content(cache)
     return Result(description, cache_text(description))
 
 

@@ -1,5 +1,8 @@
 """What is in a cache, as JSON values; reads labels and offsets but no feature rows."""
 
+import re
+import textwrap
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -8,9 +11,14 @@ from .elements import Task
 from .layout import modality_path
 from .read import FeatureCache
 
+COLUMNS = 100
 
-def describe_cache(cache: FeatureCache) -> dict[str, Any]:
-    """Return data set, samples, and for each modality and task what it holds and how it came about."""
+
+def describe_cache(cache: FeatureCache, corrections: Collection[str]) -> dict[str, Any]:
+    """Return data set, samples, and for each modality and task what it holds and how it came about.
+
+    ``corrections`` are the names of rules that count, in the quarantine, what they changed and kept.
+    """
     return {
         "path": str(cache.path),
         "dataset": cache.dataset,
@@ -23,8 +31,18 @@ def describe_cache(cache: FeatureCache) -> dict[str, Any]:
         "tasks": {name: _describe_task(cache.task(name)) for name in cache.tasks},
         "splits": {name: dict(parts["part"].value_counts().iter_rows()) for name, parts in cache.splits.items()},
         "counts": cache.counts.to_dicts(),
-        "quarantine": cache.quarantine_counts.to_dicts(),
+        "settings": _made_with(cache, "cohort").get("settings") or {},
+        "encoders": _made_with(cache, "encoders"),
+        "quarantine": [
+            {**entry, "corrected": entry["reason"].partition(":")[0] in corrections}
+            for entry in cache.quarantine_counts.to_dicts()
+        ],
     }
+
+
+def _made_with(cache: FeatureCache, key: str) -> Mapping[str, Any]:
+    found = cache.manifest.keys.get(key)
+    return found if isinstance(found, Mapping) else {}
 
 
 def _describe_modality(cache: FeatureCache, name: str) -> dict[str, Any]:
@@ -60,6 +78,7 @@ def cache_text(info: dict[str, Any]) -> str:
     lines = [
         f"Cache {info['path']}: {info['dataset']}, {info['samples']:,} samples of {info['subjects']:,} subjects, "
         f"{info['bytes'] / 2**20:,.1f} MiB, schema version {info['schema_version']}",
+        *_making_lines(info),
         "",
         f"{'modality':14}{'kind':12}{'samples':>9}{'rows':>12}{'columns':>9}{'MiB':>9}",
     ]
@@ -74,11 +93,39 @@ def cache_text(info: dict[str, Any]) -> str:
     if info["splits"]:
         lines += ["", *(f"split {name}: {_part_words(parts)}" for name, parts in info["splits"].items())]
     lines += _published_lines([entry for entry in info["counts"] if entry["published"] is not None])
-    if info["quarantine"]:
-        total = sum(entry["count"] for entry in info["quarantine"])
-        lines += ["", f"quarantine: {total:,} rows or items left out or corrected"]
-        lines += [f"  {entry['count']:>9,}  {entry['source']}: {entry['reason']}" for entry in info["quarantine"]]
-    return "\n".join(lines)
+    lines += _quarantine_lines("left out", [entry for entry in info["quarantine"] if not entry["corrected"]])
+    lines += _quarantine_lines("corrected and kept", [entry for entry in info["quarantine"] if entry["corrected"]])
+    return "\n".join(part for line in lines for part in _fitted(line))
+
+
+def _fitted(line: str) -> list[str]:
+    """Break a line that is longer than a terminal, what follows below where its text begins."""
+    number = re.match(r" *[\d,]+  ", line)
+    below = " " * (len(number[0]) if number else 2)
+    return textwrap.wrap(line, COLUMNS, subsequent_indent=below, break_long_words=False, break_on_hyphens=False) or [""]
+
+
+def _making_lines(info: Mapping[str, Any]) -> Iterator[str]:
+    """Yield which encoders and settings made the cache."""
+    for kind, recipe in info["encoders"].items():
+        words = [recipe[key] for key in ("architecture", "name") if key in recipe]
+        yield f"{kind} encoder: {', '.join(words)}{' (untrained)' if 'seed' in recipe else ''}"
+    given = {name: value for name, value in info["settings"].items() if value not in (None, [], {})}
+    if given:
+        yield f"settings: {', '.join(f'{name} {_setting_words(value)}' for name, value in given.items())}"
+
+
+def _setting_words(value: object) -> str:
+    if isinstance(value, Mapping):
+        return f"({len(value)} entries)"
+    return "+".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _quarantine_lines(heading: str, entries: list[dict[str, Any]]) -> list[str]:
+    if not entries:
+        return []
+    lines = [f"  {entry['count']:>9,}  {entry['source']}: {entry['reason']}" for entry in entries]
+    return ["", f"{heading}: {sum(entry['count'] for entry in entries):,} values, rows or items", *lines]
 
 
 def _published_lines(counts: list[dict[str, Any]]) -> list[str]:

@@ -7,7 +7,7 @@ import os
 import shlex
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -69,11 +69,10 @@ def _acquire(path: Path, work: str, refusal: type[LockedError]) -> int:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            owner = os.pread(descriptor, LONGEST_OWNER, 0).decode(errors="replace")
+            owner = _read_owner(os.pread(descriptor, LONGEST_OWNER, 0))
             os.close(descriptor)
-            raise refusal(
-                f"{path.with_suffix('')} is in use by {work}: {owner or 'starting'}. Wait for it, or stop it first."
-            ) from None
+            by = f"{work} on {_owner_text(owner)}" if owner else f"{work} that is starting"
+            raise refusal(f"{_quoted(path)} is in use by {by}. Wait for it, or stop it first.") from None
         if path.exists() and os.fstat(descriptor).st_ino == path.stat().st_ino:
             return descriptor
         os.close(descriptor)  # its owner has just removed the file that we opened
@@ -83,17 +82,32 @@ def _take_over(path: Path, descriptor: int, work: str, refusal: type[LockedError
     content = os.pread(descriptor, LONGEST_OWNER, 0)
     if not content:
         return
-    used, clear = f"{path.with_suffix('')} is in use by {work}", f"remove the lock: rm {shlex.quote(str(path))}"
-    try:
-        owner = {key: str(json.loads(content)[key])[:80] for key in ("host", "pid", "user", "since")}
-    except (ValueError, KeyError, TypeError, RecursionError):
-        raise refusal(f"{used} that cannot be named. If it no longer runs, {clear}") from None
+    used, clear = f"{_quoted(path)} is in use by {work}", f"remove the lock: rm {shlex.quote(str(path))}"
+    owner = _read_owner(content)
+    if owner is None:
+        raise refusal(f"{used} that cannot be named. If it no longer runs, {clear}")
     if owner["host"] != socket.gethostname():
-        raise refusal(
-            f"{used} on {owner['host']} (process {owner['pid']}, {owner['user']}, since {owner['since']}). If it no "
-            f"longer runs, {clear}"
-        )
+        raise refusal(f"{used} on {_owner_text(owner)}. If it no longer runs, {clear}")
     sys.stderr.write(f"Taking over from {work} that died (process {owner['pid']}, since {owner['since']}).\n")
+
+
+def _quoted(path: Path) -> str:
+    """Return what a lock is of, as a shell takes it."""
+    return shlex.quote(str(path.with_suffix("")))
+
+
+def _read_owner(content: bytes) -> dict[str, str] | None:
+    """Return what a lock says of its owner, None if it cannot be read."""
+    try:
+        signed = json.loads(content)
+        return {key: str(signed[key])[:80] for key in ("host", "pid", "user", "since")}
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
+
+
+def _owner_text(owner: Mapping[str, str]) -> str:
+    since = owner["since"].replace("T", " ").replace("+00:00", " UTC")
+    return f"{owner['host']} (process {owner['pid']} of {owner['user']}, since {since})"
 
 
 def _sign(path: Path, descriptor: int) -> None:

@@ -21,6 +21,7 @@ from tqdm import tqdm
 
 from ..cache_schema import OmniFuseError
 from ..processes import results, worker_pool
+from ..progress import progress
 from . import methods, training
 from .batches import Cohort, Inputs
 from .config import TrainConfig
@@ -169,9 +170,9 @@ def _fit(
         return new_method(config, cohort.task, normaliser.input_specs(prepared), seed)
 
     label = f"{config.method}, fold {fold}"
-    unit = "epoch" if methods.get(config.method).by_gradient else "step"
-    progress = partial(tqdm, desc=label, unit=unit, position=line, leave=False, disable=None)
-    method, history, trials = fit_searched(new, config, inputs, parts, seed, progress)
+    unit = "epochs" if methods.get(config.method).by_gradient else "steps"
+    shown = partial(progress, name=label, unit=unit, line=line, leave=False)
+    method, history, trials = fit_searched(new, config, inputs, parts, seed, shown)
     return Model(method, normaliser, best(trials).overrides if trials else ()), inputs, history, trials
 
 

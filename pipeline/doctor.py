@@ -3,15 +3,15 @@
 import os
 import shutil
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Literal
 
 from ..cache_schema import OmniFuseError
+from .check import Check
 from .encoders import Encoders
 from .image.encoder import image_recipe
+from .raw_check import check_raw
 from .sources import DATASETS, SourceOptions, open_dataset, raw_folder
 from .text.encoder import text_recipe
 
@@ -19,18 +19,8 @@ PACKAGES = ("numpy", "polars", "safetensors", "scikit-learn", "torch", "torchvis
 LEAST_FREE_BYTES = 2 << 30
 
 
-@dataclass(frozen=True)
-class Check:
-    """One thing looked at: ``ok``, worth a ``note``, or a ``problem``; ``mend`` where the finding does not say it."""
-
-    name: str
-    state: Literal["ok", "note", "problem"]
-    finding: str
-    mend: str = ""
-
-
-def examine(encoders: Encoders) -> list[Check]:
-    """Check Python, packages, device, room on disk, encoder weights and data folders."""
+def examine(encoders: Encoders, raw: Path | None = None) -> list[Check]:
+    """Check Python, packages, device, room on disk, encoder weights, and one raw folder or those of every data set."""
     return [
         Check("python", "ok", sys.version.split()[0]),
         *map(_package, PACKAGES),
@@ -38,15 +28,8 @@ def examine(encoders: Encoders) -> list[Check]:
         _disk(),
         *(_weights("text", text_recipe, *named) for named in encoders.of("text").items()),
         *(_weights("image", image_recipe, *named) for named in encoders.of("image").items()),
-        *map(_data, DATASETS),
+        *(map(_data, DATASETS) if raw is None else check_raw(raw)),
     ]
-
-
-def checks_text(checks: Sequence[Check]) -> str:
-    """Return one line for each check, ending with the mend where there is one."""
-    return "\n".join(
-        f"{check.state:8}{check.name}: {check.finding}{' -> ' + check.mend if check.mend else ''}" for check in checks
-    )
 
 
 def _package(name: str) -> Check:

@@ -8,11 +8,11 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from ..cache_schema import InputError
 from ..cluster import cluster
 from ..processes import as_done
+from ..progress import progress
 from .item_encoder import ItemEncoder, Outcome
 from .parts import PART_ITEMS, PART_SERIES, Part, PartStore
 from .plan import PlannedItems
@@ -53,18 +53,18 @@ def encode_items(planned: PlannedItems, machines: Machines, executor: Executor |
     if not parts:
         return
     encoder = ItemEncoder.of(planned.modality, planned.encoder)
-    contents = [_contents(part, planned) for part in parts]
+    contents = [contents_of(part, planned) for part in parts]
     if executor is None:
         done = _make_here(encoder, planned.store, parts, contents, machines.workers)
     else:
         done = _make_on(executor, encoder, planned.store, remote, parts, contents)
     total = sum(map(len, parts))
-    with tqdm(total=total, desc=planned.modality.name, unit=planned.modality.content, disable=None) as bar:
+    with progress(name=planned.modality.name, total=total, unit=f"{planned.modality.content}s") as bar:
         for part in done:
             bar.update(len(part))
 
 
-def _contents(part: Part, planned: PlannedItems) -> list[str]:
+def contents_of(part: Part, planned: PlannedItems) -> list[str]:
     """Return the text of every item of a part where texts are given, else its file."""
     if (texts := planned.modality.texts) is not None:
         return [texts[item] for item in part]

@@ -1,5 +1,6 @@
-"""Files of the Hugging Face hub, and what stands in their place where a download was not finished."""
+"""Files of the Hugging Face hub, what stands in their place where a download was not finished, and how to get them."""
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import quote
@@ -25,6 +26,12 @@ def fetch_from_hub(repository: str, files: Sequence[str]) -> Path:
         address = f"{constants.ENDPOINT}/api/models/{quote(repository)}"
         urlopen(address, timeout=TIMEOUT_SECONDS).close()  # noqa: S310  (the scheme is the hub's own)
     return Path(snapshot_download(repository, allow_patterns=list(files)))
+
+
+def download_text(command: Sequence[str], option: Sequence[str]) -> str:
+    """Return the end of a message: what to run on a machine with network, and the option for what it leaves."""
+    lines = [" Or on a machine with network run", f"    {shlex.join(command)}"]
+    return "\n".join([*lines, "copy what it leaves to this one, and name it:", f"    {shlex.join(option)}"])
 
 
 def first_line(error: OSError) -> str:

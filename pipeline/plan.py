@@ -24,6 +24,7 @@ from ..cache_schema import (
     digest,
     read_manifest,
 )
+from ..progress import progress
 from .blocks import BlockStore
 from .encoders import Encoders, joined, kind_of, tasks_of_every_encoder
 from .memo import DigestMemo, Entry
@@ -251,7 +252,7 @@ def _entries(modality: ItemModality, memo: DigestMemo) -> list[Entry]:
     if modality.texts is not None:
         return [Entry(-1, -1, digest, len(modality.texts[digest])) for digest in modality.items["digest"]]
     rule, read = _reader(modality)
-    paths = map(Path, modality.items["path"])
+    paths = progress(map(Path, modality.items["path"]), f"digests of {modality.name}", total=modality.items.height)
     if modality.read_slices:
         return [memo.file(path) if path.is_file() else memo.folder(path) for path in paths]
     return [memo.content(path, rule, read) if read else memo.file(path) for path in paths]

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import polars as pl
-from tqdm import tqdm
 
 from ..cache_schema import CacheError, FeatureCache, InputError, difference
+from ..progress import progress
 from .parts import PART_ITEMS
 from .plan import PlannedItems
 from .pseudonym_key import made_with
@@ -71,7 +71,7 @@ def reuse_items(planned: PlannedItems, older: FeatureCache) -> int:
         If stored bytes of the older cache are missing or damaged.
     """
     found, name = find_reusable(planned, older), planned.modality.name
-    with tqdm(total=found.height, desc=f"{name} reused", unit="item", disable=None) as bar:
+    with progress(name=f"{name} reused", total=found.height) as bar:
         for items in _windows(found):
             first, end = items["first_row"][0], items["first_row"][-1] + items["rows"][-1]
             values = older.rows(name, first, end)

@@ -8,21 +8,20 @@ import resource
 import shutil
 import sys
 import time
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from ..cache_schema import EXTRACTION_FILE, cache_lock, naming, refuse_foreign_folder, write_durably
 from ..cache_schema.files import flush
+from ..progress import progress
 from .commit import commit, load_rows
 from .encode import Machines, encode_items
 from .encoders import Encoders
-from .estimate import Estimate, Pending, estimate
+from .estimate import Estimate, estimate
 from .memo import DigestMemo
 from .plan import Plan, PlannedTable, cohort_key, make_plan, memo_file, parts_folder, reasons_to_run
 from .reuse import find_reusable, open_older, reuse_items
@@ -69,8 +68,8 @@ class Extraction:
     """Samples or items of each modality that had to be computed or encoded."""
     reused: dict[str, int]
     """Items of each modality that were taken from another cache instead."""
-    estimated: Estimate
-    """What the pending work takes, known before it starts."""
+    estimated: Estimate | None
+    """What the pending work takes, of a dry run."""
     free_bytes: int
     report: StageReport
     notes: tuple[str, ...] = ()
@@ -115,7 +114,7 @@ def extract(
     """
     refuse_foreign_folder(cache, dataset.name)
     if dry_run:
-        return _Run(dataset, cache, encoders, reuse).look()
+        return _Run(dataset, cache, encoders, reuse).look(machines)
     with cache_lock(cache):
         return _Run(dataset, cache, encoders, reuse).extract(machines, drop_items)
 
@@ -133,14 +132,17 @@ class _Run:
         self.report = StageReport()
         self.memo = DigestMemo(memo_file(cache), dataset.raw)
 
-    def look(self) -> Extraction:
+    def look(self, machines: Machines) -> Extraction:
         """Plan and say what would be done; tables are read to their end, because a cut one would stop the work late."""
         reasons, plan = self._plan()
-        if plan:
-            refuse_cut_files(self.dataset.inputs())
-        if plan and self.older:
+        if plan is None:
+            return self._outcome(reasons, {}, done=False)
+        refuse_cut_files(self.dataset.inputs())
+        if self.older:
             self.reused = {items.modality.name: find_reusable(items, self.older).height for items in plan.items}
-        return self._outcome(reasons, _pending(plan, self.reused) if plan else (), done=False)
+        pending = _pending(plan, self.reused)
+        estimated = estimate(plan, pending, machines.workers, self.report.seconds["plan"])
+        return self._outcome(reasons, pending, estimated, done=False)
 
     def extract(self, machines: Machines, drop_items: bool) -> Extraction:
         """Plan, encode, commit."""
@@ -151,7 +153,7 @@ class _Run:
             self.memo.save(forget=False)
             if drop_items:
                 self._remove_folders()
-            return self._outcome(reasons, (), done=False)
+            return self._outcome(reasons, {}, done=False)
         for reason in reasons:
             logger.info("to do because: %s", reason)
         self.memo.save()
@@ -227,27 +229,29 @@ class _Run:
             }
             return reasons, plan
 
-    def _outcome(self, reasons: list[str], pending: Iterable[Pending], *, done: bool) -> Extraction:
+    def _outcome(
+        self, reasons: list[str], pending: dict[str, int], estimated: Estimate | None = None, *, done: bool
+    ) -> Extraction:
         existing = next(folder for folder in self.cache.absolute().parents if folder.exists())
         return Extraction(
             cache=self.cache,
             dataset=self.dataset.name,
             done=done,
             reasons=tuple(reasons),
-            pending={work.modality: work.number for work in pending},
+            pending=pending,
             reused=self.reused,
-            estimated=estimate(pending),
+            estimated=estimated,
             free_bytes=shutil.disk_usage(existing).free,
             report=self.report,
             notes=self.notes,
             files=self.files,
         )
 
-    def _write_report(self, pending: Iterable[Pending]) -> None:
+    def _write_report(self, pending: Mapping[str, int]) -> None:
         content = {
             **asdict(self.report),
             "dataset": self.dataset.name,
-            "encoded": {work.modality: work.number for work in pending},
+            "encoded": pending,
             "reused": self.reused,
             "notes": self.notes,
             "machine": {
@@ -259,25 +263,21 @@ class _Run:
         write_durably(self.cache / EXTRACTION_FILE, (json.dumps(content, indent=1) + "\n").encode())
 
 
-def _pending(plan: Plan, reusable: Mapping[str, int]) -> tuple[Pending, ...]:
+def _pending(plan: Plan, reusable: Mapping[str, int]) -> dict[str, int]:
     """Return how many samples (of tables) or distinct items have to be done; ``reusable`` are not written yet."""
     samples = plan.records.samples.height
-    tables = (Pending(table.modality.name, "table", 0 if table.store.complete else samples) for table in plan.tables)
-    items = (
-        Pending(
-            planned.modality.name,
-            "series" if planned.modality.read_slices else planned.modality.content,
-            len(planned.store.missing(planned.digests)) - reusable.get(planned.modality.name, 0),
-            planned.encoder,
-        )
+    tables = {table.modality.name: 0 if table.store.complete else samples for table in plan.tables}
+    items = {
+        name: len(planned.store.missing(planned.digests)) - reusable.get(name, 0)
         for planned in plan.items
-    )
-    return (*tables, *items)
+        for name in [planned.modality.name]
+    }
+    return {**tables, **items}
 
 
 def _fill(table: PlannedTable, plan: Plan) -> None:
     ids = plan.records.samples["sample_id"].to_numpy()
-    with tqdm(total=len(ids), desc=table.modality.name, unit="sample", disable=None) as bar:
+    with progress(name=table.modality.name, total=len(ids), unit="samples") as bar:
         for samples in table.store.fill(table.modality, ids):
             bar.update(samples)
 

@@ -1,30 +1,48 @@
 """What an extraction says at its end, to a person and to a machine."""
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from ..cache_schema import FeatureCache, cache_text, describe_cache
+from ..progress import duration, next_text
+from .ehr.rules import CORRECTIONS
 from .stages import Extraction
 
 GIBIBYTE = 2**30
+
+
+def cache_content(cache: Path) -> dict[str, Any]:
+    """Return what a cache holds as JSON values; what the rules corrected is told apart from what was left out."""
+    return describe_cache(FeatureCache.open(cache), CORRECTIONS)
 
 
 def extraction_content(extraction: Extraction) -> dict[str, Any]:
     """Return the outcome as JSON values, with what the cache holds now if something was done."""
     content = extraction.to_json()
     if extraction.done:
-        content["contents"] = describe_cache(FeatureCache.open(extraction.cache))
+        content["contents"] = cache_content(extraction.cache)
     return content
 
 
 def extraction_text(extraction: Extraction) -> str:
-    """Return the outcome in words."""
-    if not extraction.reasons:
-        seconds = sum(extraction.report.seconds.values())
-        return f"Nothing to do: {extraction.cache} is complete and its inputs are unchanged ({seconds:.1f} s)."
-    if not extraction.done:
+    """Return the outcome in words, with the command that comes next."""
+    if extraction.reasons and not extraction.done:
         return _plan_text(extraction)
-    contents = cache_text(describe_cache(FeatureCache.open(extraction.cache)))
-    return "\n\n".join([contents, *extraction.notes, _stage_text(extraction)])
+    content = cache_content(extraction.cache)
+    if extraction.done:
+        return "\n\n".join(
+            [cache_text(content), *extraction.notes, _stage_text(extraction), _next_text(extraction, content)]
+        )
+    seconds = sum(extraction.report.seconds.values())
+    done = f"Nothing to do: {extraction.cache} is complete and its inputs are unchanged ({seconds:.1f} s)."
+    return f"{done}\n{_next_text(extraction, content)}"
+
+
+def _next_text(extraction: Extraction, content: Mapping[str, Any]) -> str:
+    """Return how to train, or how to look at a cache without a task to train on."""
+    trained_on = [task for task in content["tasks"].values() if task["predictions"] is None]
+    return next_text("omnifuse", *(["train"] if trained_on else ["cache", "info"]), "--cache", extraction.cache)
 
 
 def _plan_text(extraction: Extraction) -> str:
@@ -35,10 +53,11 @@ def _plan_text(extraction: Extraction) -> str:
         for name, (there, listed) in extraction.files.items()
     ]
     lines += extraction.notes
+    assert extraction.estimated is not None
     size, free = extraction.estimated.bytes / GIBIBYTE, extraction.free_bytes / GIBIBYTE
-    hours = extraction.estimated.hours
     lines += [
-        f"About {size:.2f} GiB on disk ({free:.0f} GiB free) and {hours:.2f} hours on two CPU cores.",
+        f"About {size:.2f} GiB on disk ({free:.0f} GiB free).",
+        f"About {duration(extraction.estimated.seconds)} on this machine, as busy as it is now.",
         "Dry run: nothing was written.",
     ]
     return "\n".join(lines)

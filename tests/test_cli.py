@@ -3,6 +3,7 @@
 import errno
 import json
 import resource
+import shlex
 import shutil
 import subprocess
 import sys
@@ -47,6 +48,24 @@ def test_cache_info_for_people_and_machines(synthetic_cache: Path) -> None:
     assert set(info["modalities"]) == {"cxr", "ehr", "rep"}
     assert info["tasks"]["mortality"]["samples"] == 60
     assert info["tasks"]["decompensation"]["predictions"] > 60
+
+
+def test_cache_info_fits_a_terminal_and_says_how_it_was_made(synthetic_cache: Path) -> None:
+    lines = call("cache", "info", "--cache", synthetic_cache).stdout.splitlines()
+    assert max(map(len, lines[1:])) <= 100  # the first names the cache by its path
+    assert {"image encoder: resnet34, random (untrained)", "text encoder: random (untrained)"} < set(lines)
+    assert any(line.startswith("settings: ") and "profile clean" in line for line in lines)
+
+
+def test_cache_info_tells_conversions_from_losses(synthetic_cache: Path) -> None:
+    text = call("cache", "info", "--cache", synthetic_cache).stdout
+    lost, corrected = text.partition("\nleft out: ")[2].split("\ncorrected and kept: ")
+    assert "fahrenheit: " in corrected and "pounds: " in corrected and "remove_outliers: " not in corrected
+    assert "the file is missing" in lost and "fahrenheit: " not in lost
+    entries = json.loads(call("cache", "info", "--cache", synthetic_cache, "--json").stdout)["quarantine"]
+    for part, said in ((False, lost), (True, corrected)):
+        total = sum(entry["count"] for entry in entries if entry["corrected"] is part)
+        assert said.startswith(f"{total:,} values, rows or items\n")
 
 
 def test_verify_passes_and_fails_with_exit_code_1(synthetic_cache: Path, tmp_path: Path) -> None:
@@ -198,6 +217,31 @@ def test_values_in_another_unit_are_named_by_their_column_and_counted(tmp_path: 
     assert "labs, sodium: values up to 131000 (samples: 2)" in result.stderr
 
 
+def test_the_command_that_is_named_next_works_as_written(tmp_path: Path) -> None:
+    def following(result: Result) -> list[str]:
+        *_, line = result.stdout.splitlines()
+        start, *command = shlex.split(line)
+        assert result.exit_code == 0 and [start, command[0]] == ["Next:", "omnifuse"]
+        return command[1:]
+
+    ids = range(40)
+    samples = pl.DataFrame({"sample_id": ids, "subject_id": ids, "died": [i % 2 for i in ids]})
+    samples.write_csv(tmp_path / "samples.csv")
+    pl.DataFrame({"sample_id": ids, "sodium": [float(i) for i in ids]}).write_csv(tmp_path / "labs.csv")
+    made = ("cache", "import", "--samples", tmp_path / "samples.csv", "--features", f"labs={tmp_path / 'labs.csv'}")
+    training = following(call(*made, "--label", "died", "--cache", tmp_path / "my cache"))
+    assert training == ["train", "--cache", str(tmp_path / "my cache")]
+    assert following(call(*made, "--label", "died", "--cache", tmp_path / "my cache")) == training  # nothing to do
+    run = ("--method", "logistic", "--folds", 2, "--run", tmp_path / "it's a run")
+    assert call(*following(call(*training, *run))).exit_code == 0
+    assert following(call(*made, "--cache", tmp_path / "no task")) == [
+        "cache",
+        "info",
+        "--cache",
+        str(tmp_path / "no task"),
+    ]
+
+
 @pytest.mark.parametrize("device", ["cuda", "cuda:7", "mps", "meta", "nonsense", "x" * 3000])
 def test_a_device_that_is_not_there_is_refused_before_any_work(
     synthetic_cache: Path, trained_run: Path, tmp_path: Path, device: str
@@ -219,15 +263,16 @@ def test_a_device_that_is_not_there_is_refused_before_any_work(
 
 
 def test_methods_fit_a_terminal_and_name_the_choices_of_options() -> None:
-    text = call("methods").stdout
+    text = call("methods", *methods.names()).stdout
     assert max(map(len, text.splitlines())) < 80
     assert "members=statistics,recurrent,boosting" in text
     assert "imputation=cycle (or forward, none)" in " ".join(text.split())
 
 
 def test_methods_and_doctor_answer_machines() -> None:
-    names = [method["name"] for method in json.loads(call("methods", "--json").stdout)["methods"]]
-    assert names == list(methods.names())
+    for wanted in ([], methods.names()):
+        described = json.loads(call("methods", *wanted, "--json").stdout)["methods"]
+        assert sorted(method["name"] for method in described) == sorted(methods.names())
     result = call("doctor", "--text-encoder", "random", "--image-encoder", "random", "--json")
     checks = {check["name"]: check["state"] for check in json.loads(result.stdout)["checks"]}
     assert checks["torch"] == checks["text encoder random"] == "ok"

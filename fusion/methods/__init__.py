@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from importlib import import_module
+from typing import TYPE_CHECKING
 
-from ...cache_schema import InputError, shown
-from .base import Method
+if TYPE_CHECKING:
+    from .base import Method
 
 PLACES = {
     "prior": (".prior", "Prior"),
@@ -54,6 +55,8 @@ def names() -> tuple[str, ...]:
 def get(name: str) -> type[Method]:
     """Return a method's class; an unknown name raises `InputError` that lists the known ones."""
     if name not in PLACES:
+        from ...cache_schema import InputError, shown  # here, so that the names alone are known at once
+
         raise InputError(f"Unknown method {shown(name)}; known are: {', '.join(PLACES)}.")
     module, attribute = PLACES[name]
     method: type[Method] = getattr(import_module(module, __name__), attribute)

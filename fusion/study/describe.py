@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ...progress import duration
 from .expected import expected_seconds
 from .run import Plan
 
@@ -30,17 +31,10 @@ def plan_text(content: Mapping[str, Any]) -> str:
         f"{content['cells']} cells, {content['finished']} of them finished; {content['trainings']} trainings to do.",
     ]
     if content["trainings"]:
-        lines.append(f"About {duration(content['expected_seconds'])} on this machine.")
+        lines.append(f"About {duration(content['expected_seconds'])} on this machine, as busy as it is now.")
     return "\n".join(lines)
 
 
 def failures_text(failed: Mapping[str, str]) -> str:
     """Return a line for every cell that failed."""
     return "".join(f"Failed: {cell}: {message}\n" for cell, message in failed.items())
-
-
-def duration(seconds: float) -> str:
-    """Return a time as a person says it."""
-    if seconds < 90:
-        return f"{seconds:.0f} seconds"
-    return f"{seconds / 60:.0f} minutes" if seconds < 5400 else f"{seconds / 3600:.1f} hours"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
+from math import nan
 from pathlib import Path
 from statistics import mean
 from tempfile import TemporaryDirectory
@@ -10,11 +12,14 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ...cache_schema import InputError
 from ...processes import results
-from ..config import make_config
+from ..config import TrainConfig, make_config
 from ..methods import get
 from ..run import train
-from .cell import Scope
+from ..training import FitConfig
+from .cell import Measurement, Scope
+from .measure import measure
 from .run import Plan, cell_workers
 
 PROBE = "concat"
@@ -23,50 +28,99 @@ PROBED_FOLDS = 2
 PROBED_EPOCHS = (1, 4)
 """Two lengths of training, whose difference is the time of epochs alone."""
 
+REPORT_SHARE = 0.5
+"""What the report of the study takes for each cell, of what the cell takes beside its folds: its own summary."""
+
 
 class Seconds(NamedTuple):
-    """What takes how long: a cell beside its folds, a fold beside its epochs, an epoch."""
+    """What takes how long: the first training beside what it takes later, a cell beside its folds, a fold, an epoch.
 
+    A fold is counted beside its epochs. ``asked`` are the measurements, in order, for each fold.
+    """
+
+    first: float
     cell: float
     fold: float
     epoch: float
+    asked: tuple[float, ...]
 
 
 def expected_seconds(plan: Plan, workers: int) -> float:
-    """Train concatenation twice for a moment, in as many processes as will train; return how long open cells may take.
+    """Train concatenation for a moment, in as many processes as will train; return how long a study may take.
 
-    A rough figure: methods are taken to cost what `Method.cost` says, every set of modalities the same, and what is
-    measured after a training nothing.
+    A rough figure: methods are taken to cost what `Method.cost` says, in training and in what is asked of them,
+    modalities all the same, and what concatenation cannot be asked as much as the dearest of what it can.
     """
     if not plan.open:
         return 0.0
     at_once = min(workers, len(plan.open))
+    asked = tuple(dict.fromkeys(measurement for wanted in plan.open.values() for measurement in wanted))
+    began = time.perf_counter()
     with cell_workers(at_once) as pool:
-        probe = (str(plan.cache.path.absolute()), plan.scope)
-        found = results([pool.submit(probe_seconds, *probe) for _ in range(at_once)])
-    cell, fold, epoch = np.mean(found, axis=0)
-    epochs = [get(one.config.method).cost * one.config.fit.epochs for one in plan.untrained]
-    folds = plan.scope.folds * (fold * len(epochs) + epoch * sum(epochs))
-    return float(cell * len(plan.open) + folds) / at_once
+        probe = (str(plan.cache.path.absolute()), plan.scope, asked)
+        found, probing = zip(*results([pool.submit(timed_probe, *probe) for _ in range(at_once)]), strict=True)
+    start = time.perf_counter() - began - mean(probing)
+    seconds = mean_seconds(found)
+    cost = dict(zip(asked, seconds.asked, strict=True))
+    untrained = set(plan.untrained)
+    cells = [
+        seconds.cell
+        + plan.scope.folds * (cell in untrained) * fold_seconds(cell.config, plan.scope, seconds)
+        + plan.scope.folds * get(cell.config.method).cost * sum(cost[measurement] for measurement in wanted)
+        for cell, wanted in plan.open.items()
+    ]
+    report = REPORT_SHARE * seconds.cell * len(plan.cells)
+    return float(start + seconds.first + max(sum(cells) / at_once, *cells) + report)
 
 
-def probe_seconds(cache: str, scope: Scope) -> Seconds:
-    """Return how long the parts of a cell take on this machine, as busy as it is."""
+def fold_seconds(config: TrainConfig, scope: Scope, seconds: Seconds) -> float:
+    """Return how long a fold of a method takes; one that does not go down a gradient knows no number of epochs."""
+    method = get(config.method)
+    share = len(config.modalities or scope.modalities) / len(scope.modalities)
+    if method.by_gradient:
+        return share * (seconds.fold + method.cost * config.fit.epochs * seconds.epoch)
+    return share * method.cost * (seconds.fold + FitConfig().epochs * seconds.epoch)
+
+
+def mean_seconds(found: Sequence[Seconds]) -> Seconds:
+    """Return the mean over processes."""
+    asked = np.mean([one.asked for one in found], axis=0)  # [measurements], NaN where there was no answer
+    dearest = np.nanmax(asked, initial=0.0)
+    first, cell, fold, epoch = np.mean([one[:-1] for one in found], axis=0).tolist()
+    return Seconds(first, cell, fold, epoch, tuple(np.nan_to_num(asked, nan=dearest).tolist()))
+
+
+def timed_probe(cache: str, scope: Scope, asked: Sequence[Measurement]) -> tuple[Seconds, float]:
+    """Return what takes how long on this machine, as busy as it is, and how long it took to find out."""
+    began = time.perf_counter()
     few, more = PROBED_EPOCHS
-    whole, short = _train(cache, scope, few)
-    _, long = _train(cache, scope, more)
     share = (1 - 1 / scope.folds) / (1 - 1 / PROBED_FOLDS) if scope.folds > 1 else 1.0
-    epoch = max(0.0, mean(long) - mean(short)) / (more - few)
-    return Seconds(whole - sum(short), share * max(0.0, mean(short) - few * epoch), share * epoch)
+    with TemporaryDirectory() as folder:
+        first, _ = _train(cache, scope, few, Path(folder) / "first")
+        whole, short = _train(cache, scope, few, Path(folder) / "short")
+        _, long = _train(cache, scope, more, Path(folder) / "long")
+        epoch = max(0.0, mean(long) - mean(short)) / (more - few)
+        answers = tuple(_measure(Path(folder) / "long", cache, measurement) / PROBED_FOLDS for measurement in asked)
+    fold = max(0.0, mean(short) - few * epoch)
+    seconds = Seconds(max(0.0, first - whole), whole - sum(short), share * fold, share * epoch, answers)
+    return seconds, time.perf_counter() - began
 
 
-def _train(cache: str, scope: Scope, epochs: int) -> tuple[float, list[float]]:
+def _train(cache: str, scope: Scope, epochs: int, run: Path) -> tuple[float, list[float]]:
     """Return the seconds of a training of some epochs, and those of each of its folds."""
     settings = (*scope.settings, f"fit.epochs={epochs}", "search.trials=0")
     what = {"task": scope.task, "modalities": scope.modalities, "folds": PROBED_FOLDS}
     config = make_config(PROBE, "default", settings, **what)
-    with TemporaryDirectory() as folder:
-        started = time.perf_counter()
-        metrics = train(cache, config, Path(folder) / "probe")
-        seconds = time.perf_counter() - started
-    return seconds, [fold["seconds"] for fold in metrics["folds"]]
+    started = time.perf_counter()
+    metrics = train(cache, config, run)
+    return time.perf_counter() - started, [fold["seconds"] for fold in metrics["folds"]]
+
+
+def _measure(run: Path, cache: str, measurement: Measurement) -> float:
+    """Return the seconds of a measurement, NaN for one that this method has no answer to."""
+    started = time.perf_counter()
+    try:
+        measure(run, Path(cache), measurement)
+    except InputError:
+        return nan
+    return time.perf_counter() - started

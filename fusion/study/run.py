@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 
 import polars as pl
-from tqdm import tqdm
 
 from ...cache_schema import CacheChangedError, FeatureCache, InputError, OmniFuseError, folder_lock
 from ...processes import WAKE_SECONDS, worker_pool
+from ...progress import progress, quiet_workers
 from ..config import make_config
 from ..device import check_device
 from ..files import read_json, read_table, write_json, write_table
@@ -139,7 +137,7 @@ def run_study(plan: Plan, workers: int, executor: Executor | None = None) -> dic
 def _run_cells(plan: Plan, workers: int, executor: Executor | None) -> dict[str, str]:
     failed: dict[str, str] = {}
     paths = str(plan.cache.path.absolute()), plan.cache.digest, str((plan.folder / CELLS).absolute())
-    with cell_workers(workers, executor) as pool, _progress(plan) as done:
+    with cell_workers(workers, executor) as pool, progress(name="study", total=len(plan.open), unit="cells") as bar:
         jobs = {
             pool.submit(run_cell, *paths, cell, asked): cell
             for cell, asked in sorted(plan.open.items(), key=lambda item: item[0].seed)
@@ -149,7 +147,7 @@ def _run_cells(plan: Plan, workers: int, executor: Executor | None) -> dict[str,
             if message := _failure(job):
                 failed[cell.id] = message
                 _write_failure(plan.folder / FAILED, cell, message)
-            done(cell)
+            bar.update()
     return failed
 
 
@@ -204,24 +202,8 @@ def cell_workers(workers: int, executor: Executor | None = None) -> Iterator[Exe
     if executor is not None:
         yield executor
         return
-    os.environ["TQDM_DISABLE"] = "1"  # read by tqdm when a worker imports it
-    try:
-        with worker_pool(workers, tqdm.set_lock, get_context("spawn").RLock()) as pool:
-            yield pool
-    finally:
-        del os.environ["TQDM_DISABLE"]
-
-
-@contextmanager
-def _progress(plan: Plan) -> Iterator[Callable[[Cell], None]]:
-    """Show how many of the open cells are done, with the time that the others will take at this rate."""
-    with tqdm(total=len(plan.open), desc="study", unit="cell", disable=None, smoothing=0.1) as bar:
-
-        def done(cell: Cell) -> None:
-            bar.set_postfix_str(cell.method, refresh=False)
-            bar.update()
-
-        yield done
+    with quiet_workers(), worker_pool(workers) as pool:
+        yield pool
 
 
 def _write_study(plan: Plan) -> None:

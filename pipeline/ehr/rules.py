@@ -251,6 +251,20 @@ CLEAN_RULES: dict[str, str] = {**_value_rules(), **EVENT_RULES}
 """Every rule of the clean profile that can be switched off, and what it does."""
 
 
+CORRECTIONS: frozenset[str] = frozenset(
+    {
+        rule.__name__
+        for treatments in TREATMENTS.values()
+        for treatment in treatments
+        for rule in treatment.rules[1:]
+        if rule is not remove_outliers
+    }
+    | {"stay_without_admission", "time_within_stay", "length_from_times"}
+    | {"age_at_admission", "implausible_age", "death_in_hospital"}
+)
+"""Rules of both profiles that change a value or find what it belongs to: what they count was kept."""
+
+
 def described(rule: Rule) -> str:
     """Return the name of a rule and what it does, for the quarantine."""
     return f"{rule.__name__}: {_first_line(rule).rstrip('.')}"

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...cache_schema import InputError
-from ..hub import cut, fetch_from_hub, first_line
+from ..hub import cut, download_text, fetch_from_hub, first_line
 from .library import ImageInput
 from .weights import cannot_load, read_weights, unknown_model
 
@@ -36,7 +36,10 @@ def published_file(name: str) -> Path:
         return fetch_from_hub(config.hf_hub_id, [file]) / file
     except OSError as error:
         reason = f"{config.hf_hub_id} is not in the local hub cache, and fetching it failed ({first_line(error)})."
-        raise cannot_load(encoder, reason) from error
+        command = ["hf", "download", config.hf_hub_id, file, "--local-dir", name]
+        raise cannot_load(
+            encoder, reason, download_text(command, ["--image-encoder", f"{encoder}={name}/{file}"])
+        ) from error
 
 
 def untrained(name: str) -> "nn.Module":

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from urllib.request import urlopen
 
 from ...cache_schema import InputError, MissingInputError, digest_file
-from ..hub import cut
-from .library import CHOICES
+from ..hub import cut, download_text
+from .library import CHOICES, RESNET34
 
 if TYPE_CHECKING:
     import torch
@@ -68,7 +68,11 @@ def _fetch(url: str, path: Path, encoder: str) -> None:
         with urlopen(url, timeout=TIMEOUT_SECONDS) as response, partial.open("wb") as file:  # noqa: S310
             shutil.copyfileobj(response, file)
     except OSError as error:
-        raise cannot_load(encoder, f"{path} does not exist, and {url} could not be fetched ({error}).") from error
+        option = path.name if encoder == RESNET34 else f"{encoder}={path.name}"
+        download = download_text(["curl", "-L", "-O", url], ["--image-encoder", option])
+        raise cannot_load(
+            encoder, f"{path} does not exist, and {url} could not be fetched ({error}).", download
+        ) from error
     named = NAMED_DIGEST.search(path.name)
     if named and not digest_file(partial).startswith(named[1]):
         partial.unlink()
@@ -115,9 +119,9 @@ def load_exactly(model: "nn.Module", path: Path, without: tuple[str, ...], what:
     return model
 
 
-def cannot_load(encoder: str, reason: str) -> MissingInputError:
+def cannot_load(encoder: str, reason: str, more: str = "") -> MissingInputError:
     """Return the error that says why there are no weights, and what else there is."""
-    return MissingInputError(f"The image encoder {encoder!r} cannot be loaded. {reason} {CHOICES}")
+    return MissingInputError(f"The image encoder {encoder!r} cannot be loaded. {reason} {CHOICES}{more}")
 
 
 def unknown_model(encoder: str, known: Iterable[str]) -> InputError:

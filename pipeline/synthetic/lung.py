@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-from tqdm import tqdm
 
 from ...cache_schema.errors import InputError
+from ...progress import progress
 from .lung_series import draw_chest, write_ct, write_pet
 from .write import new_folder
 
@@ -50,7 +50,7 @@ def write_lung(out: Path, patients: int, seed: int = 0) -> None:
         ids = [f"P{number:04}" for number in range(1, patients + 1)]
         table = pl.DataFrame([_row(*row, text) for row in zip(ids, levels, lacks["text"], strict=True)])
         table.write_csv(partial / "patients.csv", include_bom=True)  # Excel reads it as UTF-8
-        for number, patient in enumerate(tqdm(ids, desc="patients", unit="patient", disable=None)):
+        for number, patient in enumerate(progress(ids, "lung", unit="patients")):
             chest = draw_chest(int(levels[number]), image)
             everything = all(lacking[number] for lacking in lacks.values())
             if not lacks["ct"][number] or everything:

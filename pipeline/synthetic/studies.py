@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-from tqdm import tqdm
 
+from ...progress import progress
 from .images import SIZE, draw_image, write_jpeg
 from .layouts import write_csv
 from .reports import write_reports
@@ -24,7 +24,7 @@ def write_studies(raw: Path, studies: pl.DataFrame, rng: np.random.Generator) ->
     images = _list_images(studies, rng)
     _write_listing(raw / "mimic-cxr-jpg", images)
     with_file = images.filter("has_image")
-    for image in tqdm(with_file.iter_rows(named=True), total=len(with_file), desc="images", disable=None):
+    for image in progress(with_file.iter_rows(named=True), "images", total=len(with_file), unit="files"):
         lateral = image["view"] == "LATERAL"
         shown = rng.standard_normal(2) if lateral else np.array([image["cxr_shared"], image["cxr_own"]])
         path = raw / "mimic-cxr-jpg" / _study_folder(image) / f"{image['dicom_id']}.jpg"

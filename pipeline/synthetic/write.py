@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from ...cache_schema.errors import InputError
+from ...progress import progress
 from .cohort import Cohort, SynthSettings, plan_cohort
 from .events import chart_events, lab_events, output_events
 from .law import MODALITIES
@@ -72,7 +72,7 @@ def _write(raw: Path, settings: SynthSettings) -> None:
     cohort = plan_cohort(settings, plan)
     layout, per_stay = settings.layout, settings.events_per_stay
     write_small_tables(raw, cohort, layout, small)
-    blocks = tqdm(chart_events(cohort, layout, per_stay, chart), desc="chart events", unit="block", disable=None)
+    blocks = progress(chart_events(cohort, layout, per_stay, chart), "chart events", unit="blocks")
     write_table(raw, layout, "chartevents", blocks)
     write_table(raw, layout, "labevents", lab_events(cohort, layout, per_stay, lab))
     write_table(raw, layout, "outputevents", output_events(cohort, layout, per_stay, output))

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from ...cache_schema import InputError, MissingInputError, digest_file
-from ..hub import fetch_from_hub, first_line, refuse_stand_in
+from ..hub import download_text, fetch_from_hub, first_line, refuse_stand_in
 
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
 TOKENIZER = (
@@ -67,14 +67,21 @@ def _fetched(encoder: str) -> Path:
         return fetch_from_hub(encoder, FILES)
     except OSError as error:
         reason = f"It is neither a folder nor in the local hub cache, and fetching it failed ({first_line(error)})."
-        raise _not_found(encoder, reason) from error
+        raise _not_found(encoder, reason, _download(encoder)) from error
 
 
-def _not_found(encoder: str, reason: str) -> MissingInputError:
+def _not_found(encoder: str, reason: str, more: str = "") -> MissingInputError:
     return MissingInputError(
         f"The text encoder {encoder!r} cannot be loaded. {reason} Give a folder that holds it with "
-        "`--text-encoder DIR`, or `--text-encoder random` to try things out without pretrained weights."
+        f"`--text-encoder DIR`, or `--text-encoder random` to try things out without pretrained weights.{more}"
     )
+
+
+def _download(encoder: str) -> str:
+    """Return the commands that bring an encoder of the hub here from another machine."""
+    folder = encoder.rpartition("/")[2]
+    included = [word for pattern in FILES for word in ("--include", pattern)]
+    return download_text(["hf", "download", encoder, *included, "--local-dir", folder], ["--text-encoder", folder])
 
 
 def _check(folder: Path, encoder: str) -> None:

@@ -109,7 +109,7 @@ def test_a_long_task_is_described_and_its_inputs_are_refused(
     assert read.long and not cache.task("mortality").long
     np.testing.assert_array_equal(read.sample, sample)
     np.testing.assert_array_equal(read.time, time)
-    text = cache_text(describe_cache(cache))
+    text = cache_text(describe_cache(cache, ()))
     assert "task near (binary, rows up to each time, 3 predictions of 2 samples, 1 positive)" in text
     for use in (cache.task_inputs, cache.to_torch):
         with pytest.raises(InputError, match=r"'near' predicts at several times a sample.*`sample` and `time`"):
@@ -130,19 +130,19 @@ def test_counts_stand_beside_the_published_ones(tmp_path: Path, staged: Callable
     staged(tmp_path / "cache").add_counts(counts).commit({})
     cache = FeatureCache.open(tmp_path / "cache")
     assert cache.counts.equals(counts)
-    lines = cache_text(describe_cache(cache)).splitlines()
+    lines = cache_text(describe_cache(cache, ())).splitlines()
     source = lines.index("  published: someone")
     assert lines[source - 2].split() == ["counts", "here", "published"]
     assert lines[source - 1].split() == ["cohort,", "adults,", "stays", "42,276", "42,276"]
 
 
 def test_supplied_splits_are_described(cache_path: Path) -> None:
-    assert "split published: 2 train, 1 test" in cache_text(describe_cache(FeatureCache.open(cache_path)))
+    assert "split published: 2 train, 1 test" in cache_text(describe_cache(FeatureCache.open(cache_path), ()))
 
 
 def test_a_cache_without_counts_has_none(cache_path: Path) -> None:
     cache = FeatureCache.open(cache_path)
-    assert cache.counts.is_empty() and describe_cache(cache)["counts"] == []
+    assert cache.counts.is_empty() and describe_cache(cache, ())["counts"] == []
 
 
 @pytest.mark.parametrize("name", ["modality", "task"])

@@ -1,7 +1,9 @@
 """One extraction at a time: a living owner is respected, a dead one is taken over, another host is named."""
 
+import getpass
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -29,8 +31,14 @@ def holder(tmp_path: Path):
     process.stdout.close()
 
 
+def said_of(holder: subprocess.Popen[str]) -> str:
+    """Return the pattern of what a person is told of a living owner."""
+    who = rf"process {holder.pid} of {re.escape(getpass.getuser())}, since \d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d UTC"
+    return rf"cache is in use by an extraction on {re.escape(socket.gethostname())} \({who}\)\. Wait for it"
+
+
 def test_a_living_owner_keeps_the_lock(tmp_path: Path, holder: subprocess.Popen[str]) -> None:
-    with pytest.raises(CacheLockedError, match=f'"pid": {holder.pid}'), cache_lock(tmp_path / "cache"):
+    with pytest.raises(CacheLockedError, match=said_of(holder)), cache_lock(tmp_path / "cache"):
         pass
 
 
@@ -48,7 +56,7 @@ def test_another_host_is_named_with_the_command_that_clears_it(tmp_path: Path) -
     lock = tmp_path / "cache.lock"
     lock.write_text(json.dumps({"user": "u", "host": socket.gethostname() + "-2", "pid": 7, "since": "2026"}))
     with (
-        pytest.raises(CacheLockedError, match=r"process 7, u, since 2026.*rm .*cache.lock"),
+        pytest.raises(CacheLockedError, match=r"-2 \(process 7 of u, since 2026\).*rm .*cache.lock"),
         cache_lock(tmp_path / "cache"),
     ):
         pass
@@ -76,7 +84,7 @@ def test_a_user_without_a_name_is_a_number(tmp_path: Path, monkeypatch: pytest.M
 
 def test_a_link_and_where_it_leads_share_a_lock(tmp_path: Path, holder: subprocess.Popen[str]) -> None:
     (tmp_path / "link").symlink_to(tmp_path / "cache")
-    with pytest.raises(CacheLockedError, match=f'"pid": {holder.pid}'), cache_lock(tmp_path / "link"):
+    with pytest.raises(CacheLockedError, match=said_of(holder)), cache_lock(tmp_path / "link"):
         pass
 
 

@@ -1,8 +1,11 @@
 """Every cleaning rule of both profiles on values made by hand."""
 
+import polars as pl
 import pytest
 from omnifuse.cache_schema import InputError
 from omnifuse.pipeline.ehr import EhrSettings
+from omnifuse.pipeline.ehr.rules import CORRECTIONS, TREATMENTS
+from omnifuse.pipeline.ehr.variables import variables
 from omnifuse.pipeline.source import Quarantine
 
 REFILL, DBP, FIO2, EYE, MOTOR, GCS, VERBAL, GLUCOSE, HEART = 115, 8368, 223835, 184, 454, 198, 723, 807, 211
@@ -202,3 +205,16 @@ def test_an_unknown_rule_or_profile_is_refused_with_the_known_ones() -> None:
         EhrSettings("dirty")
     with pytest.raises(InputError, match="benchmark profile is fixed"):
         EhrSettings("benchmark", without=frozenset(["fahrenheit"]))
+
+
+def test_a_correction_never_loses_a_value() -> None:
+    """Whatever a value is, a rule of which the cache says "corrected and kept" gives one; reading may find none."""
+    events = pl.DataFrame({"value": ["36.6", "212", "0.4", "-3", "1e5"], "valuenum": [1.0, None, 0.4, -3.0, None]})
+    events = events.with_columns(unit=pl.lit("lb"), item=pl.lit(0, pl.UInt16))
+    for variable in variables():
+        for treatment in TREATMENTS[variable.name]:
+            for rule in treatment.rules[1:]:
+                if rule.__name__ in CORRECTIONS:
+                    x = pl.Series("x", [36.6, 212.0, 0.4, -3.0, 1e5])
+                    assert events.with_columns(x).select(rule(pl.col("x"), variable)).to_series().null_count() == 0
+    assert "remove_outliers" not in CORRECTIONS

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-from tqdm import tqdm
 
 from ....cache_schema import InputError
+from ....progress import progress
 from ...ehr.bins import bin_index
 from ...ehr.event_block import by_subject, event_block, event_columns, portions
 from ...ehr.times import moments
@@ -175,9 +175,9 @@ class EventTable:
             rows = rows.with_columns(without_point(pl.col(SAMPLE_ID)))
         marks = _Marks(self._rows(), self.path, ("value",) if starts.path else ("value", "time"))
         first, joined = None, False
-        with tqdm(desc=self.path.name, unit=" rows", unit_scale=True, disable=None) as progress, reading(self.path):
+        with progress(name=self.path.name, unit="rows") as bar, reading(self.path):
             for batch in rows.collect_batches(chunk_size=ROWS_AT_ONCE):
-                progress.update(len(batch))
+                bar.update(len(batch))
                 batch = marks.replaced(batch)
                 first = batch[SAMPLE_ID] if first is None else first
                 joined = joined or bool(batch[SAMPLE_ID].is_in(starts.every_id.implode()).any())

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-from tqdm import tqdm
 
 from ....cache_schema import Column
+from ....progress import progress
 from ...ehr.event_block import by_subject, event_block, event_columns, portions
 from ...source import Block, Quarantine, TableModality
 from ..feature_files import feature_block, reading
@@ -98,7 +98,7 @@ def _events(
     column = pl.LazyFrame({"code": codes}, schema={"code": pl.String}).with_row_index("column")
 
     def batches() -> Iterator[pl.DataFrame]:
-        for path in tqdm(windows.files, desc=name, unit=" files", disable=None):
+        for path in progress(windows.files, name, unit="files"):
             rows = readers(windows.static)[name](path, windows.rows).join(column, on="code").drop("code")
             with reading(path):
                 yield from rows.collect_batches(chunk_size=ROWS_AT_ONCE)

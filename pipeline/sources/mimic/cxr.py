@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import polars as pl
-from tqdm import tqdm
 
 from ....cache_schema import InputError, MissingInputError
+from ....progress import progress
 from ...source import ItemModality, Quarantine, UnreadableItem
 from ...text.sections import findings
 from .folder import METADATA, RECORDS, MimicFolder
@@ -141,7 +141,7 @@ def _with_headers(images: pl.DataFrame, folder: MimicFolder, table: Table, quara
     assert folder.dicom is not None
     paths = images.select(_study_path(folder.dicom, "/") + pl.col("dicom_id") + ".dcm").to_series()
     headers: list[list[str] | None] = []
-    for path, row in tqdm(zip(paths, images["row"], strict=True), "DICOM headers", len(paths), disable=None):
+    for path, row in progress(zip(paths, images["row"], strict=True), "DICOM headers", total=len(paths), unit="files"):
         try:
             headers.append(read_header(Path(path), list(HEADER.values())))
         except UnreadableItem as reason:

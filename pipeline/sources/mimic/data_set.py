@@ -8,9 +8,9 @@ from typing import Any, cast
 
 import numpy as np
 import polars as pl
-from tqdm import tqdm
 
 from ....cache_schema import InputError, Task
+from ....progress import progress
 from ...ehr import RESOURCES, EhrSettings, EhrTensors, Profile, columns, extract_tensors
 from ...long_tasks import decompensation, length_of_stay
 from ...source import Block, FirstHours, Quarantine, Records, TableModality
@@ -34,6 +34,8 @@ SYNTHETIC_MARK = "synthetic/law.json"
 
 COHORT_TABLES = ("icustays", "admissions", "patients", "diagnoses_icd")
 IDS = ("subject_id", "hadm_id", "stay_id", "itemid")
+EVENT_TABLES = {"chartevents": IDS, "labevents": tuple(name for name in IDS if name != "stay_id")}
+"""Tables of events, and which ids each has."""
 
 
 class MimicDataSet:
@@ -176,7 +178,7 @@ class MimicDataSet:
 
     def _event_tables(self) -> list[Table]:
         """Return the event tables; OUTPUTEVENTS holds no variable but can make a benchmark subject's values text."""
-        needed = {"chartevents": IDS, "labevents": tuple(name for name in IDS if name != "stay_id")}
+        needed = dict(EVENT_TABLES)
         if self.ehr.profile == "benchmark" and self.folder.find_table("outputevents"):
             needed["outputevents"] = IDS
         tables = [self.folder.table(name) for name in needed]
@@ -206,11 +208,11 @@ def _events(table: Table, texts: Sequence[str], keep: pl.Expr, quarantine: Quara
     """Yield rows of an event table with the columns that :func:`~omnifuse.pipeline.ehr.extract_tensors` takes."""
     absent = [pl.lit(None, pl.String).alias(name) for name in ("valueuom", "valuenum", "error") if name not in texts]
     expected = table.expected_rows()
-    with tqdm(desc=table.path.name, total=expected, unit=" rows", unit_scale=True, disable=None) as progress:
+    with progress(name=table.path.name, total=expected, unit="rows") as bar:
         for number, batch in enumerate(table.batches(IDS, texts, quarantine, keep)):
             if not number:
                 refuse_events_in_another_format(batch, table)
-            progress.update(batch["row"][-1] - 1 - progress.n)  # the header is line 1
+            bar.update(batch["row"][-1] - 1 - bar.n)  # the header is line 1
             yield batch.with_columns(absent).rename({"valueuom": "unit"})
 
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from tqdm import tqdm
 
 from ....cache_schema import Column, InputError, Task
+from ....progress import progress
 from ...ehr.event_block import event_block, event_columns
 from ...source import Block, Quarantine, Records, TableModality
 from .records import DESCRIPTORS, find_outcomes, find_records, read_outcomes, read_rows, set_name
@@ -112,10 +112,10 @@ class Physionet2012DataSet:
         return Records(samples, lambda _: tasks, tables)
 
     def _rows(self, title: str, quarantine: Quarantine) -> Iterator[tuple[list[int], pl.DataFrame]]:
-        with tqdm(total=len(self.files), desc=title, unit=" records", disable=None) as progress:
+        with progress(name=title, total=len(self.files), unit="records") as bar:
             for some, rows in read_rows(self.files, quarantine):
                 yield some, rows
-                progress.update(len(some))
+                bar.update(len(some))
 
     def _tasks(self, samples: pl.DataFrame, quarantine: Quarantine) -> tuple[Task, ...]:
         """Return the task, or none if no record has an outcome."""
