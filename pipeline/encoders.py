@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 
-from ..cache_schema import InputError, MissingInputError, Recipe, Task
+from ..cache_schema import InputError, Recipe, Task
 from .image.encoder import image_recipe
 from .image.encoder import weights_digest as image_weights_digest
 from .image.library import PACKAGES
