@@ -1,6 +1,5 @@
 """What an extraction is foretold to take: measured on a few items of every encoder, and added up."""
 
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -30,22 +29,26 @@ def test_seconds_and_bytes_of_what_is_pending_add_up(tmp_path: Path, monkeypatch
 
 
 def test_the_speed_is_that_of_the_encoder_after_its_first_item(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+
     def outcomes(
         _self: ItemEncoder, _model: object, parts: Sequence[Sequence[str]], _workers: int
     ) -> Iterator[list[np.ndarray]]:
-        time.sleep(0.4)
+        nonlocal now
+        now += 0.4
         for part in parts:
-            time.sleep(0.1 * len(part))
+            now += 0.1 * len(part)
             yield [np.zeros((3, 8), np.float16) for _ in part]
 
     probed = []
+    monkeypatch.setattr("time.perf_counter", lambda: now)
     monkeypatch.setattr(ItemEncoder, "load", lambda _self: None)
     monkeypatch.setattr(ItemEncoder, "outcomes", outcomes)
     monkeypatch.setattr("omnifuse.pipeline.estimate.Cost", lambda *cost: probed.append(cost) or Cost(*cost))
     dataset = ToyDataSet(write_raw(tmp_path / "raw"), modalities=("note",))
     extract(dataset, tmp_path / "cache", RANDOM, dry_run=True)
     [(start, item, size)] = probed
-    assert 0.5 <= start < 1 and 0.1 <= item < 0.2 and size == 3 * 8 * 2
+    assert (start, item, size) == (pytest.approx(0.5), pytest.approx(0.1), 3 * 8 * 2)
 
 
 def test_the_batches_are_neighbours_from_the_short_and_the_long_half() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from omnifuse.cache_schema import MissingInputError
+from omnifuse.cache_schema import InputError
 from omnifuse.cli import main
 from omnifuse.pipeline.check import Check, checks_text
 from omnifuse.pipeline.encoders import Encoders
@@ -76,7 +76,7 @@ def test_missing_weights_of_all_encoders_are_one_message_with_what_to_run(
     monkeypatch.setattr("omnifuse.pipeline.text.folder.fetch_from_hub", no_network)
     monkeypatch.setattr("omnifuse.pipeline.text.folder._cached", lambda _: None)
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    with pytest.raises(MissingInputError) as raised:
+    with pytest.raises(InputError) as raised:
         Encoders("some/bert").recipes(["text", "windowed text", "image"], DigestMemo(tmp_path / "memo", tmp_path))
     lines = str(raised.value).splitlines()
     assert sum("cannot be loaded" in line for line in lines) == 2  # the text encoder once
