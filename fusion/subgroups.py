@@ -33,7 +33,7 @@ RACES = {
     "Asian": r"^ASIAN",
     "native": r"^AMERICAN INDIAN|^NATIVE",
 }
-"""Broad groups of the races of MIMIC, as the code repository of MIMIC makes them; any other is ``other``."""
+"""Broad groups of what MIMIC writes as race; any other is ``other``. Studies of MIMIC draw these lines differently."""
 
 LANGUAGE = "language"
 ENGLISH = r"^ENGL"
