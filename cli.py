@@ -389,12 +389,12 @@ def train(
 
     By cross-validation over patients, or on the cache's own split; writes a run folder with a report.
     """
-    from .fusion.config import make_config
-    from .fusion.describe import run_text
-    from .fusion.folds import default_workers
     from .fusion.report import write_report
     from .fusion.report.page import REPORT
-    from .fusion.run import train
+    from .fusion.runs.describe import run_text
+    from .fusion.runs.run import train
+    from .fusion.training.config import make_config
+    from .fusion.training.folds import default_workers
     from .progress import next_text
 
     config = make_config(method, preset, overrides, **settings)
@@ -426,8 +426,8 @@ def predict(run: Path, cache: Path, drop: tuple[str, ...] | None, device: str | 
     A sample is predicted by the mean of the run's models; of a subject that the run was trained on, by the model of the
     fold that tested it. For research, not for clinical decisions.
     """
-    from .fusion.answer import check_ending
-    from .fusion.run import load_run
+    from .fusion.runs.answer import check_ending
+    from .fusion.runs.run import load_run
 
     check_ending(out)
     answer = load_run(run, device).answer(cache, drop or ())
@@ -446,7 +446,7 @@ def methods(names: tuple[str, ...]) -> Result:
 
     if not names:
         return Result({"methods": [entry._asdict() for entry in index()]}, index_text(index()))
-    from .fusion.describe import describe_methods, methods_text
+    from .fusion.runs.describe import describe_methods, methods_text
 
     described = describe_methods(names)
     return Result({"methods": described}, methods_text(described))
@@ -477,12 +477,12 @@ def study(
     Presets: quick, paper, paper-full, baselines. Stopped at any time, the same command goes on from there.
     """
     from .cluster import cluster
-    from .fusion.folds import default_workers
     from .fusion.report import write_study
     from .fusion.study.describe import failures_text, plan_content, plan_text
     from .fusion.study.grid import read_grid
     from .fusion.study.overview import study_results
     from .fusion.study.run import plan_study, run_study
+    from .fusion.training.folds import default_workers
 
     plan = plan_study(cache, read_grid(preset), out, task, modalities)
     workers = workers or default_workers("cpu")

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from .cache_schema import InputError
-from .fusion.config import make_config
-from .fusion.describe import interval_text, number
 from .fusion.report import write_report
-from .fusion.run import train
+from .fusion.runs.describe import interval_text, number
+from .fusion.runs.run import train
+from .fusion.training.config import make_config
 from .pipeline.encoders import Encoders
 from .pipeline.sources import SourceOptions, open_dataset
 from .pipeline.stages import extract

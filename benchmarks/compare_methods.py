@@ -21,15 +21,15 @@ from typing import Any
 import polars as pl
 from omnifuse.cache_schema import FeatureCache
 from omnifuse.fusion import methods
-from omnifuse.fusion.config import make_config
-from omnifuse.fusion.paired import holm
-from omnifuse.fusion.run import train
-from omnifuse.fusion.search import space_of
+from omnifuse.fusion.runs.plan import first_task
+from omnifuse.fusion.runs.run import train
+from omnifuse.fusion.scores.paired import holm
 from omnifuse.fusion.study.cell import Cell, Scope
 from omnifuse.fusion.study.finished import FinishedCell, Study, compare, pooled, sd_over_seeds
 from omnifuse.fusion.study.results import Estimate
 from omnifuse.fusion.study.verdict import verdict
-from omnifuse.fusion.training_plan import first_task
+from omnifuse.fusion.training.config import make_config
+from omnifuse.fusion.training.search import space_of
 
 
 def trained(study: Study, cache: FeatureCache, wanted: str, overrides: list[str], workers: int) -> list[FinishedCell]:

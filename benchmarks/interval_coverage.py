@@ -1,7 +1,7 @@
 """How often 95 % intervals hold the truth, and how often right probabilities are called wrong.
 
 Patients are drawn from laws whose AUROC, average precision, rates and ratios are known; the samples of a patient are
-correlated in what happens and in what is scored. Beside the intervals of ``omnifuse.fusion.intervals`` stand a
+correlated in what happens and in what is scored. Beside the intervals of ``omnifuse.fusion.scores.intervals`` stand a
 percentile bootstrap of patients (inside folds for areas) and the Wilson interval that takes every sample for a patient
 of its own.
 
@@ -17,9 +17,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from omnifuse.fusion import intervals, metrics
-from omnifuse.fusion.notes import calibration_notes, group_checks
-from omnifuse.fusion.subgroups import Outcomes
+from omnifuse.fusion.scores import intervals, metrics
+from omnifuse.fusion.scores.notes import calibration_notes, group_checks
+from omnifuse.fusion.scores.subgroups import Outcomes
 from scipy.integrate import quad
 from scipy.stats import norm
 

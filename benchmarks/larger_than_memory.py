@@ -22,7 +22,7 @@ from typing import Any
 
 import psutil
 from omnifuse.cache_schema import FeatureCache
-from omnifuse.fusion.loading import select
+from omnifuse.fusion.inputs.loading import select
 from train_epoch import write_cache
 
 SHARE = 4

@@ -16,12 +16,12 @@ import numpy as np
 import torch
 from missing_modalities import Fold, trained
 from omnifuse.cache_schema import FeatureCache
-from omnifuse.fusion import training
-from omnifuse.fusion.batches import Cohort
-from omnifuse.fusion.config import make_config
-from omnifuse.fusion.folds import torch_threads
-from omnifuse.fusion.loading import load
-from omnifuse.fusion.metrics import auroc
+from omnifuse.fusion.inputs.batches import Cohort
+from omnifuse.fusion.inputs.loading import load
+from omnifuse.fusion.scores.metrics import auroc
+from omnifuse.fusion.training.config import make_config
+from omnifuse.fusion.training.folds import torch_threads
+from omnifuse.fusion.training.loop import loop as training
 from sklearn.linear_model import LogisticRegression
 
 

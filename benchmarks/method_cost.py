@@ -13,14 +13,14 @@ from pathlib import Path
 import torch
 from omnifuse.cache_schema import FeatureCache
 from omnifuse.fusion import methods
-from omnifuse.fusion.config import make_config
-from omnifuse.fusion.loading import load
-from omnifuse.fusion.model import new_method
-from omnifuse.fusion.normalisation import Normaliser
-from omnifuse.fusion.preparation import prepare
-from omnifuse.fusion.splits import k_folds, strata
-from omnifuse.fusion.training import Parts, fit
-from omnifuse.fusion.training_plan import first_task
+from omnifuse.fusion.inputs.loading import load
+from omnifuse.fusion.inputs.normalisation import Normaliser
+from omnifuse.fusion.inputs.preparation import prepare
+from omnifuse.fusion.inputs.splits import k_folds, strata
+from omnifuse.fusion.runs.plan import first_task
+from omnifuse.fusion.training.config import make_config
+from omnifuse.fusion.training.loop import Parts, fit
+from omnifuse.fusion.training.model import new_method
 
 REFERENCE = "concat"
 

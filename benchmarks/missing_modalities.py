@@ -21,16 +21,17 @@ import numpy.typing as npt
 import polars as pl
 import torch
 from omnifuse.cache_schema import FeatureCache
-from omnifuse.fusion import metrics, training
-from omnifuse.fusion.batches import Cohort, Inputs
-from omnifuse.fusion.config import TrainConfig, make_config
-from omnifuse.fusion.folds import default_workers, torch_threads
-from omnifuse.fusion.laziness import combination_name, combination_table
-from omnifuse.fusion.loading import load
-from omnifuse.fusion.missingness import MissingConfig, draw_hidden
-from omnifuse.fusion.model import Model
-from omnifuse.fusion.preparation import prepare
-from omnifuse.fusion.run import train
+from omnifuse.fusion.inputs.batches import Cohort, Inputs
+from omnifuse.fusion.inputs.loading import load
+from omnifuse.fusion.inputs.missingness import MissingConfig, draw_hidden
+from omnifuse.fusion.inputs.preparation import prepare
+from omnifuse.fusion.methods.omnifuse.laziness import combination_name, combination_table
+from omnifuse.fusion.runs.run import train
+from omnifuse.fusion.scores import metrics
+from omnifuse.fusion.training.config import TrainConfig, make_config
+from omnifuse.fusion.training.folds import default_workers, torch_threads
+from omnifuse.fusion.training.loop import loop as training
+from omnifuse.fusion.training.model import Model
 from torch import Tensor
 
 CONTENDERS = {

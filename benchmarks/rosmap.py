@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 from omnifuse.fusion import methods
-from omnifuse.fusion.config import make_config
-from omnifuse.fusion.paired import area_draws, over_trainings, patient_weights
-from omnifuse.fusion.run import train
+from omnifuse.fusion.runs.run import train
+from omnifuse.fusion.scores.paired import area_draws, over_trainings, patient_weights
+from omnifuse.fusion.training.config import make_config
 from omnifuse.pipeline.plan import Encoders
 from omnifuse.pipeline.sources.imported import ImportedDataSet
 from omnifuse.pipeline.stages import extract

@@ -21,17 +21,18 @@ from typing import Any
 
 import numpy as np
 import torch
-from omnifuse.fusion import methods, metrics
-from omnifuse.fusion.batches import Inputs, ModalityInputs
-from omnifuse.fusion.config import make_config
-from omnifuse.fusion.dwfuse import DynamicWeightedFuse
-from omnifuse.fusion.encoders import EncoderConfig, InputSpec
-from omnifuse.fusion.laziness import combination_table
+from omnifuse.fusion import methods
+from omnifuse.fusion.inputs.batches import Inputs, ModalityInputs
 from omnifuse.fusion.methods.base import Method, ModelSpec
-from omnifuse.fusion.methods.dwfuse import Completed
-from omnifuse.fusion.omnifuse import OmniFuse
-from omnifuse.fusion.targets import Target, mean_known
-from omnifuse.fusion.training import FitConfig, Parts, fit, predict
+from omnifuse.fusion.methods.omnifuse.dwfuse import Completed
+from omnifuse.fusion.methods.omnifuse.laziness import combination_table
+from omnifuse.fusion.methods.omnifuse.method import OmniFuse
+from omnifuse.fusion.methods.omnifuse.weighting import DynamicWeightedFuse
+from omnifuse.fusion.parts.encoders import EncoderConfig, InputSpec
+from omnifuse.fusion.parts.targets import Target, mean_known
+from omnifuse.fusion.scores import metrics
+from omnifuse.fusion.training.config import make_config
+from omnifuse.fusion.training.loop import FitConfig, Parts, fit, predict
 from torch import Tensor, nn
 
 NAMES = ("strong", "middle", "weak")

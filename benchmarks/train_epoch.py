@@ -35,18 +35,18 @@ import polars as pl
 import torch
 import zarr
 from omnifuse.cache_schema import FeatureCache, ModalitySpec, StagedCache, Task
-from omnifuse.fusion.batches import Cohort
-from omnifuse.fusion.config import TrainConfig, make_config
-from omnifuse.fusion.encoders import Encoded, EncoderConfig, mlp
-from omnifuse.fusion.folds import torch_threads
-from omnifuse.fusion.laziness import combination_table
-from omnifuse.fusion.loading import load
+from omnifuse.fusion.inputs.batches import Cohort
+from omnifuse.fusion.inputs.loading import load
+from omnifuse.fusion.inputs.normalisation import Normaliser
+from omnifuse.fusion.inputs.preparation import prepare
 from omnifuse.fusion.methods.base import Method
-from omnifuse.fusion.metrics import auroc
-from omnifuse.fusion.model import new_method
-from omnifuse.fusion.normalisation import Normaliser
-from omnifuse.fusion.preparation import prepare
-from omnifuse.fusion.training import Parts, clip_gradients, cosine, fit, predict
+from omnifuse.fusion.methods.omnifuse.laziness import combination_table
+from omnifuse.fusion.parts.encoders import Encoded, EncoderConfig, mlp
+from omnifuse.fusion.scores.metrics import auroc
+from omnifuse.fusion.training.config import TrainConfig, make_config
+from omnifuse.fusion.training.folds import torch_threads
+from omnifuse.fusion.training.loop import Parts, clip_gradients, cosine, fit, predict
+from omnifuse.fusion.training.model import new_method
 from omnifuse.pipeline.ehr.variables import columns
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_sequence

@@ -25,8 +25,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from omnifuse.fusion import paired
-from omnifuse.fusion.paired import Difference, area_draws, over_trainings, patient_weights
+from omnifuse.fusion.scores import paired
+from omnifuse.fusion.scores.paired import Difference, area_draws, over_trainings, patient_weights
 from omnifuse.fusion.study.finished import FinishedCell, compare
 from omnifuse.fusion.study.grid import make_grid
 from omnifuse.fusion.study.run import plan_study, run_study

@@ -78,8 +78,8 @@ def synthetic_cache(synthetic_raw: Path) -> Path:
 @pytest.fixture(scope="session")
 def trained_run(synthetic_cache: Path) -> Path:
     """A short OmniFuse run of two folds on the synthetic cache; read-only for tests."""
-    from omnifuse.fusion.config import make_config
-    from omnifuse.fusion.run import train
+    from omnifuse.fusion.runs.run import train
+    from omnifuse.fusion.training.config import make_config
 
     run = synthetic_cache.parent / "run"
     train(synthetic_cache, make_config("omnifuse", overrides=["fit.epochs=2"], task="mortality", folds=2), run)

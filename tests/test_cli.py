@@ -374,7 +374,7 @@ def test_an_interrupted_command_ends_with_130(monkeypatch: pytest.MonkeyPatch, t
     monkeypatch.setattr("omnifuse.cache_schema.FeatureCache.open", interrupt)
     result = call("cache", "export", "--format", "npz", "--cache", tmp_path, "--out", tmp_path / "out.npz")
     assert result.stderr == "Interrupted. Nothing was exported; give the same command again.\n"
-    monkeypatch.setattr("omnifuse.fusion.run.train", interrupt)
+    monkeypatch.setattr("omnifuse.fusion.runs.run.train", interrupt)
     result = call("train", "--cache", tmp_path)
     assert (result.exit_code, result.stderr) == (
         130,

@@ -94,8 +94,8 @@ def test_a_worker_that_sends_a_result_when_the_work_fails_does_not_hold_it_up(tm
 
 UNGUARDED = """
 from pathlib import Path
-from omnifuse.fusion.config import make_config
-from omnifuse.fusion.run import train
+from omnifuse.fusion.training.config import make_config
+from omnifuse.fusion.runs.run import train
 
 train("cache", make_config("prior"), Path("run"), workers=2)
 """

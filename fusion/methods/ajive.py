@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from ...cache_schema import InputError
-from ..ajive import decompose
 from .base import ModelSpec
+from .decomposition import decompose
 from .multiview import MultiView, ViewTable
 
 RIDGE = 0.01

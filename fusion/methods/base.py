@@ -13,12 +13,12 @@ from torch import Tensor, nn
 
 from ...cache_schema import InputError
 from ...cache_schema.packages import require
-from ..batches import Batch
-from ..encoders import Encoded, EncoderConfig, InputSpec, ModalityEncoders
-from ..targets import Target
+from ..inputs.batches import Batch
+from ..parts.encoders import Encoded, EncoderConfig, InputSpec, ModalityEncoders
+from ..parts.targets import Target
 
 if TYPE_CHECKING:
-    from ..training import Fitting
+    from ..training.loop import Fitting
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ..batches import Batch
-from ..heads import UnimodalHeads, unimodal_losses
+from ..inputs.batches import Batch
+from ..parts.heads import UnimodalHeads, unimodal_losses
 from .base import Context, ModelSpec, Prediction
 from .concat import Concat
 

@@ -13,15 +13,15 @@ from sklearn.ensemble import HistGradientBoostingClassifier as Trees
 from torch import Tensor, nn
 
 from ...cache_schema import InputError
-from ..batches import Batch
-from ..imputation import sample_patterns
-from ..laziness import combination_table, largest_within
-from ..pooled import pooled_vectors
-from ..stored_trees import Models, dump_trees, load_trees
+from ..inputs.batches import Batch
+from ..parts.pooled import pooled_vectors
 from .base import Method, ModelSpec, Prediction
+from .omnifuse.cascade import sample_patterns
+from .omnifuse.laziness import combination_table, largest_within
+from .stored_trees import Models, dump_trees, load_trees
 
 if TYPE_CHECKING:
-    from ..training import Fitting
+    from ..training.loop import Fitting
 
 Array = npt.NDArray[np.floating[Any]]
 

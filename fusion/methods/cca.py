@@ -13,7 +13,7 @@ from scipy.linalg import block_diag, eigh
 from torch import Tensor
 
 from ...cache_schema import InputError
-from ..ridge import RidgeImputation
+from ..parts.completion.ridge import RidgeImputation
 from .base import ModelSpec
 from .multiview import MultiView, ViewTable
 

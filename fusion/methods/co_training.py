@@ -12,11 +12,11 @@ import torch
 from torch import Tensor, nn
 
 from ...cache_schema import InputError
-from ..batches import Batch
-from ..late_weights import equal_shares
-from ..linear_head import LinearHead
-from ..pooled import pooled_vectors
-from ..training import Fitting, prior_logits
+from ..inputs.batches import Batch
+from ..parts.late_weights import equal_shares
+from ..parts.linear_head import LinearHead
+from ..parts.pooled import pooled_vectors
+from ..training.loop import Fitting, prior_logits
 from .base import Method, ModelSpec, Prediction
 
 

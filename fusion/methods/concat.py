@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
-from ..encoders import mlp
+from ..parts.encoders import mlp
 from .base import ModelSpec
 from .joint import JointFusion
 

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from ...cache_schema import InputError
-from ..batches import Batch
-from ..divergence import jensen_shannon, log_mean
-from ..heads import UnimodalHeads, unimodal_losses
+from ..inputs.batches import Batch
+from ..parts.divergence import jensen_shannon, log_mean
+from ..parts.heads import UnimodalHeads, unimodal_losses
 from .base import Method, ModelSpec, Prediction
 
 

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from ...cache_schema import InputError
-from ..batches import Batch
-from ..contrast import alignment_losses
-from ..retrieval import retrieval
+from ..inputs.batches import Batch
+from ..parts.contrast import alignment_losses
 from .base import Context, ModelSpec
 from .pretrained import Pretrained
+from .retrieval import retrieval
 
 MOST_SCALE = 100.0
 """Similarities are never multiplied by more than this where the temperature is learnt."""

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ...cache_schema import InputError
-from ..encoders import mlp
+from ..parts.encoders import mlp
 from .base import ModelSpec
 from .joint import JointFusion
 

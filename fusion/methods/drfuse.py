@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ...cache_schema import InputError
-from ..batches import Batch
-from ..divergence import jensen_shannon, log_mean
-from ..encoders import Encoded
+from ..inputs.batches import Batch
+from ..parts.divergence import jensen_shannon, log_mean
+from ..parts.encoders import Encoded
 from .base import ModelSpec, Prediction
 from .joint import JointFusion
 

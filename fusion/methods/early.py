@@ -8,9 +8,9 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from ..batches import Batch
-from ..encoders import mlp
-from ..table import pooled_table, table_columns
+from ..inputs.batches import Batch
+from ..parts.encoders import mlp
+from ..parts.table import pooled_table, table_columns
 from .base import Method, ModelSpec, Prediction
 
 

@@ -10,14 +10,14 @@ import torch
 from torch import Tensor
 
 from ...cache_schema import InputError
-from ..batches import Batch
-from ..training import EVALUATION_BATCH, cosine_share, prior_logits
+from ..inputs.batches import Batch
+from ..training.loop import EVALUATION_BATCH, cosine_share, prior_logits
 from .base import Method, ModelSpec, Prediction
 from .blend import Blend, blend_weights
 from .concat import Concat
 
 if TYPE_CHECKING:
-    from ..training import Fitting
+    from ..training.loop import Fitting
 
 PARTS = 5
 """One of so many parts of the training part is held out while the weights are estimated."""

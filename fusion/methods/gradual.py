@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..correlation import modality_correlations
-from ..encoders import mlp
+from ..parts.encoders import mlp
 from .base import Context, ModelSpec
+from .correlation import modality_correlations
 from .joint import JointFusion
 
 

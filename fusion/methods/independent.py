@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..batches import Batch
-from ..heads import UnimodalHeads, unimodal_losses
+from ..inputs.batches import Batch
+from ..parts.heads import UnimodalHeads, unimodal_losses
 from .base import Method, ModelSpec
 
 

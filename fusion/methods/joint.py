@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from ...cache_schema import InputError
-from ..batches import Batch
-from ..encoders import Encoded
-from ..filling import Filling, fit_filler, new_filler
-from ..imputation import fill, sample_patterns
+from ..inputs.batches import Batch
+from ..parts.completion.filling import Filling, fit_filler, new_filler
+from ..parts.encoders import Encoded
 from .base import Context, Method, ModelSpec, Prediction
+from .omnifuse.cascade import fill, sample_patterns
 
 
 class JointFusion(Method):

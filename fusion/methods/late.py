@@ -9,10 +9,10 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
-from ..batches import Batch
-from ..encoders import Encoded
-from ..filling import Filling, fit_filler, new_filler
-from ..late_weights import equal_shares, mixture
+from ..inputs.batches import Batch
+from ..parts.completion.filling import Filling, fit_filler, new_filler
+from ..parts.encoders import Encoded
+from ..parts.late_weights import equal_shares, mixture
 from .base import Context, ModelSpec, Prediction
 from .independent import IndependentModels
 

@@ -10,13 +10,13 @@ import torch
 from torch import Tensor
 
 from ...cache_schema import InputError
-from ..batches import Batch
-from ..late_weights import Calibrated, ConfidenceWeights, LinearStack, PerformanceWeights
+from ..inputs.batches import Batch
+from ..parts.late_weights import Calibrated, ConfidenceWeights, LinearStack, PerformanceWeights
 from .base import Method, ModelSpec, Prediction
 from .late import Late
 
 if TYPE_CHECKING:
-    from ..training import Fitting
+    from ..training.loop import Fitting
 
 
 class LateWeighted(Method):

@@ -10,13 +10,13 @@ import torch
 from torch import Tensor
 
 from ...cache_schema import InputError
-from ..batches import Batch
-from ..linear_head import HeldOut, LinearHead, best_penalty, folds_within
-from ..table import pooled_table, table_columns
+from ..inputs.batches import Batch
+from ..parts.linear_head import HeldOut, LinearHead, best_penalty, folds_within
+from ..parts.table import pooled_table, table_columns
 from .base import Method, ModelSpec, Prediction
 
 if TYPE_CHECKING:
-    from ..training import Fitting
+    from ..training.loop import Fitting
 
 BATCH = 1024
 """Samples whose rows are pooled at once."""

@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from ..batches import Batch
-from ..heads import UnimodalHeads, unimodal_losses
+from ..inputs.batches import Batch
+from ..parts.heads import UnimodalHeads, unimodal_losses
 from .base import Context, ModelSpec, Phase, Prediction
 from .concat import Concat
 

@@ -8,12 +8,12 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from ..batches import Batch
-from ..encoders import mlp
-from ..imputation import fill
-from ..pooled import pooled_vector
-from ..targets import mean_known
+from ..inputs.batches import Batch
+from ..parts.encoders import mlp
+from ..parts.pooled import pooled_vector
+from ..parts.targets import mean_known
 from .base import ModelSpec
+from .omnifuse.cascade import fill
 from .pretrained import Pretrained
 
 

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from ...cache_schema import InputError
-from ..batches import Batch
-from ..heads import UnimodalHeads, unimodal_losses
+from ..inputs.batches import Batch
+from ..parts.heads import UnimodalHeads, unimodal_losses
 from .base import ModelSpec, Phase
 from .joint import JointFusion
 

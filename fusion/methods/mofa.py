@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ...cache_schema import InputError
-from ..factors import PACKAGE, FactorModel
+from ..parts.completion.factors import PACKAGE, FactorModel
 from .base import ModelSpec
 from .multiview import MultiView, ViewTable
 

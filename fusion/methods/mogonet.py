@@ -10,12 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from ...cache_schema import InputError
-from ..batches import Batch
-from ..graph import GraphNetwork
-from ..heads import unimodal_losses
-from ..targets import Target
-from ..views import Views
+from ..inputs.batches import Batch
+from ..parts.heads import unimodal_losses
+from ..parts.targets import Target
+from ..parts.views import Views
 from .base import Context, Method, ModelSpec, Phase, Prediction
+from .graph import GraphNetwork
 
 CORRELATION_STEP = 10.0
 """Steps of the network that combines, in steps of the graph networks; its inputs are small, and its epochs few."""

@@ -10,13 +10,13 @@ import torch
 from torch import Tensor
 
 from ...cache_schema import InputError
-from ..batches import Batch
-from ..linear_head import HeldOut, LinearHead, best_penalty, folds_within
-from ..views import Views
+from ..inputs.batches import Batch
+from ..parts.linear_head import HeldOut, LinearHead, best_penalty, folds_within
+from ..parts.views import Views
 from .base import Method, ModelSpec, Prediction
 
 if TYPE_CHECKING:
-    from ..training import Fitting
+    from ..training.loop import Fitting
 
 FOLDS = 5
 """Parts of the training part by which the penalty of the head is chosen."""

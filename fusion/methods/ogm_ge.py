@@ -10,13 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from ...cache_schema import InputError
-from ..balance import EpochMeans, pairwise_ratios
-from ..batches import Batch
-from ..encoders import Encoded, mlp
-from ..imputation import fill
-from ..targets import mean_known
+from ..inputs.batches import Batch
+from ..parts.balance import EpochMeans, pairwise_ratios
+from ..parts.encoders import Encoded, mlp
+from ..parts.targets import mean_known
 from .base import Context, ModelSpec
 from .joint import JointFusion
+from .omnifuse.cascade import fill
 
 
 class OGMGE(JointFusion):

@@ -12,7 +12,7 @@ from sklearn.cross_decomposition import PLSRegression
 from torch import Tensor
 
 from ...cache_schema import InputError
-from ..targets import Target
+from ..parts.targets import Target
 from .base import ModelSpec
 from .multiview import MultiView, ViewTable
 

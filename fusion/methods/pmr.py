@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from ...cache_schema import InputError
-from ..balance import EpochMeans, pairwise_ratios
-from ..batches import Batch
-from ..targets import mean_known
+from ..inputs.batches import Batch
+from ..parts.balance import EpochMeans, pairwise_ratios
+from ..parts.targets import mean_known
 from .base import Context, ModelSpec
 from .concat import Concat
 

@@ -9,7 +9,7 @@ from typing import ClassVar, Literal
 from torch import Tensor, nn
 
 from ...cache_schema import InputError
-from ..batches import Batch
+from ..inputs.batches import Batch
 from .base import Phase
 from .concat import Concat
 

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from ..batches import Batch
+from ..inputs.batches import Batch
 from .base import Method, Prediction
 
 if TYPE_CHECKING:
-    from ..training import Fitting
+    from ..training.loop import Fitting
 
 
 class Prior(Method):

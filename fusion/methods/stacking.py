@@ -10,16 +10,16 @@ import torch
 from torch import Tensor, nn
 
 from ...cache_schema import InputError
-from ..batches import Batch
-from ..calibration import fit_scale
-from ..encoders import EncoderConfig
-from ..laziness import combination_name, combination_table, largest_within
+from ..inputs.batches import Batch
+from ..parts.calibration import fit_scale
+from ..parts.encoders import EncoderConfig
 from .base import Method, ModelSpec, Prediction
 from .boosting import Boosting
 from .hybrid import Hybrid
+from .omnifuse.laziness import combination_name, combination_table, largest_within
 
 if TYPE_CHECKING:
-    from ..training import Fitting
+    from ..training.loop import Fitting
 
 MEMBERS = ("statistics", "recurrent", "boosting")
 RECURRENT_EPOCHS = 0.5

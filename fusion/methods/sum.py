@@ -9,7 +9,7 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from ..encoders import mlp
+from ..parts.encoders import mlp
 from .base import ModelSpec
 from .joint import JointFusion
 

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from ...cache_schema import InputError
-from ..batches import Batch
-from ..contrast import alignment_losses
-from ..heads import unimodal_losses
-from ..targets import mean_known
+from ..inputs.batches import Batch
+from ..parts.contrast import alignment_losses
+from ..parts.heads import unimodal_losses
+from ..parts.targets import mean_known
 from .base import ModelSpec
 from .joint import JointFusion
 from .transformer import TransformerFusion, new_transformer

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..batches import Batch
+from ..inputs.batches import Batch
 from .base import Context, ModelSpec, Prediction
 from .independent import IndependentModels
 

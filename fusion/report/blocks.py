@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal
 
 from markupsafe import Markup
 
-from .words import MISSING, interval, number
+from ..words import MISSING, interval, number
 
 
 @dataclass(frozen=True)

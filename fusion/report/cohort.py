@@ -1,8 +1,8 @@
 """Who is in the data: counts after every filter, and which modalities they have."""
 
+from ..runs.folder import Run
+from ..words import count, percent
 from .blocks import Bar, Block, Cell, Dot, Section, Table, Text
-from .run import Run
-from .words import count, percent
 
 
 def cohort_section(run: Run) -> Section | None:

@@ -4,12 +4,12 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from . import scores
+from ..runs.folder import Run
+from ..runs.stored_predictions import Bools, Floats, ModalityColumns
+from ..scores import curves as scores
+from ..words import count, number, percent
 from .blocks import Block, Figure, Figures, Section, Table, Text
 from .figures import own_figure, weights_figure
-from .predictions import Bools, Floats, ModalityColumns
-from .run import Run
-from .words import count, number, percent
 
 WEIGHTING_METHODS = ("omnifuse", "dwfuse")
 

@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ..subgroups import FEWEST
-from . import scores
+from ..runs.folder import Run
+from ..scores import curves as scores
+from ..scores.subgroups import FEWEST
+from ..words import count, interval, number, percent
 from .blocks import Beside, Block, Cell, Section, Table, Text, measured
-from .run import Run
-from .words import count, interval, number, percent
 
 
 def decisions_section(run: Run) -> Section | None:

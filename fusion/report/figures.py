@@ -7,12 +7,12 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from ..decisions import net_benefit
+from ..runs.stored_predictions import Floats
+from ..scores.curves import known
+from ..scores.decisions import net_benefit
+from ..words import number
 from .blocks import Figure
 from .drawing import PALETTE, THIN, draw
-from .predictions import Floats
-from .scores import known
-from .words import number
 
 Curve = tuple[Floats, Floats]
 """x and y of one line, [points] each."""

@@ -4,23 +4,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..notes import data_notes
+from ..runs.folder import Run
+from ..scores.curves import known_rates
+from ..scores.notes import data_notes
+from ..words import MISSING, SPACE, count, day, interval, listing, modality_words, number, percent, plural, task_words
 from .blocks import Table
-from .run import Run
-from .scores import known_rates
-from .words import (
-    MISSING,
-    SPACE,
-    count,
-    day,
-    interval,
-    listing,
-    modality_words,
-    number,
-    percent,
-    plural,
-    task_words,
-)
 
 GUESSING = 0.5
 """AUROC of who guesses."""

@@ -5,11 +5,11 @@ from collections.abc import Iterator
 import numpy as np
 import polars as pl
 
+from ..runs.folder import Run
+from ..runs.stored_predictions import Floats
+from ..words import count, listing, number, percent, plural
 from .blocks import Block, Figure, Figures, Section, Table, Text
 from .figures import heat_figure
-from .predictions import Floats
-from .run import Run
-from .words import count, listing, number, percent, plural
 
 NEARLY_CONSTANT = 0.8
 """Share of choices above which one combination is called nearly constant."""

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 import polars as pl
 
+from ..runs.folder import Run
+from ..words import number, plural
 from .blocks import Figure, Figures, Section, Text
 from .figures import Curve, epochs_figure
-from .run import Run
-from .words import number, plural
 
 TERMS = {
     "total": ("Total loss", "The weighted sum that training lowers."),

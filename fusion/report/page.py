@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ..files import write_whole
+from ..runs.folder import Run, read_run
 from .blocks import Section
 from .cohort import cohort_section
 from .contributions import contributions_section
@@ -15,7 +16,6 @@ from .laziness_trace import laziness_section
 from .learning import learning_section
 from .performance import performance_section
 from .repeat import repeat_section
-from .run import Run, read_run
 
 REPORT = "report.html"
 

@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from ..decisions import ALERT_RATE
 from ..files import read_table, write_whole
-from . import scores
+from ..runs.folder import Run, read_run
+from ..runs.stored_predictions import Bools, Floats, ModalityColumns, Predictions, floats
+from ..scores import curves as scores
+from ..scores.decisions import ALERT_RATE
+from ..words import count, modality_words, readout_words, task_words
 from .headline import Headline, decisive_notes
 from .html import render
-from .predictions import Bools, Floats, ModalityColumns, Predictions, floats
-from .run import Run, read_run
 from .times import recorded
-from .words import count, modality_words, readout_words, task_words
 
 PATIENTS = "patients.html"
 

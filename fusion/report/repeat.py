@@ -5,9 +5,9 @@ import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ..config import TrainConfig
+from ..runs.folder import Run
+from ..training.config import TrainConfig
 from .blocks import Block, Code, Folded, Section, Table, Text
-from .run import Run
 
 
 def repeat_section(run: Run) -> Section:

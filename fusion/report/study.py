@@ -19,12 +19,12 @@ from ..study.results import (
     StudyResults,
     Value,
 )
+from ..words import MISSING, SPACE, count, interval, number
 from .blocks import Block, Cell, Code, Figures, Folded, Measure, Section, Table, Text
 from .export import write_csv, write_latex
 from .headline import Headline, KeyNumber
 from .html import render
 from .study_figures import shared_limits, study_figure
-from .words import MISSING, SPACE, count, interval, number
 
 REPORT = "report.html"
 TABLES = "tables"

@@ -11,9 +11,9 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from ..study.results import ResultFigure, Series
+from ..words import number
 from .blocks import Figure
 from .drawing import PALETTE, WIDE, WIDTH, draw
-from .words import number
 
 COLOURS = tuple(PALETTE[name] for name in ("blue", "orange", "green", "purple", "amber", "sky", "ink", "muted"))
 MARKERS = "osD^vPX<>*p"

@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ...cache_schema import FeatureCache, OmniFuseError, RaggedArray
-from ..loading import select
-from .run import Run
-from .words import SPACE, plural
+from ..inputs.loading import select
+from ..runs.folder import Run
+from ..words import SPACE, plural
 
 LISTED = 4
 """With more times than this, how many they are and the first and last are given."""

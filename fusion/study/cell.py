@@ -9,8 +9,8 @@ from itertools import combinations
 from typing import Any
 
 from ...cache_schema import InputError
-from ..config import TrainConfig, make_config
-from ..paired import MARGIN
+from ..scores.paired import MARGIN
+from ..training.config import TrainConfig, make_config
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,10 @@ import numpy as np
 
 from ...cache_schema import InputError
 from ...processes import results
-from ..config import TrainConfig, make_config
 from ..methods import get
-from ..run import train
-from ..training import FitConfig
+from ..runs.run import train
+from ..training.config import TrainConfig, make_config
+from ..training.loop import FitConfig
 from .cell import Measurement, Scope
 from .measure import measure
 from .run import Plan, cell_workers

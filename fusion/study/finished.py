@@ -13,9 +13,9 @@ import numpy.typing as npt
 import polars as pl
 import polars.selectors as cs
 
-from .. import metrics, paired
 from ..files import read_json, read_table
-from ..report.predictions import Predictions, read_predictions
+from ..runs.stored_predictions import Predictions, read_predictions
+from ..scores import metrics, paired
 from ..sealed import SEAL, check_seal
 from .cell import Cell, Measurement, Scope
 from .results import Estimate

@@ -9,8 +9,8 @@ from typing import Any
 
 from ...cache_schema import InputError, MissingInputError, shown
 from ...yaml_file import load_yaml
-from ..config import build
-from ..paired import MARGIN
+from ..scores.paired import MARGIN
+from ..training.config import build
 from .cell import Cell, Measurement, Scope
 from .kinds import KINDS, Experiment
 

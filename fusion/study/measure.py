@@ -8,11 +8,11 @@ from typing import Any
 
 import polars as pl
 
-from ..combinations import combination_scores
-from ..embedding_map import embedding_map
+from ..explain.combinations import combination_scores
+from ..explain.embedding_map import embedding_map
+from ..explain.missing_curves import drawn_predictions, missing_curves
 from ..files import whole_file
-from ..missing_curves import drawn_predictions, missing_curves
-from ..replay import Replay
+from ..runs.replay import Replay
 from .cell import Measurement
 
 

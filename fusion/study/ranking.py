@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from ..paired import holm
-from ..report.words import SPACE, interval, listing, number
+from ..scores.paired import holm
+from ..words import SPACE, interval, listing, number
 from .finished import Comparison, FinishedCell, Study, compare, pooled, sd_over_seeds
 from .kinds.base import DIFFERENCE, REFERENCE, comparison_cells, reading, together
 from .results import Column, Estimate, ResultTable, Value

@@ -16,11 +16,11 @@ import polars as pl
 from ...cache_schema import CacheChangedError, FeatureCache, InputError, OmniFuseError, folder_lock
 from ...processes import WAKE_SECONDS, worker_pool
 from ...progress import progress, quiet_workers
-from ..config import make_config
 from ..device import check_device
 from ..files import read_json, read_table, write_json, write_table
-from ..run import train
-from ..training_plan import first_task, split_used
+from ..runs.plan import first_task, split_used
+from ..runs.run import train
+from ..training.config import make_config
 from .cell import Cell, Measurement, Scope
 from .finished import CELLS, METRICS, FinishedCell, Study
 from .grid import Grid

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 from omnifuse.cache_schema import Column, ModalitySpec, RaggedArray, StagedCache, Task, offsets_of
-from omnifuse.fusion.batches import Cohort, Source
+from omnifuse.fusion.inputs.batches import Cohort, Source
 
 SERIES = (
     Column("pulse", "bpm", "pulse"),

@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from omnifuse.cache_schema import InputError, MissingInputError
-from omnifuse.fusion.config import make_config
 from omnifuse.fusion.files import write_file, write_table
+from omnifuse.fusion.inputs.stored import StoredArray
 from omnifuse.fusion.report import write_report
-from omnifuse.fusion.run import load_run, train
+from omnifuse.fusion.runs.run import load_run, train
 from omnifuse.fusion.sealed import SEAL, check_seal, is_sealed, seal
-from omnifuse.fusion.stored import StoredArray
+from omnifuse.fusion.training.config import make_config
 from safetensors.numpy import load_file, save_file
 
 FULL = Path("/dev/full")

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 import torch
-from omnifuse.fusion.batches import Batch, Inputs, ModalityInputs
-from omnifuse.fusion.encoders import EncoderConfig, InputSpec
+from omnifuse.fusion.inputs.batches import Batch, Inputs, ModalityInputs
 from omnifuse.fusion.methods.base import Context, Method, ModelSpec
-from omnifuse.fusion.methods.dwfuse import DWFuse
-from omnifuse.fusion.omnifuse import OmniFuse
-from omnifuse.fusion.targets import Target
+from omnifuse.fusion.methods.omnifuse.dwfuse import DWFuse
+from omnifuse.fusion.methods.omnifuse.method import OmniFuse
+from omnifuse.fusion.parts.encoders import EncoderConfig, InputSpec
+from omnifuse.fusion.parts.targets import Target
 from torch import Tensor
 
 COLUMNS = {"ehr": 5, "cxr": 4, "rep": 3}
@@ -77,7 +77,7 @@ def dwfuse(target: Target = TARGETS[0], dropout: float = 0.5, **options: Any) ->
 
 def show(monkeypatch: pytest.MonkeyPatch, used: Tensor) -> None:
     """Let the pattern sampler choose ``used``."""
-    monkeypatch.setattr("omnifuse.fusion.methods.dwfuse.sample_patterns", lambda present, *_: used & present)
+    monkeypatch.setattr("omnifuse.fusion.methods.omnifuse.dwfuse.sample_patterns", lambda present, *_: used & present)
 
 
 def context_of(inputs: Inputs, size: int = 1000, epoch: int = 0) -> Context:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from omnifuse.fusion.agreement import reliability
+from omnifuse.fusion.scores.agreement import reliability
 from omnifuse.fusion.study.results import (
     Chapter,
     Column,

@@ -8,7 +8,7 @@ import pytest
 from omnifuse.fusion.report.blocks import Figures, Measure, Section, Table, tables
 from omnifuse.fusion.report.decisions import decisions_section
 from omnifuse.fusion.report.performance import performance_section
-from omnifuse.fusion.report.run import read_run
+from omnifuse.fusion.runs.folder import read_run
 
 ALERT = {
     "rate": 0.1, "samples": 1200, "alerts": 118, "threshold": 0.31,

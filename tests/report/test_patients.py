@@ -10,11 +10,11 @@ import polars as pl
 import pytest
 from omnifuse.cache_schema import FeatureCache
 from omnifuse.cache_schema.errors import InputError
-from omnifuse.fusion.config import make_config
-from omnifuse.fusion.decisions import at_alert_rate
-from omnifuse.fusion.loading import select
+from omnifuse.fusion.inputs.loading import select
 from omnifuse.fusion.report import patients, write_patients
-from omnifuse.fusion.run import train
+from omnifuse.fusion.runs.run import train
+from omnifuse.fusion.scores.decisions import at_alert_rate
+from omnifuse.fusion.training.config import make_config
 
 from tests.fusion.conftest import Signal, write_cache
 

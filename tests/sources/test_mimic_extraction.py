@@ -8,8 +8,8 @@ import numpy as np
 import polars as pl
 import pytest
 from omnifuse.cache_schema import FeatureCache
-from omnifuse.fusion.config import make_config
-from omnifuse.fusion.run import train
+from omnifuse.fusion.runs.run import train
+from omnifuse.fusion.training.config import make_config
 from omnifuse.pipeline.plan import Encoders
 from omnifuse.pipeline.sources import SourceOptions, open_dataset
 from omnifuse.pipeline.sources.mimic import MimicDataSet

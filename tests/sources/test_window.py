@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 from omnifuse.cache_schema import FeatureCache
-from omnifuse.fusion.loading import load
+from omnifuse.fusion.inputs.loading import load
 from omnifuse.pipeline.plan import Encoders
 from omnifuse.pipeline.source import Quarantine
 from omnifuse.pipeline.sources import SourceOptions, open_dataset

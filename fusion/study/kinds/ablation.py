@@ -8,8 +8,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from ... import metrics
-from ...combinations import AVAILABLE
+from ...explain.combinations import AVAILABLE
+from ...scores import metrics
 from ..cell import Cell, Measurement, Scope
 from ..finished import FinishedCell, Study, compare, estimate, over_seeds
 from ..results import Column, Estimate, Item, Note, ResultTable, Value

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-from ...paired import holm
+from ...scores.paired import holm
 from ..cell import Cell, Measurement, Scope
 from ..finished import Comparison, Study
 from ..measure import DRAWN

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
-from ...metrics import mean_defined
+from ...scores.metrics import mean_defined
 from ..cell import Cell, Measurement, Scope
 from ..finished import FinishedCell, Study, compare, estimate, pooled, sd_over_seeds
 from ..results import Column, Estimate, Item, Note, ResultFigure, ResultTable, Series, Value

@@ -8,9 +8,9 @@ from typing import ClassVar
 
 import polars as pl
 
-from ...combinations import AVAILABLE, COMPLETE, shapley
+from ...explain.combinations import AVAILABLE, COMPLETE, shapley
 from ...files import read_table
-from ...report.words import listing
+from ...words import listing
 from ..cell import Cell, Measurement, Scope
 from ..finished import Study, best, compare, estimate, mean_table
 from ..results import Column, Item, Note, ResultTable

@@ -8,9 +8,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ...calibration import platt
-from ...decisions import expected_calibration_error, net_benefit
-from ...metrics import brier, calibration, log_loss
+from ...parts.calibration import platt
+from ...scores.decisions import expected_calibration_error, net_benefit
+from ...scores.metrics import brier, calibration, log_loss
 from ..cell import Cell, Measurement, Scope
 from ..finished import FinishedCell, Study
 from ..results import Column, Estimate, Item, Note, ResultFigure, ResultTable, Series, Value

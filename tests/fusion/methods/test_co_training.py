@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 import torch
 from omnifuse.cache_schema import InputError
-from omnifuse.fusion.batches import Inputs, ModalityInputs
-from omnifuse.fusion.config import make_config
-from omnifuse.fusion.linear_head import LinearHead
+from omnifuse.fusion.inputs.batches import Inputs, ModalityInputs
 from omnifuse.fusion.methods.co_training import CoTraining, pseudo_labels
-from omnifuse.fusion.run import train
-from omnifuse.fusion.targets import Target
-from omnifuse.fusion.training import FitConfig, Parts, fit, predict, prior_logits
+from omnifuse.fusion.parts.linear_head import LinearHead
+from omnifuse.fusion.parts.targets import Target
+from omnifuse.fusion.runs.run import train
+from omnifuse.fusion.training.config import make_config
+from omnifuse.fusion.training.loop import FitConfig, Parts, fit, predict, prior_logits
 from sklearn.metrics import roc_auc_score
 from torch import Tensor
 

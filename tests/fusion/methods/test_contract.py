@@ -9,10 +9,10 @@ import pytest
 import torch
 from omnifuse.cache_schema import InputError
 from omnifuse.fusion import methods
-from omnifuse.fusion.batches import Inputs
+from omnifuse.fusion.inputs.batches import Inputs
 from omnifuse.fusion.methods.base import Method
-from omnifuse.fusion.targets import Target
-from omnifuse.fusion.training import FitConfig, Parts, fit, predict
+from omnifuse.fusion.parts.targets import Target
+from omnifuse.fusion.training.loop import FitConfig, Parts, fit, predict
 from safetensors.torch import load_file, save_file
 from sklearn.metrics import roc_auc_score
 from torch import Tensor

@@ -7,7 +7,7 @@ import pytest
 import torch
 from omnifuse.cache_schema import InputError
 from omnifuse.fusion.methods.drfuse import DrFuse, LabelAttention, Parts, alignment, pooled
-from omnifuse.fusion.targets import Target
+from omnifuse.fusion.parts.targets import Target
 from torch import Tensor
 
 from tests.fusion.vectors import TARGETS, noise, spec_of, step, whole

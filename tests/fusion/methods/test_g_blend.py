@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 import torch
 from omnifuse.cache_schema import InputError
-from omnifuse.fusion.batches import Inputs
+from omnifuse.fusion.inputs.batches import Inputs
 from omnifuse.fusion.methods.base import Method
 from omnifuse.fusion.methods.blend import Blend, blend_weights
 from omnifuse.fusion.methods.concat import Concat
 from omnifuse.fusion.methods.g_blend import GBlend, Trial
-from omnifuse.fusion.targets import Target
-from omnifuse.fusion.training import FitConfig, Fitting, Parts, cosine_share, fit
+from omnifuse.fusion.parts.targets import Target
+from omnifuse.fusion.training.loop import FitConfig, Fitting, Parts, cosine_share, fit
 from torch import Tensor
 
 from tests.fusion.vectors import COLUMNS, TARGETS, context_of, noise, signal, spec_of, whole

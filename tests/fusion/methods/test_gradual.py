@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from omnifuse.fusion.batches import Inputs, ModalityInputs
+from omnifuse.fusion.inputs.batches import Inputs, ModalityInputs
 from omnifuse.fusion.methods.gradual import Gradual, most_correlated_first
 from torch import Tensor
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 from omnifuse.cache_schema import InputError
 from omnifuse.fusion.methods.mogonet import Mogonet, ViewCorrelation
-from omnifuse.fusion.targets import Target
-from omnifuse.fusion.training import FitConfig, Parts, fit, predict
+from omnifuse.fusion.parts.targets import Target
+from omnifuse.fusion.training.loop import FitConfig, Parts, fit, predict
 from torch import nn
 
 from tests.fusion.vectors import TARGETS, context_of, noise, spec_of, step, whole

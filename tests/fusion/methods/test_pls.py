@@ -5,7 +5,7 @@ import torch
 from omnifuse.cache_schema import InputError
 from omnifuse.fusion.methods.multiview import ViewTable
 from omnifuse.fusion.methods.pls import PLS, block_scale, indicators
-from omnifuse.fusion.targets import Target
+from omnifuse.fusion.parts.targets import Target
 
 from tests.fusion.vectors import TARGETS, labels_for, spec_of
 

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 import torch
 from omnifuse.cache_schema import InputError
-from omnifuse.fusion.batches import Inputs
+from omnifuse.fusion.inputs.batches import Inputs
 from omnifuse.fusion.methods.pmr import PMR
-from omnifuse.fusion.targets import Target
-from omnifuse.fusion.training import FitConfig, Parts, fit
+from omnifuse.fusion.parts.targets import Target
+from omnifuse.fusion.training.loop import FitConfig, Parts, fit
 
 from tests.fusion.vectors import COLUMNS, TARGETS, context_of, noise, spec_of, whole
 

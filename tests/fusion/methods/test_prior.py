@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 import torch
 from omnifuse.fusion.methods.prior import Prior
-from omnifuse.fusion.targets import Target
-from omnifuse.fusion.training import FitConfig, Parts, fit, predict
+from omnifuse.fusion.parts.targets import Target
+from omnifuse.fusion.training.loop import FitConfig, Parts, fit, predict
 
 from tests.fusion.vectors import noise, spec_of
 

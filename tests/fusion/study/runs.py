@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from omnifuse.fusion import agreement, metrics
-from omnifuse.fusion.intervals import INFLUENCES, mean_area
+from omnifuse.fusion.scores import agreement, metrics
+from omnifuse.fusion.scores.intervals import INFLUENCES, mean_area
 
 
 def write_run(path: Path, y: np.ndarray, p: np.ndarray, folds: int = 2, **more: Any) -> None:

@@ -1,7 +1,7 @@
 """The first sentences and the first table of a study's report."""
 
 import pytest
-from omnifuse.fusion.paired import MARGIN
+from omnifuse.fusion.scores.paired import MARGIN
 from omnifuse.fusion.study.finished import Comparison
 from omnifuse.fusion.study.ranking import Ranked, Ranking
 from omnifuse.fusion.study.results import Estimate

@@ -1,0 +1,102 @@
+"""What a finished run can do with each combination of its modalities, and what each modality adds.
+
+Both describe predictions for test samples, each by the model that never saw its subject; nothing is chosen by them.
+"""
+
+from __future__ import annotations
+
+from itertools import combinations
+from math import factorial
+from typing import Literal
+
+import numpy as np
+import polars as pl
+
+from ...cache_schema import InputError
+from ..methods.omnifuse.laziness import MOST_MODALITIES, combination_name, combination_table
+from ..runs.replay import BoolArray, Replay
+
+COMPLETE, AVAILABLE = "complete", "available"
+"""Whom a combination is evaluated on: samples that have all modalities of the run, or all that have the combination."""
+
+SCHEMA = {
+    "combination": pl.String,
+    "among": pl.String,
+    "auroc": pl.Float64,
+    "auprc": pl.Float64,
+    "samples": pl.Int64,
+}
+
+
+def combination_scores(replay: Replay) -> pl.DataFrame:
+    """Predict the test samples from each of the 2^M - 1 combinations of modalities alone.
+
+    Returns
+    -------
+    Two rows for each combination, small ones first: ``combination`` such as ``cxr+ehr``; ``among`` whom it is
+    evaluated: ``complete``, the samples that have all modalities of the run, the same for every combination; or
+    ``available``, all that have the combination, of which nothing else is shown; ``auroc`` and ``auprc``, means over
+    folds, null where no fold has both classes; ``samples``, how many those are.
+
+    Raises
+    ------
+    InputError
+        For a run of more than six modalities.
+    """
+    count = len(replay.modalities)
+    if count > MOST_MODALITIES:
+        raise InputError(
+            f"{count} modalities have {2**count - 1} combinations; they are evaluated up to {MOST_MODALITIES} "
+            "modalities. Train a run with fewer."
+        )
+    rows = []
+    complete: BoolArray = np.all(replay.presence, axis=1)
+    for combination in combination_table(count):
+        shown = combination.numpy()
+        probability, name = replay.predict(~shown), combination_name(combination, replay.modalities)
+        available: BoolArray = np.all(replay.presence[:, shown], axis=1)
+        for among, who in ((COMPLETE, complete), (AVAILABLE, available)):
+            scores = replay.scores(probability, who)
+            samples = int((who & (replay.fold >= 0)).sum())
+            rows.append((name, among, scores["auroc"], scores["auprc"], samples))
+    return pl.DataFrame(rows, schema=SCHEMA, orient="row")
+
+
+def shapley(scores: pl.DataFrame, measure: Literal["auroc", "auprc"] = "auroc", empty: float = 0.5) -> dict[str, float]:
+    """Return the Shapley value of each modality: its mean gain over all orders in which modalities can be added.
+
+    The game is the table of `combination_scores` on the complete samples. The values sum to that of all modalities
+    less ``empty``. (Shapley 1953, A value for n-person games.)
+
+    They describe out-of-fold predictions of one trained model with modalities hidden; a model that was trained
+    without a modality could make up for it. Nothing is chosen by them.
+
+    Parameters
+    ----------
+    scores : as `combination_scores` returns them
+    measure : column that is shared out
+    empty : what the measure is worth without any modality: .5 for AUROC, the share of positives for AUPRC
+
+    Raises
+    ------
+    InputError
+        If a combination has no value on the complete samples.
+    """
+    known = scores.filter(pl.col("among") == COMPLETE).select("combination", measure)
+    if known[measure].null_count():
+        raise InputError(
+            f"Shapley values need the {measure} of every combination on samples that have all modalities; "
+            "no fold tests enough of those, of both classes."
+        )
+    value = {frozenset(name.split("+")): float(score) for name, score in known.iter_rows()} | {frozenset(): empty}
+    everyone = max(value, key=len)
+    return {modality: _mean_gain(modality, everyone - {modality}, value) for modality in sorted(everyone)}
+
+
+def _mean_gain(modality: str, others: frozenset[str], value: dict[frozenset[str], float]) -> float:
+    count, total = len(others), 0.0
+    for size in range(count + 1):
+        share = factorial(size) * factorial(count - size) / factorial(count + 1)
+        for before in map(frozenset, combinations(others, size)):
+            total += share * (value[before | {modality}] - value[before])
+    return total

@@ -1,0 +1,195 @@
+"""The samples of a task with their rows, and batches of them; nothing here touches a cache."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ...cache_schema import Column, RaggedArray, Task
+from ..scores.subgroups import Groups
+
+
+@dataclass(frozen=True)
+class Source:
+    """One modality of a cohort as stored: raw rows of its N samples, NaN = unknown, and what the columns are."""
+
+    kind: str
+    columns: tuple[Column, ...]
+    rows: RaggedArray
+
+    def rows_of(self, samples: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+        """[R] bool: rows that belong to the given samples (positions in the cohort)."""
+        chosen = np.zeros(len(self.rows), dtype=bool)
+        chosen[samples] = True
+        return np.repeat(chosen, self.rows.lengths)
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """Samples that have at least one of the modalities, in the cache's order.
+
+    ``sample_id``, ``subject_id`` [N]; ``y`` [N, C] float32 as in `Task`; ``sources`` one entry per modality, in model
+    order; ``without_input`` counts the samples left out because they have none of the modalities; ``groups`` of each
+    sample are for reports alone, no model sees them.
+    """
+
+    task: Task
+    sample_id: npt.NDArray[Any]
+    subject_id: npt.NDArray[Any]
+    y: npt.NDArray[np.float32]
+    sources: dict[str, Source]
+    without_input: int = 0
+    groups: Groups = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.sample_id)
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """Names of the modalities, in model order."""
+        return tuple(self.sources)
+
+    @property
+    def presence(self) -> npt.NDArray[np.bool_]:
+        """[N, M] bool: which sample has which modality."""
+        return np.stack([source.rows.present for source in self.sources.values()], axis=1)
+
+    def take(self, samples: npt.NDArray[np.int64]) -> Cohort:
+        """Return the given samples (positions [n]) in the given order."""
+        sources = {name: replace(source, rows=source.rows.take(samples)) for name, source in self.sources.items()}
+        return replace(
+            self,
+            sample_id=self.sample_id[samples],
+            subject_id=self.subject_id[samples],
+            y=self.y[samples],
+            sources=sources,
+            groups={name: values[samples] for name, values in self.groups.items()},
+        )
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows of the n samples of a batch that have a modality, sample after sample: ``values`` [R, d] float32."""
+
+    values: Tensor
+    lengths: Tensor  # [n] int64, all positive
+
+    @property
+    def segments(self) -> Tensor:
+        """[R] int64: which of the n samples a row belongs to."""
+        return torch.repeat_interleave(torch.arange(len(self.lengths), device=self.lengths.device), self.lengths)
+
+
+@dataclass(frozen=True)
+class ModalityBatch:
+    """One modality of a batch, only the n samples that have it.
+
+    ``samples`` [n] int64 positions in the batch; ``summary`` [n, F] one normalised vector a sample, NaN where unknown;
+    ``rows`` their normalised rows. The encoder decides which of the two exists.
+    """
+
+    samples: Tensor
+    summary: Tensor | None
+    rows: Rows | None
+
+
+@dataclass(frozen=True)
+class Batch:
+    """B samples: ``index`` [B] positions in the cohort, ``y`` [B, C], ``presence`` [B, M] bool, modalities by name.
+
+    ``subject`` [B] int64 as in `Inputs`.
+    """
+
+    index: Tensor
+    y: Tensor
+    presence: Tensor
+    modalities: dict[str, ModalityBatch]
+    subject: Tensor
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+
+@dataclass(frozen=True)
+class RowStore:
+    """Rows of all samples and the affine map that standardises them when a batch is gathered.
+
+    ``values`` [R, d] float16 or float32, ``offsets`` [N + 1]; ``scale * values + shift`` is standardised. Keeping
+    embeddings raw lets all folds share one array.
+    """
+
+    values: Tensor
+    offsets: Tensor
+    scale: Tensor
+    shift: Tensor
+
+    def gather(self, samples: Tensor) -> Rows:
+        """Copy the rows of the given samples [n] out, standardised."""
+        starts = self.offsets[samples]
+        lengths = self.offsets[samples + 1] - starts
+        ends = torch.cumsum(lengths, 0)
+        total = int(ends[-1]) if len(ends) else 0
+        index = torch.repeat_interleave(starts - ends + lengths, lengths) + torch.arange(total, device=ends.device)
+        # embedding copies whole rows, three times faster than indexing; the copy can be changed in place
+        values = F.embedding(index, self.values).float()  # [total, d]
+        return Rows(values.mul_(self.scale).add_(self.shift), lengths)
+
+
+@dataclass(frozen=True)
+class ModalityInputs:
+    """One modality of a whole cohort, normalised.
+
+    ``summary`` [N, F] float32, NaN where unknown; rows of absent samples are not used.
+    """
+
+    summary: Tensor | None
+    rows: RowStore | None
+
+    def gather(self, positions: Tensor, samples: Tensor) -> ModalityBatch:
+        """Return the modality of a batch: ``positions`` [n] in the batch belong to cohort ``samples`` [n]."""
+        summary = None if self.summary is None else self.summary[samples]
+        return ModalityBatch(positions, summary, None if self.rows is None else self.rows.gather(samples))
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """A cohort ready for one model: normalised modalities in order.
+
+    Labels ``y`` [N, C]; ``presence`` [N, M] bool; ``subject`` [N] int64, the same number for samples of one subject.
+    """
+
+    y: Tensor
+    presence: Tensor
+    modalities: dict[str, ModalityInputs]
+    subject: Tensor
+
+    def batch(self, index: Tensor) -> Batch:
+        """Return the samples at ``index`` [B] as one batch."""
+        presence = self.presence[index]  # [B, M]
+        parts = {}
+        for column, (name, inputs) in enumerate(self.modalities.items()):
+            positions = torch.nonzero(presence[:, column]).flatten()
+            parts[name] = inputs.gather(positions, index[positions])
+        return Batch(index, self.y[index], presence, parts, self.subject[index])
+
+    def batches(self, index: Tensor, size: int, generator: torch.Generator | None = None) -> Iterator[Batch]:
+        """Yield batches of at most ``size`` samples, in the given order or shuffled by ``generator``."""
+        if generator is not None:
+            index = index[torch.randperm(len(index), generator=generator).to(index.device)]
+        for first in range(0, len(index), size):
+            yield self.batch(index[first : first + size])
+
+    def without(self, names: Sequence[str]) -> Inputs:
+        """Return the same cohort as if nobody had the named modalities."""
+        return self.hiding(torch.tensor([name in names for name in self.modalities]))
+
+    def hiding(self, hidden: Tensor) -> Inputs:
+        """Return the same cohort as if nobody had what is ``hidden``, bool [N, M] or [M]."""
+        return replace(self, presence=self.presence & ~hidden.to(self.presence.device))

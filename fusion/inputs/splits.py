@@ -1,0 +1,198 @@
+"""Who is trained on, who validates, who tests: always whole subjects."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from heapq import heapify, heapreplace
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from ...cache_schema import InputError
+from .batches import Cohort
+
+PARTS = ("train", "validation", "test")
+
+MOST_PARTS = 1000
+"""Shares are cut to this many parts at most, a tenth of a percent."""
+
+UNEVEN = 2.0
+"""Folds of which the largest has more samples than this many times the smallest are worth a note."""
+
+Positions = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Split:
+    """Positions in the cohort of the three parts of one fold; together every sample of a k-fold split once."""
+
+    train: Positions
+    validation: Positions
+    test: Positions
+
+    @property
+    def parts(self) -> tuple[Positions, Positions, Positions]:
+        """The three parts in the order of `PARTS`."""
+        return self.train, self.validation, self.test
+
+    def among(self, kept: npt.NDArray[np.bool_]) -> Split:
+        """Return the split of those who are ``kept`` [N], by their positions among themselves.
+
+        Raises
+        ------
+        InputError
+            If none is left to train on or to test.
+        """
+        number = np.cumsum(kept) - 1
+        train, validation, test = (number[part[kept[part]]] for part in self.parts)
+        if not len(train) or not len(test):
+            raise InputError("A fold has nobody left to train on or to test: too few samples have these modalities.")
+        return Split(train, validation, test)
+
+
+def strata(y: npt.NDArray[np.float32], kind: str) -> Positions:
+    """Return one label per sample to balance folds by, [N] from y [N, C].
+
+    The label or class itself; for several labels the rarest one that a sample has, -1 if none.
+    """
+    known = np.nan_to_num(y, nan=0.0)
+    if kind != "multilabel":
+        return known[:, 0].astype(np.int64)
+    rarest_first = np.argsort(known.sum(axis=0), kind="stable")
+    has = known[:, rarest_first] > 0
+    return np.where(has.any(axis=1), rarest_first[has.argmax(axis=1)], -1)
+
+
+def deal(subjects: npt.NDArray[Any], labels: Positions, parts: int, rng: np.random.Generator) -> Positions:
+    """Deal subjects to parts like cards, label after label, and return the part of each sample, [N].
+
+    A subject counts with the highest label of its samples. Of each label the next subject goes to the part that has
+    the fewest samples of that label, then of any; those with many samples are dealt first, while others are left to
+    make up for them. Where every subject has one sample, parts differ by at most one subject per label.
+
+    Raises
+    ------
+    InputError
+        If there are fewer subjects than parts.
+    """
+    names, subject = np.unique(subjects, return_inverse=True)
+    if len(names) < parts:
+        raise InputError(f"{parts} parts need at least {parts} subjects, there are {len(names)}; use fewer folds.")
+    label = np.full(len(names), labels.min())
+    np.maximum.at(label, subject, labels)
+    samples = np.bincount(subject)
+    with_label = np.bincount(subject, labels == label[subject]).astype(np.int64)
+    shuffled = rng.permutation(len(names))
+    cards = shuffled[np.argsort(label[shuffled], kind="stable")]
+    order = np.lexsort((-samples[cards], -with_label[cards], label[cards]))
+    first = int(order[0]) % parts  # where its card lay: or part 0 would always get the largest subject
+    part = np.empty(len(names), dtype=np.int64)
+    totals = [0] * parts
+    for _, alike in groupby(cards[order].tolist(), key=label.__getitem__):
+        heap = [(0, total, number) for number, total in enumerate(totals)]
+        heapify(heap)
+        for name in alike:
+            counted, total, number = heap[0]
+            part[name] = (first + number) % parts
+            totals[number] = total + int(samples[name])
+            heapreplace(heap, (counted + int(with_label[name]), totals[number], number))
+    dealt: Positions = part[subject]
+    return dealt
+
+
+def k_folds(subjects: npt.NDArray[Any], labels: Positions, folds: int, validation: float, seed: int) -> list[Split]:
+    """Cut k folds by subject, balanced by label, and a validation part out of each training part.
+
+    ``subjects`` and ``labels`` [N]; ``validation`` is the share of training subjects that validate, 0 for none.
+    """
+    if folds < 2:
+        raise InputError(f"folds = {folds}; cross-validation needs at least 2.")
+    rng = np.random.default_rng(seed)
+    fold = deal(subjects, labels, folds, rng)
+    splits = []
+    for k in range(folds):
+        train, held_out = cut(np.flatnonzero(fold != k), subjects, labels, validation, rng)
+        splits.append(Split(train, held_out, np.flatnonzero(fold == k)))
+    return splits
+
+
+def cut(
+    samples: Positions, subjects: npt.NDArray[Any], labels: Positions, share: float, rng: np.random.Generator
+) -> tuple[Positions, Positions]:
+    """Cut ``share`` of the subjects among ``samples`` off, to within one subject, but one at least.
+
+    Returns positions (rest, cut off). Subjects are dealt to as many parts as the share, as a fraction, has in its
+    denominator; the parts that are cut off lie evenly among them, so that each label is cut alike.
+    """
+    if not 0 <= share <= 0.5:
+        raise InputError(f"validation = {share}; expected a share of the training subjects between 0 and 0.5.")
+    if share == 0:
+        return samples, samples[:0]
+    most = min(max(2, len(np.unique(subjects[samples]))), MOST_PARTS)
+    fraction = Fraction(share).limit_denominator(most) or Fraction(1, most)
+    part = deal(subjects[samples], labels[samples], fraction.denominator, rng)
+    held_out = part * fraction.numerator % fraction.denominator < fraction.numerator
+    return samples[~held_out], samples[held_out]
+
+
+def supplied(table: pl.DataFrame, cohort: Cohort, labels: Positions, validation: float, seed: int) -> Split:
+    """Turn a user's table of sample_id and part (train, validation, test) into a split.
+
+    Samples that it does not name, or for which it has no part, are left out. Without a validation part one is cut from
+    train.
+
+    Raises
+    ------
+    InputError
+        For an unknown part, an empty train or test part, or a subject in more than one part.
+    """
+    unknown = set(table["part"].drop_nulls().unique()) - set(PARTS)
+    if unknown:
+        raise InputError(f"Unknown part {sorted(map(str, unknown))[0]!r} in the split; known are {', '.join(PARTS)}.")
+    frame = pl.DataFrame({"sample_id": cohort.sample_id}).join(table, on="sample_id", how="left", maintain_order="left")
+    part = frame["part"].fill_null("").to_numpy()
+    _refuse_shared(part, cohort.subject_id)
+    train, held_out, test = (np.flatnonzero(part == name) for name in PARTS)
+    for name, positions in (("train", train), ("test", test)):
+        if not len(positions):
+            raise InputError(f"The split gives no sample of this task to {name!r}.")
+    if not len(held_out):
+        train, held_out = cut(train, cohort.subject_id, labels, validation, np.random.default_rng(seed))
+    return Split(train, held_out, test)
+
+
+def balance_notes(splits: Sequence[Split], subjects: npt.NDArray[Any]) -> list[str]:
+    """Say if test parts differ much in size, and that subjects are the reason; ``subjects`` [N]."""
+    sizes = [len(split.test) for split in splits]
+    if max(sizes) <= UNEVEN * min(sizes):
+        return []
+    largest = int(np.unique(subjects, return_counts=True)[1].max())
+    return [
+        f"Folds have {min(sizes):,} to {max(sizes):,} test samples: a subject is in one fold with all of its samples, "
+        f"and the largest has {largest:,} of {len(subjects):,}. A mean over folds counts the small ones as much."
+    ]
+
+
+def _refuse_shared(part: npt.NDArray[Any], subjects: npt.NDArray[Any]) -> None:
+    frame = pl.DataFrame({"subject": subjects, "part": part}).filter(pl.col("part") != "")
+    shared = frame.group_by("subject").agg(pl.col("part").unique().sort()).filter(pl.col("part").list.len() > 1)
+    if shared.height:
+        subject, parts = shared.sort("subject").row(0)
+        raise InputError(f"Subject {subject} is in {' and '.join(parts)} of the split; keep each subject in one part.")
+
+
+def split_frame(splits: Sequence[Split], cohort: Cohort) -> pl.DataFrame:
+    """Return the table to save: sample_id, subject_id, fold, part."""
+    ids = {"sample_id": cohort.sample_id, "subject_id": cohort.subject_id}
+    frames = [
+        pl.DataFrame({**{name: of_each[positions] for name, of_each in ids.items()}, "fold": fold, "part": part})
+        for fold, split in enumerate(splits)
+        for part, positions in zip(PARTS, split.parts, strict=True)
+        if len(positions)
+    ]
+    return pl.concat(frames)

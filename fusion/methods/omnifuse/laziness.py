@@ -1,0 +1,214 @@
+"""Traceable laziness activation (section 3.5 of the paper): which combination of modalities predicts worst, when.
+
+All ``2**M - 1`` combinations are evaluated in one batched pass over embeddings that were encoded once. Above six
+modalities only singles, the full set and full sets without one modality are, ``2 * M + 1`` in all.
+"""
+
+import itertools
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from ....cache_schema.errors import InputError
+from ...parts.targets import mean_known
+
+Score = Literal["absolute", "excess"]
+MOST_MODALITIES = 6  # up to which every combination is evaluated
+_ROWS_PER_PASS = 8192
+
+
+def combination_table(modalities: int) -> Tensor:
+    """Return the combinations as bool [C, M], small ones first and the full set last; none is empty."""
+    sizes = [1, modalities - 1, modalities] if modalities > MOST_MODALITIES else range(1, modalities + 1)
+    chosen = [c for size in sizes for c in itertools.combinations(range(modalities), size)]
+    return torch.tensor([[m in c for m in range(modalities)] for c in chosen])
+
+
+def largest_within(present: Tensor, table: Tensor) -> Tensor:
+    """Return for each sample (bool [B, M]) the last row of ``table`` (bool [C, M]) that it has all of, -1 if none."""
+    has_all = (present.unsqueeze(1) | ~table.to(present.device)).all(-1)  # [B, C]
+    number = torch.arange(1, len(table) + 1, device=present.device)
+    largest: Tensor = (has_all * number).amax(1) - 1
+    return largest
+
+
+def combination_name(shown: Tensor, names: Sequence[str]) -> str:
+    """Sorted names of the modalities of ``shown`` (bool [M]), such as ``"cxr+ehr"``."""
+    return "+".join(sorted(name for name, is_shown in zip(names, shown.tolist(), strict=True) if is_shown))
+
+
+def combination_called(name: str, names: Sequence[str], table: Tensor) -> int:
+    """Row of ``table`` (bool [C, M]) with this name, in any order of modalities; `InputError` if there is none."""
+    known = [combination_name(shown, names) for shown in table]
+    wanted = "+".join(sorted(part.strip() for part in name.split("+")))
+    if wanted not in known:
+        raise InputError(f"There is no combination {name!r} of modalities; there are: {', '.join(known)}.")
+    return known.index(wanted)
+
+
+def every_combination(
+    predict: Callable[[Tensor, Tensor], tuple[Tensor, ...]], embeddings: Tensor, present: Tensor, table: Tensor
+) -> tuple[Tensor, ...]:
+    """Predict each sample under each combination of the modalities that it has.
+
+    Parameters
+    ----------
+    predict : maps embeddings [n, M, D] and shown modalities bool [n, M] to outputs [n, ...]
+    embeddings : float [B, M, D]
+    present : bool [B, M]
+    table : bool [C, M]
+
+    Returns
+    -------
+    each output as [C, B, ...]; where a sample lacks a modality of the combination, that under the rest of it
+    """
+    combinations, step = len(table), max(1, _ROWS_PER_PASS // len(table))
+    passes = []
+    for part, there in zip(torch.split(embeddings, step), torch.split(present, step), strict=True):
+        used = (table.unsqueeze(1) & there).flatten(0, 1)  # [C * b, M]
+        outputs = predict(part.repeat(combinations, 1, 1), used)
+        passes.append([output.view(combinations, len(part), *output.shape[1:]) for output in outputs])
+    return tuple(torch.cat(parts, dim=1) for parts in zip(*passes, strict=True))
+
+
+class Distances:
+    """Mean loss of every combination over the samples that have all of it, gathered batch by batch (equation 15).
+
+    Parameters
+    ----------
+    table : bool [C, M]
+    heads : H, the modalities whose weights are gathered as well
+    """
+
+    def __init__(self, table: Tensor, heads: int = 0) -> None:
+        count = len(table)
+        self.table = table
+        self.rows = torch.zeros(count, dtype=torch.int64)
+        # entry (i, j): loss under combination i over the samples that have all of combination j
+        self._sums = torch.zeros(count, count, dtype=torch.float64)
+        self._weights = torch.zeros(count, heads, dtype=torch.float64)
+
+    def add(self, losses: Tensor, present: Tensor, known: Tensor, weights: Tensor | None = None) -> None:
+        """Count a batch: ``losses`` [C, B] and modality ``weights`` [C, B, H] under each combination.
+
+        ``present`` bool [B, M] and ``known`` bool [B] say of whom.
+        """
+        has_all = (present | ~self.table.to(present.device).unsqueeze(1)).all(-1) & known  # [C, B]
+        self._sums += (losses.double() @ has_all.double().T).cpu()
+        self.rows += has_all.sum(1).cpu()
+        if weights is not None:
+            self._weights += torch.einsum("cbm,cb->cm", weights.double(), has_all.double()).cpu()
+
+    @property
+    def distance(self) -> Tensor:
+        """D, float64 [C]; NaN for a combination that no counted sample has."""
+        return self._means().diagonal()
+
+    @property
+    def excess(self) -> Tensor:
+        """By how much D exceeds the best proper part of the combination on the same samples, float64 [C].
+
+        Positive: a smaller combination predicts better, its additional modality hurts. NaN for single modalities.
+        """
+        within = ~(self.table.unsqueeze(1) & ~self.table).any(-1)  # [i, j]: i is part of j
+        part = within & ~within.T
+        best = torch.where(part, self._means(), float("inf")).amin(0)
+        return torch.where(part.any(0), self.distance - best, float("nan"))
+
+    @property
+    def weights(self) -> Tensor:
+        """Mean weight of every modality under each combination, float64 [C, H]; NaN where nobody has it."""
+        return self._weights / self._counts().unsqueeze(-1)
+
+    def laziest(self, score: Score) -> int | None:
+        """Index of the combination with the largest distance, or excess; None where no score exists."""
+        scores = self.distance if score == "absolute" else self.excess
+        if scores.isnan().all():
+            return None
+        return int(scores.nan_to_num(float("-inf")).argmax())
+
+    def _means(self) -> Tensor:
+        return self._sums / self._counts()
+
+    def _counts(self) -> Tensor:
+        return torch.where(self.rows > 0, self.rows, float("nan"))
+
+
+class Activation:
+    """Which combination is lazy, what training does about it (equations 16 and 17), and the trace of both.
+
+    Parameters
+    ----------
+    table : bool [C, M], the combinations
+    names : of the modalities
+    score : what makes a combination lazy
+    always : index of the combination that is lazy whatever is mined, or None
+    """
+
+    def __init__(self, table: Tensor, names: Sequence[str], score: Score, always: int | None = None) -> None:
+        self.table, self.names, self.score, self.always = table, tuple(names), score, always
+        self.active: int | None = None
+        self.trace: list[dict[str, Any]] = []
+        self._before = torch.full((len(table),), float("nan"), dtype=torch.float64)
+        self._selected = self._labelled = torch.zeros(())
+
+    def lazy(self, device: torch.device) -> Tensor | None:
+        """Return the combination that training attends to now, bool [M]; None before the first mining."""
+        return None if self.active is None else self.table[self.active].to(device)
+
+    def loss(self, losses: Tensor, used: Tensor, known: Tensor) -> Tensor:
+        """Mean loss of the samples that were shown exactly the lazy combination.
+
+        Parameters
+        ----------
+        losses : float [B], of the prediction
+        used : bool [B, M], what each sample was shown
+        known : bool [B], samples with a label
+
+        Returns
+        -------
+        float scalar; exactly 0 with a gradient of 0 if no sample was shown it, 0 before the first mining
+        """
+        lazy = self.lazy(used.device)
+        if lazy is None:
+            return losses.new_zeros(())
+        mask = (used == lazy).all(-1) & known
+        self._selected = self._selected + mask.sum().cpu()
+        self._labelled = self._labelled + known.sum().cpu()
+        return mean_known(losses, mask)
+
+    def record(self, epoch: int, mined: Distances, validation: Distances | None) -> None:
+        """Write the epoch into the trace and choose the combination for the next one."""
+        chosen = mined.laziest(self.score) if self.always is None else self.always
+        columns = {
+            "distance": mined.distance,
+            "excess": mined.excess,
+            "change": mined.distance - self._before,
+            **dict(zip((f"{name}.weight" for name in self.names), mined.weights.T, strict=False)),
+        }
+        if validation is not None:
+            columns |= {"validation_distance": validation.distance, "validation_excess": validation.excess}
+        labelled, selected = int(self._labelled), int(self._selected)
+        for index, shown in enumerate(self.table):
+            active = index == self.active
+            self.trace.append(
+                {
+                    "epoch": epoch,
+                    "combination": combination_name(shown, self.names),
+                    "rows": int(mined.rows[index]),
+                    "chosen": index == chosen,
+                    "active": active,
+                    "selected": selected if active else 0,
+                    "share": selected / labelled if active and labelled else 0.0,
+                    **{name: _defined(float(values[index])) for name, values in columns.items()},
+                }
+            )
+        self.active, self._before = chosen, mined.distance
+        self._selected = self._labelled = torch.zeros(())
+
+
+def _defined(value: float) -> float | None:
+    return None if math.isnan(value) else value

@@ -1,0 +1,1 @@
+"""What goes into the slots of modalities that a sample lacks."""

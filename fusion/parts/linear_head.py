@@ -1,0 +1,117 @@
+"""Logistic regression as a head on given columns, its penalty chosen by cross-validation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from sklearn.linear_model import LogisticRegression
+from torch import Tensor, nn
+
+from .targets import Target
+
+if TYPE_CHECKING:
+    from ..training.loop import Fitting
+
+PENALTIES = (1e-3, 1e-2, 1e-1, 1.0, 10.0)
+"""Weights of half the squared coefficients of standardised columns beside the mean cross-entropy, to choose from."""
+
+Folds = Sequence[tuple[Tensor, Tensor]]
+
+
+class LinearHead(nn.Module):
+    """Logistic regression with an L2 penalty: one for each label, or one of all classes.
+
+    Columns are standardised before they are penalised, unless their scales are to count. Labels that are unknown are
+    left out; a label of which only one outcome is known gets its prior, whatever the columns say.
+    """
+
+    weight: Tensor
+    bias: Tensor
+
+    def __init__(self, columns: int, target: Target, standardise: bool = True) -> None:
+        super().__init__()
+        self.target, self.standardise = target, standardise
+        self.register_buffer("weight", torch.zeros(target.output_size, columns))
+        self.register_buffer("bias", torch.zeros(target.output_size))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return logits [..., K] of features [..., F]."""
+        return nn.functional.linear(features, self.weight, self.bias)
+
+    def fit(self, features: Tensor, y: Tensor, prior: Tensor, penalty: float) -> None:
+        """Fit to features [n, F] and labels [n, C]; ``prior`` [K] are the logits of the label frequencies."""
+        self.weight.zero_()
+        self.bias.copy_(prior)
+        columns, labels = features.cpu().double(), y.cpu()
+        scale, mean = torch.std_mean(columns, dim=0, correction=0)
+        constant = scale <= 1e-6 * (mean.abs() + 1e-6)  # says nothing
+        scale = torch.where(constant, torch.inf, scale if self.standardise else 1.0)
+        columns = (columns - mean) / scale
+        for k, label in enumerate(labels.T):
+            known = ~label.isnan()
+            if len(label[known].unique()) < 2:
+                continue
+            weight, bias, outputs = self._fitted(columns[known], label[known], k, penalty)
+            weight = weight / scale
+            self.weight[outputs] = weight.to(self.weight)
+            self.bias[outputs] = (bias - weight @ mean).to(self.bias)
+
+    def _fitted(self, columns: Tensor, label: Tensor, k: int, penalty: float) -> tuple[Tensor, Tensor, Tensor]:
+        """Return weights [o, F] and bias [o] for centred columns, and the o outputs that they are for."""
+        regression = LogisticRegression(C=1 / (penalty * len(label)), max_iter=2000)
+        regression.fit(columns.numpy(), label.long().numpy())
+        weight, bias = torch.from_numpy(regression.coef_), torch.from_numpy(regression.intercept_)
+        if self.target.kind != "multiclass":
+            return weight, bias, torch.tensor([k])
+        if len(weight) == 1:  # two classes, of which scikit-learn gives the difference
+            weight, bias = torch.cat([-weight, weight]) / 2, torch.cat([-bias, bias]) / 2
+        # a class that never occurred keeps its prior, which is low beside logits whose mean is 0
+        return weight - weight.mean(0), bias - bias.mean(), torch.from_numpy(regression.classes_).long()
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Features and labels of one fold: to fit to, ``features`` [n, F] and ``y`` [n, C], and held out."""
+
+    features: Tensor
+    y: Tensor
+    held_out_features: Tensor
+    held_out_y: Tensor
+
+
+def best_penalty(
+    target: Target,
+    prior: Tensor,
+    parts: Iterable[HeldOut],
+    penalties: Sequence[float] = PENALTIES,
+    standardise: bool = True,
+) -> float:
+    """Return the penalty whose regressions have the lowest cross-entropy on what is held out of each fold."""
+    losses = dict.fromkeys(penalties, 0.0)
+    for part in parts:
+        head = LinearHead(part.features.shape[1], target, standardise).to(prior.device)
+        for penalty in penalties:
+            head.fit(part.features, part.y, prior, penalty)
+            losses[penalty] += float(target.loss(head(part.held_out_features), part.held_out_y)) * len(part.held_out_y)
+    return min(penalties, key=lambda penalty: losses[penalty])
+
+
+def fit_by_folds(head: LinearHead, features: Tensor, y: Tensor, prior: Tensor, folds: Folds) -> float:
+    """Fit a head to features [n, F] and labels [n, C] with the best penalty, which is returned.
+
+    ``folds`` are pairs of rows of ``features``: to fit to, and held out; see `folds_within`.
+    """
+    parts = (HeldOut(features[rest], y[rest], features[held_out], y[held_out]) for rest, held_out in folds)
+    penalty = best_penalty(head.target, prior, parts)
+    head.fit(features, y, prior, penalty)
+    return penalty
+
+
+def folds_within(fitting: Fitting, count: int, kind: str) -> Folds:
+    """Cut the training part as `Fitting.folds` does, but into positions within it rather than within the cohort."""
+    place = torch.zeros(len(fitting.inputs.y), dtype=torch.int64, device=fitting.samples.device)
+    place[fitting.samples] = torch.arange(len(fitting.samples), device=place.device)
+    return [(place[rest], place[held_out]) for rest, held_out in fitting.folds(count, kind)]

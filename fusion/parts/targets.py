@@ -1,0 +1,136 @@
+"""One view of binary, multi-label and multi-class targets.
+
+Every method is written against two tables of log-probabilities, ``lp`` and ``l1p`` of shape ``[..., K, C]``: ``K``
+decisions (labels; one for binary and multi-class) with ``C`` possible values each. A label may be NaN: unknown.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ...cache_schema.errors import InputError
+
+Kind = Literal["binary", "multilabel", "multiclass"]
+
+NEAREST = 1e-6
+"""Probabilities are kept this far away from 0 and 1 where they are turned back into logits."""
+
+
+def mean_known(values: Tensor, known: Tensor) -> Tensor:
+    """Mean of ``values`` over the last axis where ``known`` (bool, broadcastable); 0 where nothing is known."""
+    total = torch.where(known, values, 0.0).sum(-1)
+    return total / known.sum(-1).clamp(min=1)
+
+
+@dataclass(frozen=True)
+class Target:
+    """What a model predicts.
+
+    Parameters
+    ----------
+    kind : "binary", "multilabel" or "multiclass"
+    classes : number of logits: 1 for binary, the labels of multi-label, the classes of multi-class.
+
+    Raises
+    ------
+    InputError
+        For an unknown kind, or a number of classes that the kind cannot have.
+    """
+
+    kind: Kind
+    classes: int = 1
+
+    def __post_init__(self) -> None:
+        fewest = {"binary": 1, "multilabel": 1, "multiclass": 2}
+        if self.kind not in fewest:
+            raise InputError(f"target kind {self.kind!r} is unknown; known are {', '.join(fewest)}")
+        if self.classes < fewest[self.kind] or (self.kind == "binary" and self.classes != 1):
+            raise InputError(f"a {self.kind} target cannot have {self.classes} classes")
+
+    @property
+    def output_size(self) -> int:
+        """Number of logits of one prediction."""
+        return self.classes
+
+    def log_probabilities(self, logits: Tensor) -> tuple[Tensor, Tensor]:
+        """Log-probability of every value of every decision, and of its contrary.
+
+        Parameters
+        ----------
+        logits : float [..., output_size]
+
+        Returns
+        -------
+        lp, l1p : float [..., K, C]
+            ``log p`` and ``log(1 - p)``. Values of a label are ordered (absent, present). ``l1p`` is never taken from
+            ``1 - p``, which is 0 in float32 from p = 1 - 6e-8 on: it stays finite for every finite logit.
+        """
+        if self.kind != "multiclass":
+            lp = torch.stack([F.logsigmoid(-logits), F.logsigmoid(logits)], dim=-1)  # [..., K, 2]
+            return lp, lp.flip(-1)
+        lp = F.log_softmax(logits, dim=-1)
+        itself = torch.eye(self.classes, dtype=torch.bool, device=logits.device)
+        others = lp.unsqueeze(-2).masked_fill(itself, float("-inf"))  # [..., C, C]
+        l1p = others.logsumexp(-1).clamp(max=0.0)  # rounding can give 1e-7
+        return lp.unsqueeze(-2), l1p.unsqueeze(-2)  # [..., 1, C]
+
+    def logits(self, score: Tensor) -> Tensor:
+        """Logits ``[..., output_size]`` whose probabilities are the softmax over C of ``score`` ``[..., K, C]``."""
+        return score[..., 0, :] if self.kind == "multiclass" else score[..., 1] - score[..., 0]
+
+    def probabilities(self, logits: Tensor) -> Tensor:
+        """Probability of each label or class, shaped like ``logits`` ``[..., output_size]``."""
+        return logits.softmax(-1) if self.kind == "multiclass" else logits.sigmoid()
+
+    def logits_of(self, probabilities: Tensor) -> Tensor:
+        """Logits that give these probabilities, the inverse of :meth:`probabilities`; finite for 0 and 1 as well."""
+        inner = probabilities.clamp(NEAREST, 1 - NEAREST)
+        return inner.log() if self.kind == "multiclass" else inner.logit()
+
+    def gather(self, table: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        """Entries of a table at the true values.
+
+        Parameters
+        ----------
+        table : float [..., K, C]
+        y : float [..., K], broadcastable against ``table``
+            0 or 1 per label, or the class index; NaN where unknown.
+
+        Returns
+        -------
+        values : float [..., K]; those of unknown labels mean nothing
+        known : bool, shaped like ``y``
+        """
+        known = ~y.isnan()
+        index = torch.where(known, y, 0.0).long().expand(table.shape[:-1])
+        return table.gather(-1, index.unsqueeze(-1)).squeeze(-1), known
+
+    def cross_entropy(self, logits: Tensor, y: Tensor) -> Tensor:
+        """Mean cross-entropy of the known decisions of each sample.
+
+        Parameters
+        ----------
+        logits : float [..., B, output_size]
+        y : float [B, K], NaN where unknown
+
+        Returns
+        -------
+        float [..., B]; exactly 0, without gradient, for a sample of which nothing is known
+        """
+        return self.negative_log_likelihood(self.log_probabilities(logits)[0], y)
+
+    def negative_log_likelihood(self, lp: Tensor, y: Tensor) -> Tensor:
+        """Return :meth:`cross_entropy` of a table ``lp`` [..., B, K, C] instead of logits."""
+        values, known = self.gather(lp, y)
+        return mean_known(-values, known)
+
+    def known(self, y: Tensor) -> Tensor:
+        """Whether any decision of a sample is known: bool [B] of ``y`` [B, K]."""
+        return (~y.isnan()).any(-1)
+
+    def loss(self, logits: Tensor, y: Tensor) -> Tensor:
+        """Mean of :meth:`cross_entropy` over the samples of which something is known; 0 if there is none."""
+        return mean_known(self.cross_entropy(logits, y), self.known(y))

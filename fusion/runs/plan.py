@@ -1,0 +1,173 @@
+"""What a training will do, settled before it starts: settings, samples, folds, and the cache as it was then."""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import dataclass, replace
+from functools import cached_property
+from hashlib import sha256
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from ...cache_schema import FeatureCache, InputError, digest, digest_file
+from .. import methods
+from ..inputs.batches import Cohort
+from ..inputs.loading import Selection, select
+from ..inputs.missingness import draw_hidden
+from ..inputs.splits import Split, balance_notes, k_folds, strata, supplied
+from ..training.config import TrainConfig
+from ..training.model import demands
+
+VALIDATION, VALIDATION_OF_SEARCH = 0.1, 0.2
+"""Share of the training subjects that validate where the method chooses by them, and where settings are searched."""
+
+TOOLS = ("omnifuse", "torch", "numpy", "polars", "scikit-learn", "zarr")
+
+FINGERPRINT_DIGITS = 12
+
+
+@dataclass(frozen=True)
+class TrainingPlan:
+    """A training before it starts.
+
+    ``config`` has every default filled in; ``hidden`` [N, M] bool is hidden on purpose; ``notes`` are for its reader;
+    ``cache`` is path, digest and data set of the cache, and ``demands`` what the models will demand of any other:
+    both were read before the rows, so that they describe these rows whatever becomes of the folder meanwhile.
+    """
+
+    config: TrainConfig
+    selection: Selection
+    hidden: npt.NDArray[np.bool_]
+    splits: list[Split]
+    notes: list[str]
+    cache: dict[str, Any]
+    demands: dict[str, Any]
+
+    @property
+    def cohort(self) -> Cohort:
+        """The samples, with numbers of rows in place of the rows."""
+        return self.selection.cohort
+
+    @property
+    def recipes(self) -> dict[str, Any]:
+        """How the rows of each modality were made."""
+        return {name: demanded["recipe"] for name, demanded in self.demands["inputs"].items()}
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A digest of everything that decides a byte of the models: equal ones make the same folds."""
+        parts = sha256(b"".join(part.tobytes() + b"|" for split in self.splits for part in split.parts)).hexdigest()
+        decides = {
+            "config": self.config.to_dict(),
+            "demands": self.demands,
+            "cache": self.cache["digest"],
+            "splits": parts,
+            "environment": environment(self.config),
+            "code": [digest_file(file) for file in sorted(Path(__file__).parent.rglob("*.py"))],
+        }
+        return digest(decides)[:FINGERPRINT_DIGITS]
+
+
+def plan_training(cache: FeatureCache, config: TrainConfig) -> TrainingPlan:
+    """Settle what a training of these settings on a cache will do.
+
+    Raises
+    ------
+    InputError
+        For an unknown task, modality or split, or too few subjects.
+    """
+    selection = select(cache, config.task or first_task(cache), config.modalities)
+    cohort = selection.cohort
+    made_of = {
+        "path": str(cache.path),
+        "digest": cache.digest,
+        "dataset": cache.dataset,
+        "versions": cache.versions,
+    }
+    demanded = demands(cache, cohort)
+    method = methods.get(config.method)
+    method.check(cohort.modalities)
+    share = _validation_share(config)
+    config = replace(config, task=cohort.task.name, modalities=cohort.modalities, validation=share)
+    hidden = draw_hidden(config.missing, cohort.presence, cohort.modalities)
+    if config.missing.protocol == "train-and-test":
+        selection = selection.hiding(hidden)
+    splits, notes = _splits(cache, selection.cohort, config, share)  # reads the cache, which refuses a change since
+    notes += method.notes(config.options, cohort.y)
+    return TrainingPlan(config, selection, hidden, splits, notes, made_of, demanded)
+
+
+def environment(config: TrainConfig) -> dict[str, Any]:
+    """Return versions, platform, device and threads, which decide the digits of a result."""
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "device": config.device,
+        "threads": config.threads,
+        "versions": {tool: version(tool) for tool in TOOLS},
+    }
+
+
+def first_task(cache: FeatureCache) -> str:
+    """Return the first task of a cache that has one prediction a sample.
+
+    Raises
+    ------
+    InputError
+        If there is none.
+    """
+    trainable = (name for name in cache.tasks if not cache.task(name).long)
+    if name := next(trainable, None):
+        return name
+    raise InputError(f"{cache.path} has no task to train on; labels with one prediction a sample are needed.")
+
+
+def _validation_share(config: TrainConfig) -> float:
+    """Return the share of the training subjects to set aside: the given one, or as little as the choices need."""
+    if config.validation is not None:
+        return config.validation
+    if config.search.trials:
+        return VALIDATION_OF_SEARCH
+    return VALIDATION if methods.get(config.method).chooses else 0.0
+
+
+def _splits(cache: FeatureCache, cohort: Cohort, config: TrainConfig, share: float) -> tuple[list[Split], list[str]]:
+    """Return the folds, or the cache's own split as the only fold with a note that says so."""
+    name = split_used(cache, config)
+    if name is None:
+        splits = _folds(cache, cohort, config, share)
+        return splits, balance_notes(splits, cohort.subject_id)
+    split = supplied(cache.splits[name], cohort, strata(cohort.y, cohort.task.kind), share, config.seed)
+    return [split], [f"Trained and tested on the supplied split {name!r} instead of folds."]
+
+
+def split_used(cache: FeatureCache, config: TrainConfig) -> str | None:
+    """Return the name of the cache's split that takes the place of folds; None if folds are made.
+
+    Raises
+    ------
+    InputError
+        If the cache has no such split, or several and none is named.
+    """
+    known = cache.splits
+    name = next(iter(known), None) if config.split == "supplied" and len(known) < 2 else config.split
+    if name is not None and name not in known:
+        raise InputError(
+            f"split = {name!r}; {cache.path} has the splits: {', '.join(known) or '(none)'}; `none` makes folds."
+        )
+    return name
+
+
+def _folds(cache: FeatureCache, cohort: Cohort, config: TrainConfig, share: float) -> list[Split]:
+    """Cut the folds over everybody with a label: a patient is in the same one whatever modalities are trained on."""
+    labelled = ~np.isnan(cohort.task.y).all(axis=1)
+    samples = cache.samples.filter(pl.Series(labelled))
+    labels = strata(cohort.task.y[labelled], cohort.task.kind)
+    splits = k_folds(samples["subject_id"].to_numpy(), labels, config.folds, share, config.seed)
+    kept = np.isin(samples["sample_id"].to_numpy(), cohort.sample_id)
+    return [split.among(kept) for split in splits]

@@ -1,0 +1,70 @@
+"""Which models of a run answer for a sample: those that have not seen its subject."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from ..files import read_table
+from ..inputs.batches import Cohort
+from ..inputs.splits import Positions
+
+OUT_OF_FOLD, MEAN, SEEN = "out-of-fold", "mean", "seen"
+"""Who answers for a sample: the model of the fold that tested its subject; the mean of all models, none of which knows
+the subject; or, for want of such models, the mean of all although they were trained on the subject."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Samples, positions [n] in the cohort, that the models of the same ``folds`` answer; ``models`` as above."""
+
+    samples: Positions
+    folds: tuple[int, ...]
+    models: str
+
+    @property
+    def fold(self) -> int | None:
+        """The fold that tested these subjects, if there is one."""
+        return self.folds[0] if self.models == OUT_OF_FOLD else None
+
+
+def who_answers(run: Path, cohort: Cohort, folds: Collection[int]) -> list[Asked]:
+    """Return who answers each sample of a cohort, given the folds whose models can be asked.
+
+    The subject decides, since other samples of a subject that was trained on are not new either. Samples that a fold
+    tested are asked about in the order of the test and without others, so that the answers are the same to the last
+    digit.
+    """
+    splits = _splits(run, cohort)
+    tested = splits.filter(pl.col("part") == "test", pl.col("fold").is_in(list(folds)))
+    sample, subject = (ids.astype(str) for ids in (cohort.sample_id, cohort.subject_id))
+    fold = _tested_by(subject, tested)
+    known = np.isin(subject, splits["subject_id"].to_numpy())
+    itself = np.isin(sample, tested["sample_id"].to_numpy())
+    each: list[tuple[npt.NDArray[np.bool_], tuple[int, ...], str]] = [
+        (chosen & (fold == number), (number,), OUT_OF_FOLD) for number in folds for chosen in (itself, ~itself)
+    ]
+    each += [(~known, tuple(folds), MEAN), (known & (fold < 0), tuple(folds), SEEN)]
+    return [Asked(np.flatnonzero(chosen), asked, models) for chosen, asked, models in each if chosen.any()]
+
+
+def _splits(run: Path, cohort: Cohort) -> pl.DataFrame:
+    """Return the folds of a run, ids as text. What an earlier version left out, whose a sample is, the cohort knows."""
+    splits = read_table(run / "splits.parquet", ["sample_id", "fold", "part"])
+    splits = splits.with_columns(pl.col("^(sample|subject)_id$").cast(pl.String))
+    if "subject_id" in splits.columns:
+        return splits
+    ids = {"sample_id": cohort.sample_id.astype(str), "subject_id": cohort.subject_id.astype(str)}
+    return splits.join(pl.DataFrame(ids), on="sample_id")
+
+
+def _tested_by(subject: npt.NDArray[np.str_], tested: pl.DataFrame) -> npt.NDArray[np.int64]:
+    """Return the fold that tested each subject, -1 for none, int [N]."""
+    of_subject = tested.select("subject_id", "fold").unique("subject_id")
+    found = pl.DataFrame({"subject_id": subject}).join(of_subject, on="subject_id", how="left", maintain_order="left")
+    return found["fold"].fill_null(-1).cast(pl.Int64).to_numpy()

@@ -1,0 +1,1 @@
+"""The one training loop, the search of settings, folds, and one fitted model."""

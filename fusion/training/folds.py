@@ -1,0 +1,197 @@
+"""Folds, each trained and tested on its own: one after the other, or several at once in processes."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import polars as pl
+import torch
+from threadpoolctl import threadpool_limits
+from tqdm import tqdm
+
+from ...cache_schema import OmniFuseError
+from ...processes import results, worker_pool
+from ...progress import progress
+from .. import methods
+from ..files import write_table
+from ..inputs.batches import Cohort, Inputs
+from ..inputs.missingness import hidden_in_test
+from ..inputs.normalisation import Normaliser
+from ..inputs.preparation import Prepared, prepare
+from ..inputs.splits import Positions, Split
+from ..inputs.stored import StoredCohort
+from ..methods.base import Method, Prediction
+from ..sealed import is_sealed, seal
+from . import loop as training
+from .config import TrainConfig
+from .fold_result import BoolArray, FloatArray, FoldResult
+from .model import Model, new_method
+from .predictions import Predicted, frame
+from .search import Trial, best, fit_searched
+
+HISTORY_FILE = "history.parquet"
+
+Splits = Mapping[int, Split]
+"""The folds that are to be trained, by number."""
+
+
+def default_workers(device: str) -> int:
+    """Return how many folds to train at once: one for each core that torch may use, one on any other device.
+
+    A fold gains nothing from a second thread, and loses much if its cores are busy.
+    """
+    return torch.get_num_threads() if device == "cpu" else 1
+
+
+def finished_folds(folder: Path) -> set[int]:
+    """Return the numbers of the folds that an earlier training finished in a folder, and remove what else is there."""
+    finished = set()
+    for path in folder.iterdir():
+        if path.name.isdecimal() and is_sealed(path):
+            finished.add(int(path.name))
+        else:
+            shutil.rmtree(path, ignore_errors=True)  # cut off while it was written, or damaged
+    return finished
+
+
+def train_folds(cohort: Cohort, splits: Splits, config: TrainConfig, folder: Path) -> None:
+    """Train one fold after the other in this process; what they leave goes to ``folder/<fold>``."""
+    prepared = prepare(cohort, config.encoder)
+    for fold, split in splits.items():
+        train_fold(cohort, prepared, split, fold, config, folder)
+
+
+def train_stored_folds(stored: StoredCohort, splits: Splits, config: TrainConfig, folder: Path, workers: int) -> None:
+    """Do the same as `train_folds`, to the last digit, with up to ``workers`` folds at once.
+
+    A fold that fails, or an interrupt, ends all of them. All processes map the same rows, in memory as far as there is
+    room; of its own each takes about 0.7 GB for torch and the statistics of 20,000 stays, and its model.
+
+    Raises
+    ------
+    OmniFuseError
+        If a process was killed from outside; and whatever the first fold that fails raises.
+    """
+    if workers == 1:
+        train_folds(stored.open(), splits, config, folder)
+        return
+    try:
+        with worker_pool(workers, tqdm.set_lock, get_context("spawn").RLock()) as pool:
+            each = splits.items()
+            results([pool.submit(_train_stored, stored, split, fold, config, folder) for fold, split in each])
+    except BrokenProcessPool as error:
+        raise OmniFuseError(
+            "A process that trained a fold was killed, most likely because memory ran out. Give the same command with "
+            "fewer --workers; finished folds are kept."
+        ) from error
+
+
+def _train_stored(stored: StoredCohort, split: Split, fold: int, config: TrainConfig, folder: Path) -> None:
+    cohort = stored.open()
+    train_fold(cohort, prepare(cohort, config.encoder), split, fold, config, folder, line=fold)
+
+
+def train_fold(
+    cohort: Cohort,
+    prepared: Mapping[str, Prepared],
+    split: Split,
+    fold: int,
+    config: TrainConfig,
+    folder: Path,
+    line: int = 0,
+) -> None:
+    """Train one fold, predict its test part, leave model and `FoldResult` in ``folder/<fold>``, whole or not at all.
+
+    ``line`` of the terminal shows the progress.
+    """
+    started = time.perf_counter()
+    with torch_threads(config.threads):
+        model, inputs, history, trials = _fit(cohort, prepared, split, fold, config, line)
+        answers = _ask(model.method, inputs, cohort, split.test, config)
+    sample_id, y = cohort.sample_id[split.test], cohort.y[split.test]
+    predicted = Predicted(sample_id, y, answers.presence, answers.prediction, fold)
+    alone = answers.prediction.modality_probability
+    result = FoldResult(
+        tested=split.test,
+        presence=answers.presence,
+        probability=predicted.probability,
+        alone=None if alone is None else alone.numpy(),
+        draws=answers.draws,
+        complete=answers.complete,
+        rows=frame(predicted, cohort.task, cohort.modalities),
+        tables=model.method.tables(),
+        details=model.method.details(),
+        trials=trials,
+        epochs=1 + max(row["epoch"] for row in history),
+        seconds=time.perf_counter() - started,
+    )
+    partial = folder / f"{fold}.partial-{os.getpid()}"  # a worker may outlive its killed parent for a moment
+    partial.mkdir(parents=True)
+    model.save(partial)
+    write_table(partial / HISTORY_FILE, pl.DataFrame(history))
+    result.save(partial)
+    seal(partial, partial.iterdir())
+    partial.rename(folder / str(fold))
+
+
+@contextmanager
+def torch_threads(threads: int) -> Iterator[None]:
+    """Let torch and scikit-learn compute with a number of threads.
+
+    Sums are split among them, so that it decides the last digits.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        with threadpool_limits(threads, user_api="openmp"):
+            yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _fit(
+    cohort: Cohort, prepared: Mapping[str, Prepared], split: Split, fold: int, config: TrainConfig, line: int
+) -> tuple[Model, Inputs, training.History, list[Trial]]:
+    seed = config.seed * 1000 + fold
+    normaliser = Normaliser.fit(prepared, split.train)
+    inputs = normaliser.apply(cohort, prepared, torch.device(config.device))
+    parts = training.Parts(*(torch.from_numpy(part).to(config.device) for part in (split.train, split.validation)))
+
+    def new(config: TrainConfig) -> Method:
+        return new_method(config, cohort.task, normaliser.input_specs(prepared), seed)
+
+    label = f"{config.method}, fold {fold}"
+    unit = "epochs" if methods.get(config.method).by_gradient else "steps"
+    shown = partial(progress, name=label, unit=unit, line=line, leave=False)
+    method, history, trials = fit_searched(new, config, inputs, parts, seed, shown)
+    return Model(method, normaliser, best(trials).overrides if trials else ()), inputs, history, trials
+
+
+class Answers(NamedTuple):
+    """What a model predicts for its n test samples; the fields as in `FoldResult`."""
+
+    presence: BoolArray
+    prediction: Prediction
+    draws: FloatArray
+    complete: FloatArray
+
+
+def _ask(method: Method, inputs: Inputs, cohort: Cohort, tested: Positions, config: TrainConfig) -> Answers:
+    """Predict the test samples from all that they have, and under every draw of what is hidden in the test alone."""
+    samples, presence = torch.from_numpy(tested).to(config.device), cohort.presence
+    complete = training.predict(method, inputs, samples)
+    hidden = hidden_in_test(config.missing, presence, cohort.modalities)  # [S, N, M]
+    answers = [training.predict(method, inputs.hiding(torch.from_numpy(draw)), samples) for draw in hidden]
+    draws = np.array([answer.probability.numpy() for answer in answers])
+    shown = presence & ~hidden[0] if len(hidden) else presence
+    return Answers(shown[tested], answers[0] if answers else complete, draws, complete.probability.numpy())

@@ -1,0 +1,282 @@
+"""The one training loop, and predictions of a trained model."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..inputs.batches import Batch, Inputs
+from ..inputs.splits import k_folds, strata
+from ..methods.base import Context, Method, Phase, Prediction, combine
+from ..scores.metrics import one_vs_rest, score
+
+EVALUATION_BATCH = 1024
+
+
+@dataclass(frozen=True)
+class FitConfig:
+    """How every method is optimised; a training always runs to its last epoch, there is no early stopping."""
+
+    epochs: int = 12
+    """Passes over the training part."""
+    batch_size: int = 128
+    learning_rate: float = 1e-3
+    """Highest learning rate of AdamW; falls along a cosine."""
+    final_rate: float = 0.05
+    """Last learning rate as a share of the highest."""
+    weight_decay: float = 0.05
+    clip: float = 1.0
+    """Largest norm of the gradient of one model."""
+    mining_rows: int = 4096
+    """Training samples that methods may look at again after each epoch."""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Positions in the cohort [n] that a fit may see; ``validation`` may be empty."""
+
+    train: Tensor
+    validation: Tensor
+
+
+History = list[dict[str, Any]]
+
+Progress = Callable[[Iterable[int]], Iterable[int]]
+"""Shows how far the epochs it iterates over have come."""
+
+
+@dataclass(frozen=True)
+class Fitting:
+    """What a method that is not ``by_gradient`` is fitted on: the training part ``samples`` [n] of a fold.
+
+    It can train other models on a part of it and ask them; it never names a test sample.
+    """
+
+    inputs: Inputs
+    samples: Tensor
+    config: FitConfig
+    seed: int
+    progress: Progress
+
+    def folds(self, count: int, kind: str) -> list[tuple[Tensor, Tensor]]:
+        """Cut the training part by subject into ``count`` pairs of positions: to train on, and held out."""
+        subjects, y = self.inputs.subject[self.samples].cpu().numpy(), self.inputs.y[self.samples].cpu().numpy()
+        splits = k_folds(subjects, strata(y, kind), count, 0.0, self.seed)
+        pairs = [(torch.from_numpy(split.train), torch.from_numpy(split.test)) for split in splits]
+        device = self.samples.device
+        return [(self.samples[rest.to(device)], self.samples[held_out.to(device)]) for rest, held_out in pairs]
+
+    def train(self, method: Method, samples: Tensor, epochs: int, seed: int) -> None:
+        """Train another model in place."""
+        fit(method, self.inputs, Parts(samples, samples[:0]), replace(self.config, epochs=epochs), seed)
+
+    def predict(self, method: Method, samples: Tensor, shown: Tensor | None = None) -> Prediction:
+        """Predict samples that show only the modalities ``shown`` [M], by default all that they have."""
+        return predict(method, self.inputs if shown is None else self.inputs.hiding(~shown), samples)
+
+
+def fit(
+    method: Method, inputs: Inputs, parts: Parts, config: FitConfig, seed: int, progress: Progress = iter
+) -> History:
+    """Train a method in place and return its history: rows of epoch, part, term, value.
+
+    The result depends on the seed alone, not on torch's global generator, which is left as it was found. The method
+    is left in evaluation mode.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        method.prior.copy_(prior_logits(method, inputs.y[parts.train]))
+        descend = _descend if method.by_gradient else _fit_at_once
+        return descend(method, inputs, parts, config, seed, progress)
+
+
+def _fit_at_once(
+    method: Method, inputs: Inputs, parts: Parts, config: FitConfig, seed: int, progress: Progress
+) -> History:
+    method.eval()
+    method.fit(Fitting(inputs, parts.train, config, seed, progress))
+    with torch.no_grad():
+        return [
+            row
+            for part, samples in (("train", parts.train), ("validation", parts.validation))
+            for row in measure(method.loss, inputs.batches(samples, EVALUATION_BATCH)).rows(0, part)
+        ]
+
+
+def _descend(method: Method, inputs: Inputs, parts: Parts, config: FitConfig, seed: int, progress: Progress) -> History:
+    generator = torch.Generator().manual_seed(seed)
+    phases = method.phases()
+    epochs = [max(1, round(phase.share * config.epochs)) for phase in phases]
+    context = replace(_context(inputs, parts, config, generator), epochs=epochs[0])
+    method.on_fit_start(context)
+    history: History = []
+    numbers = iter(progress(range(sum(epochs))))
+    for number, (phase, length) in enumerate(zip(phases, epochs, strict=True)):
+        steps = length * math.ceil(len(parts.train) / config.batch_size)
+        with _training_only(method, phase.modules):
+            step = Steps(method, phase, config, steps)
+            for epoch, at in zip(range(length), numbers, strict=False):
+                context = replace(context, phase=number, epoch=epoch, epochs=length)
+                history += _epoch(step, inputs.batches(parts.train, config.batch_size, generator), context, at)
+    next(numbers, None)  # so that the progress ends
+    method.eval()
+    with torch.no_grad():
+        method.on_fit_end(context)
+    return history
+
+
+def _epoch(step: Steps, batches: Iterable[Batch], context: Context, number: int) -> History:
+    """Train one epoch and return its rows of the history."""
+    method, name = step.method, step.phase.name
+    method.train()
+    method.on_epoch_start(context)
+    trained = measure(partial(step, context=context), batches)
+    method.eval()
+    with torch.no_grad():
+        validated = measure(step.phase.loss, context.validation())
+        area = [] if name else _validation_area(method, context, number)
+        method.on_epoch_end(context)
+    return trained.rows(number, "train", name) + validated.rows(number, "validation", name) + area
+
+
+def _validation_area(method: Method, context: Context, number: int) -> History:
+    """Return the AUROC of the validation part as a row of the history; none without one, or of one class alone."""
+    batches = list(context.validation())
+    if not batches:
+        return []
+    y = torch.cat([batch.y for batch in batches]).cpu().numpy()
+    probability = torch.cat([method.predict(batch).probability for batch in batches]).cpu().numpy()
+    area = score(*one_vs_rest(method.target.kind, y, probability)).auroc
+    return [] if area is None else [{"epoch": number, "part": "validation", "term": "auroc", "value": area}]
+
+
+@contextmanager
+def _training_only(method: Method, modules: Sequence[nn.Module]) -> Iterator[None]:
+    """Let gradients reach the parameters of some modules and no others."""
+    trained = {parameter for module in modules for parameter in module.parameters()}
+    frozen = [parameter for parameter in method.parameters() if parameter.requires_grad and parameter not in trained]
+    try:
+        for parameter in frozen:
+            parameter.requires_grad_(False)
+            parameter.grad = None  # of an earlier phase; clipping would count it
+        yield
+    finally:
+        for parameter in frozen:
+            parameter.requires_grad_(True)
+
+
+class Steps:
+    """Takes the optimiser's steps of one phase, ``steps`` in all, with a learning rate that falls along a cosine."""
+
+    def __init__(self, method: Method, phase: Phase, config: FitConfig, steps: int) -> None:
+        self.method, self.phase, self.config = method, phase, config
+        groups = [[p for p in group if p.requires_grad] for group in method.parameter_groups()]
+        self.optimiser = torch.optim.AdamW(
+            [{"params": group} for group in groups],
+            lr=config.learning_rate, weight_decay=config.weight_decay, fused=True,
+        )  # fmt: skip
+        self.schedule = cosine(self.optimiser, config.final_rate, steps)
+        # walking modules takes long
+        self.models = [list(model.parameters()) for model in method.independent_parts()]
+
+    def __call__(self, batch: Batch, context: Context) -> dict[str, Tensor]:
+        """Take one step and return the loss terms."""
+        self.optimiser.zero_grad()
+        terms = self.phase.loss(batch)
+        torch.autograd.backward(terms["total"])
+        self.method.before_step(context)
+        clip_gradients(self.models, self.config.clip)
+        for group, size in zip(self.optimiser.param_groups, self.method.step_sizes(), strict=True):
+            group["lr"] *= size
+        self.optimiser.step()
+        self.schedule.step()  # sets the rates anew
+        return terms
+
+
+def clip_gradients(models: Sequence[Sequence[Tensor]], norm: float) -> None:
+    """Scale the gradients of each model down to at most ``norm``."""
+    for parameters in models:
+        torch.nn.utils.clip_grad_norm_(parameters, norm)
+
+
+def measure(loss: Callable[[Batch], dict[str, Tensor]], batches: Iterable[Batch]) -> Terms:
+    """Return the terms of a loss over some batches."""
+    terms = Terms()
+    for batch in batches:
+        terms.add(loss(batch), len(batch))
+    return terms
+
+
+def cosine(optimiser: torch.optim.Optimizer, final: float, steps: int) -> torch.optim.lr_scheduler.LambdaLR:
+    """Return the schedule from the highest learning rate to a share of it along half a cosine, step by step."""
+    return torch.optim.lr_scheduler.LambdaLR(optimiser, lambda done: cosine_share(done / steps, final))
+
+
+def cosine_share(done: float, final: float) -> float:
+    """Return the learning rate as a share of the highest after a share ``done`` of the training; ``final`` at 1."""
+    return final + (1 - final) * (1 + math.cos(math.pi * done)) / 2
+
+
+def prior_logits(method: Method, y: Tensor) -> Tensor:
+    """Return the logits [K] of the label frequencies in y [n, C], one count added to each outcome."""
+    if method.target.kind == "multiclass":
+        counts = torch.bincount(y[~y.isnan()].long(), minlength=method.target.output_size)
+        return torch.log((counts + 1) / (counts.sum() + len(counts)))
+    known = (~y.isnan()).sum(0)
+    return torch.logit((torch.nansum(y, 0) + 1) / (known + 2))
+
+
+def _context(inputs: Inputs, parts: Parts, config: FitConfig, generator: torch.Generator) -> Context:
+    chosen = torch.randperm(len(parts.train), generator=generator)[: config.mining_rows].sort().values
+    return Context(
+        phase=0,
+        epoch=0,
+        epochs=config.epochs,
+        training=partial(inputs.batches, parts.train[chosen.to(parts.train.device)], EVALUATION_BATCH),
+        validation=partial(inputs.batches, parts.validation, EVALUATION_BATCH),
+        generator=generator,
+    )
+
+
+class Terms:
+    """Running means of named loss terms over the samples of an epoch."""
+
+    def __init__(self) -> None:
+        self.sums: defaultdict[str, Tensor] = defaultdict(lambda: torch.zeros(()))
+        self.samples = 0
+
+    def add(self, terms: dict[str, Tensor], samples: int) -> None:
+        """Add the terms of one batch."""
+        self.samples += samples
+        for name, value in terms.items():
+            self.sums[name] = self.sums[name] + value.detach().cpu() * samples
+
+    def rows(self, epoch: int, part: str, phase: str = "") -> History:
+        """Return the means as history rows."""
+        prefix = f"{phase}: " if phase else ""
+        return [
+            {"epoch": epoch, "part": part, "term": prefix + name, "value": float(total) / self.samples}
+            for name, total in self.sums.items()
+        ]
+
+
+def predict(method: Method, inputs: Inputs, samples: Tensor) -> Prediction:
+    """Predict the given samples [n] in their order."""
+    method.eval()
+    with torch.no_grad():
+        pieces = [method.predict(batch) for batch in _unlabelled(inputs, samples)]
+    return combine(pieces, lambda parts: torch.cat(parts).cpu())
+
+
+def _unlabelled(inputs: Inputs, samples: Tensor) -> Iterator[Batch]:
+    """Yield batches whose labels are all unknown: a prediction cannot look at what it predicts."""
+    for batch in inputs.batches(samples, EVALUATION_BATCH):
+        yield replace(batch, y=torch.full_like(batch.y, torch.nan))

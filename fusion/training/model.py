@@ -1,0 +1,128 @@
+"""One fitted model: a method with its normaliser, saved in a folder, and what it demands of a cache."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save
+
+from ...cache_schema import FeatureCache, InputError, Task, difference
+from .. import methods
+from ..files import write_file
+from ..inputs.batches import Cohort, Inputs
+from ..inputs.normalisation import Normaliser
+from ..inputs.preparation import Prepared
+from ..methods.base import Method, ModelSpec
+from ..parts.encoders import InputSpec
+from ..parts.targets import Target
+from .config import TrainConfig, changed
+
+MODEL_FILE = "model.safetensors"
+NORMALISER_FILE = "normaliser.safetensors"
+OVERRIDES_FILE = "overrides.json"
+
+
+def new_method(config: TrainConfig, task: Task, inputs: tuple[InputSpec, ...], seed: int) -> Method:
+    """Return an untrained method whose initial weights depend on the seed alone."""
+    target = Target(task.kind, 1 if task.kind == "binary" else len(task.labels))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        method = methods.get(config.method)(ModelSpec(inputs, target, config.encoder), config.options)
+    return method.to(config.device)
+
+
+@dataclass(frozen=True)
+class Model:
+    """A method and the normaliser that makes its inputs; ``overrides`` of the run's settings that a search chose."""
+
+    method: Method
+    normaliser: Normaliser
+    overrides: tuple[str, ...] = ()
+
+    def inputs(self, cohort: Cohort, prepared: Mapping[str, Prepared]) -> Inputs:
+        """Return a cohort normalised for this model, on the model's device."""
+        return self.normaliser.apply(cohort, prepared, self.method.prior.device)
+
+    def save(self, folder: Path) -> None:
+        """Write the files of a model into an existing folder."""
+        write_file(folder / MODEL_FILE, save(self.method.state_dict()))
+        write_file(folder / NORMALISER_FILE, save(self.normaliser.tensors()))
+        if self.overrides:
+            write_file(folder / OVERRIDES_FILE, f"{json.dumps(self.overrides)}\n".encode())
+
+    @classmethod
+    def load(cls, folder: Path, config: TrainConfig, task: Task, prepared: Mapping[str, Prepared]) -> Model:
+        """Read a saved model back, to predict, strictly: every number has its place and every place its number.
+
+        Raises
+        ------
+        InputError
+            If the files do not fit the settings of the run.
+        """
+        chosen = folder / OVERRIDES_FILE
+        overrides = tuple(json.loads(chosen.read_text(encoding="utf-8"))) if chosen.is_file() else ()
+        normaliser = Normaliser.from_tensors(load_file(folder / NORMALISER_FILE), prepared)
+        method = new_method(changed(config, overrides), task, normaliser.input_specs(prepared), seed=0)
+        try:
+            method.load_state_dict(load_file(folder / MODEL_FILE, device=config.device), strict=True)
+        except RuntimeError as error:
+            raise InputError(f"{folder / MODEL_FILE} does not fit the run's config.json: {error}") from error
+        return cls(method.eval(), normaliser, overrides)
+
+
+def demands(cache: FeatureCache, cohort: Cohort) -> dict[str, Any]:
+    """Return what a model trained on this cohort demands of any cache: the task's view, recipes and columns."""
+    task = cohort.task
+    view = {"name": task.name, "kind": task.kind, "labels": list(task.labels), "window_hours": task.window_hours}
+    select = {name: dict(rule) for name, rule in task.select.items()}
+    return {
+        "task": {**view, "select": select},
+        "inputs": {name: modality_demand(cache, name) for name in cohort.modalities},
+    }
+
+
+def modality_demand(cache: FeatureCache, name: str) -> dict[str, Any]:
+    """Return what the rows of a modality are and how they were made."""
+    spec = cache.modality_spec(name)
+    columns = [[column.name, column.unit, column.variable, column.role] for column in spec.columns]
+    return {"kind": spec.kind, "columns": columns, "recipe": spec.recipe}
+
+
+def check_inputs(cache: FeatureCache, inputs: Mapping[str, Any]) -> None:
+    """Raise `InputError` naming every difference between what a model demands and what a cache has."""
+    absent = [name for name in inputs if name not in cache.modalities]
+    if absent:
+        raise InputError(
+            f"{cache.path} has no modality {', '.join(absent)}, which the model was trained on; "
+            f"it has: {', '.join(cache.modalities) or 'none'}."
+        )
+    found = {name: modality_demand(cache, name) for name in inputs}
+    lines = difference(dict(inputs), found)
+    lines += [
+        f"{name}: the model knows the levels {', '.join(levels)} of {column}; extract with `levels:{column}: "
+        f"[{', '.join(levels)}]` in the YAML file of --columns, then others are listed and count as missing"
+        for name, demanded in inputs.items()
+        for column, levels in demanded["recipe"].get("levels", {}).items()
+        if levels != found[name]["recipe"].get("levels", {}).get(column)
+    ]
+    if lines:
+        raise InputError(
+            "\n".join([f"{cache.path} was not made as the model demands (trained on -> this cache):", *lines])
+        )
+
+
+def task_view(cache: FeatureCache, view: Mapping[str, Any]) -> Task:
+    """Return the trained task as seen on another cache: with its labels if the cache has them, else unknown ones."""
+    width = len(view["labels"]) if view["kind"] == "multilabel" else 1
+    y = np.full((cache.samples.height, width), np.nan, dtype=np.float32)
+    if view["name"] in cache.tasks:
+        known = cache.task(view["name"])
+        if (known.kind, list(known.labels), known.sample) == (view["kind"], view["labels"], None):
+            y = known.y
+    return Task(view["name"], view["kind"], tuple(view["labels"]), y, view["window_hours"], view["select"])

@@ -1,0 +1,125 @@
+"""Logistic regression with labels unknown and classes unseen, and the choice of its penalty."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from omnifuse.fusion.parts.linear_head import PENALTIES, HeldOut, LinearHead, best_penalty, fit_by_folds, folds_within
+from omnifuse.fusion.parts.targets import Target
+from omnifuse.fusion.training.loop import FitConfig, Fitting
+
+from tests.fusion.vectors import noise
+
+BINARY = Target("binary")
+NO_PRIOR = torch.zeros(1)
+
+
+def drawn(samples: int, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
+    """Three columns, of which the first decides the label of the samples with chance; its log-odds are 2 x."""
+    generator = torch.Generator().manual_seed(seed)
+    x = torch.randn(samples, 3, generator=generator)
+    return x, (torch.rand(samples, generator=generator) < (2 * x[:, 0]).sigmoid()).float()[:, None]
+
+
+def test_the_log_odds_are_found_in_the_units_of_the_columns() -> None:
+    x, y = drawn(20_000)
+    head = LinearHead(3, BINARY)
+    head.fit(5 + 10 * x, y, NO_PRIOR, 1e-4)
+    torch.testing.assert_close(head.weight, torch.tensor([[0.2, 0.0, 0.0]]), atol=0.01, rtol=0)
+    torch.testing.assert_close(head.bias, torch.tensor([-1.0]), atol=0.08, rtol=0)
+
+
+@pytest.mark.parametrize("penalty", [1e-2, 1.0])
+def test_the_fit_minimises_mean_cross_entropy_and_the_penalty(penalty: float) -> None:
+    x, y = drawn(200)
+    x = (x - x.mean(0)) / x.std(0, correction=0)
+    head = LinearHead(3, BINARY)
+    head.fit(x, y, NO_PRIOR, penalty)
+    weight, bias = head.weight.clone().requires_grad_(), head.bias.clone().requires_grad_()
+    (BINARY.loss(x @ weight.T + bias, y) + penalty / 2 * (weight**2).sum()).backward()
+    assert weight.grad is not None and bias.grad is not None
+    torch.testing.assert_close(weight.grad, torch.zeros(1, 3), atol=1e-4, rtol=0)
+    torch.testing.assert_close(bias.grad, torch.zeros(1), atol=1e-4, rtol=0)
+
+
+def test_labels_that_are_unknown_are_left_out_one_by_one() -> None:
+    x, y = drawn(100)
+    unknown = torch.full((50, 1), torch.nan)
+    two = torch.cat([torch.cat([y[:50], unknown]), torch.cat([unknown, y[50:]])], dim=1)
+    both = LinearHead(3, Target("multilabel", 2))
+    both.fit(x, two, torch.zeros(2), 0.1)
+    one = LinearHead(3, BINARY)
+    one.fit(x[:50], y[:50], NO_PRIOR, 0.1)
+    # columns are standardised over everyone in the one case, over those with the label in the other
+    torch.testing.assert_close(both(x)[:, :1], one(x), atol=0.1, rtol=0.1)
+    assert not torch.allclose(both.weight[0], both.weight[1])
+
+
+@pytest.mark.parametrize("outcome", [1.0, torch.nan])
+def test_a_label_with_one_known_outcome_gets_its_prior(outcome: float) -> None:
+    x, y = drawn(50)
+    head = LinearHead(3, Target("multilabel", 2))
+    head.fit(x, torch.cat([y, torch.full_like(y, outcome)], dim=1), torch.tensor([0.0, 3.0]), 0.1)
+    assert (head(x)[:, 1] == 3).all()
+    assert head(x)[:, 0].std() > 0
+
+
+def test_two_classes_are_a_binary_label() -> None:
+    x, y = drawn(100)
+    classes, label = LinearHead(3, Target("multiclass", 2)), LinearHead(3, BINARY)
+    classes.fit(x, y, torch.zeros(2), 0.1)
+    label.fit(x, y, NO_PRIOR, 0.1)
+    torch.testing.assert_close(classes(x).softmax(1)[:, 1:], label(x).sigmoid())
+
+
+def test_a_class_that_never_occurred_stays_unlikely() -> None:
+    x, y = drawn(100)
+    head = LinearHead(3, Target("multiclass", 4))
+    head.fit(x, 3 * y, torch.tensor([-1.0, -5.0, -5.0, -1.0]), 0.1)
+    probability = head(x).softmax(1)
+    assert probability[:, 1:3].max() < 0.01
+    assert probability[:, 0].std() > 0.1
+
+
+def test_a_constant_column_says_nothing() -> None:
+    x, y = drawn(50)
+    x[:, 2] = 7.1
+    head = LinearHead(3, BINARY)
+    head.fit(x, y, NO_PRIOR, 1e-3)
+    assert head.weight[0, 2] == 0
+
+
+def test_noise_is_penalised_more_than_signal() -> None:
+    def part(seed: int, signal: bool) -> HeldOut:
+        x, y = drawn(60, seed)
+        x = torch.cat([x if signal else torch.randn_like(x), torch.randn(60, 30)], dim=1)
+        return HeldOut(x[:40], y[:40], x[40:], y[40:])
+
+    torch.manual_seed(0)
+    found = {signal: best_penalty(BINARY, NO_PRIOR, [part(s, signal) for s in range(5)]) for signal in (True, False)}
+    assert found[False] == max(PENALTIES)
+    assert found[True] < found[False]
+
+
+def test_folds_count_within_the_training_part() -> None:
+    inputs = replace(noise(60), y=torch.randint(2, (60, 1)).float())
+    samples = torch.arange(59, 9, -1)
+    fitting = Fitting(inputs, samples, FitConfig(), 0, iter)
+    for (rest, held_out), (rest_in_cohort, held_out_in_cohort) in zip(
+        folds_within(fitting, 5, "binary"), fitting.folds(5, "binary"), strict=True
+    ):
+        assert torch.equal(samples[rest], rest_in_cohort)
+        assert torch.equal(samples[held_out], held_out_in_cohort)
+    x, head = torch.randn(50, 2), LinearHead(2, BINARY)
+    assert fit_by_folds(head, x, inputs.y[samples], NO_PRIOR, folds_within(fitting, 5, "binary")) in PENALTIES
+
+
+def test_scales_count_where_columns_are_not_standardised() -> None:
+    x, y = drawn(200)
+    x = 0.1 * (x - x.mean(0))
+    head = LinearHead(3, BINARY, standardise=False)
+    head.fit(x, y, NO_PRIOR, 0.1)
+    weight = head.weight.clone().requires_grad_()
+    (BINARY.loss(x @ weight.T + head.bias, y) + 0.1 / 2 * (weight**2).sum()).backward()
+    assert weight.grad is not None
+    torch.testing.assert_close(weight.grad, torch.zeros(1, 3), atol=1e-4, rtol=0)

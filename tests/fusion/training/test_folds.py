@@ -1,0 +1,115 @@
+"""Folds in processes: the same bytes as one after the other, and one clear end if anything goes wrong."""
+
+import json
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from omnifuse.cache_schema import InputError, OmniFuseError
+from omnifuse.fusion.inputs.batches import Cohort
+from omnifuse.fusion.inputs.splits import k_folds, strata
+from omnifuse.fusion.inputs.stored import StoredCohort
+from omnifuse.fusion.runs.run import train
+from omnifuse.fusion.training import folds
+from omnifuse.fusion.training.config import make_config
+from omnifuse.fusion.training.folds import torch_threads, train_stored_folds
+
+
+def without_seconds(metrics: Path) -> str:
+    """Return metrics.json without what a clock decides."""
+    content: dict[str, Any] = json.loads(metrics.read_text())
+    del content["seconds"], content["finished"]
+    for fold in content["folds"]:
+        del fold["seconds"]
+    return json.dumps(content)
+
+
+@pytest.mark.parametrize(("workers", "memory_limit"), [(2, None), (1, 0)])
+def test_neither_the_number_of_workers_nor_rows_on_disk_change_a_byte(
+    toy_cache: Callable[..., Path], tmp_path: Path, workers: int, memory_limit: int | None
+) -> None:
+    cache = toy_cache(tmp_path / "cache")
+    overrides = ["fit.epochs=2", "folds=3", "encoder.timeseries=both", "validation=0.2", "missing.rate=0.3"]
+    one, two = (tmp_path / name / "run" for name in ("plain", "other"))
+    with torch_threads(2):  # as if the machine had another number of cores
+        train(cache, make_config("omnifuse", overrides=overrides), one, workers=1)
+    train(cache, make_config("omnifuse", overrides=overrides), two, workers, memory_limit)
+    files = {path.relative_to(one) for path in one.rglob("*") if path.is_file()}
+    assert files == {path.relative_to(two) for path in two.rglob("*") if path.is_file()}
+    timed = {Path("metrics.json"), Path("environment.json"), Path("checksums.json")}
+    for name in files - timed:
+        assert (one / name).read_bytes() == (two / name).read_bytes(), name
+    assert without_seconds(one / "metrics.json") == without_seconds(two / "metrics.json")
+    environments = [json.loads((run / "environment.json").read_text()) for run in (one, two)]
+    assert [made["threads"] for made in environments] == [1, 1]
+    assert [made["workers"] for made in environments] == [1, workers]
+
+
+def store(cohort: Cohort, folder: Path) -> StoredCohort:
+    return StoredCohort.write(cohort, folder, {name: [source.rows.values] for name, source in cohort.sources.items()})
+
+
+def test_a_stored_cohort_is_the_cohort_and_outlives_its_files(
+    toy_cohort: Callable[..., Cohort], tmp_path: Path
+) -> None:
+    cohort = toy_cohort()
+    stored = store(cohort, tmp_path / "rows")
+    for source in stored.without_rows.sources.values():
+        assert source.rows.values.size == 0 and source.rows.values.base is None  # a view would hold all rows
+    opened = stored.open()
+    stored.remove()
+    assert opened.modalities == cohort.modalities
+    for name, source in cohort.sources.items():
+        np.testing.assert_array_equal(opened.sources[name].rows.values, source.rows.values)
+        assert opened.sources[name].rows.values.dtype == source.rows.values.dtype
+
+
+def in_processes(cohort: Cohort, folder: Path, *overrides: str) -> None:
+    config = make_config("concat", overrides=["fit.epochs=1", *overrides])
+    splits = dict(enumerate(k_folds(cohort.subject_id, strata(cohort.y, "binary"), 2, 0.0, 0)))
+    train_stored_folds(store(cohort, folder / "rows"), splits, config, folder, workers=2)
+
+
+def test_a_fold_that_fails_fails_the_training_with_its_own_message(
+    toy_cohort: Callable[..., Cohort], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @contextmanager
+    def threads(workers: int, *_: object) -> Iterator[ThreadPoolExecutor]:
+        with ThreadPoolExecutor(workers) as pool:
+            yield pool
+
+    monkeypatch.setattr(folds, "worker_pool", threads)
+    with pytest.raises(InputError, match="needs a validation part"):
+        in_processes(toy_cohort(), tmp_path, "search.trials=2")
+
+
+def test_a_killed_process_is_explained(
+    toy_cohort: Callable[..., Cohort], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Broken:
+        def submit(self, *_: object) -> Future[None]:
+            future: Future[None] = Future()
+            future.set_exception(BrokenProcessPool())
+            return future
+
+    @contextmanager
+    def pool(*_: object) -> Iterator[Broken]:
+        yield Broken()
+
+    monkeypatch.setattr(folds, "worker_pool", pool)
+    with pytest.raises(OmniFuseError, match="killed, most likely because memory ran out"):
+        in_processes(toy_cohort(), tmp_path)
+
+
+def test_threads_are_given_back_even_after_an_error() -> None:
+    before = torch.get_num_threads()
+    with pytest.raises(KeyError), torch_threads(before + 1):
+        assert torch.get_num_threads() == before + 1
+        raise KeyError
+    assert torch.get_num_threads() == before
