@@ -23,16 +23,17 @@ import numpy as np
 import torch
 from omnifuse.fusion import methods
 from omnifuse.fusion.inputs.batches import Inputs, ModalityInputs
+from omnifuse.fusion.inputs.spec import EncoderConfig, InputSpec
 from omnifuse.fusion.methods.base import Method, ModelSpec
+from omnifuse.fusion.methods.fitting import FitConfig
 from omnifuse.fusion.methods.omnifuse.dwfuse import Completed
 from omnifuse.fusion.methods.omnifuse.laziness import combination_table
 from omnifuse.fusion.methods.omnifuse.method import OmniFuse
 from omnifuse.fusion.methods.omnifuse.weighting import DynamicWeightedFuse
-from omnifuse.fusion.parts.encoders import EncoderConfig, InputSpec
 from omnifuse.fusion.parts.targets import Target, mean_known
 from omnifuse.fusion.scores import metrics
 from omnifuse.fusion.training.config import make_config
-from omnifuse.fusion.training.loop import FitConfig, Parts, fit, predict
+from omnifuse.fusion.training.loop import Parts, fit, predict
 from torch import Tensor, nn
 
 NAMES = ("strong", "middle", "weak")

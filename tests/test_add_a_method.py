@@ -9,7 +9,8 @@ import pytest
 import torch
 from omnifuse.cache_schema import InputError
 from omnifuse.fusion.methods.base import Method
-from omnifuse.fusion.training.loop import FitConfig, Parts, fit, predict
+from omnifuse.fusion.methods.fitting import FitConfig
+from omnifuse.fusion.training.loop import Parts, fit, predict
 from sklearn.metrics import roc_auc_score
 
 from tests.fusion.vectors import signal, spec_of

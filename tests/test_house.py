@@ -12,27 +12,40 @@ FORBIDDEN = {
     "pipeline": {"fusion", "cli"},
     "fusion": {"pipeline", "cli"},
 }
+FLOORS = ("inputs", "scores", "parts", "methods", "training", "runs", "explain", "study", "report")
+"""Rooms of ``fusion``, each built on those before it; modules beside them are below all of these."""
 LARGEST_FILE = 100_000
 """Bytes; whatever is larger is data that belongs elsewhere."""
 
 
-def imported(file: Path) -> set[str]:
-    """Return the top-level names that a module imports from the package, relative imports resolved."""
+def imported(file: Path) -> list[tuple[str, ...]]:
+    """Return what a module imports from the package, relative imports resolved: ``("fusion", "parts", ...)``."""
     package = ["omnifuse", *file.relative_to(ROOT).parent.parts]
-    found = set()
+    found = []
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom):
             base = package[: len(package) - node.level + 1] if node.level else []
             path = [*base, *(node.module.split(".") if node.module else [])]
-            names = [[*path, alias.name] for alias in node.names]
-            found |= {name[1] for name in names if name[0] == "omnifuse" and len(name) > 1}
+            names = [(*path, alias.name) for alias in node.names]
+            found += [name[1:] for name in names if name[0] == "omnifuse" and len(name) > 1]
     return found
 
 
 @pytest.mark.parametrize("room", FORBIDDEN)
 def test_imports_point_one_way(room: str) -> None:
     for file in (ROOT / room).rglob("*.py"):
-        assert not imported(file) & FORBIDDEN[room], file
+        assert not {name[0] for name in imported(file)} & FORBIDDEN[room], file
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "fusion").rglob("*.py")), ids=lambda file: str(file.relative_to(ROOT)))
+def test_a_room_of_fusion_is_built_on_those_before_it(file: Path) -> None:
+    own = floor(file.relative_to(ROOT).with_suffix("").parts)
+    assert [name for name in imported(file) if name[0] == "fusion" and floor(name) > own] == []
+
+
+def floor(name: tuple[str, ...]) -> int:
+    """Return the floor on which a module of ``fusion`` lies, 0 for those beside the rooms."""
+    return FLOORS.index(name[1]) + 1 if len(name) > 1 and name[1] in FLOORS else 0
 
 
 def test_no_data_is_kept_in_the_repository() -> None:

@@ -15,11 +15,11 @@ from sklearn.manifold import TSNE
 from torch import Tensor
 
 from ...cache_schema import InputError
+from ..methods.fitting import EVALUATION_BATCH
 from ..methods.omnifuse.cascade import cosine_similarity
 from ..methods.omnifuse.method import OmniFuse
 from ..runs.replay import Replay
 from ..training.folds import torch_threads
-from ..training.loop import EVALUATION_BATCH
 
 FOLD = 0
 """The fold whose model and test samples are shown; those of different models share no coordinates."""

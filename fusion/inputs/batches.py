@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ...cache_schema import Column, RaggedArray, Task
-from ..scores.subgroups import Groups
+from .groups import Groups
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ import numpy.typing as npt
 import psutil
 
 from ...cache_schema import Column, FeatureCache, InputError, Task, input_rows
-from ..scores.subgroups import groups_of
 from .batches import Cohort, Source
+from .groups import groups_of
 from .missingness import hide
 from .stored import StoredCohort, with_rows
 

@@ -13,10 +13,10 @@ from scipy.special import ndtri
 from torch import Tensor
 
 from ...cache_schema import InputError
-from ..parts.encoders import InputSpec
 from .batches import Cohort, Inputs, ModalityInputs, RowStore
 from .preparation import Prepared
 from .series import Summary
+from .spec import InputSpec
 
 QUANTILES = 200
 CLIP = 3.5

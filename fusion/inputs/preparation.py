@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ...cache_schema import InputError
-from ..parts.encoders import EncoderConfig
 from .batches import Cohort, Source
 from .series import Segments, Summary, series_steps, series_summary
+from .spec import EncoderConfig
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,12 @@ from torch import Tensor, nn
 from ...cache_schema import InputError
 from ...cache_schema.packages import require
 from ..inputs.batches import Batch
-from ..parts.encoders import Encoded, EncoderConfig, InputSpec, ModalityEncoders
+from ..inputs.spec import EncoderConfig, InputSpec
+from ..parts.encoders import Encoded, ModalityEncoders
 from ..parts.targets import Target
 
 if TYPE_CHECKING:
-    from ..training.loop import Fitting
+    from .fitting import Fitting
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from .omnifuse.laziness import combination_table, largest_within
 from .stored_trees import Models, dump_trees, load_trees
 
 if TYPE_CHECKING:
-    from ..training.loop import Fitting
+    from .fitting import Fitting
 
 Array = npt.NDArray[np.floating[Any]]
 

@@ -16,8 +16,8 @@ from ..inputs.batches import Batch
 from ..parts.late_weights import equal_shares
 from ..parts.linear_head import LinearHead
 from ..parts.pooled import pooled_vectors
-from ..training.loop import Fitting, prior_logits
 from .base import Method, ModelSpec, Prediction
+from .fitting import Fitting, prior_logits
 
 
 class CoTraining(Method):

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ..inputs.batches import Batch
-from ..parts.encoders import InputSpec
+from ..inputs.spec import InputSpec
 from ..parts.pooled import pooled_vectors
 
 ROUNDING = 1e-12

@@ -11,13 +11,13 @@ from torch import Tensor
 
 from ...cache_schema import InputError
 from ..inputs.batches import Batch
-from ..training.loop import EVALUATION_BATCH, cosine_share, prior_logits
 from .base import Method, ModelSpec, Prediction
 from .blend import Blend, blend_weights
 from .concat import Concat
+from .fitting import EVALUATION_BATCH, cosine_share, prior_logits
 
 if TYPE_CHECKING:
-    from ..training.loop import Fitting
+    from .fitting import Fitting
 
 PARTS = 5
 """One of so many parts of the training part is held out while the weights are estimated."""

@@ -16,7 +16,7 @@ from .base import Method, ModelSpec, Prediction
 from .late import Late
 
 if TYPE_CHECKING:
-    from ..training.loop import Fitting
+    from .fitting import Fitting
 
 
 class LateWeighted(Method):

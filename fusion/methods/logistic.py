@@ -11,12 +11,12 @@ from torch import Tensor
 
 from ...cache_schema import InputError
 from ..inputs.batches import Batch
-from ..parts.linear_head import HeldOut, LinearHead, best_penalty, folds_within
+from ..parts.linear_head import HeldOut, LinearHead, best_penalty
 from ..parts.table import pooled_table, table_columns
 from .base import Method, ModelSpec, Prediction
 
 if TYPE_CHECKING:
-    from ..training.loop import Fitting
+    from .fitting import Fitting
 
 BATCH = 1024
 """Samples whose rows are pooled at once."""
@@ -71,7 +71,7 @@ class Logistic(Method):
         self.head.fit(table, y, self.prior, penalty)
 
     def _parts(self, fitting: Fitting, table: Tensor, y: Tensor) -> Iterator[HeldOut]:
-        folds = folds_within(fitting, self.options.folds, self.target.kind)
+        folds = fitting.folds_within(self.options.folds, self.target.kind)
         for number in fitting.progress(range(len(folds))):
             rest, held_out = folds[number]
             yield HeldOut(table[rest], y[rest], table[held_out], y[held_out])

@@ -11,12 +11,12 @@ from torch import Tensor
 
 from ...cache_schema import InputError
 from ..inputs.batches import Batch
-from ..parts.linear_head import HeldOut, LinearHead, best_penalty, folds_within
+from ..parts.linear_head import HeldOut, LinearHead, best_penalty
 from ..parts.views import Views
 from .base import Method, ModelSpec, Prediction
 
 if TYPE_CHECKING:
-    from ..training.loop import Fitting
+    from .fitting import Fitting
 
 FOLDS = 5
 """Parts of the training part by which the penalty of the head is chosen."""
@@ -88,7 +88,7 @@ class MultiView(Method):
         self.head.fit(self.scores(table.views, table.present), table.y, self.prior, float(self.penalty))
 
     def _folds(self, table: ViewTable, fitting: Fitting) -> Iterator[HeldOut]:
-        folds = folds_within(fitting, FOLDS, self.target.kind)
+        folds = fitting.folds_within(FOLDS, self.target.kind)
         scores = self.scores(table.views, table.present)
         for number in fitting.progress(range(len(folds))):
             rest, held_out = folds[number]

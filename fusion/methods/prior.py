@@ -10,7 +10,7 @@ from ..inputs.batches import Batch
 from .base import Method, Prediction
 
 if TYPE_CHECKING:
-    from ..training.loop import Fitting
+    from .fitting import Fitting
 
 
 class Prior(Method):

@@ -11,15 +11,15 @@ from torch import Tensor, nn
 
 from ...cache_schema import InputError
 from ..inputs.batches import Batch
+from ..inputs.spec import EncoderConfig
 from ..parts.calibration import fit_scale
-from ..parts.encoders import EncoderConfig
 from .base import Method, ModelSpec, Prediction
 from .boosting import Boosting
 from .hybrid import Hybrid
 from .omnifuse.laziness import combination_name, combination_table, largest_within
 
 if TYPE_CHECKING:
-    from ..training.loop import Fitting
+    from .fitting import Fitting
 
 MEMBERS = ("statistics", "recurrent", "boosting")
 RECURRENT_EPOCHS = 0.5

@@ -5,50 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, cast
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
 from ..inputs.batches import Batch, ModalityBatch, Rows
+from ..inputs.spec import EncoderConfig, InputSpec
 from .pooling import GatedAttention, padded
 
 MEAN_DISTANCE = math.sqrt(2 / math.pi)
 """Of a standard normal variable from its median."""
-
-
-@dataclass(frozen=True)
-class EncoderConfig:
-    """Kind and size of the encoders; the defaults were chosen on PhysioNet 2012 set-a by cross-validation."""
-
-    timeseries: Literal["statistics", "recurrent", "both"] = "statistics"
-    """Statistics of each variable and an MLP; a GRU over the bins; or the sum of both."""
-    embedding: Literal["attention", "mean"] = "attention"
-    """Gated attention over tokens or images, or their mean (computed once, hence much faster)."""
-    dimension: int = 64
-    """D, width of every modality's embedding."""
-    hidden: int = 64
-    """Hidden units of every MLP."""
-    attention: int = 32
-    """Units of the attention gate."""
-    recurrent: int = 32
-    """Units of the GRU."""
-    dropout: float = 0.5
-    """Share of hidden units dropped."""
-    input_dropout: float = 0.5
-    """Share of input columns dropped, for wide inputs only."""
-    wide: int = 50
-    """Inputs of more columns than this get input dropout; it costs narrow ones accuracy."""
-
-
-@dataclass(frozen=True)
-class InputSpec:
-    """Widths of one modality as its encoder gets it: per-sample vector and rows, 0 for what there is not."""
-
-    name: str
-    kind: str
-    summary: int
-    rows: int
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from ..inputs.batches import Batch
-from .encoders import Encoded, EncoderConfig, mlp
+from ..inputs.spec import EncoderConfig
+from .encoders import Encoded, mlp
 from .targets import Target
 
 

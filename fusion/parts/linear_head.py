@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 from sklearn.linear_model import LogisticRegression
 from torch import Tensor, nn
 
 from .targets import Target
-
-if TYPE_CHECKING:
-    from ..training.loop import Fitting
 
 PENALTIES = (1e-3, 1e-2, 1e-1, 1.0, 10.0)
 """Weights of half the squared coefficients of standardised columns beside the mean cross-entropy, to choose from."""
@@ -102,16 +98,9 @@ def best_penalty(
 def fit_by_folds(head: LinearHead, features: Tensor, y: Tensor, prior: Tensor, folds: Folds) -> float:
     """Fit a head to features [n, F] and labels [n, C] with the best penalty, which is returned.
 
-    ``folds`` are pairs of rows of ``features``: to fit to, and held out; see `folds_within`.
+    ``folds`` are pairs of rows of ``features``: to fit to, and held out; see `Fitting.folds_within`.
     """
     parts = (HeldOut(features[rest], y[rest], features[held_out], y[held_out]) for rest, held_out in folds)
     penalty = best_penalty(head.target, prior, parts)
     head.fit(features, y, prior, penalty)
     return penalty
-
-
-def folds_within(fitting: Fitting, count: int, kind: str) -> Folds:
-    """Cut the training part as `Fitting.folds` does, but into positions within it rather than within the cohort."""
-    place = torch.zeros(len(fitting.inputs.y), dtype=torch.int64, device=fitting.samples.device)
-    place[fitting.samples] = torch.arange(len(fitting.samples), device=place.device)
-    return [(place[rest], place[held_out]) for rest, held_out in fitting.folds(count, kind)]

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ..inputs.batches import Batch, ModalityBatch
-from .encoders import InputSpec
+from ..inputs.spec import InputSpec
 from .pooling import weighted_sum
 
 Array = npt.NDArray[np.floating[Any]]

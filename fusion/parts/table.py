@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from ..inputs.batches import Batch
-from .encoders import InputSpec, ScoreEncoder, score_terms
+from ..inputs.spec import InputSpec
+from .encoders import ScoreEncoder, score_terms
 from .pooled import pooled_vector
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ..inputs.batches import Batch
-from .encoders import InputSpec
+from ..inputs.spec import InputSpec
 from .pooled import pooled_vectors
 
 

@@ -5,8 +5,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from ..runs.folder import Run
-from ..runs.stored_predictions import Bools, Floats, ModalityColumns
+from ..runs.stored_predictions import ModalityColumns
 from ..scores import curves as scores
+from ..scores.curves import Bools, Floats
 from ..words import count, number, percent
 from .blocks import Block, Figure, Figures, Section, Table, Text
 from .figures import own_figure, weights_figure

@@ -7,8 +7,7 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from ..runs.stored_predictions import Floats
-from ..scores.curves import known
+from ..scores.curves import Floats, known
 from ..scores.decisions import net_benefit
 from ..words import number
 from .blocks import Figure

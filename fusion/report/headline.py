@@ -6,15 +6,25 @@ from typing import Any
 
 from ..runs.folder import Run
 from ..scores.curves import known_rates
-from ..scores.notes import data_notes
-from ..words import MISSING, SPACE, count, day, interval, listing, modality_words, number, percent, plural, task_words
+from ..scores.notes import decisive_notes
+from ..words import (
+    MISSING,
+    SPACE,
+    cache_facts,
+    count,
+    day,
+    interval,
+    listing,
+    modality_words,
+    number,
+    percent,
+    plural,
+    task_words,
+)
 from .blocks import Table
 
 GUESSING = 0.5
 """AUROC of who guesses."""
-
-DIGEST_DIGITS = 12
-"""Digits of a digest that are shown where it need not be compared."""
 
 
 @dataclass(frozen=True)
@@ -60,12 +70,6 @@ def headline(run: Run) -> Headline:
     )
 
 
-def decisive_notes(metrics: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return what decides whether any number of a run means something, unless its notes say it in other words."""
-    said = [*metrics.get("notes", []), *data_notes(metrics)]
-    return tuple(note for note in data_notes({**metrics, "notes": []}) if note in said)
-
-
 def _facts(run: Run) -> Iterator[str]:
     """Yield when and by what the run and its cache were made, as far as the run knows."""
     if finished := run.metrics.get("finished"):
@@ -74,15 +78,6 @@ def _facts(run: Run) -> Iterator[str]:
         yield f"OmniFuse {made}"
     yield f"method {run.metrics['method']}"
     yield from cache_facts(run.metrics.get("cache") or {})
-
-
-def cache_facts(cache: Mapping[str, Any]) -> Iterator[str]:
-    """Yield of which data a cache is, by what it was made, and the beginning of its digest, as far as a run says so."""
-    if dataset := cache.get("dataset"):
-        author = (cache.get("versions") or {}).get("omnifuse")
-        yield f"data set {dataset}" + (f", cache made by OmniFuse {author}" if author else "")
-    if digest := cache.get("digest"):
-        yield f"cache digest {digest[:DIGEST_DIGITS]}"
 
 
 def _answer(run: Run) -> str:

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 
 from ..runs.folder import Run
-from ..runs.stored_predictions import Floats
+from ..scores.curves import Floats
 from ..words import count, listing, number, percent, plural
 from .blocks import Block, Figure, Figures, Section, Table, Text
 from .figures import heat_figure

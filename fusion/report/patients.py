@@ -11,11 +11,13 @@ import polars as pl
 
 from ..files import read_table, write_whole
 from ..runs.folder import Run, read_run
-from ..runs.stored_predictions import Bools, Floats, ModalityColumns, Predictions, floats
+from ..runs.stored_predictions import ModalityColumns, Predictions, floats
 from ..scores import curves as scores
+from ..scores.curves import Bools, Floats
 from ..scores.decisions import ALERT_RATE
+from ..scores.notes import decisive_notes
 from ..words import count, modality_words, readout_words, task_words
-from .headline import Headline, decisive_notes
+from .headline import Headline
 from .html import render
 from .times import recorded
 

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from ..runs.folder import Run
-from ..runs.stored_predictions import Bools, Floats
 from ..scores import curves as scores
+from ..scores.curves import Bools, Floats
 from ..words import MISSING, count, number, percent
 from .blocks import Block, Cell, Figures, Folded, Section, Table, Text, measured
 from .figures import net_benefit_figure, precision_recall_figure, reliability_figure, roc_figure

@@ -9,9 +9,7 @@ from numpy.typing import NDArray
 
 from ...cache_schema.errors import InputError
 from ..files import read_table, require_columns
-
-Floats = NDArray[np.float64]
-Bools = NDArray[np.bool_]
+from ..scores.curves import Bools, Floats
 
 
 @dataclass(frozen=True)

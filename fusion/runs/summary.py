@@ -10,11 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from ..inputs.batches import Cohort
+from ..inputs.groups import Groups
 from ..inputs.missingness import MissingConfig
 from ..scores import agreement, decisions, intervals, metrics
 from ..scores.metrics import FloatArray
 from ..scores.notes import Check, calibration_notes, group_checks, label_checks, missing_notes, size_notes
-from ..scores.subgroups import Groups, Outcomes, per_subgroup, without_rare
+from ..scores.subgroups import Outcomes, per_subgroup, without_rare
 from ..training.config import TrainConfig
 from ..training.fold_result import FoldResult
 

@@ -3,9 +3,11 @@
 from collections.abc import Callable, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score, roc_curve
 
-from ..runs.stored_predictions import Bools, Floats
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
 
 Score = Callable[[Floats, Floats], float | None]
 """A score of y, p: [N]; None where it is not defined."""

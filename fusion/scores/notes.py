@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from ..inputs.groups import Groups
 from . import agreement
 from .intervals import Measured
 from .metrics import FloatArray
 from .paired import holm
-from .subgroups import Groups, Outcomes
+from .subgroups import Outcomes
 
 FEW = 100
 """Fewer test positives or negatives than this tell too little to conclude anything."""
@@ -144,3 +145,9 @@ def _off(grouping: str, found: Sequence[Check]) -> str:
 
 def _times(ratio: Measured) -> str:
     return f"{ratio.value:.2f} times (95 % interval {ratio.low:.2f} to {ratio.high:.2f})"
+
+
+def decisive_notes(metrics: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return what decides whether any number of a run means something, unless its notes say it in other words."""
+    said = [*metrics.get("notes", []), *data_notes(metrics)]
+    return tuple(note for note in data_notes({**metrics, "notes": []}) if note in said)

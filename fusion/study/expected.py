@@ -15,9 +15,9 @@ import numpy as np
 from ...cache_schema import InputError
 from ...processes import results
 from ..methods import get
+from ..methods.fitting import FitConfig
 from ..runs.run import train
 from ..training.config import TrainConfig, make_config
-from ..training.loop import FitConfig
 from .cell import Measurement, Scope
 from .measure import measure
 from .run import Plan, cell_workers

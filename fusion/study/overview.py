@@ -13,8 +13,8 @@ import yaml
 from ...cache_schema import MissingInputError
 from .. import methods
 from ..files import read_json, read_table
-from ..report.headline import cache_facts, decisive_notes
-from ..words import listing, modality_words, plural, task_words
+from ..scores.notes import decisive_notes
+from ..words import cache_facts, listing, modality_words, plural, task_words
 from .cell import Cell, Scope
 from .finished import FinishedCell, Study, compare, estimate
 from .grid import Grid, make_grid

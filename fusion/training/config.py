@@ -12,8 +12,8 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 from ...cache_schema import InputError, shown
 from .. import methods
 from ..inputs.missingness import MissingConfig
-from ..parts.encoders import EncoderConfig
-from .loop import FitConfig
+from ..inputs.spec import EncoderConfig
+from ..methods.fitting import FitConfig
 
 ARGUMENTS = ("method", "preset")
 """Chosen by their own arguments, never by an override."""

@@ -14,29 +14,9 @@ import torch
 from torch import Tensor, nn
 
 from ..inputs.batches import Batch, Inputs
-from ..inputs.splits import k_folds, strata
 from ..methods.base import Context, Method, Phase, Prediction, combine
+from ..methods.fitting import EVALUATION_BATCH, FitConfig, Fitting, Progress, cosine_share, prior_logits
 from ..scores.metrics import one_vs_rest, score
-
-EVALUATION_BATCH = 1024
-
-
-@dataclass(frozen=True)
-class FitConfig:
-    """How every method is optimised; a training always runs to its last epoch, there is no early stopping."""
-
-    epochs: int = 12
-    """Passes over the training part."""
-    batch_size: int = 128
-    learning_rate: float = 1e-3
-    """Highest learning rate of AdamW; falls along a cosine."""
-    final_rate: float = 0.05
-    """Last learning rate as a share of the highest."""
-    weight_decay: float = 0.05
-    clip: float = 1.0
-    """Largest norm of the gradient of one model."""
-    mining_rows: int = 4096
-    """Training samples that methods may look at again after each epoch."""
 
 
 @dataclass(frozen=True)
@@ -48,39 +28,6 @@ class Parts:
 
 
 History = list[dict[str, Any]]
-
-Progress = Callable[[Iterable[int]], Iterable[int]]
-"""Shows how far the epochs it iterates over have come."""
-
-
-@dataclass(frozen=True)
-class Fitting:
-    """What a method that is not ``by_gradient`` is fitted on: the training part ``samples`` [n] of a fold.
-
-    It can train other models on a part of it and ask them; it never names a test sample.
-    """
-
-    inputs: Inputs
-    samples: Tensor
-    config: FitConfig
-    seed: int
-    progress: Progress
-
-    def folds(self, count: int, kind: str) -> list[tuple[Tensor, Tensor]]:
-        """Cut the training part by subject into ``count`` pairs of positions: to train on, and held out."""
-        subjects, y = self.inputs.subject[self.samples].cpu().numpy(), self.inputs.y[self.samples].cpu().numpy()
-        splits = k_folds(subjects, strata(y, kind), count, 0.0, self.seed)
-        pairs = [(torch.from_numpy(split.train), torch.from_numpy(split.test)) for split in splits]
-        device = self.samples.device
-        return [(self.samples[rest.to(device)], self.samples[held_out.to(device)]) for rest, held_out in pairs]
-
-    def train(self, method: Method, samples: Tensor, epochs: int, seed: int) -> None:
-        """Train another model in place."""
-        fit(method, self.inputs, Parts(samples, samples[:0]), replace(self.config, epochs=epochs), seed)
-
-    def predict(self, method: Method, samples: Tensor, shown: Tensor | None = None) -> Prediction:
-        """Predict samples that show only the modalities ``shown`` [M], by default all that they have."""
-        return predict(method, self.inputs if shown is None else self.inputs.hiding(~shown), samples)
 
 
 def fit(
@@ -98,11 +45,21 @@ def fit(
         return descend(method, inputs, parts, config, seed, progress)
 
 
+class _NestedFits:
+    """Other models that a method trains and asks while it is fitted, by the same loop."""
+
+    def fit(self, method: Method, inputs: Inputs, samples: Tensor, config: FitConfig, seed: int) -> None:
+        fit(method, inputs, Parts(samples, samples[:0]), config, seed)
+
+    def predict(self, method: Method, inputs: Inputs, samples: Tensor) -> Prediction:
+        return predict(method, inputs, samples)
+
+
 def _fit_at_once(
     method: Method, inputs: Inputs, parts: Parts, config: FitConfig, seed: int, progress: Progress
 ) -> History:
     method.eval()
-    method.fit(Fitting(inputs, parts.train, config, seed, progress))
+    method.fit(Fitting(inputs, parts.train, config, seed, progress, _NestedFits()))
     with torch.no_grad():
         return [
             row
@@ -218,20 +175,6 @@ def measure(loss: Callable[[Batch], dict[str, Tensor]], batches: Iterable[Batch]
 def cosine(optimiser: torch.optim.Optimizer, final: float, steps: int) -> torch.optim.lr_scheduler.LambdaLR:
     """Return the schedule from the highest learning rate to a share of it along half a cosine, step by step."""
     return torch.optim.lr_scheduler.LambdaLR(optimiser, lambda done: cosine_share(done / steps, final))
-
-
-def cosine_share(done: float, final: float) -> float:
-    """Return the learning rate as a share of the highest after a share ``done`` of the training; ``final`` at 1."""
-    return final + (1 - final) * (1 + math.cos(math.pi * done)) / 2
-
-
-def prior_logits(method: Method, y: Tensor) -> Tensor:
-    """Return the logits [K] of the label frequencies in y [n, C], one count added to each outcome."""
-    if method.target.kind == "multiclass":
-        counts = torch.bincount(y[~y.isnan()].long(), minlength=method.target.output_size)
-        return torch.log((counts + 1) / (counts.sum() + len(counts)))
-    known = (~y.isnan()).sum(0)
-    return torch.logit((torch.nansum(y, 0) + 1) / (known + 2))
 
 
 def _context(inputs: Inputs, parts: Parts, config: FitConfig, generator: torch.Generator) -> Context:

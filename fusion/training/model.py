@@ -18,8 +18,8 @@ from ..files import write_file
 from ..inputs.batches import Cohort, Inputs
 from ..inputs.normalisation import Normaliser
 from ..inputs.preparation import Prepared
+from ..inputs.spec import InputSpec
 from ..methods.base import Method, ModelSpec
-from ..parts.encoders import InputSpec
 from ..parts.targets import Target
 from .config import TrainConfig, changed
 

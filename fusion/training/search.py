@@ -13,8 +13,9 @@ from ...cache_schema import InputError
 from ..inputs.batches import Inputs
 from ..methods import get
 from ..methods.base import Method
+from ..methods.fitting import Progress
 from .config import TrainConfig, as_text, changed
-from .loop import History, Parts, Progress, fit, predict
+from .loop import History, Parts, fit, predict
 
 Space = Mapping[str, tuple[str, ...]]
 

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 import torch
 from omnifuse.fusion.inputs.batches import Batch, Inputs, ModalityInputs
+from omnifuse.fusion.inputs.spec import EncoderConfig, InputSpec
 from omnifuse.fusion.methods.base import Context, Method, ModelSpec
 from omnifuse.fusion.methods.omnifuse.dwfuse import DWFuse
 from omnifuse.fusion.methods.omnifuse.method import OmniFuse
-from omnifuse.fusion.parts.encoders import EncoderConfig, InputSpec
 from omnifuse.fusion.parts.targets import Target
 from torch import Tensor
 

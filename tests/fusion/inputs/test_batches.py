@@ -14,9 +14,10 @@ from omnifuse.fusion.inputs.batches import Cohort, Inputs, RowStore
 from omnifuse.fusion.inputs.loading import load, select
 from omnifuse.fusion.inputs.normalisation import Normaliser
 from omnifuse.fusion.inputs.preparation import prepare
-from omnifuse.fusion.parts.encoders import EncoderConfig
+from omnifuse.fusion.inputs.spec import EncoderConfig
+from omnifuse.fusion.methods.fitting import FitConfig
 from omnifuse.fusion.training.config import make_config
-from omnifuse.fusion.training.loop import FitConfig, Parts, fit
+from omnifuse.fusion.training.loop import Parts, fit
 from omnifuse.fusion.training.model import new_method
 
 ALL = torch.arange(60)

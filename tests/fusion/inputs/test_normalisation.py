@@ -10,7 +10,7 @@ from omnifuse.cache_schema import Column, InputError
 from omnifuse.fusion.inputs.batches import Cohort
 from omnifuse.fusion.inputs.normalisation import CLIP, Normaliser, moments, normal_scores
 from omnifuse.fusion.inputs.preparation import Prepared, prepare
-from omnifuse.fusion.parts.encoders import EncoderConfig
+from omnifuse.fusion.inputs.spec import EncoderConfig
 
 TRAIN = np.arange(40)
 BOTH = EncoderConfig(timeseries="both")

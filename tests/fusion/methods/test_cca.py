@@ -7,8 +7,9 @@ import pytest
 import torch
 from omnifuse.cache_schema import InputError
 from omnifuse.fusion.methods.cca import CCA, canonical_directions, covariances
+from omnifuse.fusion.methods.fitting import FitConfig
 from omnifuse.fusion.methods.multiview import ViewTable
-from omnifuse.fusion.training.loop import FitConfig, Parts, fit
+from omnifuse.fusion.training.loop import Parts, fit
 from torch import Tensor
 
 from tests.fusion.vectors import noise, spec_of

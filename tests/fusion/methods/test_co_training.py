@@ -10,11 +10,12 @@ import torch
 from omnifuse.cache_schema import InputError
 from omnifuse.fusion.inputs.batches import Inputs, ModalityInputs
 from omnifuse.fusion.methods.co_training import CoTraining, pseudo_labels
+from omnifuse.fusion.methods.fitting import FitConfig, prior_logits
 from omnifuse.fusion.parts.linear_head import LinearHead
 from omnifuse.fusion.parts.targets import Target
 from omnifuse.fusion.runs.run import train
 from omnifuse.fusion.training.config import make_config
-from omnifuse.fusion.training.loop import FitConfig, Parts, fit, predict, prior_logits
+from omnifuse.fusion.training.loop import Parts, fit, predict
 from sklearn.metrics import roc_auc_score
 from torch import Tensor
 

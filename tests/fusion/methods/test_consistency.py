@@ -8,8 +8,9 @@ import pytest
 import torch
 from omnifuse.cache_schema import InputError
 from omnifuse.fusion.methods.consistency import Consistency
+from omnifuse.fusion.methods.fitting import FitConfig
 from omnifuse.fusion.parts.targets import Target
-from omnifuse.fusion.training.loop import FitConfig, Parts, fit
+from omnifuse.fusion.training.loop import Parts, fit
 from torch import Tensor
 
 from tests.fusion.vectors import TARGETS, noise, signal, spec_of, step, whole

@@ -11,8 +11,9 @@ from omnifuse.cache_schema import InputError
 from omnifuse.fusion import methods
 from omnifuse.fusion.inputs.batches import Inputs
 from omnifuse.fusion.methods.base import Method
+from omnifuse.fusion.methods.fitting import FitConfig
 from omnifuse.fusion.parts.targets import Target
-from omnifuse.fusion.training.loop import FitConfig, Parts, fit, predict
+from omnifuse.fusion.training.loop import Parts, fit, predict
 from safetensors.torch import load_file, save_file
 from sklearn.metrics import roc_auc_score
 from torch import Tensor

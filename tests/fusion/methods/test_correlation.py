@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 import torch
+from omnifuse.fusion.inputs.spec import InputSpec
 from omnifuse.fusion.methods.correlation import debiased_cka, modality_correlations
-from omnifuse.fusion.parts.encoders import InputSpec
 from torch import Tensor
 
 from tests.fusion.vectors import changed, noise, spec_of, whole

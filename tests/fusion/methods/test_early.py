@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 import torch
+from omnifuse.fusion.inputs.spec import InputSpec
 from omnifuse.fusion.methods.early import Early
-from omnifuse.fusion.parts.encoders import InputSpec
 from omnifuse.fusion.parts.table import pooled_table
 
 from tests.fusion.vectors import noise, spec_of, whole

@@ -12,9 +12,10 @@ from omnifuse.fusion.inputs.batches import Inputs
 from omnifuse.fusion.methods.base import Method
 from omnifuse.fusion.methods.blend import Blend, blend_weights
 from omnifuse.fusion.methods.concat import Concat
+from omnifuse.fusion.methods.fitting import FitConfig, Fitting, cosine_share
 from omnifuse.fusion.methods.g_blend import GBlend, Trial
 from omnifuse.fusion.parts.targets import Target
-from omnifuse.fusion.training.loop import FitConfig, Fitting, Parts, cosine_share, fit
+from omnifuse.fusion.training.loop import Parts, fit
 from torch import Tensor
 
 from tests.fusion.vectors import COLUMNS, TARGETS, context_of, noise, signal, spec_of, whole

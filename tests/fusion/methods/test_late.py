@@ -2,11 +2,12 @@
 
 import pytest
 import torch
+from omnifuse.fusion.methods.fitting import FitConfig
 from omnifuse.fusion.methods.late import Late
 from omnifuse.fusion.methods.unimodal import Unimodal
 from omnifuse.fusion.parts.late_weights import equal_shares
 from omnifuse.fusion.parts.targets import Target
-from omnifuse.fusion.training.loop import FitConfig, Parts, fit, predict
+from omnifuse.fusion.training.loop import Parts, fit, predict
 from torch import Tensor
 
 from tests.fusion.vectors import COLUMNS, TARGETS, changed, noise, spec_of, step, whole

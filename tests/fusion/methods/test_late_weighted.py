@@ -7,11 +7,12 @@ import pytest
 import torch
 from omnifuse.cache_schema import InputError
 from omnifuse.fusion.methods.base import Method
+from omnifuse.fusion.methods.fitting import FitConfig, Fitting
 from omnifuse.fusion.methods.late import Late
 from omnifuse.fusion.methods.late_weighted import LateWeighted
 from omnifuse.fusion.parts.late_weights import ConfidenceWeights, LinearStack, PerformanceWeights, mixture
 from omnifuse.fusion.parts.targets import Target
-from omnifuse.fusion.training.loop import FitConfig, Fitting, Parts, fit, predict
+from omnifuse.fusion.training.loop import Parts, fit, predict
 from torch import Tensor
 
 from tests.fusion.vectors import COLUMNS, TARGETS, noise, spec_of, whole

@@ -5,10 +5,11 @@ from dataclasses import replace
 import pytest
 import torch
 from omnifuse.fusion.inputs.batches import Inputs
+from omnifuse.fusion.methods.fitting import FitConfig
 from omnifuse.fusion.methods.marginal import Marginal
 from omnifuse.fusion.methods.unimodal import Unimodal
 from omnifuse.fusion.parts.targets import Target
-from omnifuse.fusion.training.loop import FitConfig, History, Parts, fit
+from omnifuse.fusion.training.loop import History, Parts, fit
 
 from tests.fusion.vectors import TARGETS, context_of, noise, spec_of, whole
 

@@ -5,8 +5,9 @@ from itertools import permutations
 import pytest
 import torch
 from omnifuse.cache_schema import InputError
+from omnifuse.fusion.methods.fitting import FitConfig
 from omnifuse.fusion.methods.medfuse import MedFuse, last_state
-from omnifuse.fusion.training.loop import FitConfig, Parts, fit
+from omnifuse.fusion.training.loop import Parts, fit
 from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence
 

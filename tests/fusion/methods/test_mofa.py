@@ -4,11 +4,12 @@ import pytest
 import torch
 from omnifuse.cache_schema import InputError
 from omnifuse.fusion.inputs.batches import Inputs, ModalityInputs
+from omnifuse.fusion.inputs.spec import InputSpec
 from omnifuse.fusion.methods.base import ModelSpec
+from omnifuse.fusion.methods.fitting import FitConfig
 from omnifuse.fusion.methods.mofa import MOFA
-from omnifuse.fusion.parts.encoders import InputSpec
 from omnifuse.fusion.parts.targets import Target
-from omnifuse.fusion.training.loop import FitConfig, Parts, fit, predict
+from omnifuse.fusion.training.loop import Parts, fit, predict
 from sklearn.metrics import roc_auc_score
 
 from tests.fusion.vectors import COLUMNS, spec_of

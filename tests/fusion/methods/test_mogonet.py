@@ -5,9 +5,10 @@ import re
 import pytest
 import torch
 from omnifuse.cache_schema import InputError
+from omnifuse.fusion.methods.fitting import FitConfig
 from omnifuse.fusion.methods.mogonet import Mogonet, ViewCorrelation
 from omnifuse.fusion.parts.targets import Target
-from omnifuse.fusion.training.loop import FitConfig, Parts, fit, predict
+from omnifuse.fusion.training.loop import Parts, fit, predict
 from torch import nn
 
 from tests.fusion.vectors import TARGETS, context_of, noise, spec_of, step, whole

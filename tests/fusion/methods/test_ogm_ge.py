@@ -8,9 +8,10 @@ import pytest
 import torch
 from omnifuse.cache_schema import InputError
 from omnifuse.fusion.inputs.batches import Batch
+from omnifuse.fusion.methods.fitting import FitConfig
 from omnifuse.fusion.methods.ogm_ge import OGMGE
 from omnifuse.fusion.parts.targets import Target
-from omnifuse.fusion.training.loop import FitConfig, Parts, Steps, fit
+from omnifuse.fusion.training.loop import Parts, Steps, fit
 from torch import Tensor
 
 from tests.fusion.vectors import COLUMNS, TARGETS, context_of, noise, spec_of, whole

@@ -8,9 +8,10 @@ import pytest
 import torch
 from omnifuse.cache_schema import InputError
 from omnifuse.fusion.inputs.batches import Inputs
+from omnifuse.fusion.methods.fitting import FitConfig
 from omnifuse.fusion.methods.pmr import PMR
 from omnifuse.fusion.parts.targets import Target
-from omnifuse.fusion.training.loop import FitConfig, Parts, fit
+from omnifuse.fusion.training.loop import Parts, fit
 
 from tests.fusion.vectors import COLUMNS, TARGETS, context_of, noise, spec_of, whole
 

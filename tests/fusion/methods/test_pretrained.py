@@ -11,16 +11,17 @@ import torch
 from omnifuse.cache_schema import InputError
 from omnifuse.fusion import methods
 from omnifuse.fusion.inputs.batches import Inputs, ModalityInputs, RowStore
+from omnifuse.fusion.inputs.spec import EncoderConfig, InputSpec
 from omnifuse.fusion.methods.base import Context, Method, ModelSpec
 from omnifuse.fusion.methods.contrastive import Contrastive
+from omnifuse.fusion.methods.fitting import FitConfig
 from omnifuse.fusion.methods.masked import Masked
 from omnifuse.fusion.methods.pretrained import Pretrained
 from omnifuse.fusion.parts.contrast import alignment_losses
-from omnifuse.fusion.parts.encoders import EncoderConfig, InputSpec
 from omnifuse.fusion.parts.targets import Target
 from omnifuse.fusion.runs.run import train
 from omnifuse.fusion.training.config import make_config
-from omnifuse.fusion.training.loop import FitConfig, Parts, fit
+from omnifuse.fusion.training.loop import Parts, fit
 from torch import Tensor
 
 from tests.fusion.vectors import COLUMNS, noise, spec_of, whole

@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import pytest
 import torch
+from omnifuse.fusion.methods.fitting import FitConfig
 from omnifuse.fusion.methods.prior import Prior
 from omnifuse.fusion.parts.targets import Target
-from omnifuse.fusion.training.loop import FitConfig, Parts, fit, predict
+from omnifuse.fusion.training.loop import Parts, fit, predict
 
 from tests.fusion.vectors import noise, spec_of
 

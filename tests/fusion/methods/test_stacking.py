@@ -12,11 +12,12 @@ from omnifuse.cache_schema import InputError
 from omnifuse.fusion.inputs.batches import Inputs
 from omnifuse.fusion.methods.base import Method
 from omnifuse.fusion.methods.boosting import Boosting, Forest, Table, Trees
+from omnifuse.fusion.methods.fitting import FitConfig, Fitting
 from omnifuse.fusion.methods.hybrid import Hybrid
 from omnifuse.fusion.methods.stacking import Stacking
 from omnifuse.fusion.parts.targets import Target
 from omnifuse.fusion.training.config import make_config
-from omnifuse.fusion.training.loop import FitConfig, Fitting, Parts, fit, predict
+from omnifuse.fusion.training.loop import Parts, fit, predict
 from safetensors.torch import load_file, save_file
 from sklearn.metrics import roc_auc_score
 

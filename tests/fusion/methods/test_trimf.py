@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 import torch
 from omnifuse.cache_schema import InputError
+from omnifuse.fusion.inputs.spec import EncoderConfig, InputSpec
 from omnifuse.fusion.methods.base import ModelSpec
 from omnifuse.fusion.methods.trimf import TriMF
-from omnifuse.fusion.parts.encoders import EncoderConfig, InputSpec
 from omnifuse.fusion.parts.targets import Target
 
 from tests.fusion.vectors import TARGETS, noise, spec_of, step, whole

@@ -3,14 +3,8 @@
 import pytest
 import torch
 from omnifuse.fusion.inputs.batches import Batch, ModalityBatch, Rows, RowStore
-from omnifuse.fusion.parts.encoders import (
-    MEAN_DISTANCE,
-    EncoderConfig,
-    InputSpec,
-    ModalityEncoder,
-    ModalityEncoders,
-    ScoreEncoder,
-)
+from omnifuse.fusion.inputs.spec import EncoderConfig, InputSpec
+from omnifuse.fusion.parts.encoders import MEAN_DISTANCE, ModalityEncoder, ModalityEncoders, ScoreEncoder
 
 CONFIGS = {
     "statistics": (InputSpec("ehr", "timeseries", 60, 0), EncoderConfig()),

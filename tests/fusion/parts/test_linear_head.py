@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 import torch
-from omnifuse.fusion.parts.linear_head import PENALTIES, HeldOut, LinearHead, best_penalty, fit_by_folds, folds_within
+from omnifuse.fusion.methods.fitting import FitConfig, Fitting
+from omnifuse.fusion.parts.linear_head import PENALTIES, HeldOut, LinearHead, best_penalty, fit_by_folds
 from omnifuse.fusion.parts.targets import Target
-from omnifuse.fusion.training.loop import FitConfig, Fitting
 
 from tests.fusion.vectors import noise
 
@@ -106,12 +106,12 @@ def test_folds_count_within_the_training_part() -> None:
     samples = torch.arange(59, 9, -1)
     fitting = Fitting(inputs, samples, FitConfig(), 0, iter)
     for (rest, held_out), (rest_in_cohort, held_out_in_cohort) in zip(
-        folds_within(fitting, 5, "binary"), fitting.folds(5, "binary"), strict=True
+        fitting.folds_within(5, "binary"), fitting.folds(5, "binary"), strict=True
     ):
         assert torch.equal(samples[rest], rest_in_cohort)
         assert torch.equal(samples[held_out], held_out_in_cohort)
     x, head = torch.randn(50, 2), LinearHead(2, BINARY)
-    assert fit_by_folds(head, x, inputs.y[samples], NO_PRIOR, folds_within(fitting, 5, "binary")) in PENALTIES
+    assert fit_by_folds(head, x, inputs.y[samples], NO_PRIOR, fitting.folds_within(5, "binary")) in PENALTIES
 
 
 def test_scales_count_where_columns_are_not_standardised() -> None:

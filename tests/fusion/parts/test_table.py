@@ -3,7 +3,8 @@
 import pytest
 import torch
 from omnifuse.fusion.inputs.batches import Batch, ModalityBatch, Rows
-from omnifuse.fusion.parts.encoders import MEAN_DISTANCE, InputSpec
+from omnifuse.fusion.inputs.spec import InputSpec
+from omnifuse.fusion.parts.encoders import MEAN_DISTANCE
 from omnifuse.fusion.parts.table import pooled_table, table_columns
 
 NAN = torch.nan

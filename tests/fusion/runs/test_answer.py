@@ -13,7 +13,7 @@ from omnifuse.cache_schema import InputError
 from omnifuse.fusion.inputs.batches import Cohort
 from omnifuse.fusion.inputs.normalisation import Normaliser
 from omnifuse.fusion.inputs.preparation import prepare
-from omnifuse.fusion.parts.encoders import EncoderConfig
+from omnifuse.fusion.inputs.spec import EncoderConfig
 from omnifuse.fusion.runs.answer import Answer, Outside, answer, check_ending, run_digest, trained_ranges
 
 ToyCohort = Callable[..., Cohort]

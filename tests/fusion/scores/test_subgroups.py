@@ -9,10 +9,11 @@ import polars as pl
 import pytest
 from omnifuse.cache_schema import FeatureCache
 from omnifuse.fusion.inputs.batches import Cohort
+from omnifuse.fusion.inputs.groups import groups_of
 from omnifuse.fusion.inputs.loading import load
 from omnifuse.fusion.inputs.stored import StoredCohort
 from omnifuse.fusion.scores import intervals
-from omnifuse.fusion.scores.subgroups import TOGETHER, Outcomes, groups_of, per_subgroup, without_rare
+from omnifuse.fusion.scores.subgroups import TOGETHER, Outcomes, per_subgroup, without_rare
 
 SEX = np.array(["F", "F", "M", "M", "M", "unknown"])
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 from omnifuse.fusion import methods
+from omnifuse.fusion.methods.fitting import FitConfig
 from omnifuse.fusion.study.cell import Scope
 from omnifuse.fusion.study.expected import Seconds, expected_seconds, fold_seconds, mean_seconds
 from omnifuse.fusion.study.run import plan_study
 from omnifuse.fusion.training.config import make_config
-from omnifuse.fusion.training.loop import FitConfig
 
 from tests.fusion.study.grids import InThisProcess, grid
 

@@ -12,9 +12,10 @@ from omnifuse.fusion.inputs.normalisation import Normaliser
 from omnifuse.fusion.inputs.preparation import prepare
 from omnifuse.fusion.methods.base import Context, Method
 from omnifuse.fusion.methods.concat import Concat
+from omnifuse.fusion.methods.fitting import FitConfig, prior_logits
 from omnifuse.fusion.scores.metrics import auroc
 from omnifuse.fusion.training.config import make_config
-from omnifuse.fusion.training.loop import FitConfig, History, Parts, cosine, fit, predict, prior_logits
+from omnifuse.fusion.training.loop import History, Parts, cosine, fit, predict
 from omnifuse.fusion.training.model import new_method
 
 TRAIN, VALIDATION, TEST = torch.arange(30), torch.arange(30, 40), torch.arange(40, 60)

@@ -6,7 +6,8 @@ from itertools import pairwise
 import torch
 from omnifuse.fusion.methods.base import Context, Phase
 from omnifuse.fusion.methods.concat import Concat
-from omnifuse.fusion.training.loop import FitConfig, Parts, fit
+from omnifuse.fusion.methods.fitting import FitConfig
+from omnifuse.fusion.training.loop import Parts, fit
 
 from tests.fusion.vectors import noise, spec_of
 

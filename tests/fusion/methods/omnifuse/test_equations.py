@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 import torch
 from omnifuse.fusion.inputs.batches import Batch
+from omnifuse.fusion.inputs.spec import EncoderConfig, InputSpec
 from omnifuse.fusion.methods.base import Context, ModelSpec
 from omnifuse.fusion.methods.omnifuse.method import OmniFuse
-from omnifuse.fusion.parts.encoders import Encoded, EncoderConfig, InputSpec
+from omnifuse.fusion.parts.encoders import Encoded
 from omnifuse.fusion.parts.targets import Target
 from torch import Tensor, nn
 

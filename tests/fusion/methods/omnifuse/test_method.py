@@ -7,11 +7,12 @@ from functools import partial
 import pytest
 import torch
 from omnifuse.cache_schema.errors import InputError
+from omnifuse.fusion.methods.fitting import FitConfig
 from omnifuse.fusion.methods.omnifuse.laziness import combination_table
 from omnifuse.fusion.methods.omnifuse.method import OmniFuse
 from omnifuse.fusion.parts.targets import Target
 from omnifuse.fusion.training.config import make_config
-from omnifuse.fusion.training.loop import FitConfig, Parts, fit, predict
+from omnifuse.fusion.training.loop import Parts, fit, predict
 from sklearn.metrics import roc_auc_score
 from torch import Tensor
 

@@ -12,13 +12,14 @@ import torch
 from omnifuse.cache_schema.errors import InputError
 from omnifuse.fusion import methods
 from omnifuse.fusion.inputs.batches import Batch, Inputs, ModalityInputs, RowStore
+from omnifuse.fusion.inputs.spec import EncoderConfig, InputSpec
 from omnifuse.fusion.methods.base import ModelSpec
 from omnifuse.fusion.methods.concat import Concat
+from omnifuse.fusion.methods.fitting import FitConfig
 from omnifuse.fusion.methods.omnifuse.method import OmniFuse
-from omnifuse.fusion.parts.encoders import EncoderConfig, InputSpec
 from omnifuse.fusion.parts.targets import Target
 from omnifuse.fusion.training.config import make_config
-from omnifuse.fusion.training.loop import FitConfig, Parts, fit, predict
+from omnifuse.fusion.training.loop import Parts, fit, predict
 from safetensors.torch import save_file
 from torch import Tensor
 

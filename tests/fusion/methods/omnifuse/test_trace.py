@@ -6,11 +6,12 @@ import polars as pl
 import pytest
 import torch
 from omnifuse.fusion.inputs.batches import Inputs, ModalityInputs
+from omnifuse.fusion.methods.fitting import FitConfig
 from omnifuse.fusion.methods.omnifuse import method as omnifuse
 from omnifuse.fusion.methods.omnifuse.method import OmniFuse
 from omnifuse.fusion.methods.omnifuse.trace import imputation_rows
 from omnifuse.fusion.scores.metrics import auroc
-from omnifuse.fusion.training.loop import FitConfig, Parts, fit
+from omnifuse.fusion.training.loop import Parts, fit
 from torch.nn import functional as F
 
 from tests.fusion.vectors import COLUMNS, TARGETS, model, noise, whole

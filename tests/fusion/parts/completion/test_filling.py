@@ -8,6 +8,7 @@ import torch
 from omnifuse.fusion.inputs.batches import Batch
 from omnifuse.fusion.methods.base import Method
 from omnifuse.fusion.methods.concat import Concat
+from omnifuse.fusion.methods.fitting import FitConfig
 from omnifuse.fusion.methods.hybrid import Hybrid
 from omnifuse.fusion.methods.late import Late
 from omnifuse.fusion.methods.omnifuse.dwfuse import DWFuse
@@ -15,7 +16,7 @@ from omnifuse.fusion.parts.completion.filling import Filling, MeanFilling, ZeroF
 from omnifuse.fusion.parts.completion.ridge import RidgeImputation
 from omnifuse.fusion.parts.encoders import Encoded
 from omnifuse.fusion.parts.targets import Target
-from omnifuse.fusion.training.loop import FitConfig, Parts, fit, predict
+from omnifuse.fusion.training.loop import Parts, fit, predict
 from torch import Tensor, nn
 
 from ...vectors import COLUMNS, TARGETS, changed, noise, spec_of, whole
