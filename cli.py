@@ -176,8 +176,8 @@ def doctor(text_encoder: tuple[str, ...], image_encoder: tuple[str, ...], raw: P
     Each problem comes with its mend; exit code 1 if there is any.
     """
     from .pipeline.check import checks_text
+    from .pipeline.core.encoders import Encoders
     from .pipeline.doctor import examine
-    from .pipeline.encoders import Encoders
 
     checks = examine(Encoders.parse(text_encoder, image_encoder), raw)
     passed = all(check.state != "problem" for check in checks)
@@ -298,12 +298,12 @@ def extract(
 
     Killed at any time, the same command goes on from there.
     """
-    from .pipeline.encode import Machines
-    from .pipeline.encoders import DEFAULT_TEXT, Encoders
+    from .pipeline.core.encode import Machines
+    from .pipeline.core.encoders import DEFAULT_TEXT, Encoders
+    from .pipeline.core.stages import extract
     from .pipeline.pseudonym_key import secret_key
     from .pipeline.sources import DEFAULT_TEXT_ENCODERS, SourceOptions, TableOptions, open_dataset, raw_folder
     from .pipeline.sources.pairs import named_files
-    from .pipeline.stages import extract
     from .pipeline.summary import extraction_content, extraction_text
 
     folder = raw_folder(dataset, raw, samples)
@@ -342,7 +342,7 @@ def check(
     from .cache_schema import InputError
     from .pipeline.sources.files.check import check_table, check_text
     from .pipeline.sources.pairs import named_files
-    from .pipeline.sources.sample_table import SampleColumns
+    from .pipeline.tables.sample_table import SampleColumns
 
     if out is not None and out.exists():
         raise InputError(f"{out} exists already; name a new file with --out.")
@@ -553,10 +553,10 @@ def import_features(
     Tables are .csv, .tsv, .parquet, matrices .npz, .npy, .h5, .h5ad, .h5mu; a folder has a file SAMPLE_ID.h5 for each
     sample. PART says what of a file is meant, such as cells.h5ad#obsm/X_pca. Exports of a cache come back as they were.
     """
-    from .pipeline.encoders import Encoders
+    from .pipeline.core.encoders import Encoders
+    from .pipeline.core.stages import extract
     from .pipeline.sources.imported import ImportedDataSet, with_every_modality
     from .pipeline.sources.pairs import named_files
-    from .pipeline.stages import extract
     from .pipeline.summary import extraction_content, extraction_text
 
     files = named_files("--features", with_every_modality(features))

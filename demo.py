@@ -11,9 +11,9 @@ from .fusion.report import write_report
 from .fusion.runs.describe import interval_text, number
 from .fusion.runs.run import train
 from .fusion.training.config import make_config
-from .pipeline.encoders import Encoders
+from .pipeline.core.encoders import Encoders
+from .pipeline.core.stages import extract
 from .pipeline.sources import SourceOptions, open_dataset
-from .pipeline.stages import extract
 from .pipeline.synthetic import BestPossible, SynthSettings, best_possible, write_cohort
 from .pipeline.synthetic.describe import best_possible_text
 

@@ -22,9 +22,9 @@ from omnifuse.fusion import methods
 from omnifuse.fusion.runs.run import train
 from omnifuse.fusion.scores.paired import area_draws, over_trainings, patient_weights
 from omnifuse.fusion.training.config import make_config
-from omnifuse.pipeline.plan import Encoders
+from omnifuse.pipeline.core.plan import Encoders
+from omnifuse.pipeline.core.stages import extract
 from omnifuse.pipeline.sources.imported import ImportedDataSet
-from omnifuse.pipeline.stages import extract
 from sklearn.metrics import accuracy_score, f1_score, roc_auc_score
 
 VIEWS = {"rna": 1, "methylation": 2, "mirna": 3}

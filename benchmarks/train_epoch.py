@@ -48,7 +48,7 @@ from omnifuse.fusion.training.config import TrainConfig, make_config
 from omnifuse.fusion.training.folds import torch_threads
 from omnifuse.fusion.training.loop import Parts, clip_gradients, cosine, fit, predict
 from omnifuse.fusion.training.model import new_method
-from omnifuse.pipeline.ehr.variables import columns
+from omnifuse.pipeline.sources.mimic.benchmark.variables import columns
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_sequence
 from torch.utils.data import DataLoader, Dataset, Subset

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ..cache_schema import OmniFuseError
 from .check import Check
-from .encoders import Encoders
+from .core.encoders import Encoders
 from .image.encoder import image_recipe
 from .raw_check import check_raw
 from .sources import DATASETS, SourceOptions, open_dataset, raw_folder

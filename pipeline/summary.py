@@ -6,8 +6,8 @@ from typing import Any
 
 from ..cache_schema import FeatureCache, cache_text, describe_cache
 from ..progress import duration, next_text
-from .ehr.rules import CORRECTIONS
-from .stages import Extraction
+from .core.stages import Extraction
+from .sources.mimic.benchmark.rules import CORRECTIONS
 
 GIBIBYTE = 2**30
 

@@ -65,9 +65,9 @@ def synthetic_raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def synthetic_cache(synthetic_raw: Path) -> Path:
     """The cache of the synthetic raw folder, made with random encoders; read-only for tests."""
-    from omnifuse.pipeline.plan import Encoders
+    from omnifuse.pipeline.core.plan import Encoders
+    from omnifuse.pipeline.core.stages import extract
     from omnifuse.pipeline.sources import SourceOptions, open_dataset
-    from omnifuse.pipeline.stages import extract
 
     cache = synthetic_raw.parent / "cache"
     dataset = open_dataset("synthetic", synthetic_raw, SourceOptions())

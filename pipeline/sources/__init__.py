@@ -7,8 +7,8 @@ from pathlib import Path
 
 from ...cache_schema import InputError, MissingInputError
 from ..source import DataSet
+from ..tables.splits import SplitDataSet
 from .pseudonyms import PseudonymousDataSet
-from .splits import SplitDataSet
 
 DATASETS = {
     "mimic": "MIMIC-III or MIMIC-IV, with MIMIC-CXR images and reports where the folder holds them",
@@ -136,8 +136,8 @@ def _open(dataset: str, raw: Path, options: SourceOptions) -> DataSet:
 
 
 def _open_files(options: SourceOptions) -> DataSet:
+    from ..tables.sample_table import SampleColumns
     from .files import FilesDataSet
-    from .sample_table import SampleColumns
 
     table = options.table
     if table.samples is None:

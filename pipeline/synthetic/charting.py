@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
 
-from ..ehr.variables import items as items_of_the_benchmark
+from ..sources.mimic.benchmark.variables import items as items_of_the_benchmark
 from .variables import LAB_RATE, VARIABLES, Item, read_items
 
 RICH = 300

@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 import polars as pl
 import pytest
-from omnifuse.pipeline.ehr import EhrSettings
-from omnifuse.pipeline.ehr.cleaning import clean_values
-from omnifuse.pipeline.ehr.variables import items, variables
 from omnifuse.pipeline.source import Quarantine
+from omnifuse.pipeline.sources.mimic.benchmark import EhrSettings
+from omnifuse.pipeline.sources.mimic.benchmark.cleaning import clean_values
+from omnifuse.pipeline.sources.mimic.benchmark.variables import items, variables
 
 EVENT_SCHEMA = {
     "subject": pl.Int64,

@@ -1,7 +1,7 @@
 """Which stay an event belongs to."""
 
 import polars as pl
-from omnifuse.pipeline.ehr.link import link_by_stay_admission_or_time, match_admissions
+from omnifuse.pipeline.sources.mimic.benchmark.link import link_by_stay_admission_or_time, match_admissions
 
 STAYS = pl.DataFrame(
     {

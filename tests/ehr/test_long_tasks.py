@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from omnifuse.cache_schema import Task
-from omnifuse.pipeline.long_tasks import BUCKETS, decompensation, length_of_stay
-from omnifuse.pipeline.tasks import Stays
+from omnifuse.pipeline.sources.mimic.benchmark.long_tasks import BUCKETS, decompensation, length_of_stay
+from omnifuse.pipeline.sources.mimic.benchmark.tasks import Stays
 
 NEVER = np.nan
 

@@ -4,8 +4,8 @@ import re
 from pathlib import Path
 
 import pytest
-from omnifuse.pipeline.ehr.rules import CLEAN_RULES
-from omnifuse.pipeline.ehr.variables import Variable, variables
+from omnifuse.pipeline.sources.mimic.benchmark.rules import CLEAN_RULES
+from omnifuse.pipeline.sources.mimic.benchmark.variables import Variable, variables
 
 PAGE = (Path(__file__).parents[2] / "docs" / "mimic.md").read_text(encoding="utf-8")
 

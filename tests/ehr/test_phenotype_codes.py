@@ -4,8 +4,8 @@ import csv
 
 import polars as pl
 import pytest
-from omnifuse.pipeline.ehr.variables import RESOURCES
-from omnifuse.pipeline.phenotypes import phenotype_flags, phenotypes
+from omnifuse.pipeline.sources.mimic.benchmark.phenotypes import phenotype_flags, phenotypes
+from omnifuse.pipeline.sources.mimic.benchmark.variables import RESOURCES
 
 from .phenotype_codes import COLUMNS, phenotype_codes
 

@@ -3,10 +3,10 @@
 import polars as pl
 import pytest
 from omnifuse.cache_schema import InputError
-from omnifuse.pipeline.ehr import EhrSettings
-from omnifuse.pipeline.ehr.rules import CORRECTIONS, TREATMENTS
-from omnifuse.pipeline.ehr.variables import variables
 from omnifuse.pipeline.source import Quarantine
+from omnifuse.pipeline.sources.mimic.benchmark import EhrSettings
+from omnifuse.pipeline.sources.mimic.benchmark.rules import CORRECTIONS, TREATMENTS
+from omnifuse.pipeline.sources.mimic.benchmark.variables import variables
 
 REFILL, DBP, FIO2, EYE, MOTOR, GCS, VERBAL, GLUCOSE, HEART = 115, 8368, 223835, 184, 454, 198, 723, 807, 211
 INCHES, HEIGHT, CM, MEAN_BP, SPO2, SBP, CELSIUS, FAHRENHEIT, KG, LB, OZ, PH = (

@@ -3,8 +3,8 @@
 import numpy as np
 import polars as pl
 import pytest
-from omnifuse.pipeline.phenotypes import phenotype_flags, phenotypes
-from omnifuse.pipeline.tasks import Stays, mortality, phenotyping
+from omnifuse.pipeline.sources.mimic.benchmark.phenotypes import phenotype_flags, phenotypes
+from omnifuse.pipeline.sources.mimic.benchmark.tasks import Stays, mortality, phenotyping
 
 STAYS = pl.DataFrame({"subject_id": [1, 2, 3], "hadm_id": [10, 20, 30]})
 

@@ -3,9 +3,10 @@
 import numpy as np
 import polars as pl
 import pytest
-from omnifuse.pipeline.ehr import EhrSettings, EhrTensors, extract_tensors, spill
-from omnifuse.pipeline.ehr.times import seconds
+from omnifuse.pipeline.series import spill
+from omnifuse.pipeline.series.times import seconds
 from omnifuse.pipeline.source import Quarantine
+from omnifuse.pipeline.sources.mimic.benchmark import EhrSettings, EhrTensors, extract_tensors
 
 HOUR = 3600
 STAYS = pl.DataFrame(

@@ -1,6 +1,6 @@
 import numpy as np
-from omnifuse.pipeline.ehr.rules import CLEAN_RULES, TREATMENTS
-from omnifuse.pipeline.ehr.variables import columns, first_columns, items, variables
+from omnifuse.pipeline.sources.mimic.benchmark.rules import CLEAN_RULES, TREATMENTS
+from omnifuse.pipeline.sources.mimic.benchmark.variables import columns, first_columns, items, variables
 
 
 def test_there_are_76_columns_59_values_then_17_masks() -> None:

@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 from omnifuse.cache_schema import InputError, OmniFuseError
 from omnifuse.cluster import cluster
-from omnifuse.pipeline import encode
-from omnifuse.pipeline.encode import Machines
-from omnifuse.pipeline.parts import PartStore
-from omnifuse.pipeline.plan import Encoders, parts_folder
-from omnifuse.pipeline.remote_parts import RemoteParts
+from omnifuse.pipeline.core import encode
+from omnifuse.pipeline.core.encode import Machines
+from omnifuse.pipeline.core.parts import PartStore
+from omnifuse.pipeline.core.plan import Encoders, parts_folder
+from omnifuse.pipeline.core.remote_parts import RemoteParts
+from omnifuse.pipeline.core.stages import extract
 from omnifuse.pipeline.source import Quarantine, Records
-from omnifuse.pipeline.stages import extract
 
 from .toy import ToyDataSet, write_raw
 

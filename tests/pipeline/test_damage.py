@@ -10,10 +10,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from omnifuse.cache_schema import FeatureCache, InputError, Manifest, read_manifest
-from omnifuse.pipeline.memo import DigestMemo
-from omnifuse.pipeline.plan import Encoders, memo_file, parts_folder
+from omnifuse.pipeline.core.memo import DigestMemo
+from omnifuse.pipeline.core.plan import Encoders, memo_file, parts_folder
+from omnifuse.pipeline.core.stages import extract
 from omnifuse.pipeline.pseudonym_key import KEY_BYTES, secret_key
-from omnifuse.pipeline.stages import extract
 
 from .toy import ToyDataSet, write_raw
 

@@ -10,10 +10,10 @@ from click.testing import CliRunner
 from omnifuse.cache_schema import FeatureCache, InputError, MissingInputError, read_manifest, verify_cache
 from omnifuse.cache_schema.selection import input_rows
 from omnifuse.cli import main
-from omnifuse.pipeline.encoders import Encoders
+from omnifuse.pipeline.core.encoders import Encoders
+from omnifuse.pipeline.core.stages import Extraction, extract
 from omnifuse.pipeline.source import Quarantine, Records
 from omnifuse.pipeline.sources import SourceOptions, open_dataset
-from omnifuse.pipeline.stages import Extraction, extract
 
 from .toy import ToyDataSet, write_raw
 

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from omnifuse.pipeline.encoders import Encoders
-from omnifuse.pipeline.estimate import COPIES, START_SECONDS, WRITTEN_BYTES_A_SECOND, Cost, probed_batches
-from omnifuse.pipeline.item_encoder import ItemEncoder
-from omnifuse.pipeline.stages import extract
+from omnifuse.pipeline.core.encoders import Encoders
+from omnifuse.pipeline.core.estimate import COPIES, START_SECONDS, WRITTEN_BYTES_A_SECOND, Cost, probed_batches
+from omnifuse.pipeline.core.item_encoder import ItemEncoder
+from omnifuse.pipeline.core.stages import extract
 from omnifuse.pipeline.summary import extraction_text
 
 from .toy import ToyDataSet, write_raw
@@ -18,7 +18,7 @@ RANDOM = Encoders("random", "random")
 
 def test_seconds_and_bytes_of_what_is_pending_add_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two notes and three pictures; what four samples of a small table take is next to nothing."""
-    monkeypatch.setattr("omnifuse.pipeline.estimate.probe", lambda *_: Cost(start=10.0, item=200.0, bytes=3e8))
+    monkeypatch.setattr("omnifuse.pipeline.core.estimate.probe", lambda *_: Cost(start=10.0, item=200.0, bytes=3e8))
     found = extract(ToyDataSet(write_raw(tmp_path / "raw")), tmp_path / "cache", RANDOM, dry_run=True)
     encoding = 2 * 10 + 5 * 200
     expected = START_SECONDS + found.report.seconds["plan"] + encoding + 5 * 3e8 / WRITTEN_BYTES_A_SECOND
@@ -44,7 +44,7 @@ def test_the_speed_is_that_of_the_encoder_after_its_first_item(tmp_path: Path, m
     monkeypatch.setattr("time.perf_counter", lambda: now)
     monkeypatch.setattr(ItemEncoder, "load", lambda _self: None)
     monkeypatch.setattr(ItemEncoder, "outcomes", outcomes)
-    monkeypatch.setattr("omnifuse.pipeline.estimate.Cost", lambda *cost: probed.append(cost) or Cost(*cost))
+    monkeypatch.setattr("omnifuse.pipeline.core.estimate.Cost", lambda *cost: probed.append(cost) or Cost(*cost))
     dataset = ToyDataSet(write_raw(tmp_path / "raw"), modalities=("note",))
     extract(dataset, tmp_path / "cache", RANDOM, dry_run=True)
     [(start, item, size)] = probed

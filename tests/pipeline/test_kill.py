@@ -15,7 +15,7 @@ from omnifuse.cache_schema import FeatureCache, verify_cache
 KILLS = int(os.environ.get("OMNIFUSE_KILLS", "3"))
 """The benchmark asks for more."""
 
-SMALL_PARTS = "import omnifuse.pipeline.encode as encode, omnifuse.cli as cli; encode.PART_ITEMS = 8; cli.main()"
+SMALL_PARTS = "import omnifuse.pipeline.core.encode as encode, omnifuse.cli as cli; encode.PART_ITEMS = 8; cli.main()"
 """The command line with parts of few items, so that a small cohort has many."""
 
 

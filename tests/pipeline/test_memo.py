@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from omnifuse.cache_schema import digest_file
-from omnifuse.pipeline.memo import DigestMemo
+from omnifuse.pipeline.core.memo import DigestMemo
 from omnifuse.pipeline.source import UnreadableItem
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from omnifuse.cache_schema import CorruptCacheError
-from omnifuse.pipeline.parts import PART_ITEMS, PartStore
+from omnifuse.pipeline.core.parts import PART_ITEMS, PartStore
 from omnifuse.pipeline.tensor_file import DamagedFilesError
 
 RECIPE = {"encoder": "toy", "version": 1}

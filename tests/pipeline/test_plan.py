@@ -6,9 +6,9 @@ from typing import Any
 import polars as pl
 import pytest
 from omnifuse.cache_schema import StagedCache
-from omnifuse.pipeline.encoders import Encoders
-from omnifuse.pipeline.memo import DigestMemo
-from omnifuse.pipeline.plan import reasons_to_run
+from omnifuse.pipeline.core.encoders import Encoders
+from omnifuse.pipeline.core.memo import DigestMemo
+from omnifuse.pipeline.core.plan import reasons_to_run
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ from click.testing import CliRunner
 from omnifuse.cache_schema import InputError
 from omnifuse.cli import main
 from omnifuse.pipeline.check import Check, checks_text
-from omnifuse.pipeline.encoders import Encoders
-from omnifuse.pipeline.memo import DigestMemo
+from omnifuse.pipeline.core.encoders import Encoders
+from omnifuse.pipeline.core.memo import DigestMemo
 from omnifuse.pipeline.raw_check import check_raw
 
 

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from omnifuse import pipeline
 from omnifuse.cache_schema import Column, FeatureCache
-from omnifuse.pipeline.plan import Encoders
+from omnifuse.pipeline.core.plan import Encoders
+from omnifuse.pipeline.core.stages import extract
 from omnifuse.pipeline.resources import resource_digests, resource_files
 from omnifuse.pipeline.source import Block, DataSet, Quarantine, Records, TableModality
 from omnifuse.pipeline.sources import SourceOptions, open_dataset
@@ -19,7 +20,6 @@ from omnifuse.pipeline.sources.lung import LungDataSet
 from omnifuse.pipeline.sources.meds import MedsDataSet
 from omnifuse.pipeline.sources.mimic import MimicDataSet
 from omnifuse.pipeline.sources.physionet2012 import Physionet2012DataSet, variables
-from omnifuse.pipeline.stages import extract
 
 from .toy import ToyDataSet, write_raw
 

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 from omnifuse.cache_schema import CorruptCacheError, FeatureCache, InputError, verify_cache
-from omnifuse.pipeline import reuse
-from omnifuse.pipeline.item_encoder import ItemEncoder
-from omnifuse.pipeline.plan import Encoders
-from omnifuse.pipeline.stages import Extraction, extract
+from omnifuse.pipeline.core import reuse
+from omnifuse.pipeline.core.item_encoder import ItemEncoder
+from omnifuse.pipeline.core.plan import Encoders
+from omnifuse.pipeline.core.stages import Extraction, extract
 
 from .toy import ToyDataSet, write_raw
 
@@ -111,7 +111,7 @@ def test_a_killed_run_goes_on_without_the_older_cache(toy: Path, monkeypatch: py
     def die(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("omnifuse.pipeline.stages.encode_items", die)
+    monkeypatch.setattr("omnifuse.pipeline.core.stages.encode_items", die)
     with pytest.raises(KeyboardInterrupt):
         run(toy, reuse=toy / "older")
     monkeypatch.undo()

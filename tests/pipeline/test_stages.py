@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from omnifuse.cache_schema import FeatureCache, InputError, verification_text, verify_cache
-from omnifuse.pipeline.encode import Machines
-from omnifuse.pipeline.plan import Encoders
-from omnifuse.pipeline.stages import Extraction, extract
+from omnifuse.pipeline.core.encode import Machines
+from omnifuse.pipeline.core.plan import Encoders
+from omnifuse.pipeline.core.stages import Extraction, extract
 
 from .toy import ToyDataSet, write_raw
 
@@ -110,7 +110,7 @@ def test_a_change_seen_by_a_killed_run_is_not_forgotten(toy: Path, monkeypatch: 
     def die(*args: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("omnifuse.pipeline.stages.encode_items", die)
+    monkeypatch.setattr("omnifuse.pipeline.core.stages.encode_items", die)
     with pytest.raises(KeyboardInterrupt):
         run(toy)
     monkeypatch.undo()

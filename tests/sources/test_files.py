@@ -8,11 +8,11 @@ import pytest
 from click.testing import CliRunner
 from omnifuse.cache_schema import FeatureCache, InputError, MissingInputError
 from omnifuse.cli import main
-from omnifuse.pipeline.plan import Encoders
+from omnifuse.pipeline.core.plan import Encoders
+from omnifuse.pipeline.core.stages import Extraction, extract
 from omnifuse.pipeline.source import Quarantine, Records
 from omnifuse.pipeline.sources.files import FilesDataSet
-from omnifuse.pipeline.sources.sample_table import SampleColumns
-from omnifuse.pipeline.stages import Extraction, extract
+from omnifuse.pipeline.tables.sample_table import SampleColumns
 from PIL import Image
 
 HEADER = "sample_id,subject_id,label,text:note,image:cxr,num:age,num.labs:Na\n"

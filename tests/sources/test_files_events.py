@@ -137,7 +137,7 @@ def test_a_parquet_table_says_the_same(folder: Path) -> None:
 
 def test_memory_decides_the_blocks_and_not_the_rows(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _, (whole,), _ = read(folder)
-    monkeypatch.setattr("omnifuse.pipeline.ehr.event_block.CELLS", 4)
+    monkeypatch.setattr("omnifuse.pipeline.series.event_block.CELLS", 4)
     _, parts, _ = read(folder)
     assert [part.sample_ids.tolist() for part in parts] == [["a"], ["b"]]
     np.testing.assert_array_equal(np.concatenate([part.values for part in parts]), whole.values)

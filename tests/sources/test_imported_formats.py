@@ -17,11 +17,11 @@ from hypothesis import strategies as st
 from omnifuse.cache_schema import Column, FeatureCache, InputError, MissingInputError, ModalitySpec, StagedCache
 from omnifuse.cache_schema.export import guarded
 from omnifuse.cli import main
-from omnifuse.pipeline.plan import Encoders
+from omnifuse.pipeline.core.plan import Encoders
+from omnifuse.pipeline.core.stages import extract
 from omnifuse.pipeline.source import Quarantine, TableModality
 from omnifuse.pipeline.sources.imported import ImportedDataSet, with_every_modality
 from omnifuse.pipeline.sources.imported import items as imported_items
-from omnifuse.pipeline.stages import extract
 from scipy import sparse
 
 IDS = ["c", "b", "a"]

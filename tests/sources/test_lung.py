@@ -9,11 +9,11 @@ import pytest
 from click.testing import CliRunner
 from omnifuse.cache_schema import FeatureCache, InputError, MissingInputError
 from omnifuse.cli import main
-from omnifuse.pipeline.plan import Encoders
+from omnifuse.pipeline.core.plan import Encoders
+from omnifuse.pipeline.core.stages import Extraction, extract
 from omnifuse.pipeline.source import Quarantine, Records
 from omnifuse.pipeline.sources import DEFAULT_TEXT_ENCODERS
 from omnifuse.pipeline.sources.lung import LungDataSet
-from omnifuse.pipeline.stages import Extraction, extract
 from omnifuse.pipeline.synthetic.lung import write_lung
 
 HEADER = "patient_id,label,text:既往史,text:手术指征\n"

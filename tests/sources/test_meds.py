@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 from omnifuse.cache_schema import FeatureCache, InputError, MissingInputError, Task
 from omnifuse.cli import main
-from omnifuse.pipeline.ehr import event_block
+from omnifuse.pipeline.series import event_block
 from omnifuse.pipeline.source import Block, Quarantine, Records, TableModality
 from omnifuse.pipeline.sources.meds import MedsDataSet
 from omnifuse.pipeline.sources.meds import codes as meds_codes

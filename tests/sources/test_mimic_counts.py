@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 from omnifuse.cache_schema import Task
-from omnifuse.pipeline.ehr import EhrSettings
+from omnifuse.pipeline.sources.mimic.benchmark import EhrSettings
 from omnifuse.pipeline.sources.mimic.cohort import TABLES_STEP, Step
 from omnifuse.pipeline.sources.mimic.counts import count_steps
 

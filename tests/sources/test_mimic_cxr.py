@@ -10,7 +10,7 @@ from omnifuse.cache_schema import InputError, MissingInputError, Modality, Modal
 from omnifuse.cache_schema.selection import input_rows
 from omnifuse.pipeline.source import Quarantine, Records, UnreadableItem
 from omnifuse.pipeline.sources.mimic import MimicDataSet
-from omnifuse.pipeline.tasks import SELECTION
+from omnifuse.pipeline.sources.mimic.benchmark.tasks import SELECTION
 
 from .conftest import RawFolder
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 from omnifuse.cache_schema import InputError
-from omnifuse.pipeline.encoders import Encoders
+from omnifuse.pipeline.core.encoders import Encoders
+from omnifuse.pipeline.core.stages import Extraction, extract
 from omnifuse.pipeline.sources.mimic import MimicDataSet
-from omnifuse.pipeline.stages import Extraction, extract
 from omnifuse.pipeline.summary import extraction_text
 
 RANDOM = Encoders("random", "random")

@@ -10,10 +10,10 @@ import pytest
 from omnifuse.cache_schema import FeatureCache
 from omnifuse.fusion.runs.run import train
 from omnifuse.fusion.training.config import make_config
-from omnifuse.pipeline.plan import Encoders
+from omnifuse.pipeline.core.plan import Encoders
+from omnifuse.pipeline.core.stages import Extraction, extract
 from omnifuse.pipeline.sources import SourceOptions, open_dataset
 from omnifuse.pipeline.sources.mimic import MimicDataSet
-from omnifuse.pipeline.stages import Extraction, extract
 
 RANDOM = Encoders("random", "random")
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from omnifuse.cache_schema import Task
-from omnifuse.pipeline.ehr import columns
 from omnifuse.pipeline.source import Quarantine
 from omnifuse.pipeline.sources.mimic import MimicDataSet
+from omnifuse.pipeline.sources.mimic.benchmark import columns
 
 from .label import tasks_of
 

@@ -9,10 +9,10 @@ import numpy as np
 import polars as pl
 import pytest
 from omnifuse.cache_schema import FeatureCache, InputError
-from omnifuse.pipeline.encoders import Encoders
+from omnifuse.pipeline.core.encoders import Encoders
+from omnifuse.pipeline.core.stages import Extraction, extract
 from omnifuse.pipeline.pseudonym_key import KEY_BYTES, secret_key
 from omnifuse.pipeline.sources import SourceOptions, TableOptions, open_dataset
-from omnifuse.pipeline.stages import Extraction, extract
 from PIL import Image
 
 from .conftest import RawFolder

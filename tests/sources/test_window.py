@@ -9,11 +9,11 @@ import polars as pl
 import pytest
 from omnifuse.cache_schema import FeatureCache
 from omnifuse.fusion.inputs.loading import load
-from omnifuse.pipeline.plan import Encoders
+from omnifuse.pipeline.core.plan import Encoders
+from omnifuse.pipeline.core.stages import extract
 from omnifuse.pipeline.source import Quarantine
 from omnifuse.pipeline.sources import SourceOptions, open_dataset
 from omnifuse.pipeline.sources.mimic import MimicDataSet
-from omnifuse.pipeline.stages import extract
 from omnifuse.pipeline.synthetic import SynthSettings, write_cohort
 from PIL import Image
 

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 import pytest
 from omnifuse.cache_schema.errors import InputError
-from omnifuse.pipeline.ehr.variables import items as variable_items
+from omnifuse.pipeline.sources.mimic.benchmark.variables import items as variable_items
 from omnifuse.pipeline.synthetic import SynthSettings, write_cohort
 from omnifuse.pipeline.synthetic.best_possible import weighted_auroc
 from omnifuse.pipeline.synthetic.charting import plan_charting, read_other_items

@@ -10,9 +10,9 @@ import polars as pl
 
 from ....cache_schema import Column, InputError
 from ...source import Block, Quarantine, TableModality
-from ..feature_files import SAMPLE_ID, STAGE, PlaceOf, feature_block, read_numbers
-from ..labels import as_classes, in_order
-from ..sample_table import SampleTable
+from ...tables.feature_files import SAMPLE_ID, STAGE, PlaceOf, feature_block, read_numbers
+from ...tables.labels import as_classes, in_order
+from ...tables.sample_table import SampleTable
 from .columns import CATEGORIES, LEVELS, Content
 
 VERSION = 2

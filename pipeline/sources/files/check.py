@@ -9,10 +9,10 @@ import polars as pl
 
 from ....cache_schema import InputError, Task
 from ...source import Quarantine
-from ..feature_files import SAMPLE_ID, read_table, require_columns
-from ..headers import is_row_number
-from ..labels import read_parts, read_task
-from ..sample_table import IF_NOT, OWN_PATIENTS, SUBJECT_ID, SampleColumns, SampleTable, read_samples
+from ...tables.feature_files import SAMPLE_ID, read_table, require_columns
+from ...tables.headers import is_row_number
+from ...tables.labels import read_parts, read_task
+from ...tables.sample_table import IF_NOT, OWN_PATIENTS, SUBJECT_ID, SampleColumns, SampleTable, read_samples
 from .cells import Levels, cells_modality, levels_of
 from .columns import CATEGORIES, LABEL, NUMBERS, T0, Content, Description, contents_of, parse_content, read_description
 from .data_set import images

@@ -7,10 +7,10 @@ from typing import Any, Literal, cast
 
 from ....cache_schema import InputError, MissingInputError, shown
 from ....yaml_file import load_yaml
-from ..feature_files import SAMPLE_ID
-from ..headers import meant_columns
-from ..labels import check_name
-from ..sample_table import SUBJECT_ID
+from ...tables.feature_files import SAMPLE_ID
+from ...tables.headers import meant_columns
+from ...tables.labels import check_name
+from ...tables.sample_table import SUBJECT_ID
 
 LABEL = "label"
 NUMBERS = "num"

@@ -11,10 +11,10 @@ import polars as pl
 
 from ....cache_schema import InputError
 from ...source import ItemModality, Quarantine, Records
-from ..feature_files import SAMPLE_ID, STAGE, as_text, read_table, require_columns, row_of
-from ..headers import say_left_out
-from ..labels import check_name
-from ..sample_table import SUBJECT_ID, SampleColumns, SampleTable, read_samples
+from ...tables.feature_files import SAMPLE_ID, STAGE, as_text, read_table, require_columns, row_of
+from ...tables.headers import say_left_out
+from ...tables.labels import check_name
+from ...tables.sample_table import SUBJECT_ID, SampleColumns, SampleTable, read_samples
 from .cells import cells_modality
 from .columns import CATEGORIES, KINDS, LABEL, LEVELS, T0, Content, Description, contents_of, read_description
 from .event_table import EventTable, Starts

@@ -8,11 +8,11 @@ from pathlib import Path
 import polars as pl
 import yaml
 
-from ..feature_files import SAMPLE_ID, as_text
-from ..headers import meant_columns
-from ..ids import as_ids
-from ..labels import suggestion
-from ..sample_table import SUBJECT_ID
+from ...tables.feature_files import SAMPLE_ID, as_text
+from ...tables.headers import meant_columns
+from ...tables.ids import as_ids
+from ...tables.labels import suggestion
+from ...tables.sample_table import SUBJECT_ID
 from .columns import CATEGORIES, EVENTS, LABEL, LEVELS, NUMBERS, T0, Description
 
 ID = re.compile(r"(^|[\W_])(id|nr|no|number|key)$|(Id|ID|Nr|No|Number)$")

@@ -11,16 +11,16 @@ import polars as pl
 
 from ....cache_schema import InputError
 from ....progress import progress
-from ...ehr.bins import bin_index
-from ...ehr.event_block import by_subject, event_block, event_columns, portions
-from ...ehr.times import moments
+from ...series.bins import bin_index
+from ...series.event_block import by_subject, event_block, event_columns, portions
+from ...series.times import moments
 from ...source import Block, Quarantine, TableModality
-from ..delimited import LINE
-from ..feature_files import SAMPLE_ID, STAGE, as_text, reading, require_columns, row_of, scan_table
-from ..ids import are_whole, refuse_unjoined, without_point
-from ..missing import known, trimmed
-from ..numerals import COMMA, POINT_GROUP, THOUSANDS, Commas, marked_thousands, points_of, shown, with_points
-from ..sample_table import SampleTable
+from ...tables.delimited import LINE
+from ...tables.feature_files import SAMPLE_ID, STAGE, as_text, reading, require_columns, row_of, scan_table
+from ...tables.ids import are_whole, refuse_unjoined, without_point
+from ...tables.missing import known, trimmed
+from ...tables.numerals import COMMA, POINT_GROUP, THOUSANDS, Commas, marked_thousands, points_of, shown, with_points
+from ...tables.sample_table import SampleTable
 
 logger = logging.getLogger(__name__)
 

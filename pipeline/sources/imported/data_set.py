@@ -9,9 +9,9 @@ from typing import Any, Protocol
 from ....cache_schema import InputError, MissingInputError
 from ....cache_schema.export.exported import find_export
 from ...source import Quarantine, Records, TableModality
-from ..feature_files import SAMPLE_ID, read_table, reading, require_columns
-from ..labels import NAME, check_name
-from ..sample_table import SampleColumns, SampleTable, read_samples
+from ...tables.feature_files import SAMPLE_ID, read_table, reading, require_columns
+from ...tables.labels import NAME, check_name
+from ...tables.sample_table import SampleColumns, SampleTable, read_samples
 from .exports import ExportedFeatures
 from .items import ItemFeatures
 from .matrix_files import MUDATA, mudata_modalities

@@ -12,9 +12,9 @@ import polars as pl
 from ....cache_schema import InputError, ModalitySpec
 from ....cache_schema.export.exported import Export
 from ...source import Block, Quarantine, TableModality
-from ..feature_files import SAMPLE_ID, STAGE, reading
-from ..ids import ids_to_join, refuse_unjoined
-from ..sample_table import SampleTable
+from ...tables.feature_files import SAMPLE_ID, STAGE, reading
+from ...tables.ids import ids_to_join, refuse_unjoined
+from ...tables.sample_table import SampleTable
 from .items import NOT_FINITE, is_finite_embedding
 from .tables import UNKNOWN_SAMPLE
 

@@ -13,8 +13,8 @@ from ....cache_schema.export.exported import HDF5_ENDINGS
 from ....cache_schema.export.guarded import open_hdf5
 from ....cache_schema.packages import require
 from ...source import Block, Quarantine, TableModality, UnreadableItem
-from ..feature_files import DAMAGES, SAMPLE_ID, STAGE
-from ..sample_table import SampleTable
+from ...tables.feature_files import DAMAGES, SAMPLE_ID, STAGE
+from ...tables.sample_table import SampleTable
 from .matrix_files import dataset_of
 from .tables import UNKNOWN_SAMPLE
 

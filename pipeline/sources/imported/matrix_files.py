@@ -10,7 +10,7 @@ import polars as pl
 from ....cache_schema import InputError, MissingInputError
 from ....cache_schema.export.guarded import open_hdf5
 from ....cache_schema.packages import require
-from ..feature_files import SAMPLE_ID, matrix_table, reading
+from ...tables.feature_files import SAMPLE_ID, matrix_table, reading
 
 IDS = (SAMPLE_ID, "ids")
 VALUES = ("values", "features", "feats")

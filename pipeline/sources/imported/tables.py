@@ -9,8 +9,8 @@ import polars as pl
 
 from ....cache_schema import Column, InputError
 from ...source import Block, Quarantine, TableModality
-from ..excel import ENDING as EXCEL
-from ..feature_files import (
+from ...tables.excel import ENDING as EXCEL
+from ...tables.feature_files import (
     SAMPLE_ID,
     STAGE,
     TEXTS,
@@ -20,9 +20,9 @@ from ..feature_files import (
     read_numbers,
     require_columns,
 )
-from ..headers import meant_columns, say_left_out
-from ..ids import ids_to_join, refuse_unjoined
-from ..sample_table import SUBJECT_ID, SampleTable, first_rows
+from ...tables.headers import meant_columns, say_left_out
+from ...tables.ids import ids_to_join, refuse_unjoined
+from ...tables.sample_table import SUBJECT_ID, SampleTable, first_rows
 from .matrix_files import READERS, ids_beside, read_matrix
 
 TABLES = (*TEXTS, ".parquet", EXCEL, ".npz")

@@ -28,8 +28,8 @@ from ....cache_schema.packages import require
 from ...image.series import is_nifti
 from ...image.slices import CT_RECIPE, PET_RECIPE, read_ct, read_pet
 from ...source import ItemModality, Quarantine, Records
+from ...tables.feature_files import STAGE
 from ...text.tokens import MAX_CHARACTERS
-from ..feature_files import STAGE
 from .folders import find_series
 from .table import PATIENT_ID, TABLE, TEXT, Patients, check_table, read_patients
 

@@ -9,10 +9,10 @@ import polars as pl
 
 from ....cache_schema import InputError, MissingInputError, Task
 from ...source import Quarantine
+from ...tables.delimited import LINE, Delimited
+from ...tables.feature_files import STAGE, as_text, require_columns, row_of
+from ...tables.sample_table import first_rows
 from ...text.tokens import MAX_CHARACTERS
-from ..delimited import LINE, Delimited
-from ..feature_files import STAGE, as_text, require_columns, row_of
-from ..sample_table import first_rows
 
 TABLE = "patients.csv"
 PATIENT_ID = "patient_id"

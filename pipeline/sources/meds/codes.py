@@ -6,7 +6,7 @@ from pathlib import Path
 import polars as pl
 
 from ....cache_schema import InputError
-from ..feature_files import reading
+from ...tables.feature_files import reading
 from ..files.columns import read_names, read_yaml
 from .rows import Readers
 

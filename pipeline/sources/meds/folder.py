@@ -10,7 +10,7 @@ import polars as pl
 
 from ....cache_schema import InputError, MissingInputError
 from ...source import Quarantine
-from ..feature_files import reading
+from ...tables.feature_files import reading
 
 STAGE = "read"
 SPLITS = "metadata/subject_splits.parquet"

@@ -8,11 +8,11 @@ import polars as pl
 
 from ....cache_schema import InputError, MissingInputError, Task
 from ....cache_schema.errors import shown
-from ...ehr.times import moments
+from ...series.times import moments
 from ...source import Quarantine
-from ..feature_files import as_text, read_numbered_table, require_columns, row_of
-from ..ids import as_ids
-from ..labels import check_name, read_task
+from ...tables.feature_files import as_text, read_numbered_table, require_columns, row_of
+from ...tables.ids import as_ids
+from ...tables.labels import check_name, read_task
 
 STAGE = "labels"
 VALUES = ("boolean_value", "integer_value", "categorical_value")

@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 
 from ...source import Quarantine
-from ..feature_files import LINE_OF_FIRST_ROW, reading, row_of
+from ...tables.feature_files import LINE_OF_FIRST_ROW, reading, row_of
 from .folder import NUMBER, STAGE
 
 BIRTH = "MEDS_BIRTH"

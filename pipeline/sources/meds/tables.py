@@ -12,9 +12,9 @@ import polars as pl
 
 from ....cache_schema import Column
 from ....progress import progress
-from ...ehr.event_block import by_subject, event_block, event_columns, portions
+from ...series.event_block import by_subject, event_block, event_columns, portions
 from ...source import Block, Quarantine, TableModality
-from ..feature_files import feature_block, reading
+from ...tables.feature_files import feature_block, reading
 from .rows import BIRTH, readers
 
 ROWS_AT_ONCE = 150_000

@@ -8,10 +8,10 @@ import numpy.typing as npt
 import polars as pl
 
 from ....cache_schema import InputError
-from ...ehr import EhrSettings
-from ...ehr.rules import described_by_name
-from ...phenotypes import phenotype_flags
 from ...source import Quarantine
+from .benchmark import EhrSettings
+from .benchmark.phenotypes import phenotype_flags
+from .benchmark.rules import described_by_name
 from .deaths import OF_ADMISSION, dead_second, died_by_times, died_in_hospital
 from .folder import MimicFolder
 from .tables import read_table, unique_rows

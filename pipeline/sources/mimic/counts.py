@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 
 from ....cache_schema import Task
-from ...ehr import EhrSettings
+from .benchmark import EhrSettings
 from .cohort import TABLES_STEP, Step
 
 COHORT, EVENTS, TASK = "cohort", "events", "task"

@@ -11,10 +11,10 @@ import polars as pl
 
 from ....cache_schema import InputError, Task
 from ....progress import progress
-from ...ehr import RESOURCES, EhrSettings, EhrTensors, Profile, columns, extract_tensors
-from ...long_tasks import decompensation, length_of_stay
 from ...source import Block, FirstHours, Quarantine, Records, TableModality
-from ...tasks import Stays, mortality, phenotyping
+from .benchmark import RESOURCES, EhrSettings, EhrTensors, Profile, columns, extract_tensors
+from .benchmark.long_tasks import decompensation, length_of_stay
+from .benchmark.tasks import Stays, mortality, phenotyping
 from .cohort import DESCRIPTIVE, Cohort, read_cohort, read_phenotypes
 from .counts import count_steps
 from .cxr import not_found, require_mimic_cxr, study_items
@@ -59,7 +59,7 @@ class MimicDataSet:
     limit
         Only the first stays, by id.
     without
-        Rules of the clean profile that are switched off (``omnifuse.pipeline.ehr.CLEAN_RULES``).
+        Rules of the clean profile that are switched off (``omnifuse.pipeline.sources.mimic.benchmark.CLEAN_RULES``).
     """
 
     resources = (RESOURCES, Path(__file__).parent)
@@ -205,7 +205,7 @@ class MimicDataSet:
 
 
 def _events(table: Table, texts: Sequence[str], keep: pl.Expr, quarantine: Quarantine) -> Iterator[pl.DataFrame]:
-    """Yield rows of an event table with the columns that :func:`~omnifuse.pipeline.ehr.extract_tensors` takes."""
+    """Yield rows of an event table with the columns that :func:`.extract_tensors` takes."""
     absent = [pl.lit(None, pl.String).alias(name) for name in ("valueuom", "valuenum", "error") if name not in texts]
     expected = table.expected_rows()
     with progress(name=table.path.name, total=expected, unit="rows") as bar:

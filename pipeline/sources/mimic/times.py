@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import polars as pl
 
 from ....cache_schema import InputError
-from ...ehr.times import seconds
+from ...series.times import seconds
 from ...source import Quarantine
 from .tables import Table
 

@@ -13,7 +13,7 @@ import polars as pl
 
 from ....cache_schema import Column, InputError, Task
 from ....progress import progress
-from ...ehr.event_block import event_block, event_columns
+from ...series.event_block import event_block, event_columns
 from ...source import Block, Quarantine, Records, TableModality
 from .records import DESCRIPTORS, find_outcomes, find_records, read_outcomes, read_rows, set_name
 from .variables import parameters

@@ -12,8 +12,8 @@ import polars as pl
 from ....cache_schema import InputError, MissingInputError
 from ....cache_schema.errors import shown
 from ...source import Quarantine
-from ..delimited import LINE, Delimited
-from ..feature_files import as_text, require_columns, row_of
+from ...tables.delimited import LINE, Delimited
+from ...tables.feature_files import as_text, require_columns, row_of
 from .variables import variables
 
 SETS = "set-?"

@@ -1,0 +1,1 @@
+"""Plan, encode, commit: an extraction of any data set, killed anywhere and started again with the same bytes."""
