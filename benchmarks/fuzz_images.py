@@ -1,4 +1,7 @@
-"""Damages images of every format at random, 2,000 of each (or the number given); see tests/image/test_damage.py."""
+"""Damages images of every format at random, 2,000 of each (or the number given).
+
+See tests/pipeline/image/test_damage.py.
+"""
 
 import os
 import subprocess

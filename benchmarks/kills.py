@@ -1,4 +1,7 @@
-"""Twenty SIGKILLs at random moments of an extraction, with and without workers; see tests/pipeline/test_kill.py."""
+"""Twenty SIGKILLs at random moments of an extraction, with and without workers.
+
+See tests/pipeline/core/test_kill.py.
+"""
 
 import os
 import subprocess

@@ -21,7 +21,7 @@ from omnifuse.pipeline.sources.meds import MedsDataSet
 from omnifuse.pipeline.sources.mimic import MimicDataSet
 from omnifuse.pipeline.sources.physionet2012 import Physionet2012DataSet, variables
 
-from .toy import ToyDataSet, write_raw
+from .core.toy import ToyDataSet, write_raw
 
 PIPELINE = Path(pipeline.__file__).parent
 DATA_SETS: tuple[type[DataSet], ...] = (

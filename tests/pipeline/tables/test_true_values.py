@@ -79,7 +79,7 @@ class TestMissing:
             read(files(tmp_path, "sample_id,subject_id,num:x\na,NA,1\nb,7,1\nc,<NA>,1\n"))
 
     def test_the_page_on_data_sets_lists_every_word(self) -> None:
-        page = (Path(__file__).parents[2] / "docs" / "data-sets.md").read_text(encoding="utf-8")
+        page = (Path(__file__).parents[3] / "docs" / "data-sets.md").read_text(encoding="utf-8")
         assert [word for word in MISSING if word and f"`{word}`" not in page] == []
 
     def test_sodium_none_and_a_name_are_not_missing(self) -> None:

