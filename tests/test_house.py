@@ -12,8 +12,13 @@ FORBIDDEN = {
     "pipeline": {"fusion", "cli"},
     "fusion": {"pipeline", "cli"},
 }
-FLOORS = ("inputs", "scores", "parts", "methods", "training", "runs", "explain", "study", "report")
-"""Rooms of ``fusion``, each built on those before it; modules beside them are below all of these."""
+FLOORS = {
+    "fusion": ("inputs", "scores", "parts", "methods", "training", "runs", "explain", "study", "report"),
+    "pipeline": ("tables", "series", "text", "image", "core", "sources", "synthetic"),
+}
+"""Rooms, each built on those before it; the modules beside them are below all of these."""
+ABOVE = {"summary", "doctor", "raw_check"}
+"""Modules of ``pipeline`` that speak of all of its rooms."""
 LARGEST_FILE = 100_000
 """Bytes; whatever is larger is data that belongs elsewhere."""
 
@@ -37,15 +42,19 @@ def test_imports_point_one_way(room: str) -> None:
         assert not {name[0] for name in imported(file)} & FORBIDDEN[room], file
 
 
-@pytest.mark.parametrize("file", sorted((ROOT / "fusion").rglob("*.py")), ids=lambda file: str(file.relative_to(ROOT)))
-def test_a_room_of_fusion_is_built_on_those_before_it(file: Path) -> None:
-    own = floor(file.relative_to(ROOT).with_suffix("").parts)
-    assert [name for name in imported(file) if name[0] == "fusion" and floor(name) > own] == []
+FILES = [file for house in FLOORS for file in sorted((ROOT / house).rglob("*.py"))]
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(ROOT)))
+def test_a_room_is_built_on_those_before_it(file: Path) -> None:
+    name = file.relative_to(ROOT).with_suffix("").parts
+    assert [other for other in imported(file) if other[0] == name[0] and floor(other) > floor(name)] == []
 
 
 def floor(name: tuple[str, ...]) -> int:
-    """Return the floor on which a module of ``fusion`` lies, 0 for those beside the rooms."""
-    return FLOORS.index(name[1]) + 1 if len(name) > 1 and name[1] in FLOORS else 0
+    """Return the floor on which a module of ``fusion`` or ``pipeline`` lies, 0 for those beside the rooms."""
+    rooms, own = FLOORS[name[0]], name[1] if len(name) > 1 else ""
+    return rooms.index(own) + 1 if own in rooms else len(rooms) + 1 if own in ABOVE else 0
 
 
 def test_no_data_is_kept_in_the_repository() -> None:
