@@ -17,13 +17,13 @@ from .errors import (
     shown,
     system_reason,
 )
+from .feature_cache import FeatureCache
 from .files import write_durably
 from .info import cache_text, describe_cache
 from .layout import EXTRACTION_FILE, SCHEMA_VERSION
 from .lock import cache_lock, folder_lock
 from .manifest import Manifest, read_manifest
-from .ragged import RaggedArray, offsets_of, row_indices
-from .read import FeatureCache, Modality
+from .ragged import Modality, RaggedArray, offsets_of, row_indices
 from .recipe import Recipe, canonical_json, difference, digest, digest_file
 from .selection import input_rows
 from .verify import Finding, Verification, damaged_files, verification_text, verify_cache

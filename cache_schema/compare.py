@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from .read import FeatureCache
+from .read import StoredCache
 from .recipe import difference
 
 SHOWN = 20
@@ -37,7 +37,7 @@ class Comparison:
         return {"same": self.same, **asdict(self)}
 
 
-def compare_caches(here: FeatureCache, there: FeatureCache) -> Comparison:
+def compare_caches(here: StoredCache, there: StoredCache) -> Comparison:
     """Compare two caches."""
     ids_here, ids_there = (set(cache.samples["sample_id"]) for cache in (here, there))
     arrays_here, arrays_there = (_checksums(cache) for cache in (here, there))
@@ -55,12 +55,12 @@ def compare_caches(here: FeatureCache, there: FeatureCache) -> Comparison:
     )
 
 
-def _made_by(cache: FeatureCache) -> dict[str, Any]:
+def _made_by(cache: StoredCache) -> dict[str, Any]:
     recipes = {name: cache.modality_spec(name).recipe for name in cache.modalities}
     return {"dataset": cache.dataset, **cache.manifest.keys, "recipes": recipes}
 
 
-def _checksums(cache: FeatureCache) -> dict[str, str]:
+def _checksums(cache: StoredCache) -> dict[str, str]:
     return {path: node.checksum for path, node in cache.manifest.nodes.items() if node.kind == "array"}
 
 

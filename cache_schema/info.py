@@ -9,12 +9,12 @@ import numpy as np
 
 from .elements import Task
 from .layout import modality_path
-from .read import FeatureCache
+from .read import StoredCache
 
 COLUMNS = 100
 
 
-def describe_cache(cache: FeatureCache, corrections: Collection[str]) -> dict[str, Any]:
+def describe_cache(cache: StoredCache, corrections: Collection[str]) -> dict[str, Any]:
     """Return data set, samples, and for each modality and task what it holds and how it came about.
 
     ``corrections`` are the names of rules that count, in the quarantine, what they changed and kept.
@@ -40,12 +40,12 @@ def describe_cache(cache: FeatureCache, corrections: Collection[str]) -> dict[st
     }
 
 
-def _made_with(cache: FeatureCache, key: str) -> Mapping[str, Any]:
+def _made_with(cache: StoredCache, key: str) -> Mapping[str, Any]:
     found = cache.manifest.keys.get(key)
     return found if isinstance(found, Mapping) else {}
 
 
-def _describe_modality(cache: FeatureCache, name: str) -> dict[str, Any]:
+def _describe_modality(cache: StoredCache, name: str) -> dict[str, Any]:
     spec = cache.modality_spec(name)
     lengths = np.diff(cache.offsets(name))
     nodes = [node for path, node in cache.manifest.nodes.items() if path.startswith(modality_path(name) + "/")]

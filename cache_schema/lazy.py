@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import dask.array
     import xarray
 
-    from .read import FeatureCache
+    from .read import StoredCache
 
 CHUNKS_A_TASK = 16
 """Stored chunks of one Dask chunk: some 64 MiB, which Dask schedules without noticeable cost."""
@@ -20,7 +20,7 @@ CHUNKS_A_TASK = 16
 CF_CONVENTIONS = "CF-1.11"
 
 
-def dask_values(cache: "FeatureCache", name: str) -> "dask.array.Array":
+def dask_values(cache: "StoredCache", name: str) -> "dask.array.Array":
     """Return the rows ``[R, D]`` of a modality, read chunk by chunk through :meth:`FeatureCache.rows`.
 
     The chunks are whole stored chunks, so that none is read twice.
@@ -42,12 +42,12 @@ def dask_values(cache: "FeatureCache", name: str) -> "dask.array.Array":
     )
 
 
-def _read_block(cache: "FeatureCache", name: str, block_info: dict[Any, Any]) -> npt.NDArray[Any]:
+def _read_block(cache: "StoredCache", name: str, block_info: dict[Any, Any]) -> npt.NDArray[Any]:
     first, end = block_info[None]["array-location"][0]
     return cache.rows(name, first, end)
 
 
-def xarray_dataset(cache: "FeatureCache", name: str) -> "xarray.Dataset":
+def xarray_dataset(cache: "StoredCache", name: str) -> "xarray.Dataset":
     """Return a modality as a contiguous ragged array of the CF conventions (9.3.3), its values lazily.
 
     ``values`` has the dimensions row and column, ``row_size`` (the count variable) the dimension sample: the rows of

@@ -6,7 +6,9 @@ from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 
+from .elements import Column, ModalityKind, ModalitySpec
 from .errors import InputError
 
 
@@ -91,3 +93,35 @@ def check_offsets(offsets: npt.NDArray[np.int64], rows: int) -> None:
     if offsets.ndim != 1 or len(offsets) == 0 or offsets[0] != 0 or offsets[-1] != rows or (np.diff(offsets) < 0).any():
         ends = f"{offsets[0]} to {offsets[-1]}" if offsets.size else "nothing"
         raise InputError(f"Offsets must rise from 0 to the number of rows, {rows}; they go from {ends}.")
+
+
+@dataclass(frozen=True)
+class Modality(RaggedArray):
+    """The rows of one modality of all samples, with the description of what they are.
+
+    ``items`` lists what was encoded (item_id, sample, first_row, rows, time, digest, attributes); None where rows do
+    not come from items, and after rows were selected for a task.
+    """
+
+    spec: ModalitySpec
+    items: pl.DataFrame | None = None
+
+    @property
+    def name(self) -> str:
+        """Name of the modality."""
+        return self.spec.name
+
+    @property
+    def kind(self) -> ModalityKind:
+        """What the rows are: embedding, timeseries or features."""
+        return self.spec.kind
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """The columns of the rows; empty for embeddings."""
+        return self.spec.columns
+
+    @property
+    def recipe(self) -> dict[str, Any]:
+        """How the rows were made."""
+        return self.spec.recipe

@@ -3,10 +3,10 @@
 import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +15,7 @@ import zarr
 
 from .checked_store import CheckedStore
 from .consistency import check_items, check_modality, check_split, check_task
-from .elements import Column, ModalityKind, ModalitySpec, Task
+from .elements import Column, ModalitySpec, Task
 from .errors import CacheChangedError, CacheError, CorruptCacheError, InputError, UnknownVersionError
 from .files import MEND
 from .layout import (
@@ -33,62 +33,16 @@ from .layout import (
     task_path,
 )
 from .manifest import Manifest, check_version, manifest_bytes, parse_manifest
-from .ragged import RaggedArray, check_offsets
+from .ragged import Modality, check_offsets
 from .selection import input_rows
 from .table import VALID_SUFFIX, column_frame
-
-if TYPE_CHECKING:
-    import dask.array
-    import xarray
-
-    from .torch_dataset import TaskDataset
-    from .verify import Verification
 
 UNREADABLE = (ValueError, LookupError, TypeError, AttributeError, RuntimeError, ArithmeticError, MemoryError, OSError)
 """What zarr and its codecs raise where metadata or a chunk means nothing."""
 
 
-@dataclass(frozen=True)
-class Modality(RaggedArray):
-    """The rows of one modality of all samples, with the description of what they are.
-
-    ``items`` lists what was encoded (item_id, sample, first_row, rows, time, digest, attributes); None where rows do
-    not come from items, and after rows were selected for a task.
-    """
-
-    spec: ModalitySpec
-    items: pl.DataFrame | None = None
-
-    @property
-    def name(self) -> str:
-        """Name of the modality."""
-        return self.spec.name
-
-    @property
-    def kind(self) -> ModalityKind:
-        """What the rows are: embedding, timeseries or features."""
-        return self.spec.kind
-
-    @property
-    def columns(self) -> tuple[Column, ...]:
-        """The columns of the rows; empty for embeddings."""
-        return self.spec.columns
-
-    @property
-    def recipe(self) -> dict[str, Any]:
-        """How the rows were made."""
-        return self.spec.recipe
-
-
-class FeatureCache:
-    """A feature cache opened for reading.
-
-    Examples
-    --------
-    >>> cache = FeatureCache.open("cache")                      # doctest: +SKIP
-    >>> cache.modality("rep")[0].shape                          # doctest: +SKIP
-    (74, 768)
-    """
+class StoredCache:
+    """The content of a cache, compared with its manifest whenever it is read; see :class:`.FeatureCache`."""
 
     def __init__(self, path: Path, manifest: Manifest, digest: str) -> None:
         self.path = path
@@ -252,36 +206,6 @@ class FeatureCache:
         if isinstance(task, str):
             task = self.task(task)
         return {name: input_rows(self.modality(name), task) for name in modalities or self.modalities}
-
-    def to_torch(self, task: str, modalities: Sequence[str] | None = None) -> "TaskDataset":
-        """Return a ``torch.utils.data.Dataset`` of the samples with a known label; the only method that needs torch."""
-        from .torch_dataset import TaskDataset
-
-        return TaskDataset.from_cache(self, task, modalities)
-
-    def to_dask(self, modality: str) -> "dask.array.Array":
-        """Return the rows ``[R, D]`` of a modality, read when they are computed; see :func:`.lazy.dask_values`."""
-        from .lazy import dask_values
-
-        return dask_values(self, modality)
-
-    def to_xarray(self, modality: str) -> "xarray.Dataset":
-        """Return a modality with its ids and times, values read when needed; see :func:`.lazy.xarray_dataset`."""
-        from .lazy import xarray_dataset
-
-        return xarray_dataset(self, modality)
-
-    def export(self, form: str, out: str | Path, modalities: Sequence[str] | None = None) -> None:
-        """Write the cache in one of the formats :data:`.export.FORMATS`; see :func:`.export.export_cache`."""
-        from .export import export_cache
-
-        export_cache(self, form, Path(out), modalities)
-
-    def verify(self) -> "Verification":
-        """Compare every stored byte with the manifest."""
-        from .verify import verify_cache
-
-        return verify_cache(self.path)
 
     @cached_property
     def _number(self) -> int:

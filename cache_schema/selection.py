@@ -12,7 +12,7 @@ from .elements import Task
 from .errors import InputError
 
 if TYPE_CHECKING:
-    from .read import Modality
+    from .ragged import Modality
 
 
 def input_rows(modality: "Modality", task: Task) -> "Modality":

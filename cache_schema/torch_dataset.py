@@ -9,7 +9,8 @@ from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import Dataset
 
 if TYPE_CHECKING:
-    from .read import FeatureCache, Modality
+    from .ragged import Modality
+    from .read import StoredCache
 
 Sample = dict[str, torch.Tensor]
 
@@ -28,7 +29,7 @@ class TaskDataset(Dataset[Sample]):
         """Row of each element in the table of samples, ``[len(self)]``."""
 
     @classmethod
-    def from_cache(cls, cache: "FeatureCache", task: str, modalities: Sequence[str] | None = None) -> Self:
+    def from_cache(cls, cache: "StoredCache", task: str, modalities: Sequence[str] | None = None) -> Self:
         """Read the inputs and labels of a task."""
         definition = cache.task(task)
         known = ~np.isnan(definition.y).all(axis=1)

@@ -9,7 +9,7 @@ from .errors import CacheError
 from .files import MEND, entries_below, problem, quick_problem, real_path
 from .layout import EXTRACTION_FILE, MANIFEST_FILE, METADATA_FILE, modality_path, task_path
 from .manifest import read_manifest
-from .read import FeatureCache
+from .read import StoredCache
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def verify_cache(path: Path) -> Verification:
 def _misfits(path: Path) -> Iterator[Finding]:
     """Yield what was written as it is, but does not fit together: names and columns, items and rows, labels."""
     try:
-        cache = FeatureCache.open(path)
+        cache = StoredCache.open(path)
     except CacheError as error:
         yield Finding(METADATA_FILE, f"cannot be used: {error}")
         return

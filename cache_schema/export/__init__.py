@@ -9,13 +9,13 @@ import polars as pl
 from ..errors import InputError, OmniFuseError, system_reason
 from ..files import flush
 from ..lock import cache_lock
-from ..read import FeatureCache
+from ..read import StoredCache
 from .arrays import write_hdf5, write_npz
 from .mudata_file import write_mudata
 from .parquet import write_parquet
 from .xarray_store import write_xarray
 
-FORMATS: dict[str, Callable[[FeatureCache, Path, Sequence[str]], None]] = {
+FORMATS: dict[str, Callable[[StoredCache, Path, Sequence[str]], None]] = {
     "hdf5": write_hdf5,
     "npz": write_npz,
     "parquet": write_parquet,
@@ -24,7 +24,7 @@ FORMATS: dict[str, Callable[[FeatureCache, Path, Sequence[str]], None]] = {
 }
 
 
-def export_cache(cache: FeatureCache, form: str, out: Path, modalities: Sequence[str] | None = None) -> None:
+def export_cache(cache: StoredCache, form: str, out: Path, modalities: Sequence[str] | None = None) -> None:
     """Write samples, the named modalities (None: all), tasks and splits to ``out`` in one of ``FORMATS``.
 
     Raises
@@ -52,7 +52,7 @@ def export_cache(cache: FeatureCache, form: str, out: Path, modalities: Sequence
         raise InputError(f"{out} cannot be written: {reason}. Nothing is left of it.") from error
 
 
-def _export(cache: FeatureCache, form: str, out: Path, names: Sequence[str]) -> None:
+def _export(cache: StoredCache, form: str, out: Path, names: Sequence[str]) -> None:
     """Write to a place beside ``out``, and give it the name of that when everything is on the disk."""
     partial = out.with_name(out.name + ".partial")
     _remove(partial)

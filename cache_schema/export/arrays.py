@@ -13,7 +13,8 @@ import polars as pl
 from ..elements import Task
 from ..layout import SAMPLES, SPLITS, modality_path, task_path
 from ..packages import require
-from ..read import FeatureCache, Modality
+from ..ragged import Modality
+from ..read import StoredCache
 from ..table import VALID_SUFFIX
 from .cohort import cohort_table
 from .hdf5_file import hdf5_target
@@ -21,7 +22,7 @@ from .hdf5_file import hdf5_target
 Entry = tuple[str, npt.NDArray[Any]]
 
 
-def write_hdf5(cache: FeatureCache, path: Path, modalities: Sequence[str]) -> None:
+def write_hdf5(cache: StoredCache, path: Path, modalities: Sequence[str]) -> None:
     """Write one HDF5 file; texts are UTF-8 of variable length, numbers keep their type."""
     require("h5py", "The format hdf5")
     import h5py
@@ -35,7 +36,7 @@ def write_hdf5(cache: FeatureCache, path: Path, modalities: Sequence[str]) -> No
                 file.create_dataset(name, data=array)
 
 
-def write_npz(cache: FeatureCache, path: Path, modalities: Sequence[str]) -> None:
+def write_npz(cache: StoredCache, path: Path, modalities: Sequence[str]) -> None:
     """Write one NPZ archive, array by array, so that memory holds one modality at most."""
     with zipfile.ZipFile(path, "w") as archive:
         for name, array in entries(cache, modalities):
@@ -43,7 +44,7 @@ def write_npz(cache: FeatureCache, path: Path, modalities: Sequence[str]) -> Non
                 np.lib.format.write_array(file, array, allow_pickle=False)
 
 
-def entries(cache: FeatureCache, modalities: Sequence[str]) -> Iterator[Entry]:
+def entries(cache: StoredCache, modalities: Sequence[str]) -> Iterator[Entry]:
     """Yield samples, the named modalities, tasks and splits as arrays with their paths, one modality read at a time."""
     yield "dataset", np.array(cache.dataset)
     yield from table_entries(SAMPLES, cohort_table(cache))
@@ -55,7 +56,7 @@ def entries(cache: FeatureCache, modalities: Sequence[str]) -> Iterator[Entry]:
         yield from table_entries(f"{SPLITS}/{name}", parts)
 
 
-def _modality(cache: FeatureCache, name: str) -> Iterator[Entry]:
+def _modality(cache: StoredCache, name: str) -> Iterator[Entry]:
     path, modality = modality_path(name), cache.modality(name)
     yield f"{path}/values", modality.values
     yield f"{path}/offsets", modality.offsets

@@ -4,12 +4,12 @@ import numpy as np
 import polars as pl
 
 from ..elements import Task
-from ..read import FeatureCache
+from ..read import StoredCache
 
 SUFFIX = "_label"
 
 
-def cohort_table(cache: FeatureCache) -> pl.DataFrame:
+def cohort_table(cache: StoredCache) -> pl.DataFrame:
     """Return the samples with a column for each label (null where unknown) and one for each split.
 
     A binary or multiclass task is a column of its name, with 0 and 1 or the names of the classes; one with several

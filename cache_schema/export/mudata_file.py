@@ -9,7 +9,8 @@ import polars as pl
 
 from ..layout import ATTRIBUTE
 from ..packages import require
-from ..read import FeatureCache, Modality
+from ..ragged import Modality
+from ..read import StoredCache
 from .arrays import Entry, description_entries, entries
 from .cohort import cohort_table
 from .hdf5_file import hdf5_target
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     import mudata
 
 
-def write_mudata(cache: FeatureCache, path: Path, modalities: Sequence[str]) -> None:
+def write_mudata(cache: StoredCache, path: Path, modalities: Sequence[str]) -> None:
     """Write a MuData file; memory holds all modalities at once.
 
     An observation is a row, with ``sample_id`` and ``time`` in ``obs``. Where no sample has two rows it has the name of
@@ -70,7 +71,7 @@ def _column_names(modality: Modality) -> list[str]:
     return [column.name for column in modality.columns] or [str(place) for place in range(modality.dim)]
 
 
-def _cohort(cache: FeatureCache, data: "mudata.MuData") -> dict[str, Any]:
+def _cohort(cache: StoredCache, data: "mudata.MuData") -> dict[str, Any]:
     """Return the columns of the cohort, for each observation those of its sample."""
     cohort = cohort_table(cache)
     sample_of: dict[str, Any] = {}

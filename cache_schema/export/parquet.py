@@ -11,13 +11,14 @@ import polars as pl
 
 from ..errors import InputError
 from ..layout import ATTRIBUTE, MODALITIES, SAMPLES, SPLITS, TASKS
-from ..read import FeatureCache, Modality
+from ..ragged import Modality
+from ..read import StoredCache
 from .cohort import cohort_table
 
 ROW_COLUMNS = ("sample_id", "time")
 
 
-def write_parquet(cache: FeatureCache, folder: Path, modalities: Sequence[str]) -> None:
+def write_parquet(cache: StoredCache, folder: Path, modalities: Sequence[str]) -> None:
     """Write ``samples.parquet`` and the folders modalities, tasks and splits; what a column means is file metadata."""
     for part in (MODALITIES, TASKS, SPLITS):
         (folder / part).mkdir(parents=True)

@@ -10,8 +10,9 @@ import polars as pl
 
 from ..elements import Task
 from ..layout import SPLITS, modality_path, task_path
+from ..lazy import xarray_dataset
 from ..packages import require
-from ..read import FeatureCache
+from ..read import StoredCache
 from ..writing_store import WritingStore
 from .arrays import table_entries
 from .cohort import cohort_table
@@ -23,7 +24,7 @@ OLDEST_FORMAT = 2
 """Metadata of a whole store in one place is part of zarr format 2 alone; with it every xarray opens a group at once."""
 
 
-def write_xarray(cache: FeatureCache, path: Path, modalities: Sequence[str]) -> None:
+def write_xarray(cache: StoredCache, path: Path, modalities: Sequence[str]) -> None:
     """Write the cohort to the root group, and below it groups with the paths that they have in the cache.
 
     ``xarray.open_zarr(path, group="modalities/rep")`` is :meth:`FeatureCache.to_xarray`, chunk by chunk.
@@ -37,10 +38,10 @@ def write_xarray(cache: FeatureCache, path: Path, modalities: Sequence[str]) -> 
     zarr.consolidate_metadata(store, zarr_format=OLDEST_FORMAT)
 
 
-def _datasets(cache: FeatureCache, modalities: Sequence[str]) -> Iterator[tuple[str, "xarray.Dataset"]]:
+def _datasets(cache: StoredCache, modalities: Sequence[str]) -> Iterator[tuple[str, "xarray.Dataset"]]:
     yield "", _table(cohort_table(cache), "sample").assign_attrs(dataset=cache.dataset)
     for name in modalities:
-        yield modality_path(name), cache.to_xarray(name)
+        yield modality_path(name), xarray_dataset(cache, name)
         items = cache.items(name)
         if items is not None:
             yield f"{modality_path(name)}/items", _table(items, "item")

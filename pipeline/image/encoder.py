@@ -9,7 +9,8 @@ import numpy.typing as npt
 from ...cache_schema import InputError, digest_file
 from ..hub import refuse_stand_in
 from .decode import DICOM_GREY, PICTURE_GREY, SHORT_SIDE, SIZE
-from .library import RANDOM, RESNET34, ImageModel
+from .library import ImageModel
+from .model_input import RANDOM, RESNET34
 from .weights import local_file
 
 if TYPE_CHECKING:

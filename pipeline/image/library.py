@@ -5,49 +5,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from ...cache_schema.packages import require
-from .decode import SIZE
+from .model_input import RESNET34, ImageInput
 
 if TYPE_CHECKING:
     from torch import nn
 
-RANDOM = "random"
-RESNET34 = "resnet34"
 PACKAGES = {"torchvision": "torchvision", "timm": "timm", "xrv": "torchxrayvision"}
 """The package of each library; the extra that installs an optional one has its name."""
-
-CHOICES = (
-    "Choices of --image-encoder: resnet34; a file or folder with the weights of a ResNet34; torchvision:NAME, "
-    "timm:NAME, xrv:NAME, each with =FILE for weights of your own; or `--image-encoder random` to try things out "
-    "without weights."
-)
-
-
-@dataclass(frozen=True)
-class ImageInput:
-    """What a model reads: (grey - mean) / deviation, with grey from 0 to 1, once for each channel."""
-
-    height: int
-    width: int
-    mean: tuple[float, ...]
-    deviation: tuple[float, ...]
-
-    def describe(self) -> str:
-        """Return size, channels and scaling in words, for a recipe."""
-        size = "" if (self.height, self.width) == (SIZE, SIZE) else f"scaled to {self.height} x {self.width}, "
-        channels = {1: "one channel", 3: "three equal channels"}.get(len(self.mean), f"{len(self.mean)} equal channels")
-        return f"{size}{channels}, {self._scaling()}"
-
-    def _scaling(self) -> str:
-        if self == ImageInput(self.height, self.width, IMAGENET.mean, IMAGENET.deviation):
-            return "ImageNet scaling"
-        if len({*zip(self.mean, self.deviation, strict=True)}) == 1:
-            low, high = ((end - self.mean[0]) / self.deviation[0] for end in (0, 1))
-            return f"from {low:g} to {high:g}"
-        return f"mean {self.mean}, deviation {self.deviation}"
-
-
-IMAGENET = ImageInput(SIZE, SIZE, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
-"""Mean and standard deviation of the channels of ImageNet."""
 
 
 class Library(Protocol):

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...cache_schema import InputError
 from ..hub import cut, download_text, fetch_from_hub, first_line
-from .library import ImageInput
+from .model_input import ImageInput
 from .weights import cannot_load, read_weights, unknown_model
 
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .library import IMAGENET, RESNET34, ImageInput
+from .model_input import IMAGENET, RESNET34, ImageInput
 from .weights import fetched_by_torch, load_exactly, unknown_model
 
 if TYPE_CHECKING:

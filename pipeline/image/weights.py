@@ -12,7 +12,7 @@ from urllib.request import urlopen
 
 from ...cache_schema import InputError, MissingInputError, digest_file
 from ..hub import cut, download_text
-from .library import CHOICES, RESNET34
+from .model_input import CHOICES, RESNET34
 
 if TYPE_CHECKING:
     import torch

@@ -6,7 +6,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from .library import ImageInput
+from .model_input import ImageInput
 from .weights import cannot_load, load_exactly, unknown_model
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from omnifuse.pipeline import frozen
 from omnifuse.pipeline.frozen import seed_weights
 from omnifuse.pipeline.image.decode import DICOM_GREY
 from omnifuse.pipeline.image.encoder import TOLERANCE, ImageEncoder, image_recipe, weights_digest
-from omnifuse.pipeline.image.library import IMAGENET
+from omnifuse.pipeline.image.model_input import IMAGENET
 from safetensors.torch import save_file
 from torchvision.models import resnet34
 from torchvision.transforms.functional import normalize

@@ -17,7 +17,7 @@ from omnifuse.pipeline import frozen
 from omnifuse.pipeline.frozen import seed_weights
 from omnifuse.pipeline.image import torchvision_models, xrv_models
 from omnifuse.pipeline.image.encoder import ImageEncoder, image_recipe, weights_digest
-from omnifuse.pipeline.image.library import IMAGENET
+from omnifuse.pipeline.image.model_input import IMAGENET
 from safetensors.torch import save_file
 from torch import nn
 from torch.nn.functional import interpolate
