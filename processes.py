@@ -42,8 +42,11 @@ def worker_pool(
     lifeline, end = context.Pipe(duplex=False)
     ready = context.Event()
     pool = _InterruptiblePool(workers, context, _start, (lifeline, ready, initializer, args))
+    watched = threading.Event()
+    threading.Thread(target=pool.watch, args=(watched,), daemon=True).start()
     try:
         yield pool
+        watched.set()
         pool.shutdown()
     except Exception as error:
         if BrokenProcessPool in (type(error), type(error.__cause__)) and not ready.is_set():
@@ -53,6 +56,7 @@ def worker_pool(
             ) from error
         raise
     finally:
+        watched.set()
         end.close()
         pool.shutdown(cancel_futures=True)
         lifeline.close()
@@ -81,6 +85,24 @@ class _InterruptiblePool(ProcessPoolExecutor):
 
     def submit(self, function: Callable[..., Result], /, *args: Any, **kwargs: Any) -> Future[Result]:
         return super().submit(_run_interruptibly, function, args, kwargs)
+
+    def watch(self, watched: threading.Event) -> None:
+        """Until ``watched`` is set, let nobody wait for the rest of a result whose worker was killed while sending it.
+
+        The executor notices that a worker is gone, but not while it waits for the rest. It is given a moment, then the
+        pipe is closed, and all that were waiting are told that the pool is broken.
+        """
+        waiting = False
+        while not watched.wait(WAKE_SECONDS):
+            processes = list((self._processes or {}).values())
+            if not wait_for_connections([process.sentinel for process in processes], 0):
+                continue
+            if waiting:
+                for process in processes:
+                    process.kill()
+                self._result_queue._writer.close()  # type: ignore[attr-defined]  # of the pipe that all share
+                return
+            waiting = True
 
 
 def _run_interruptibly(function: Callable[..., Result], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Result:

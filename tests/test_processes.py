@@ -92,6 +92,36 @@ def test_a_worker_that_sends_a_result_when_the_work_fails_does_not_hold_it_up(tm
     assert ran.stdout == "ended\n"
 
 
+HALF_A_RESULT = """
+import inspect, os, signal, struct, time
+from concurrent.futures.process import BrokenProcessPool
+from omnifuse.processes import worker_pool
+
+def killed_while_sending():
+    frame = inspect.currentframe()
+    while "result_queue" not in frame.f_locals:
+        frame = frame.f_back
+    pipe = frame.f_locals["result_queue"]._writer.fileno()
+    os.write(pipe, struct.pack("!i", 1000) + b"not a thousand bytes")
+    os.kill(os.getpid(), signal.SIGKILL)
+
+if __name__ == "__main__":
+    try:
+        with worker_pool(2) as pool:
+            sleeping = pool.submit(time.sleep, 60)
+            pool.submit(killed_while_sending).result()
+    except BrokenProcessPool:
+        print("broken", type(sleeping.exception()).__name__)
+"""
+
+
+def test_half_a_result_of_a_worker_that_was_killed_is_not_waited_for(tmp_path: Path) -> None:
+    script = tmp_path / "half.py"
+    script.write_text(HALF_A_RESULT)
+    ran = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=30, check=True)
+    assert ran.stdout == "broken BrokenProcessPool\n"
+
+
 UNGUARDED = """
 from pathlib import Path
 from omnifuse.fusion.training.config import make_config
