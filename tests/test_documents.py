@@ -26,7 +26,10 @@ def test_every_example_runs_on_a_cache(synthetic_cache: Path, tmp_path: Path, do
 
 @pytest.mark.parametrize(
     "document",
-    ["README.md", *(f"docs/{name}.md" for name in ("architecture", "cache-format", "data-sets", "method", "results", "study"))],
+    [
+        "README.md",
+        *(f"docs/{name}.md" for name in ("architecture", "cache-format", "data-sets", "method", "results", "study")),
+    ],
 )
 def test_links_inside_the_project_lead_somewhere(document: str) -> None:
     text = (ROOT / document).read_text(encoding="utf-8")
