@@ -1,6 +1,6 @@
 """Whether the parts of a cache fit together: asked when they are written, when they are read, and by `verify`."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -60,6 +60,15 @@ def check_task(task: Task, samples: int) -> None:
     wrong = known[~np.isin(known, np.arange(classes, dtype=np.float32))]
     if len(wrong):
         raise InputError(f"Task {task.name!r} ({task.kind}) has the label {wrong[0]:g}; known are 0 to {classes - 1}.")
+    if not isinstance(task.select, Mapping) or not all(map(_is_rule, task.select.values())):
+        raise InputError(f"Task {task.name!r} does not say which rows it selects of each modality.")
+
+
+def _is_rule(rule: object) -> bool:
+    """Return whether this says which items are selected: their attributes' values, and all or the last of them."""
+    if not isinstance(rule, Mapping) or not isinstance(rule.get("where", {}), Mapping):
+        return False
+    return all(isinstance(values, list | tuple) for values in rule.get("where", {}).values())
 
 
 def check_split(name: str, parts: pl.DataFrame, sample_ids: pl.Series) -> None:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import polars as pl
 
 from .elements import Task
-from .errors import InputError
+from .errors import CacheError, InputError, shown
 
 if TYPE_CHECKING:
     from .ragged import Modality
@@ -47,6 +47,8 @@ def _chosen_rows(items: pl.DataFrame, visible: npt.NDArray[np.bool_], rule: Mapp
     candidates = items.filter(pl.col("rows") > 0)
     candidates = candidates.filter(pl.Series(visible[candidates["first_row"].to_numpy()], dtype=pl.Boolean))
     for attribute, values in rule.get("where", {}).items():
+        if attribute not in candidates.columns:
+            raise CacheError(f"A task selects items by {shown(attribute)}, which they do not have.")
         candidates = candidates.filter(pl.col(attribute).is_in(values))
     which = rule.get("rows", "all")
     if which == "last":

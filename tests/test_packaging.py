@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 ROOMS = ("cache_schema", "pipeline", "fusion")
-MODULES = ("__init__.py", "cli.py", "cluster.py", "demo.py", "processes.py", "py.typed", "yaml_file.py")
+MODULES = ("__init__.py", "cli.py", "cluster.py", "demo.py", "processes.py", "progress.py", "py.typed", "yaml_file.py")
 
 
 @pytest.fixture(scope="module")

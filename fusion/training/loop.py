@@ -45,13 +45,15 @@ def fit(
         return descend(method, inputs, parts, config, seed, progress)
 
 
-class _NestedFits:
+class NestedFits:
     """Other models that a method trains and asks while it is fitted, by the same loop."""
 
     def fit(self, method: Method, inputs: Inputs, samples: Tensor, config: FitConfig, seed: int) -> None:
+        """Train another model in place, without a validation part."""
         fit(method, inputs, Parts(samples, samples[:0]), config, seed)
 
     def predict(self, method: Method, inputs: Inputs, samples: Tensor) -> Prediction:
+        """Predict samples with a trained model."""
         return predict(method, inputs, samples)
 
 
@@ -59,7 +61,7 @@ def _fit_at_once(
     method: Method, inputs: Inputs, parts: Parts, config: FitConfig, seed: int, progress: Progress
 ) -> History:
     method.eval()
-    method.fit(Fitting(inputs, parts.train, config, seed, progress, _NestedFits()))
+    method.fit(Fitting(inputs, parts.train, config, seed, progress, NestedFits()))
     with torch.no_grad():
         return [
             row

@@ -15,7 +15,7 @@ from omnifuse.fusion.methods.concat import Concat
 from omnifuse.fusion.methods.fitting import FitConfig, Fitting, cosine_share
 from omnifuse.fusion.methods.g_blend import GBlend, Trial
 from omnifuse.fusion.parts.targets import Target
-from omnifuse.fusion.training.loop import Parts, fit
+from omnifuse.fusion.training.loop import NestedFits, Parts, fit
 from torch import Tensor
 
 from tests.fusion.vectors import COLUMNS, TARGETS, context_of, noise, signal, spec_of, whole
@@ -37,7 +37,7 @@ def blend(weights: list[list[float]], target: Target = TARGETS[0], dropout: floa
 
 
 def fitting_of(inputs: Inputs, config: FitConfig = SHORT) -> Fitting:
-    return Fitting(inputs, torch.arange(len(inputs.y)), config, 0, iter)
+    return Fitting(inputs, torch.arange(len(inputs.y)), config, 0, iter, NestedFits())
 
 
 def fitted(inputs: Inputs, **options: Any) -> GBlend:

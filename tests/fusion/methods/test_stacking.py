@@ -17,7 +17,7 @@ from omnifuse.fusion.methods.hybrid import Hybrid
 from omnifuse.fusion.methods.stacking import Stacking
 from omnifuse.fusion.parts.targets import Target
 from omnifuse.fusion.training.config import make_config
-from omnifuse.fusion.training.loop import Parts, fit, predict
+from omnifuse.fusion.training.loop import NestedFits, Parts, fit, predict
 from safetensors.torch import load_file, save_file
 from sklearn.metrics import roc_auc_score
 
@@ -168,7 +168,7 @@ class TestBoosting:
         several = int((inputs.presence.sum(1) > 1).sum())
         for missing in ("native", "masked"):
             method, samples = Boosting(spec_of(), replace(FEW_TREES, missing=missing)), torch.arange(40)
-            method.fit(Fitting(inputs, samples, FAST, 0, iter))
+            method.fit(Fitting(inputs, samples, FAST, 0, iter, NestedFits()))
         assert rows == [40, 40 + several]
 
     def test_one_outcome_alone_gives_the_prior(self) -> None:

@@ -7,6 +7,7 @@ import torch
 from omnifuse.fusion.methods.fitting import FitConfig, Fitting
 from omnifuse.fusion.parts.linear_head import PENALTIES, HeldOut, LinearHead, best_penalty, fit_by_folds
 from omnifuse.fusion.parts.targets import Target
+from omnifuse.fusion.training.loop import NestedFits
 
 from tests.fusion.vectors import noise
 
@@ -104,7 +105,7 @@ def test_noise_is_penalised_more_than_signal() -> None:
 def test_folds_count_within_the_training_part() -> None:
     inputs = replace(noise(60), y=torch.randint(2, (60, 1)).float())
     samples = torch.arange(59, 9, -1)
-    fitting = Fitting(inputs, samples, FitConfig(), 0, iter)
+    fitting = Fitting(inputs, samples, FitConfig(), 0, iter, NestedFits())
     for (rest, held_out), (rest_in_cohort, held_out_in_cohort) in zip(
         fitting.folds_within(5, "binary"), fitting.folds(5, "binary"), strict=True
     ):

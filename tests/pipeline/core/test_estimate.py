@@ -1,5 +1,6 @@
 """What an extraction is foretold to take: measured on a few items of every encoder, and added up."""
 
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -25,7 +26,8 @@ def test_seconds_and_bytes_of_what_is_pending_add_up(tmp_path: Path, monkeypatch
     assert found.estimated is not None
     assert found.estimated.seconds == pytest.approx(expected, abs=0.1)
     assert found.estimated.bytes == pytest.approx(COPIES * 5 * 3e8, rel=0.01)
-    assert "About 18 min on this machine" in extraction_text(found)
+    assert 17 * 60 < expected < 19 * 60
+    assert re.search(r"About 1[789] min on this machine", extraction_text(found))
 
 
 def test_the_speed_is_that_of_the_encoder_after_its_first_item(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
