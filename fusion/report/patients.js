@@ -1,7 +1,7 @@
 // Lets a reader pick a sample. Everything shown is set as text, so no name or id can become markup.
 const data = JSON.parse(document.getElementById("data").textContent);
-const [search, label, filter, rate, alarms, found, list, detail] = [
-  "search", "label", "filter", "rate", "alarms", "found", "samples", "sample",
+const [search, label, filter, rate, alerts, found, list, detail] = [
+  "search", "label", "filter", "rate", "alerts", "found", "samples", "sample",
 ].map((id) => document.getElementById(id));
 const LIMIT = 200;
 let chosen = 0;
@@ -23,33 +23,33 @@ function outcome(sample) {
   return y === null ? "unknown" : y === 1 ? "positive" : "negative";
 }
 
-// How many samples may raise an alarm, by rank: the same rule as that of the report.
+// How many samples may raise an alert, by rank: the same rule as that of the report.
 const allowed = () => Math.floor((Number(rate.value) / 100) * data.ranked[label.value] + 1e-9);
 const raises = (sample) => sample.rank[label.value] !== null && sample.rank[label.value] <= allowed();
 
 function judge(sample) {
   if (outcome(sample) === "positive") return raises(sample) ? "found" : "missed";
-  return raises(sample) && outcome(sample) === "negative" ? "alarm" : "";
+  return raises(sample) && outcome(sample) === "negative" ? "alert" : "";
 }
 
 const VERDICTS = {
   found: "a positive that is found",
   missed: "a positive that is missed",
-  alarm: "a false alarm",
+  alert: "a false alert",
 };
 
 // Errors first, then how far the probability lies from the outcome; -1 where that is not known.
 function surprise(sample) {
   const [y, p] = [sample.y[label.value], sample.p[label.value]];
   if (y === null || p === null) return -1;
-  return Math.abs(y - p) + (["missed", "alarm"].includes(judge(sample)) ? 1 : 0);
+  return Math.abs(y - p) + (["missed", "alert"].includes(judge(sample)) ? 1 : 0);
 }
 
 const FILTERS = {
   all: () => true,
   positive: (sample) => outcome(sample) === "positive",
   found: (sample) => judge(sample) === "found",
-  alarm: (sample) => judge(sample) === "alarm",
+  alert: (sample) => judge(sample) === "alert",
   missed: (sample) => judge(sample) === "missed",
   imputed: (sample) => sample.modalities.some((state) => state.state === "imputed"),
 };
@@ -92,9 +92,9 @@ function folded(summary, ...children) {
 function verdict(sample) {
   const rank = sample.rank[label.value];
   const place = rank === null ? "" : `, rank ${size(rank)} of ${size(data.ranked[label.value])}`;
-  const alarm = raises(sample) ? "an alarm" : "no alarm";
+  const alert = raises(sample) ? "an alert" : "no alert";
   const judged = VERDICTS[judge(sample)];
-  return `Predicted ${format(sample.p[label.value])}${place}: ${alarm}. Recorded: ${outcome(sample)}` +
+  return `Predicted ${format(sample.p[label.value])}${place}: ${alert}. Recorded: ${outcome(sample)}` +
     `${judged ? `, ${judged}` : ""}.`;
 }
 
@@ -104,7 +104,7 @@ function inventory(sample) {
     ...data.explained.map((part) => format(state[part])),
   ]);
   if (!rows.length) return [];
-  const names = { p: "own head", weight: "weight" };
+  const names = { p: "says alone", weight: "weight" };
   const times = data.timed ? ["hours since the start"] : [];
   const headings = ["modality", "state", ...times, ...data.explained.map((part) => names[part])];
   return table("What this sample has", headings, rows, 2 + times.length);
@@ -166,9 +166,9 @@ function update() {
     `${size(matches.length)} of ${size(data.samples.length)} samples${cut}. Errors first; ● is positive.`;
   const number = (kind) => data.samples.filter(FILTERS[kind]).length;
   const raised = data.samples.filter(raises).length;
-  alarms.textContent =
-    `${size(raised)} ${data.samples.length < data.ranked[label.value] ? "of the samples shown" : "samples"} raise an alarm: ${size(number("found"))} of ${size(number("positive"))} positives are ` +
-    `found, ${size(number("alarm"))} alarms are false.`;
+  alerts.textContent =
+    `${size(raised)} ${data.samples.length < data.ranked[label.value] ? "of the samples shown" : "samples"} raise an alert: ${size(number("found"))} of ${size(number("positive"))} positives are ` +
+    `found, ${size(number("alert"))} alerts are false.`;
   list.replaceChildren(...matches.slice(0, LIMIT).map(entry));
   show();
 }

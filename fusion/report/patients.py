@@ -48,7 +48,7 @@ def write_patients(run_folder: Path, ids: bool = True) -> Path:
     """Write ``patients.html``, a page to look into single test samples, into a run folder; return its path.
 
     Unlike the report it shows single samples and, with ``ids``, their ids: it is as sensitive as the data. Without
-    ``ids`` samples are called by their place in the page. At most 5,000 samples are shown: first every false alarm and
+    ``ids`` samples are called by their place in the page. At most 5,000 samples are shown: first every false alert and
     missed positive at the alert rate of the run, then those whose probability is furthest from the outcome.
 
     Raises
@@ -75,7 +75,7 @@ def _selection(samples: int) -> list[str]:
     if samples <= MOST_SAMPLES:
         return []
     return [
-        f"Shown are {count(MOST_SAMPLES)} of {count(samples)} samples: false alarms and missed positives first, then "
+        f"Shown are {count(MOST_SAMPLES)} of {count(samples)} samples: false alerts and missed positives first, then "
         "those whose probability is furthest from the outcome."
     ]
 
@@ -93,14 +93,14 @@ def _ranks(predictions: Predictions) -> Floats:
     return ranks
 
 
-def _errors_first(predictions: Predictions, alarm: Bools) -> list[int]:
-    """Return the rows with a false alarm or a missed positive in any label first, each by falling surprise.
+def _errors_first(predictions: Predictions, alert: Bools) -> list[int]:
+    """Return the rows with a false alert or a missed positive in any label first, each by falling surprise.
 
-    ``alarm`` [N, C]; surprise is the distance of probability and outcome, in the label where it is largest.
+    ``alert`` [N, C]; surprise is the distance of probability and outcome, in the label where it is largest.
     """
     known = scores.known(predictions.y, predictions.p)
     surprise = np.where(known, np.abs(predictions.y - predictions.p), -1.0).max(axis=1, initial=-1.0)  # [N]
-    wrong = (known & (alarm != (predictions.y == 1))).any(axis=1)
+    wrong = (known & (alert != (predictions.y == 1))).any(axis=1)
     return [int(row) for row in np.argsort(-(surprise + wrong), kind="stable")]
 
 

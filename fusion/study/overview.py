@@ -14,7 +14,7 @@ from ...cache_schema import MissingInputError
 from .. import methods
 from ..files import read_json, read_table
 from ..scores.notes import decisive_notes
-from ..words import cache_facts, listing, modality_words, plural, task_words
+from ..words import cache_facts, day, listing, modality_words, plural, task_words
 from .cell import Cell, Scope
 from .finished import FinishedCell, Study, compare, estimate
 from .grid import Grid, make_grid
@@ -212,7 +212,7 @@ def _repeat(stored: dict[str, Any]) -> str:
 
 def _made(stored: dict[str, Any], whole: FinishedCell) -> Iterator[str]:
     """Yield when and by what the study and its cache were made."""
-    yield f"started {stored['started']}"
+    yield f"started {day(stored['started'])}"
     yield f"OmniFuse {read_json(whole.path / 'environment.json')['versions']['omnifuse']}"
     yield from cache_facts(whole.metrics["cache"])
 
@@ -220,7 +220,7 @@ def _made(stored: dict[str, Any], whole: FinishedCell) -> Iterator[str]:
 def _facts(stored: dict[str, Any], whole: FinishedCell) -> Iterator[tuple[str, str]]:
     environment = read_json(whole.path / "environment.json")
     yield "cache", f"{stored['cache']['path']}, digest {stored['cache']['digest']}"
-    yield "started", stored["started"]
+    yield "started", day(stored["started"])
     yield "platform", f"{environment['platform']}, Python {environment['python']}, {environment['device']}"
     yield "versions", ", ".join(f"{tool} {version}" for tool, version in environment["versions"].items())
 

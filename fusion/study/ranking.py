@@ -10,7 +10,7 @@ from ..words import SPACE, interval, listing, number
 from .finished import Comparison, FinishedCell, Study, compare, pooled, sd_over_seeds
 from .kinds.base import DIFFERENCE, REFERENCE, comparison_cells, reading, together
 from .results import Column, Estimate, ResultTable, Value
-from .verdict import EQUIVALENT, ORDERED, verdict
+from .verdict import EQUIVALENT, NOT_SHOWN, ORDERED, verdict
 
 BETTER, WORSE = ORDERED
 
@@ -135,12 +135,14 @@ def _score(row: Ranked) -> str:
 
 
 def _distance(row: Ranked) -> str:
-    """Return ``+0.013, 95 % interval [−0.002, 0.028], not shown``."""
+    """Return ``+0.013, 95 % interval [−0.002, 0.028]; a difference is not shown (p 0.120, …)``."""
     if row.found is None:
         return row.verdict
     difference = row.found.difference
     bounds = interval((difference.low, difference.high))
-    return f"{number(difference.value, signed=True)}, 95{SPACE}% interval {bounds}, {row.verdict}"
+    corrected = f" (p {number(row.holm)}, corrected for the number of rows)"
+    judged = f"a difference is {NOT_SHOWN}{corrected}" if row.verdict == NOT_SHOWN else row.verdict
+    return f"{number(difference.value, signed=True)}, 95{SPACE}% interval {bounds}; {judged}"
 
 
 def rank(study: Study, runs: Mapping[str, Sequence[FinishedCell]], modalities: tuple[str, ...]) -> Ranking:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import shutil
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import polars as pl
@@ -221,7 +221,7 @@ def _write_study(plan: Plan) -> None:
         "folds": plan.scope.folds,
         "preset": plan.grid.source,
         "grid": plan.grid.content,
-        "started": time.strftime("%Y-%m-%d %H:%M"),
+        "started": datetime.now(UTC).isoformat(timespec="minutes"),
     }
     write_json(plan.folder / STUDY, content)
 

@@ -44,7 +44,7 @@ def summary(values: list[float | None]) -> dict[str, Any]:
 
 
 def alert_of(y: np.ndarray, p: np.ndarray) -> dict[str, Any]:
-    """The highest tenth raises an alarm; no two probabilities are equal here."""
+    """The highest tenth raises an alert; no two probabilities are equal here."""
     alerts = len(y) // 10
     highest = np.argsort(-p)[:alerts]
     found = int(y[highest].sum())

@@ -38,7 +38,7 @@ const USES = {
       return page.getElementById("found").textContent;
     };
     const found = {};
-    for (const kind of ["all", "positive", "found", "alarm", "missed", "imputed"]) found[kind] = set("filter", kind);
+    for (const kind of ["all", "positive", "found", "alert", "missed", "imputed"]) found[kind] = set("filter", kind);
     set("filter", "all");
     found.search = set("search", "STAY-10000007");
     found.title = page.querySelector("#sample h2").textContent;
@@ -46,10 +46,10 @@ const USES = {
     found.modalities = texts(page, "#sample tbody th");
     found.nothing = set("search", "nobody");
     set("search", "");
-    found.alarms = {};
+    found.alerts = {};
     for (const rate of [10, 25]) {
       set("rate", rate);
-      found.alarms[rate] = page.getElementById("alarms").textContent;
+      found.alerts[rate] = page.getElementById("alerts").textContent;
     }
     set("rate", 10);
     click(page, "#samples li:nth-child(3) button");
@@ -147,24 +147,24 @@ def test_tables_sort_by_value_and_what_is_not_defined_stays_last(visit: dict[str
 @widths
 def test_samples_are_filtered_found_and_chosen(visit: dict[str, Any], binary: Path, width: int) -> None:
     table = pl.read_parquet(binary / "predictions.parquet")
-    positive, alarm = table["y"] == 1, table["p"] > table["p"].sort(descending=True)[120]
+    positive, alert = table["y"] == 1, table["p"] > table["p"].sort(descending=True)[120]
     imputed = table["cxr.imputed"] | table["ehr.imputed"] | table["rep.imputed"]
     used = visit["frames"]["patients", width]["used"]
     counts = {
-        "all": len(table), "positive": positive.sum(), "found": (alarm & positive).sum(),
-        "alarm": (alarm & ~positive).sum(),
-        "missed": (~alarm & positive).sum(), "imputed": imputed.sum(),
+        "all": len(table), "positive": positive.sum(), "found": (alert & positive).sum(),
+        "alert": (alert & ~positive).sum(),
+        "missed": (~alert & positive).sum(), "imputed": imputed.sum(),
     }  # fmt: skip
     for kind, expected in counts.items():
         assert used[kind].startswith(f"{expected:,} of 1,200 samples"), kind
     assert used["search"].startswith("1 of 1,200 samples")
     assert used["title"] == "Sample stay-10000007"
     p, rank = table["p"][7], (table["p"] >= table["p"][7]).sum()
-    assert used["said"].startswith(f"Predicted {p:.3f}, rank {rank:,} of 1,200: {'an' if alarm[7] else 'no'} alarm.")
-    assert used["alarms"]["10"].startswith(
-        f"120 samples raise an alarm: {counts['found']} of {counts['positive']} positives are found"
+    assert used["said"].startswith(f"Predicted {p:.3f}, rank {rank:,} of 1,200: {'an' if alert[7] else 'no'} alert.")
+    assert used["alerts"]["10"].startswith(
+        f"120 samples raise an alert: {counts['found']} of {counts['positive']} positives are found"
     )
-    assert used["alarms"]["25"].startswith("300 samples raise an alarm")
+    assert used["alerts"]["25"].startswith("300 samples raise an alert")
     assert [name.split()[0] for name in used["modalities"]] == ["cxr", "ehr", "rep"]
     assert used["nothing"].startswith("0 of 1,200 samples")
     assert used["shown"] == f"Sample {used['chosen'].removesuffix(' ●')}"

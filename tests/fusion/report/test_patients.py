@@ -83,8 +83,8 @@ def test_a_method_that_says_nothing_of_modalities_still_has_a_page(run: Path) ->
 
 def test_errors_at_the_alert_rate_are_kept_before_all_others(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     table = pl.read_parquet(run / "predictions.parquet")
-    alarm = pl.col("p").rank(descending=True) <= 120
-    wrong = table.filter(alarm != (pl.col("y") == 1))
+    alert = pl.col("p").rank(descending=True) <= 120
+    wrong = table.filter(alert != (pl.col("y") == 1))
     assert 0 < len(wrong) < 300
     assert "Shown are" not in page_of(run)
     monkeypatch.setattr(patients, "MOST_SAMPLES", 300)
@@ -92,8 +92,8 @@ def test_errors_at_the_alert_rate_are_kept_before_all_others(run: Path, monkeypa
     assert "Shown are 300 of 1,200 samples" in page_of(run)
 
 
-def test_alarms_are_those_of_the_report(run: Path) -> None:
-    """Some labels are unknown, and many probabilities equal: then fewer than the rate allows raise an alarm."""
+def test_alerts_are_those_of_the_report(run: Path) -> None:
+    """Some labels are unknown, and many probabilities equal: then fewer than the rate allows raise an alert."""
     table = alter(
         run, pl.col("p").round(2), pl.when(pl.int_range(pl.len()) % 7 == 0).then(None).otherwise("y").alias("y")
     )
@@ -104,9 +104,9 @@ def test_alarms_are_those_of_the_report(run: Path) -> None:
         data, expected = data_of(run), at_alert_rate(y, p, np.arange(len(y)), rate)
         assert (data["rate"], data["ranked"]) == (rate, [expected["samples"]])
         known = [sample for sample in data["samples"] if sample["y"] != [None]]
-        alarms = [sample for sample in known if sample["rank"][0] <= rate * expected["samples"] + 1e-9]
-        assert len(alarms) == expected["alerts"]
-        assert min(sample["p"][0] for sample in alarms) == pytest.approx(expected["threshold"])
+        alerts = [sample for sample in known if sample["rank"][0] <= rate * expected["samples"] + 1e-9]
+        assert len(alerts) == expected["alerts"]
+        assert min(sample["p"][0] for sample in alerts) == pytest.approx(expected["threshold"])
 
 
 def test_what_a_sample_has_is_shown_with_its_times_while_the_cache_is_there(tmp_path: Path) -> None:

@@ -23,14 +23,14 @@ def answer_of(*rows: Ranked) -> str:
 def test_what_is_better_is_named_first_with_the_distance_of_the_highest() -> None:
     assert answer_of(row("late", 0.72, "better", 0.02), row("sum", 0.715, "better", 0.015), row("concat", 0.7)) == (
         "late and sum are better than concat (AUROC 0.700). The highest score is that of late, 0.720: +0.020, "
-        "95 % interval [0.010, 0.030], better."
+        "95 % interval [0.010, 0.030]; better."
     )
 
 
 def test_the_highest_score_is_not_called_better_than_what_it_was_not_shown_to_beat() -> None:
     assert answer_of(row("late", 0.71, "not shown", 0.01), row("concat", 0.7)) == (
         "No method is shown to be better than concat (AUROC 0.700). The highest score is that of late, 0.710: +0.010, "
-        "95 % interval [0.000, 0.020], not shown."
+        "95 % interval [0.000, 0.020]; a difference is not shown (p 0.020, corrected for the number of rows)."
     )
 
 
