@@ -16,7 +16,8 @@ from ...cache_schema import InputError, MissingInputError, OmniFuseError
 from ...cache_schema.errors import LONGEST_VALUE
 from ...cache_schema.export.guarded import MOST_COLUMNS, check_claim, open_npz, to_dense
 from ..source import Block, Quarantine
-from .delimited import LINE, Delimited, require_file
+from .delimited import LINE, Delimited
+from .delimited_text import require_file
 from .excel import ENDING as EXCEL
 from .excel import read_excel
 from .missing import known

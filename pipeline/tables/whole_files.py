@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ...progress import progress
-from .delimited import reading_text
+from .delimited_text import reading_text
 
 AT_ONCE = 1 << 22
 

@@ -17,7 +17,8 @@ from isal import isal_zlib
 from ....cache_schema import InputError, MissingInputError
 from ...ahead import ahead
 from ...source import Quarantine
-from ...tables.delimited import ALL_ROWS, DAMAGES, LINE, Delimited
+from ...tables.delimited import ALL_ROWS, LINE, Delimited
+from ...tables.delimited_text import DAMAGES
 from ...tables.feature_files import LINE_OF_FIRST_ROW
 
 SUFFIXES = (".csv", ".csv.gz", ".parquet")
