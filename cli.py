@@ -304,7 +304,7 @@ def extract(
     from .pipeline.pseudonym_key import secret_key
     from .pipeline.sources import DEFAULT_TEXT_ENCODERS, SourceOptions, TableOptions, open_dataset, raw_folder
     from .pipeline.sources.pairs import named_files
-    from .pipeline.summary import extraction_content, extraction_text
+    from .pipeline.summary import outcome
 
     folder = raw_folder(dataset, raw, samples)
     table = TableOptions(samples, columns, labels, split, keep or (), named_files("--events", events))
@@ -313,7 +313,7 @@ def extract(
     source = open_dataset(dataset, folder, options)
     encoders = Encoders.parse(text_encoder, image_encoder, DEFAULT_TEXT_ENCODERS.get(dataset, DEFAULT_TEXT))
     extraction = extract(source, cache, encoders, Machines(workers, scheduler, parts), **how)
-    return Result(extraction_content(extraction), extraction_text(extraction))
+    return Result(*outcome(extraction))
 
 
 @main.command()
@@ -557,12 +557,12 @@ def import_features(
     from .pipeline.core.stages import extract
     from .pipeline.sources.imported import ImportedDataSet, with_every_modality
     from .pipeline.sources.pairs import named_files
-    from .pipeline.summary import extraction_content, extraction_text
+    from .pipeline.summary import outcome
 
     files = named_files("--features", with_every_modality(features))
     source = ImportedDataSet(samples, files, labels, split, keep or ())
     extraction = extract(source, cache, Encoders())
-    return Result(extraction_content(extraction), extraction_text(extraction))
+    return Result(*outcome(extraction))
 
 
 @cache.command()

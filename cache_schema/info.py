@@ -19,14 +19,15 @@ def describe_cache(cache: StoredCache, corrections: Collection[str]) -> dict[str
 
     ``corrections`` are the names of rules that count, in the quarantine, what they changed and kept.
     """
+    samples = cache.samples
     return {
         "path": str(cache.path),
         "dataset": cache.dataset,
         "schema_version": cache.manifest.schema_version,
         "digest": cache.digest,
         "bytes": sum(node.bytes for node in cache.manifest.nodes.values()),
-        "samples": cache.samples.height,
-        "subjects": cache.samples["subject_id"].n_unique(),
+        "samples": samples.height,
+        "subjects": samples["subject_id"].n_unique(),
         "modalities": {name: _describe_modality(cache, name) for name in cache.modalities},
         "tasks": {name: _describe_task(cache.task(name)) for name in cache.tasks},
         "splits": {name: dict(parts["part"].value_counts().iter_rows()) for name, parts in cache.splits.items()},

@@ -17,26 +17,23 @@ def cache_content(cache: Path) -> dict[str, Any]:
     return describe_cache(FeatureCache.open(cache), CORRECTIONS)
 
 
-def extraction_content(extraction: Extraction) -> dict[str, Any]:
-    """Return the outcome as JSON values, with what the cache holds now if something was done."""
+def outcome(extraction: Extraction) -> tuple[dict[str, Any], str]:
+    """Return what came of an extraction as JSON values, and in words with the command that comes next.
+
+    Both have what the cache holds now, if something was done.
+    """
     content = extraction.to_json()
-    if extraction.done:
-        content["contents"] = cache_content(extraction.cache)
-    return content
-
-
-def extraction_text(extraction: Extraction) -> str:
-    """Return the outcome in words, with the command that comes next."""
     if extraction.reasons and not extraction.done:
-        return _plan_text(extraction)
-    content = cache_content(extraction.cache)
+        return content, _plan_text(extraction)
+    held = cache_content(extraction.cache)
     if extraction.done:
-        return "\n\n".join(
-            [cache_text(content), *extraction.notes, _stage_text(extraction), _next_text(extraction, content)]
+        content["contents"] = held
+        return content, "\n\n".join(
+            [cache_text(held), *extraction.notes, _stage_text(extraction), _next_text(extraction, held)]
         )
     seconds = sum(extraction.report.seconds.values())
     done = f"Nothing to do: {extraction.cache} is complete and its inputs are unchanged ({seconds:.1f} s)."
-    return f"{done}\n{_next_text(extraction, content)}"
+    return content, f"{done}\n{_next_text(extraction, held)}"
 
 
 def _next_text(extraction: Extraction, content: Mapping[str, Any]) -> str:

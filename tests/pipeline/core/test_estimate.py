@@ -10,7 +10,7 @@ from omnifuse.pipeline.core.encoders import Encoders
 from omnifuse.pipeline.core.estimate import COPIES, START_SECONDS, WRITTEN_BYTES_A_SECOND, Cost, probed_batches
 from omnifuse.pipeline.core.item_encoder import ItemEncoder
 from omnifuse.pipeline.core.stages import extract
-from omnifuse.pipeline.summary import extraction_text
+from omnifuse.pipeline.summary import outcome
 
 from .toy import ToyDataSet, write_raw
 
@@ -27,7 +27,7 @@ def test_seconds_and_bytes_of_what_is_pending_add_up(tmp_path: Path, monkeypatch
     assert found.estimated.seconds == pytest.approx(expected, abs=0.1)
     assert found.estimated.bytes == pytest.approx(COPIES * 5 * 3e8, rel=0.01)
     assert 17 * 60 < expected < 19 * 60
-    assert re.search(r"About 1[789] min on this machine", extraction_text(found))
+    assert re.search(r"About 1[789] min on this machine", outcome(found)[1])
 
 
 def test_the_speed_is_that_of_the_encoder_after_its_first_item(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

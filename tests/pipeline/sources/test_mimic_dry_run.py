@@ -8,7 +8,7 @@ from omnifuse.cache_schema import InputError
 from omnifuse.pipeline.core.encoders import Encoders
 from omnifuse.pipeline.core.stages import Extraction, extract
 from omnifuse.pipeline.sources.mimic import MimicDataSet
-from omnifuse.pipeline.summary import extraction_text
+from omnifuse.pipeline.summary import outcome
 
 RANDOM = Encoders("random", "random")
 
@@ -19,16 +19,16 @@ def dry_run(raw: Path) -> Extraction:
 
 def test_the_share_of_files_that_are_there_is_said(mimic4, with_images) -> None:
     with_images(mimic4)
-    outcome = dry_run(mimic4.write())
-    assert outcome.files == {"cxr": (2, 3), "rep": (2, 3)}  # e.jpg and s54.txt are missing
-    assert "cxr                  2 of 3 files are there (67%)" in extraction_text(outcome)
+    found = dry_run(mimic4.write())
+    assert found.files == {"cxr": (2, 3), "rep": (2, 3)}  # e.jpg and s54.txt are missing
+    assert "cxr                  2 of 3 files are there (67%)" in outcome(found)[1]
 
 
 def test_what_was_not_found_is_said(mimic4, tmp_path: Path) -> None:
     raw = mimic4.write()
-    assert "\nNot found: cxr and rep. " in extraction_text(dry_run(raw))
-    outcome = extract(MimicDataSet(raw), tmp_path / "cache", RANDOM)
-    assert "\nNot found: cxr and rep. " in extraction_text(outcome)
+    assert "\nNot found: cxr and rep. " in outcome(dry_run(raw))[1]
+    found = extract(MimicDataSet(raw), tmp_path / "cache", RANDOM)
+    assert "\nNot found: cxr and rep. " in outcome(found)[1]
 
 
 @pytest.mark.parametrize("table", ["icu/chartevents", "hosp/labevents", "icu/icustays"])
