@@ -42,11 +42,9 @@ def worker_pool(
     lifeline, end = context.Pipe(duplex=False)
     ready = context.Event()
     pool = _InterruptiblePool(workers, context, _start, (lifeline, ready, initializer, args))
-    watched = threading.Event()
-    threading.Thread(target=pool.watch, args=(watched,), daemon=True).start()
     try:
-        yield pool
-        watched.set()
+        with pool.watched():
+            yield pool
         pool.shutdown()
     except Exception as error:
         if BrokenProcessPool in (type(error), type(error.__cause__)) and not ready.is_set():
@@ -56,7 +54,6 @@ def worker_pool(
             ) from error
         raise
     finally:
-        watched.set()
         end.close()
         pool.shutdown(cancel_futures=True)
         lifeline.close()
@@ -86,14 +83,26 @@ class _InterruptiblePool(ProcessPoolExecutor):
     def submit(self, function: Callable[..., Result], /, *args: Any, **kwargs: Any) -> Future[Result]:
         return super().submit(_run_interruptibly, function, args, kwargs)
 
-    def watch(self, watched: threading.Event) -> None:
-        """Until ``watched`` is set, let nobody wait for the rest of a result whose worker was killed while sending it.
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """Let nobody wait for the rest of a result whose worker was killed while it sent it."""
+        ended = threading.Event()
+        watcher = threading.Thread(target=self._watch, args=(ended,), daemon=True)
+        watcher.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            watcher.join()  # two that close one pipe would close what another file has become
+
+    def _watch(self, ended: threading.Event) -> None:
+        """Look after the workers until ``ended`` is set.
 
         The executor notices that a worker is gone, but not while it waits for the rest. It is given a moment, then the
         pipe is closed, and all that were waiting are told that the pool is broken.
         """
         waiting = False
-        while not watched.wait(WAKE_SECONDS):
+        while not ended.wait(WAKE_SECONDS):
             processes = list((self._processes or {}).values())
             if not wait_for_connections([process.sentinel for process in processes], 0):
                 continue
