@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,10 +18,6 @@ MEASURES = ("auroc", "auprc", "log_loss", "brier")
 
 NEAREST = 1e-7
 """Probabilities are kept this far away from 0 and 1 where their logarithm is taken."""
-
-DRAWS = 1000
-CELLS = 1 << 22
-"""Bootstrap draws are taken in groups of about this many weights, so that memory stays small."""
 
 
 def one_vs_rest(kind: str, y: FloatArray, probability: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -150,19 +145,6 @@ def weighted_areas(y: FloatArray, score: FloatArray, weights: FloatArray) -> tup
         average = (new_hits * precision).sum(axis=1) / hits[:, -1]
     average[misses[:, -1] == 0] = np.nan
     return area, average
-
-
-def subject_weights(subjects: npt.NDArray[Any], draws: int, rng: np.random.Generator) -> Iterator[FloatArray]:
-    """Yield how often each of n samples is drawn, float32 [s, n], a group of the draws at a time.
-
-    As many subjects as there are in ``subjects`` [n] are drawn with replacement, each with all its samples.
-    """
-    names, subject = np.unique(subjects, return_inverse=True)
-    group = max(1, CELLS // len(subject))
-    for first in range(0, draws, group):
-        count = min(group, draws - first)
-        times_drawn = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), size=count)
-        yield times_drawn[:, subject].astype(np.float32)
 
 
 def macro_areas(y: FloatArray, probability: FloatArray, weights: FloatArray) -> FloatArray:
