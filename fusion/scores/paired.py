@@ -11,6 +11,7 @@ import numpy.typing as npt
 from scipy import stats
 
 from . import metrics
+from .intervals import auroc_influence
 from .metrics import FloatArray
 
 AREAS = ("auroc", "auprc")
@@ -137,18 +138,15 @@ def delong(y: FloatArray, first: FloatArray, second: FloatArray, margin: float =
     each other. None with fewer than two samples of a class. (DeLong et al., Biometrics 44:837, 1988, by the midranks
     of Sun and Xu, IEEE Signal Processing Letters 21:1389, 2014.)
     """
-    scores = np.stack([first, second])
-    positive, negative = scores[:, y == 1], scores[:, y == 0]
-    m, n = positive.shape[1], negative.shape[1]
-    if min(m, n) < 2:
+    known = ~np.isnan(y)
+    y, scores = y[known], (first[known], second[known])
+    counts = [int((y == label).sum()) for label in (1, 0)]
+    if min(counts) < 2:
         return None
-    ranks = stats.rankdata(np.concatenate([positive, negative], axis=1), axis=1)
-    # the share of the other class that each sample is on the right side of, for both methods
-    of_positive = (ranks[:, :m] - stats.rankdata(positive, axis=1)) / n  # [2, m]
-    of_negative = 1 - (ranks[:, m:] - stats.rankdata(negative, axis=1)) / m  # [2, n]
-    by_positive, by_negative = of_positive[0] - of_positive[1], of_negative[0] - of_negative[1]
-    error = float(np.sqrt(by_positive.var(ddof=1) / m + by_negative.var(ddof=1) / n))
-    return _studentised(float(by_positive.mean()), error, stats.norm, margin)
+    (area, influence), (other, others) = (auroc_influence(y, score) for score in scores)
+    squares = [((influence - others)[y == label] ** 2).sum() for label in (1, 0)]
+    variance = sum(square * count / (count - 1) for square, count in zip(squares, counts, strict=True))
+    return _studentised(area - other, float(np.sqrt(variance)), stats.norm, margin)
 
 
 def holm(p: Sequence[float | None]) -> list[float | None]:
