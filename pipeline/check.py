@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-COLUMNS = 100
+COLUMNS = 80
 INDENT = " " * 8
 
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from . import PLACES
 
-COLUMNS = 100
+COLUMNS = 80
 NAME_COLUMNS = 16
 
 

@@ -1,4 +1,4 @@
-"""The best prediction that we know how to make: several models, weighed by what they say of held-out samples."""
+"""Stacking: several models, weighed by what they say of samples that none of them was trained on."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ def test_lines_are_wrapped_and_commands_are_not() -> None:
     text = checks_text([Check("weights", "problem", f"{'word ' * 50}\n    {command}\nthen copy it", "again")])
     *lines, run, last = text.splitlines()
     assert run == " " * 12 + command and last == "        then copy it -> again"
-    assert lines[0].startswith("problem weights: word") and all(len(line) <= 100 for line in lines)
+    assert lines[0].startswith("problem weights: word") and all(len(line) <= 80 for line in lines)
 
 
 def test_missing_weights_of_all_encoders_are_one_message_with_what_to_run(

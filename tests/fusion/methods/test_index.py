@@ -18,7 +18,7 @@ def test_family_and_title_are_those_of_the_imported_class() -> None:
 
 def test_a_family_is_one_block_under_its_name() -> None:
     lines = index_text(index()).splitlines()
-    assert max(map(len, lines)) <= 100
+    assert max(map(len, lines)) <= 80
     families = [line for line in lines[:-2] if not line.startswith(" ")]
     assert families == list(dict.fromkeys(methods.get(name).family for name in methods.names()))
     first = [line.split()[0] for line in lines if line.startswith("  ") and line[2] != " "]
