@@ -4,9 +4,9 @@ A measure between 0 and 1 is treated as a share of as many independent trials as
 with whole patients, and gets the Wilson interval of such a share (Korn and Graubard, Survey Methodology 24:193, 1998).
 It holds its estimate, stays between 0 and 1, and in simulation (``benchmarks/interval_coverage.py``) covers better than
 a bootstrap of patients; the average precision of few positives less often than 95 %. Variances are what that bootstrap
-has in the limit (the infinitesimal jackknife): each sample has an influence, the derivative of the measure by its weight;
-those of a patient add up, and their squares over patients are the variance. For the AUROC that is the variance of DeLong
-et al. (Biometrics 44:837, 1988), with several samples a patient that of Obuchowski (Biometrics 53:567, 1997).
+has in the limit (the infinitesimal jackknife): each sample has an influence, the derivative of the measure by its
+weight; those of a patient add up, and their squares over patients are the variance. For the AUROC that is the variance
+of DeLong et al. (Biometrics 44:837, 1988), with several samples a patient that of Obuchowski (Biometrics 53:567, 1997).
 
 Intervals are for these models and predictions; what another training would change is not in them.
 """
