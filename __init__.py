@@ -9,7 +9,7 @@ from typing import Any
 _HOMES = {
     "FeatureCache": "cache_schema",
     "collate": "cache_schema.torch_dataset",
-    "load_run": "fusion.run",
+    "load_run": "fusion.runs.run",
 }
 
 __all__ = ["FeatureCache", "collate", "load_run"]

@@ -16,6 +16,7 @@ from .errors import (
     naming,
     shown,
     system_reason,
+    unknown,
 )
 from .feature_cache import FeatureCache
 from .files import write_durably
@@ -77,6 +78,7 @@ __all__ = [
     "row_indices",
     "shown",
     "system_reason",
+    "unknown",
     "verification_text",
     "verify_cache",
     "write_durably",

@@ -4,9 +4,10 @@ Every message names the file, row or value at fault and says what to do. The com
 alone and exits with ``exit_code``.
 """
 
+import difflib
 import re
 import reprlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -75,6 +76,15 @@ def shown(value: Any) -> str:
     short.maxlevel, short.maxstring, short.maxother, short.maxlong = 2, LONGEST_VALUE, LONGEST_VALUE, LONGEST_VALUE
     text = short.repr(value)
     return text if len(text) <= LONGEST_VALUE + 2 else f"{text[:LONGEST_VALUE]}..."
+
+
+def unknown(what: str, name: Any, known: Iterable[str]) -> InputError:
+    """Return the error of a name that nothing has: what it is the name of, the nearest known one, and all known."""
+    names = list(known)
+    near = difflib.get_close_matches(str(name).lower(), {known.lower(): known for known in names}, 1)
+    meant = [known for known in names if near and known.lower() == near[0]]
+    hint = f" Did you mean {shown(meant[0])}?" if meant else ""
+    return InputError(f"Unknown {what} {shown(name)}.{hint} Known are: {', '.join(names) or 'none'}.")
 
 
 def system_reason(error: Exception) -> str | None:

@@ -6,11 +6,22 @@ import sys
 import zipfile
 from pathlib import Path
 
+import omnifuse
 import pytest
 
 ROOT = Path(__file__).parent.parent
 ROOMS = ("cache_schema", "pipeline", "fusion")
-MODULES = ("__init__.py", "cli.py", "cluster.py", "demo.py", "processes.py", "progress.py", "py.typed", "yaml_file.py")
+MODULES = (
+    "__init__.py",
+    "cli.py",
+    "cluster.py",
+    "demo.py",
+    "processes.py",
+    "progress.py",
+    "py.typed",
+    "registry.py",
+    "yaml_file.py",
+)
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +56,10 @@ def test_every_module_is_in_the_wheel(wheel: Path) -> None:
 def test_nothing_else_is_in_the_wheel(wheel: Path) -> None:
     tops = {name.split("/")[1] for name in zipfile.ZipFile(wheel).namelist() if name.startswith("omnifuse/")}
     assert tops == {*MODULES, *ROOMS}
+
+
+def test_everything_that_the_library_offers_is_there() -> None:
+    assert [name for name in omnifuse.__all__ if not hasattr(omnifuse, name)] == []
 
 
 def test_every_module_can_be_imported_from_the_wheel(wheel: Path, tmp_path: Path) -> None:

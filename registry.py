@@ -1,0 +1,132 @@
+"""One way to find a thing by its name: what OmniFuse brings, then what installed packages offer as entry points.
+
+A package adds to a registry with an entry point in its own ``pyproject.toml``, and with nothing else::
+
+    [project.entry-points."omnifuse.methods"]
+    my-method = "my_package.my_method:MyMethod"
+
+Nothing is imported until it is asked for. A name that is taken keeps its owner: OmniFuse first, then the package whose
+name comes first.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+from typing import Generic, TypeVar, cast
+
+from .cache_schema import InputError, shown, unknown
+
+LOG = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Package:
+    """An installed package that brought a thing."""
+
+    name: str
+    version: str
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.version}"
+
+
+class Registry(Generic[T]):
+    """Things of one kind by name.
+
+    ``group`` is that of the entry points, ``what`` the word for one thing, ``own`` maps the names of ours to
+    ``module:attribute``, modules being relative to ``omnifuse``. ``flaw`` returns what a thing from elsewhere lacks of
+    its contract, and None if it lacks nothing.
+    """
+
+    def __init__(
+        self, group: str, what: str, own: Mapping[str, str], flaw: Callable[[T], str | None] = lambda _: None
+    ) -> None:
+        self.group = group
+        self.what = what
+        self.own = own
+        self._flaw = flaw
+        self._given: dict[str, T] = {}
+
+    @cached_property
+    def offered(self) -> dict[str, EntryPoint]:
+        """The entry points of other packages; of one whose name is taken it is said once that it is left out."""
+        found: dict[str, EntryPoint] = {}
+        for entry in sorted(entry_points(group=self.group), key=lambda entry: (str(_package(entry)), entry.name)):
+            if entry.name in self.own or entry.name in found:
+                owner = "OmniFuse" if entry.name in self.own else _package(found[entry.name])
+                LOG.warning("%s offers the %s %r, which is that of %s. It is left out.", *self._of(entry), owner)
+            else:
+                found[entry.name] = entry
+        return found
+
+    def names(self) -> tuple[str, ...]:
+        """Return all names: ours, those of other packages, those registered in this process."""
+        return tuple(dict.fromkeys((*self.own, *self.offered, *self._given)))
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.own or name in self.offered or name in self._given
+
+    def place(self, name: str) -> tuple[str, str]:
+        """Return module and attribute of a thing that is ours or of a package; raises KeyError for any other."""
+        if name in self.own:
+            module, _, attribute = self.own[name].partition(":")
+            return f"{__package__}.{module}", attribute
+        entry = self.offered[name]
+        return entry.module, entry.attr
+
+    def package(self, name: str) -> Package | None:
+        """Return the package that brought a thing, None if it is ours or was registered in this process."""
+        return None if name in self.own or name not in self.offered else _package(self.offered[name])
+
+    def get(self, name: str) -> T:
+        """Return what has a name.
+
+        Raises
+        ------
+        InputError
+            If nothing has it (the message has the nearest known name), or the package that offers it fails to import or
+            breaks the contract.
+        """
+        if name in self._given:
+            return self._given[name]
+        if name in self.own:
+            module, attribute = self.place(name)
+            return cast("T", getattr(import_module(module), attribute))
+        if name not in self.offered:
+            raise unknown(self.what, name, self.names())
+        entry = self.offered[name]
+        try:
+            thing: T = entry.load()
+        except Exception as error:
+            raise self._refused(entry, f"it fails to import: {type(error).__name__}: {error}") from error
+        if flaw := self._flaw(thing):
+            raise self._refused(entry, flaw)
+        return thing
+
+    def register(self, name: str, thing: T) -> None:
+        """Add a thing for this process; raises :class:`InputError` if its name is taken or it breaks the contract."""
+        if name in self.own or name in self.offered:
+            raise InputError(f"There is a {self.what} {shown(name)} already; take another name.")
+        if flaw := self._flaw(thing):
+            raise InputError(f"The {self.what} {shown(name)} cannot be used: {flaw}.")
+        self._given[name] = thing
+
+    def _of(self, entry: EntryPoint) -> tuple[str, str, str]:
+        return str(_package(entry)), self.what, entry.name
+
+    def _refused(self, entry: EntryPoint, reason: str) -> InputError:
+        package, what, name = self._of(entry)
+        return InputError(f"The {what} {name!r} of the package {package} cannot be used: {reason}.")
+
+
+def _package(entry: EntryPoint) -> Package:
+    """Return the package of an entry point that was found in an installed one."""
+    assert entry.dist is not None
+    return Package(entry.dist.name, entry.dist.version)

@@ -1,0 +1,94 @@
+"""Things by name: ours first, then those of installed packages, which cannot take a name or stop anything."""
+
+import importlib
+import logging
+from pathlib import Path
+
+import pytest
+from omnifuse.cache_schema import InputError
+from omnifuse.registry import Package, Registry
+
+GROUP = "omnifuse.experiments"
+
+
+@pytest.fixture
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Return what installs a package with entry points and a module, as pip leaves it."""
+
+    def installed(package: str, entries: str, **modules: str) -> None:
+        place = tmp_path / package
+        information = place / f"{package}-1.2.dist-info"
+        information.mkdir(parents=True)
+        (information / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.2\n")
+        (information / "entry_points.txt").write_text(f"[{GROUP}]\n{entries}\n")
+        for module, text in modules.items():
+            (place / f"{module}.py").write_text(text)
+        monkeypatch.syspath_prepend(str(place))
+        importlib.invalidate_caches()
+
+    return installed
+
+
+def registry(flaw=lambda _: None) -> Registry[object]:
+    return Registry(GROUP, "experiment", {"error": "cache_schema.errors:InputError"}, flaw)
+
+
+def test_ours_are_found_by_name():
+    assert registry().get("error") is InputError
+    assert registry().package("error") is None
+
+
+def test_an_unknown_name_is_answered_with_the_nearest():
+    with pytest.raises(InputError, match=r"Unknown experiment 'eror'\. Did you mean 'error'\? Known are: error\."):
+        registry().get("eror")
+
+
+def test_a_package_adds_by_entry_point_alone(install):
+    install("acme", "rocket = acme_rocket:rocket", acme_rocket="rocket = 'up'")
+    found = registry()
+    assert found.names() == ("error", "rocket")
+    assert found.get("rocket") == "up"
+    assert found.package("rocket") == Package("acme", "1.2")
+
+
+def test_a_package_cannot_take_a_name_of_ours(install, caplog):
+    install("acme", "error = acme_error:error\nother = acme_error:error", acme_error="error = 'theirs'")
+    with caplog.at_level(logging.WARNING):
+        found = registry()
+        assert found.names() == ("error", "other")
+        found.names()
+    assert found.get("error") is InputError
+    assert [record.getMessage() for record in caplog.records] == [
+        "acme 1.2 offers the experiment 'error', which is that of OmniFuse. It is left out."
+    ]
+
+
+def test_of_two_packages_the_first_by_name_keeps_a_name(install, caplog):
+    install("zebra", "rocket = zebra_rocket:rocket", zebra_rocket="rocket = 'zebra'")
+    install("acme", "rocket = acme_rocket2:rocket", acme_rocket2="rocket = 'acme'")
+    with caplog.at_level(logging.WARNING):
+        assert registry().get("rocket") == "acme"
+    assert "zebra 1.2 offers the experiment 'rocket', which is that of acme 1.2." in caplog.text
+
+
+def test_a_package_that_fails_to_import_is_named_and_the_others_go_on(install):
+    install("acme", "broken = acme_broken:x\nrocket = acme_fine:x", acme_broken="import nowhere", acme_fine="x = 1")
+    found = registry()
+    with pytest.raises(InputError, match=r"'broken' of the package acme 1\.2 .* No module named 'nowhere'"):
+        found.get("broken")
+    assert found.get("rocket") == 1
+
+
+def test_what_breaks_the_contract_is_refused_with_the_reason(install):
+    install("acme", "rocket = acme_number:x", acme_number="x = 1")
+    with pytest.raises(InputError, match=r"'rocket' of the package acme 1\.2 cannot be used: it is no text\."):
+        registry(lambda thing: None if isinstance(thing, str) else "it is no text").get("rocket")
+
+
+def test_a_thing_can_be_registered_for_this_process():
+    found = registry()
+    found.register("mine", 7)
+    assert found.get("mine") == 7
+    assert "mine" in found.names()
+    with pytest.raises(InputError, match="already"):
+        found.register("error", 8)
