@@ -10,7 +10,7 @@ import omnifuse
 import pytest
 
 ROOT = Path(__file__).parent.parent
-ROOMS = ("cache_schema", "pipeline", "fusion")
+ROOMS = ("cache_schema", "pipeline", "fusion", "testing")
 MODULES = (
     "__init__.py",
     "cli.py",

@@ -1,0 +1,18 @@
+"""The suites that hold what OmniFuse brings, for those who bring something of their own.
+
+Each takes one thing from a package of yours and raises `AssertionError` in words where it breaks the contract.
+"""
+
+from importlib import import_module
+from typing import Any
+
+_HOMES: dict[str, str] = {}
+"""The module of every suite; they import much, and a test wants one of them."""
+
+__all__ = [*_HOMES]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{_HOMES[name]}", __name__), name)
