@@ -21,6 +21,7 @@ from omnifuse.pipeline.text.encoder import (
     batches_of_one_length,
 )
 from omnifuse.pipeline.text.tokens import MAX_TOKENS
+from omnifuse.testing import check_encoder
 from transformers import BertModel, BertTokenizerFast
 
 Rows = list[npt.NDArray[np.float16]]
@@ -128,6 +129,15 @@ def test_recipe_names_files_by_content_and_random_as_such(minilm: Path) -> None:
 
 def test_the_recipe_is_what_caches_were_made_with() -> None:
     assert digest(Transformers("random").recipe()) == "9179994b5bf80ad5d094cb5665aefb931edce44eac363663d957d3d4adbcba46"
+
+
+@pytest.mark.parametrize("windowed", [False, True])
+def test_it_keeps_the_contract_of_frozen_encoders(windowed: bool, minilm: Path, tmp_path: Path) -> None:
+    notes = [tmp_path / f"{number}.txt" for number in range(5)]
+    for number, note in enumerate(notes):
+        note.write_text("Small left effusion. " * (1 + number % 3) + f"No. {number}")
+    ours, random, absent = (Transformers(name, windowed) for name in (str(minilm), "random", "/no/such/bert"))
+    check_encoder(ours, notes, other_weights=random, without_weights=absent, tolerance=TOLERANCE)
 
 
 def test_recipe_needs_no_torch(minilm: Path) -> None:
