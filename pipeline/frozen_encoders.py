@@ -9,13 +9,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
-from ..cache_schema import InputError, OmniFuseError, Recipe, shown, unknown
+from ..cache_schema import InputError, MissingInputError, OmniFuseError, Recipe, shown, unknown
 from ..registry import Registry
 from .source import UnreadableItem
 
@@ -179,3 +180,15 @@ def blamed(family: type[FrozenEncoder]) -> Iterator[None]:
         raise InputError(
             f"The frozen encoder {family.__module__}.{family.__qualname__} failed: {type(error).__name__}: {said}"
         ) from error
+
+
+@contextmanager
+def hinted(encoder: str) -> Iterator[None]:
+    """Say of a name that is a model nobody finds which family of another package has nearly that name."""
+    try:
+        yield
+    except MissingInputError as error:
+        names = [name for name in FROZEN_ENCODERS.names() if name not in FROZEN_ENCODERS.own]
+        if near := get_close_matches(encoder, names, 1):
+            raise MissingInputError(f"Did you mean the frozen encoder {shown(near[0])}? {error}") from error
+        raise

@@ -265,6 +265,7 @@ REFUSED = {
     ("random", "grey:none"): r"^The frozen encoder acme_others\.Grey failed: ValueError: no model none$",
     ("random", "letters:"): r"^The frozen encoder 'letters:' reads text, not image\.$",
     ("random", "greyy:mean"): r"^Unknown frozen encoder 'greyy'\. Did you mean 'grey'\? Known are: text, image,",
+    ("random", "greyy"): r"^Did you mean the frozen encoder 'grey'\? The image encoder 'greyy' cannot be loaded",
     ("half:", "random"): r"'half' of the package acme-waves 1\.2 cannot be used: it lacks load, read, recipe\.$",
     ("broken:", "random"): r"'broken' of the package acme-waves 1\.2 .* No module named 'acme_nowhere'",
 }

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 
 from ...cache_schema import InputError, Recipe, Task
-from ..frozen_encoders import FROZEN_ENCODERS, NAME, WINDOWED, blamed, content_of, family_of, frozen_encoder
+from ..frozen_encoders import FROZEN_ENCODERS, NAME, WINDOWED, blamed, content_of, family_of, frozen_encoder, hinted
 from ..source import FirstHours, ItemModality, Records
 from .memo import DigestMemo
 
@@ -137,15 +137,16 @@ def tasks_of_every_encoder(records: Records, encoders: Encoders, first_hours: Fi
 
 
 def _recipe(kind: str, name: str, memo: DigestMemo) -> Recipe:
-    """Return the recipe of an encoder, the digest of its weights included, and the package that it comes from.
+    """Return the recipe of an encoder, the digest of seeded weights included, and the package that brought it.
 
-    The version of that package decides values as our own code does, which has versions in its recipes.
+    That package's version stands for its code, which decides the rows.
     """
     encoder = frozen_encoder(kind, name)
     package = FROZEN_ENCODERS.package(family_of(kind, name)[0])
-    with blamed(type(encoder)):
-        recipe = {**encoder.recipe(), **({"package": str(package)} if package else {})}
-        if packages := encoder.seeded_by():  # building them takes seconds, so their digest is remembered
-            versions = ", ".join(f"{package} {version(package)}" for package in packages)
+    brought = {"package": str(package)} if package else {}
+    with blamed(type(encoder)), hinted(name):
+        recipe = {**encoder.recipe(), **brought}
+        if packages := encoder.seeded_by():  # building weights takes seconds, so their digest is remembered
+            versions = ", ".join([*(f"{one} {version(one)}" for one in packages), *brought.values()])
             recipe["weights_sha256"] = memo.value(f"{name} {encoder.content} encoder", versions, encoder.weights_digest)
     return recipe
