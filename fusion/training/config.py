@@ -10,9 +10,9 @@ from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from ...cache_schema import InputError, shown
-from .. import methods
 from ..inputs.missingness import MissingConfig
 from ..inputs.spec import EncoderConfig
+from ..methods import METHODS
 from ..methods.fitting import FitConfig
 
 ARGUMENTS = ("method", "preset")
@@ -101,7 +101,7 @@ class TrainConfig:
             value = attrgetter(name)(self)
             if not lowest <= value <= highest:
                 raise InputError(f"{name} = {shown(value)}; expected {lowest} to {highest}.")
-        expected = methods.get(self.method).Options
+        expected = METHODS.get(self.method).Options
         if self.options is None:
             object.__setattr__(self, "options", expected())
         elif not isinstance(self.options, expected):
@@ -129,7 +129,7 @@ class TrainConfig:
         plain = {name: value for name, value in stored.items() if name != "options"}
         if not isinstance(stored.get("method"), str):
             raise InputError("Settings without the name of a method.")
-        options = build(methods.get(stored["method"]).Options, stored.get("options", {}), "options.")
+        options = build(METHODS.get(stored["method"]).Options, stored.get("options", {}), "options.")
         config: TrainConfig = replace(build(cls, plain, ""), options=options)
         return config
 
@@ -148,7 +148,7 @@ def make_config(
         For an unknown method, preset or key, or a value of the wrong type; the message names what is known.
     """
     method = method or METHOD_OF_PRESET.get(preset, "omnifuse")
-    presets = methods.get(method).presets
+    presets = METHODS.get(method).presets
     if preset not in presets:
         raise InputError(f"Method {method!r} has no preset {preset!r}; it has: {', '.join(presets)}.")
     return changed(TrainConfig(method=method, preset=preset, **settings), (*presets[preset], *overrides))

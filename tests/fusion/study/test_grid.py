@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from omnifuse.cache_schema import InputError, MissingInputError
-from omnifuse.fusion import methods
+from omnifuse.fusion.methods import METHODS
 from omnifuse.fusion.study.cell import Cell, Measurement, Scope
 from omnifuse.fusion.study.grid import preset_names, read_grid
 from omnifuse.fusion.study.kinds import KINDS
@@ -95,7 +95,7 @@ def test_the_paper_has_its_tables_and_figures() -> None:
 def test_the_baselines_are_all_methods_that_need_no_optional_package_but_the_slowest() -> None:
     (methods_side_by_side, *_) = read_grid("baselines").content["experiments"]
     named = {name.partition(":")[0] for name in methods_side_by_side["methods"]}
-    assert named == {name for name in methods.names() if methods.get(name).package is None} - {"stacking"}
+    assert named == {name for name in METHODS.names() if METHODS.get(name).package is None} - {"stacking"}
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import json
 
 import pytest
 from omnifuse.cache_schema import InputError
-from omnifuse.fusion import methods
+from omnifuse.fusion.methods import METHODS
 from omnifuse.fusion.training.config import TrainConfig, make_config
 
 
@@ -78,9 +78,9 @@ def test_unknown_names_list_the_known() -> None:
         make_config("concat", preset="best")
 
 
-@pytest.mark.parametrize("name", methods.names())
+@pytest.mark.parametrize("name", METHODS.names())
 def test_every_method_describes_itself_and_survives_json(name: str) -> None:
-    method = methods.get(name)
+    method = METHODS.get(name)
     assert method.name == name and method.family and method.source and method.__doc__
     for preset in method.presets:
         config = make_config(name, preset, seed=3)
