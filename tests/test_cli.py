@@ -283,17 +283,17 @@ def test_methods_and_doctor_answer_machines() -> None:
     [
         (
             ["train", "--task", "sepsis"],
-            "has no task 'sepsis'; it has: decompensation, length_of_stay, mortality, phenotyping",
+            "Unknown task 'sepsis'. Known are: decompensation, length_of_stay, mortality, phenotyping",
         ),
         (["train", "--task", "decompensation"], "has several predictions a sample; training on such tasks is not"),
         (
             ["train", "--method", "magic"],
-            f"Unknown method 'magic'. Known are: {', '.join(METHODS.names())}",
+            f"Unknown method 'magic'. Did you mean 'marginal'? Known are: {', '.join(METHODS.names())}",
         ),
-        (["train", "--modalities", "ehr,ct"], "There is no modality 'ct'; there are: cxr, ehr, rep"),
-        (["train", "--set", "fit.epoch=3"], "Unknown setting 'fit.epoch'"),
+        (["train", "--modalities", "ehr,ct"], "Unknown modality 'ct'. Known are: cxr, ehr, rep"),
+        (["train", "--set", "fit.epoch=3"], "Unknown setting 'fit.epoch'. Did you mean 'fit.epochs'?"),
         (["train", "--set", "fit.epochs=many"], "fit.epochs = 'many'; expected int"),
-        (["train", "--preset", "fast"], "has no preset 'fast'"),
+        (["train", "--preset", "fast"], "Unknown omnifuse preset 'fast'"),
     ],
 )
 def test_a_wrong_name_lists_what_exists(synthetic_cache: Path, arguments: list[str], message: str) -> None:

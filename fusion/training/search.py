@@ -9,7 +9,7 @@ from itertools import islice, product
 import numpy as np
 import torch
 
-from ...cache_schema import InputError
+from ...cache_schema import InputError, unknown
 from ..inputs.batches import Inputs
 from ..methods import METHODS
 from ..methods.base import Method
@@ -50,8 +50,9 @@ def space_of(config: TrainConfig) -> Space:
     """
     known = known_space(METHODS.get(config.method))
     over = config.search.over or tuple(known)
-    if unknown := [key for key in over if key not in known]:
-        raise InputError(f"search.over = {unknown[0]!r}; {config.method!r} can be searched over: {', '.join(known)}.")
+    for key in over:
+        if key not in known:
+            raise InputError(f"search.over: {unknown('searchable setting', key, known)}")
     return {key: known[key] for key in over}
 
 

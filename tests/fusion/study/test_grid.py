@@ -105,7 +105,10 @@ def test_the_baselines_are_all_methods_that_need_no_optional_package_but_the_slo
         ("- 1", "is no grid: it needs a list `experiments`"),
         ("experiments: 3", "is no grid"),
         ("experiments: [{kind: magic}]", "An experiment has the kind 'magic'; known are: claims, hypotheses"),
-        ("experiments: [{kind: methods, method: concat}]", "Unknown setting methods.method; known here are: title"),
+        (
+            "experiments: [{kind: methods, method: concat}]",
+            r"Unknown setting 'methods\.method'\. Did you mean 'methods\.methods'\? Known are: methods\.title",
+        ),
         ("{folds: many, experiments: []}", "folds = 'many'; expected int"),
         ("{seeds: 3, experiments: []}", "seeds = 3; expected a list"),
         ("experiments: [{kind: {a: b}}]", r"An experiment has the kind {'a': 'b'}; known are"),
@@ -116,8 +119,11 @@ def test_the_baselines_are_all_methods_that_need_no_optional_package_but_the_slo
         ("{folds: .inf, experiments: []}", "folds = inf; expected int"),
         ("{folds: true, experiments: []}", "folds = True; expected int"),
         ("{folds: 99999999999999999999999, experiments: []}", "a number of more than 20 characters"),
-        ("{2: x, y: z, experiments: []}", "Unknown setting 2; known here are: title"),
-        ("{fold: 3, experiments: []}", "Unknown setting fold; known here are: title, folds, seeds, settings, margin"),
+        ("{2: x, y: z, experiments: []}", "Unknown setting '2'. Known are: title"),
+        (
+            "{fold: 3, experiments: []}",
+            r"Unknown setting 'fold'\. Did you mean 'folds'\? Known are: title, folds, seeds, settings, margin",
+        ),
         ("{margin: 0, experiments: []}", r"margin = 0\.0; expected a difference of AUROC between 0 and 1"),
     ],
 )

@@ -52,7 +52,11 @@ def test_the_seed_decides_what_is_tried() -> None:
 @pytest.mark.parametrize(
     ("overrides", "method", "message"),
     [
-        (("search.over=fit.clip",), "concat", "search.over = 'fit.clip'; 'concat' can be searched over: fit.epochs"),
+        (
+            ("search.over=fit.clip",),
+            "concat",
+            "search.over: Unknown searchable setting 'fit.clip'. Known are: fit.epochs",
+        ),
         (("search.trials=2",), "prior", "'prior' names no settings to search over; leave search.trials at 0"),
     ],
 )
