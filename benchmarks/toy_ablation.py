@@ -27,9 +27,9 @@ from omnifuse.fusion.methods import METHODS
 from omnifuse.fusion.methods.base import Method, ModelSpec
 from omnifuse.fusion.methods.fitting import FitConfig
 from omnifuse.fusion.methods.omnifuse.dwfuse import Completed
-from omnifuse.fusion.methods.omnifuse.laziness import combination_table
 from omnifuse.fusion.methods.omnifuse.method import OmniFuse
 from omnifuse.fusion.methods.omnifuse.weighting import DynamicWeightedFuse
+from omnifuse.fusion.parts.combinations import combination_table
 from omnifuse.fusion.parts.targets import Target, mean_known
 from omnifuse.fusion.scores import metrics
 from omnifuse.fusion.training.config import make_config

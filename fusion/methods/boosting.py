@@ -14,10 +14,10 @@ from torch import Tensor, nn
 
 from ...cache_schema import InputError
 from ..inputs.batches import Batch
+from ..parts.combinations import combination_table, largest_within
+from ..parts.completion.patterns import sample_patterns
 from ..parts.pooled import pooled_vectors
 from .base import Method, ModelSpec, Prediction
-from .omnifuse.cascade import sample_patterns
-from .omnifuse.laziness import combination_table, largest_within
 from .stored_trees import Models, dump_trees, load_trees
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ from torch import Tensor
 from ...cache_schema import InputError
 from ..inputs.batches import Batch
 from ..parts.completion.filling import Filling, fit_filler, new_filler
+from ..parts.completion.patterns import fill, sample_patterns
 from ..parts.encoders import Encoded
 from .base import Context, Method, ModelSpec, Prediction
-from .omnifuse.cascade import fill, sample_patterns
 
 
 class JointFusion(Method):

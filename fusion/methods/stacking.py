@@ -13,10 +13,10 @@ from ...cache_schema import InputError
 from ..inputs.batches import Batch
 from ..inputs.spec import EncoderConfig
 from ..parts.calibration import fit_scale
+from ..parts.combinations import combination_name, combination_table, largest_within
 from .base import Method, ModelSpec, Prediction
 from .boosting import Boosting
 from .hybrid import Hybrid
-from .omnifuse.laziness import combination_name, combination_table, largest_within
 
 if TYPE_CHECKING:
     from .fitting import Fitting

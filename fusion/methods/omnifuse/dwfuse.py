@@ -15,12 +15,12 @@ from torch import Tensor, nn
 
 from ....cache_schema import InputError
 from ...inputs.batches import Batch
+from ...parts.combinations import combination_name, combination_table, every_combination
 from ...parts.completion.filling import Filling, fit_filler, new_filler
+from ...parts.completion.patterns import Patterns, fill, sample_patterns
 from ...parts.encoders import Encoded, mlp
 from ...parts.targets import mean_known
 from ..base import Context, Method, ModelSpec, Prediction
-from .cascade import Patterns, fill, sample_patterns
-from .laziness import combination_name, combination_table, every_combination
 from .weighting import DynamicWeightedFuse
 
 Readout = Literal["fused", "joint", "weighted", "mean"]

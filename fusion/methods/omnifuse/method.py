@@ -16,12 +16,15 @@ from torch import Tensor
 
 from ....cache_schema import InputError
 from ...inputs.batches import Batch
+from ...parts.combinations import combination_called
+from ...parts.completion.fidelity import explained_variance
+from ...parts.completion.patterns import fill
 from ...parts.encoders import Encoded
 from ...parts.targets import mean_known
 from ..base import Context, ModelSpec
-from .cascade import CycleImputation, Goal, WayBack, backward_loss, explained_variance, fill, forward_loss
+from .cascade import CycleImputation, Goal, WayBack, backward_loss, forward_loss
 from .dwfuse import Completed, DWFuse, Heads
-from .laziness import Activation, Distances, Score, combination_called
+from .laziness import Activation, Distances, Score
 from .trace import imputation_rows
 
 WITHOUT_IMPUTATION = ("options.imputation=none", "options.lambda3=0", "options.full_probability=1")

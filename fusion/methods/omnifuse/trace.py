@@ -9,9 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ...parts.completion.fidelity import cosine_similarity
+from ...parts.completion.patterns import sample_patterns
 from ...parts.encoders import Encoded
 from ...scores import metrics
-from .cascade import cosine_similarity, sample_patterns
 from .dwfuse import DWFuse
 
 SEED = 0

@@ -8,8 +8,8 @@ import pytest
 import torch
 from omnifuse.cache_schema.errors import InputError
 from omnifuse.fusion.methods.fitting import FitConfig
-from omnifuse.fusion.methods.omnifuse.laziness import combination_table
 from omnifuse.fusion.methods.omnifuse.method import OmniFuse
+from omnifuse.fusion.parts.combinations import combination_table
 from omnifuse.fusion.parts.targets import Target
 from omnifuse.fusion.training.config import make_config
 from omnifuse.fusion.training.loop import Parts, fit, predict
