@@ -157,6 +157,11 @@ class Method(nn.Module):
             require(cls.package, f"Method {cls.name!r}")
 
     @classmethod
+    def options_of(cls, stored: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the options that a run has stored, by their names of now."""
+        return stored
+
+    @classmethod
     def notes(cls, options: Any, y: npt.NDArray[np.float32]) -> list[str]:  # noqa: ARG003  (of any method)
         """Say what a reader of a training with these options on labels y [N, C] must know, in sentences."""
         return []

@@ -63,7 +63,7 @@ class Table:
 
     def with_copies(self, generator: torch.Generator) -> Table:
         """Add a copy of each sample of several modalities, which shows a random non-empty proper part of them."""
-        shown = sample_patterns(self.present, generator, 0.0, "proper")
+        shown = sample_patterns(self.present, generator, dropout=1.0, patterns="proper")
         copied = (shown != self.present).any(1).numpy()
         pooled = [
             np.concatenate([table, np.where(kept[:, None], table, np.nan)[copied]])

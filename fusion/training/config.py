@@ -129,8 +129,10 @@ class TrainConfig:
         plain = {name: value for name, value in stored.items() if name != "options"}
         if not isinstance(stored.get("method"), str):
             raise InputError("Settings without the name of a method.")
-        options = build(METHODS.get(stored["method"]).Options, stored.get("options", {}), "options.")
-        config: TrainConfig = replace(build(cls, plain, ""), options=options)
+        method, options = METHODS.get(stored["method"]), stored.get("options", {})
+        if isinstance(options, Mapping):
+            options = method.options_of(options)
+        config: TrainConfig = replace(build(cls, plain, ""), options=build(method.Options, options, "options."))
         return config
 
 

@@ -106,6 +106,15 @@ def test_stored_settings_are_read_strictly() -> None:
         TrainConfig.from_dict({**stored, "fit": {**stored["fit"], "momentum": 0.9}})
 
 
+def test_a_run_that_stored_how_often_everything_is_shown_means_the_same_as_before() -> None:
+    stored = make_config("omnifuse", "table4-c").to_dict()
+    del stored["options"]["modality_dropout"]
+    earlier = TrainConfig.from_dict({**stored, "options": {**stored["options"], "full_probability": 0.75}})
+    assert earlier.options.modality_dropout == 0.25
+    with pytest.raises(InputError, match=r"Unknown setting 'options\.full_probability'\..* options\.modality_dropout"):
+        TrainConfig.from_dict({**stored, "options": {**stored["options"], "full_probability": "often"}})
+
+
 def test_options_belong_to_their_method() -> None:
     with pytest.raises(InputError, match="takes"):
         TrainConfig("concat", options=make_config("unimodal").options)

@@ -43,35 +43,35 @@ def test_patterns_depend_on_the_generator_alone() -> None:
     present = torch.ones(50, 3, dtype=torch.bool)
     assert sample_patterns(present, seeded(3)).equal(sample_patterns(present, seeded(3)))
     assert not sample_patterns(present, seeded(3)).equal(sample_patterns(present, seeded(4)))
-    assert sample_patterns(present, seeded(), full_probability=1.0).all()
+    assert sample_patterns(present, seeded(), dropout=0.0).all()
 
 
-def pattern_shares(patterns: Patterns, full_probability: float) -> dict[str, float]:
+def pattern_shares(patterns: Patterns, dropout: float) -> dict[str, float]:
     """How often each pattern of three present modalities (of four) is drawn."""
     draws, present = 40_000, torch.tensor([[True, False, True, True]])
-    a = sample_patterns(present.expand(draws, -1), seeded(), full_probability, patterns)[:, [0, 2, 3]]
+    a = sample_patterns(present.expand(draws, -1), seeded(), dropout, patterns)[:, [0, 2, 3]]
     unique, counts = torch.unique(a.long(), dim=0, return_counts=True)
     return {"".join(map(str, row)): n / draws for row, n in zip(unique.tolist(), counts.tolist(), strict=True)}
 
 
 def test_proper_patterns_show_everything_only_as_often_as_asked() -> None:
     patterns = ("001", "010", "011", "100", "101", "110")
-    assert pattern_shares("proper", 0.0) == pytest.approx(dict.fromkeys(patterns, 1 / 6), abs=0.01)
-    shares = pattern_shares("proper", 0.4)
+    assert pattern_shares("proper", 1.0) == pytest.approx(dict.fromkeys(patterns, 1 / 6), abs=0.01)
+    shares = pattern_shares("proper", 0.6)
     assert shares["111"] == pytest.approx(0.4, abs=0.01)
     assert shares["010"] == pytest.approx(0.1, abs=0.01)
 
 
 def test_independent_patterns_hide_each_modality_alike() -> None:
     """Kept with q = 0.512 ** (1/3) = 0.8 each; where all three would go (0.008), one stays."""
-    shares = pattern_shares("independent", 0.512)
+    shares = pattern_shares("independent", 1 - 0.512)
     assert shares["111"] == pytest.approx(0.512, abs=0.01)
     assert shares["110"] == pytest.approx(0.8**2 * 0.2, abs=0.01)
     assert shares["001"] == pytest.approx(0.8 * 0.2**2 + 0.2**3 / 3, abs=0.01)
 
 
 @pytest.mark.parametrize("patterns", ["uniform", "proper", "independent"])
-@pytest.mark.parametrize("full_probability", [0.0, 1.0])
-def test_a_single_modality_is_never_hidden(patterns: Patterns, full_probability: float) -> None:
+@pytest.mark.parametrize("dropout", [0.0, 1.0])
+def test_a_single_modality_is_never_hidden(patterns: Patterns, dropout: float) -> None:
     present = torch.cat([torch.eye(4, dtype=torch.bool), torch.zeros(1, 4, dtype=torch.bool)])
-    assert sample_patterns(present, seeded(), full_probability, patterns).equal(present)
+    assert sample_patterns(present, seeded(), dropout, patterns).equal(present)
