@@ -43,6 +43,7 @@ class Stacking(Method):
         "default": ("encoder.timeseries=both", "fit.epochs=24"),
         "best": ("encoder.timeseries=both", "fit.epochs=24"),
     }
+    own_preset = "best"
     by_gradient = False
     needs = "models"
 

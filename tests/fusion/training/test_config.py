@@ -146,3 +146,10 @@ def test_stored_settings_that_were_changed_by_hand_are_one_short_message(
 def test_a_number_that_is_none_is_refused(value: str) -> None:
     with pytest.raises(InputError, match="expected float"):
         make_config("concat", overrides=[f"missing.rate={value}"])
+
+
+def test_a_preset_can_name_its_method_alone() -> None:
+    assert make_config(preset="best").method == "stacking"
+    assert make_config(preset="as-published").method == "omnifuse"
+    with pytest.raises(InputError, match="Unknown omnifuse preset 'ridge'"):
+        make_config(preset="ridge")
