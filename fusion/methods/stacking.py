@@ -186,6 +186,6 @@ def _new(spec: ModelSpec, name: str) -> Method:
         return Boosting(spec)
     if name == "recurrent":
         return Hybrid(spec)
-    inputs = tuple(replace(one, rows=0) if one.summary else one for one in spec.inputs)
+    inputs = tuple(replace(one, rows=0) if one.kind == "timeseries" and one.summary else one for one in spec.inputs)
     encoder: EncoderConfig = replace(spec.encoder, timeseries="statistics")
     return Hybrid(replace(spec, inputs=inputs, encoder=encoder))

@@ -15,6 +15,7 @@ from ..inputs.spec import EncoderConfig
 from ..methods import DEFAULT, METHODS, named_by
 from ..methods.base import Method
 from ..methods.fitting import FitConfig
+from ..parts.encoders import check_encoders
 
 ARGUMENTS = ("method", "preset")
 """Chosen by their own arguments, never by an override."""
@@ -102,6 +103,7 @@ class TrainConfig:
             value = attrgetter(name)(self)
             if not lowest <= value <= highest:
                 raise InputError(f"{name} = {shown(value)}; expected {lowest} to {highest}.")
+        check_encoders(self.encoder)
         if self.method_class is None:
             object.__setattr__(self, "method_class", METHODS.get(self.method))
         expected = self.method_class.Options

@@ -39,7 +39,10 @@ def test_overrides_win_over_settings_and_settings_over_nothing() -> None:
         ("method=concat", "Unknown setting 'method'"),
         ("fit.epochs=many", "expected int"),
         ("fit.epochs=2.5", "expected int"),
-        ("encoder.timeseries=transformer", "statistics, recurrent, both"),
+        (
+            "encoder.timeseries=transformer",
+            r"Unknown timeseries encoder.* statistics, recurrent, both\.",
+        ),
         ("fit=3", "fit.epochs"),
         ("seed.x=3", "has no parts"),
         ("fit.epochs", "key=value"),
