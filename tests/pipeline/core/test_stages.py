@@ -84,8 +84,8 @@ Change = Callable[[Path], object]
     ("change", "reason", "pending"),
     [
         (lambda raw: (raw / "rates.csv").write_text("sample,hour,rate\n1,2,81\n"), "cohort.inputs.rates.csv", "rate"),
-        (lambda raw: (raw / "note2.txt").write_text("Small left effusion."), "image or text files", "note"),
-        (lambda raw: shutil.copy(raw / "picture1.png", raw / "picture4.png"), "image or text files", None),
+        (lambda raw: (raw / "note2.txt").write_text("Small left effusion."), "files of items", "note"),
+        (lambda raw: shutil.copy(raw / "picture1.png", raw / "picture4.png"), "files of items", None),
     ],
     ids=["table", "note", "copy of a known picture"],
 )
