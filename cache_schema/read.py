@@ -14,7 +14,7 @@ import polars as pl
 import zarr
 
 from .checked_store import CheckedStore
-from .consistency import check_items, check_modality, check_split, check_task
+from .consistency import check_items, check_modality, check_samples, check_split, check_task
 from .elements import Column, ModalitySpec, Task
 from .errors import CacheChangedError, CacheError, CorruptCacheError, InputError, UnknownVersionError
 from .files import MEND
@@ -84,7 +84,10 @@ class StoredCache:
     @property
     def samples(self) -> pl.DataFrame:
         """The cohort: sample_id, subject_id and descriptive columns, one row a sample."""
-        return self._table(SAMPLES)
+        samples = self._table(SAMPLES)
+        with self._reading(SAMPLES):
+            check_samples(samples)
+        return samples
 
     @property
     def modalities(self) -> tuple[str, ...]:
