@@ -6,7 +6,7 @@ A package adds to a registry with an entry point in its own ``pyproject.toml``, 
     my-method = "my_package.my_method:MyMethod"
 
 Nothing is imported until it is asked for. A name that is taken keeps its owner: OmniFuse first, then the package whose
-name comes first.
+name comes first. ``--help`` lists names, so that this module imports what an error needs only when there is one.
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
-from typing import Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
-from .cache_schema import InputError, shown, unknown
+if TYPE_CHECKING:
+    from .cache_schema import InputError
 
 LOG = logging.getLogger(__name__)
 
@@ -41,8 +42,8 @@ class Registry(Generic[T]):
     """Things of one kind by name.
 
     ``group`` is that of the entry points, ``what`` the word for one thing, ``own`` maps the names of ours to
-    ``module:attribute``, modules being relative to ``omnifuse``. ``flaw`` returns what a thing from elsewhere lacks of
-    its contract, and None if it lacks nothing.
+    ``module:attribute``, or to ``module`` where that itself is the thing, modules being relative to ``omnifuse``.
+    ``flaw`` returns what a thing from elsewhere lacks of its contract, and None if it lacks nothing.
     """
 
     def __init__(
@@ -98,8 +99,11 @@ class Registry(Generic[T]):
             return self._given[name]
         if name in self.own:
             module, attribute = self.place(name)
-            return cast("T", getattr(import_module(module), attribute))
+            found = import_module(module)
+            return cast("T", getattr(found, attribute) if attribute else found)
         if name not in self.offered:
+            from .cache_schema import unknown
+
             raise unknown(self.what, name, self.names())
         entry = self.offered[name]
         try:
@@ -112,6 +116,8 @@ class Registry(Generic[T]):
 
     def register(self, name: str, thing: T) -> None:
         """Add a thing for this process; raises :class:`InputError` if its name is taken or it breaks the contract."""
+        from .cache_schema import InputError, shown
+
         if name in self.own or name in self.offered:
             raise InputError(f"There is a {self.what} {shown(name)} already; take another name.")
         if flaw := self._flaw(thing):
@@ -122,6 +128,8 @@ class Registry(Generic[T]):
         return str(_package(entry)), self.what, entry.name
 
     def _refused(self, entry: EntryPoint, reason: str) -> InputError:
+        from .cache_schema import InputError
+
         package, what, name = self._of(entry)
         return InputError(f"The {what} {name!r} of the package {package} cannot be used: {reason}.")
 

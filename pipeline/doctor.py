@@ -3,7 +3,7 @@
 import os
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from .check import Check
 from .core.encoders import Encoders
 from .image.encoder import image_recipe
 from .raw_check import check_raw
-from .sources import DATASETS, SourceOptions, open_dataset, raw_folder
+from .sources import has_folder, open_dataset, raw_folder, usable
 from .text.encoder import text_recipe
 
 PACKAGES = ("numpy", "polars", "safetensors", "scikit-learn", "torch", "torchvision", "transformers", "zarr")
@@ -28,7 +28,7 @@ def examine(encoders: Encoders, raw: Path | None = None) -> list[Check]:
         _disk(),
         *(_weights("text", text_recipe, *named) for named in encoders.of("text").items()),
         *(_weights("image", image_recipe, *named) for named in encoders.of("image").items()),
-        *(map(_data, DATASETS) if raw is None else check_raw(raw)),
+        *(_folders() if raw is None else check_raw(raw)),
     ]
 
 
@@ -66,10 +66,14 @@ def _weights(content: str, recipe: Callable[[str], object], name: str, encoder: 
     return Check(title, "ok", "can be loaded")
 
 
+def _folders() -> Iterator[Check]:
+    return (_data(name) for name, module in usable() if has_folder(module))
+
+
 def _data(dataset: str) -> Check:
     try:
-        folder = raw_folder(dataset, None)
-        tables = open_dataset(dataset, folder, SourceOptions()).inputs()
+        folder = raw_folder(dataset)
+        tables = open_dataset(dataset, folder).inputs()
     except OmniFuseError as error:
         return Check(f"data {dataset}", "note", str(error))
     return Check(f"data {dataset}", "ok", f"{folder}, {len(tables)} tables")
