@@ -1,6 +1,7 @@
 """Data sets on the command line: each has its own options, and a package brings another without a line of ours."""
 
 import importlib
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,7 +12,8 @@ from click.testing import CliRunner, Result
 from omnifuse.cache_schema import FeatureCache, InputError
 from omnifuse.cli import main
 from omnifuse.fusion.study.grid import PRESETS, read_grid
-from omnifuse.pipeline.sources import DATASETS, make_options
+from omnifuse.pipeline.sources import DATASETS, make_options, open_dataset
+from omnifuse.testing import check_dataset
 
 PLUG_IN = """
 from dataclasses import dataclass, field
@@ -32,6 +34,8 @@ def open(raw, options):
     found.name = "wards"
     return found
 """
+
+PAGE = (Path(__file__).parents[1] / "docs/data-sets.md").read_text(encoding="utf-8")
 
 Install = Callable[..., None]
 
@@ -172,6 +176,27 @@ def test_a_package_that_cannot_be_used_is_named_and_stops_nothing(
     helped = call("extract", "--help")
     assert helped.exit_code == 0 and "physionet2012" in helped.output
     assert [record.getMessage() for record in caplog.records if message in record.getMessage()]
+
+
+def test_the_data_set_of_the_page_passes_the_suite_and_is_extracted(tmp_path: Path, install: Install) -> None:
+    light, heavy = re.findall(r"```python\n(\"\"\".*?)```", PAGE, re.DOTALL)
+    install("pulse_hospital", "omnifuse.datasets", "pulse = pulse", "")
+    package = tmp_path / "site/pulse_hospital/pulse"
+    package.mkdir()
+    (package / "__init__.py").write_text(light)
+    (package / "data_set.py").write_text(heavy)
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    (raw / "stays.csv").write_text("stay,patient,died\n2,10,1\n1,10,0\n3,11,\n")
+    (raw / "pulse.csv").write_text("stay,hour,rate\n1,2,80\n1,1,70\n3,1,90\n9,1,60\n")
+    check_dataset(lambda folder: open_dataset("pulse", folder), raw)
+    made = call("extract", "--dataset", "pulse", "--raw", raw, "--cache", tmp_path / "cache")
+    assert made.exit_code == 0, made.output
+    cache = FeatureCache.open(tmp_path / "cache")
+    assert cache.modality("pulse")[0].tolist() == [[70, 1], [80, 1]]
+    assert cache.modality("pulse").present.tolist() == [True, False, True]
+    assert cache.modality_spec("pulse").title == "the pulse"
+    assert cache.quarantine_counts["reason"].to_list() == ["no such stay"]
 
 
 def test_a_package_brings_a_preset(install: Install, tmp_path: Path) -> None:
