@@ -130,13 +130,14 @@ def extract(
     from .pipeline.core.encoders import DEFAULT_TEXT, Encoders
     from .pipeline.core.stages import extract
     from .pipeline.pseudonym_key import secret_key
-    from .pipeline.sources import DATASETS, open_dataset
-    from .pipeline.sources import text_encoder as language
+    from .pipeline.sources import DATASETS, language_encoder, open_dataset
+    from .pipeline.sources.pseudonyms import PseudonymousDataSet
     from .pipeline.summary import outcome
 
-    key = secret_key(cache, keep=not how["dry_run"]) if pseudonymise else None
-    source = open_dataset(dataset, raw, options, splits=splits, pseudonym_key=key)
-    encoders = Encoders.parse(text_encoder, image_encoder, language(DATASETS.get(dataset), DEFAULT_TEXT))
+    source = open_dataset(dataset, raw, options, splits)
+    if pseudonymise:
+        source = PseudonymousDataSet(source, secret_key(cache, keep=not how["dry_run"]))
+    encoders = Encoders.parse(text_encoder, image_encoder, language_encoder(DATASETS.get(dataset), DEFAULT_TEXT))
     extraction = extract(source, cache, encoders, Machines(workers, scheduler, parts), **how)
     return Result(*outcome(extraction))
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import logging
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import MISSING, Field, fields
 from functools import partial, wraps
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, get_args, get_origin, get_type_hints
+from typing import Any, NamedTuple, get_type_hints
 
 import click
 from click.core import ParameterSource
@@ -227,6 +227,8 @@ class DataSetCommand(click.Command):
             raise click.UsageError(str(error)) from error
         types = get_type_hints(kind)
         wanted = [field for field in fields(kind) if not self.only or field.name in self.only]
+        if taken := sorted({field.name for field in wanted} & {param.name for param in self.params}):
+            raise click.UsageError(f"The data set {dataset} has an option {taken[0]!r}, which every data set has.")
         return dataset, [option_of(field, types[field.name]) for field in wanted]
 
     def _refused(self, dataset: str, error: click.NoSuchOption) -> click.UsageError:
@@ -257,31 +259,27 @@ def _write(formatter: click.HelpFormatter, heading: str, records: Iterable[tuple
 
 def option_of(field: Field[Any], annotation: Any) -> click.Option:
     """Return what a field of a class of options is on the command line; see `pipeline/sources/options.py`."""
-    parts = [part for part in get_args(annotation) if part is not type(None)]
-    kind = parts[0] if len(parts) < len(get_args(annotation)) else annotation
-    origin, facts = get_origin(kind), field.metadata
-    named: dict[str, Any] = {"help": _help(field, origin), "metavar": facts.get("metavar")}
-    default = None if field.default is MISSING else field.default
-    if facts.get("commas"):
-        named |= {"callback": split_names}
-    elif origin is tuple:
-        named |= {"multiple": True, "type": PATH if get_args(kind)[0] is Path else get_args(kind)[0]}
-    elif origin is Mapping:
-        named |= {"multiple": True, "callback": named_paths}
-    elif origin is Literal:
-        named |= {"type": Choice(get_args(kind)), "default": default, "show_default": True}
-    elif kind is bool:
-        named |= {"is_flag": True}
+    from .pipeline.sources import flag
+    from .pipeline.sources.options import value_of
+
+    shape, kind = value_of(annotation)
+    commas, default = field.metadata.get("commas"), None if field.default is MISSING else field.default
+    named: dict[str, Any] = {"metavar": field.metadata.get("metavar"), "type": PATH if kind is Path else kind}
+    if commas:
+        named |= {"callback": split_names, "type": str}
+    elif shape == "many":
+        named |= {"multiple": True}
+    elif shape == "named":
+        named |= {"multiple": True, "callback": named_paths, "type": str}
     else:
-        named |= {"type": PATH if kind is Path else kind, "default": default, "show_default": default is not None}
-    return click.Option([f"--{field.name.replace('_', '-')}"], **named)
-
-
-def _help(field: Field[Any], origin: Any) -> str:
-    text = str(field.metadata.get("help", ""))
-    if origin in (tuple, Mapping) and not field.metadata.get("commas"):
-        text = f"{text.rstrip('.')}; may be repeated."
-    return f"{text}  [required]" if field.default is MISSING and field.default_factory is MISSING else text
+        named |= {"default": default, "show_default": default is not None, "is_flag": kind is bool}
+    if shape == "choice":
+        named |= {"type": Choice(kind)}
+    words = str(field.metadata.get("help", ""))
+    if named.get("multiple"):
+        words = f"{words.rstrip('.')}; may be repeated."
+    needed = field.default is MISSING and field.default_factory is MISSING
+    return click.Option([flag(field.name)], help=f"{words}  [required]" if needed else words, **named)
 
 
 def named_paths(_context: click.Context, parameter: click.Parameter, value: tuple[str, ...]) -> dict[str, Path]:

@@ -102,7 +102,7 @@ def test_help_with_options_imports_nothing_heavy(arguments: tuple[str, ...]) -> 
         (("--dataset", "mimic", "--limmit", 4), "--limit"),
         (("--dataset", "mimic", "--profile", "clena"), "Unknown value of --profile 'clena'. Did you mean 'clean'?"),
         (("--dataset", "physionet"), "Unknown data set 'physionet'. Did you mean 'physionet2012'?"),
-        (("--dataset", "meds", "--raw", "."), "--dataset meds needs --samples: "),
+        (("--dataset", "meds", "--raw", "."), "The data set meds needs --samples: "),
     ],
 )
 def test_what_does_not_fit_is_said_with_what_does(arguments: tuple[object, ...], message: str) -> None:
@@ -162,6 +162,10 @@ def test_a_package_brings_a_data_set_with_its_options(install: Install, tmp_path
         ("import nothing_of_this_name", "it fails to import: ModuleNotFoundError: No module named"),
         ("title = 'x'", "its Options are no frozen dataclass"),
         (PLUG_IN.replace("frozen=True", ""), "its Options are no frozen dataclass"),
+        (
+            PLUG_IN.replace("beds: int", "beds: complex"),
+            "its Options cannot be options of the command line: <class 'complex'> is no type of an option",
+        ),
         (PLUG_IN.replace("def open(raw, options)", "def open(raw)"), "it has no function open(raw, options)"),
         (PLUG_IN.replace("title", "name"), "it has no title, a text of one line"),
     ],

@@ -13,9 +13,10 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, get_type_hints
 
 from ...registry import Registry
+from .options import value_of
 
 if TYPE_CHECKING:
     from ...cache_schema import InputError
@@ -50,6 +51,11 @@ def flaw(module: DataSetModule) -> str | None:
     options = getattr(module, "Options", None)
     if not (isinstance(options, type) and is_dataclass(options) and options.__dataclass_params__.frozen):  # type: ignore[attr-defined]
         return "its Options are no frozen dataclass"
+    try:
+        for annotation in get_type_hints(options).values():
+            value_of(annotation)
+    except (NameError, TypeError) as error:
+        return f"its Options cannot be options of the command line: {error}"
     if not callable(opened := getattr(module, "open", None)) or len(inspect.signature(opened).parameters) != 2:
         return "it has no function open(raw, options)"
     return None
@@ -80,7 +86,7 @@ def has_folder(module: DataSetModule) -> bool:
     return bool(getattr(module, "has_folder", True))
 
 
-def text_encoder(module: DataSetModule, default: str) -> str:
+def language_encoder(module: DataSetModule, default: str) -> str:
     """Return the encoder of a data set's texts: the default, unless they are in another language than English."""
     return str(getattr(module, "text_encoder", default))
 
@@ -152,9 +158,7 @@ def make_options(dataset: str, given: Mapping[str, Any]) -> Any:
             raise lacking(dataset, name)
     for name, field in known.items():
         if name not in given and field.default is MISSING and field.default_factory is MISSING:
-            raise InputError(
-                f"--dataset {dataset} needs {flag(name)}: {field.metadata.get('help', 'it has no default')}"
-            )
+            raise InputError(f"The data set {dataset} needs {flag(name)}: {field.metadata.get('help', 'no default')}")
     return kind(**given)
 
 
@@ -162,9 +166,7 @@ def open_dataset(
     dataset: str,
     raw: Path | None = None,
     options: Mapping[str, Any] | None = None,
-    *,
     splits: tuple[Path, ...] = (),
-    pseudonym_key: bytes | None = None,
 ) -> DataSet:
     """Return the data set of a name.
 
@@ -176,8 +178,6 @@ def open_dataset(
         Values of fields of its ``Options``.
     splits
         Lists of subjects and their part.
-    pseudonym_key
-        Replaces ids by their hashes with this key.
 
     Raises
     ------
@@ -185,12 +185,9 @@ def open_dataset(
         As :func:`raw_folder` and :func:`make_options`.
     """
     from ..tables.splits import SplitDataSet
-    from .pseudonyms import PseudonymousDataSet
 
     opened = DATASETS.get(dataset).open(raw_folder(dataset, raw), make_options(dataset, options or {}))
-    if splits:  # they name subjects by their own ids
-        opened = SplitDataSet(opened, splits)
-    return opened if pseudonym_key is None else PseudonymousDataSet(opened, pseudonym_key)
+    return SplitDataSet(opened, splits) if splits else opened
 
 
 def looks() -> Iterator[tuple[str, str, Callable[[Path], list[Check]]]]:

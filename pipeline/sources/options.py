@@ -8,7 +8,7 @@ repeated). `extract --help` imports this and every class of options, so they mus
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 
 def about(text: str, *, metavar: str | None = None, commas: bool = False) -> dict[str, Any]:
@@ -24,6 +24,29 @@ def about(text: str, *, metavar: str | None = None, commas: bool = False) -> dic
         A tuple is given once, ``A,B``, instead of repeatedly.
     """
     return {"help": text, "metavar": "A,B" if commas else metavar, "commas": commas}
+
+
+Shape = Literal["one", "many", "named", "choice"]
+
+
+def value_of(annotation: Any) -> tuple[Shape, Any]:
+    """Return what may be given for a field of this type: one value, several, files by name, or one of some words.
+
+    And the type of a value (of a choice: the words). Raises TypeError for a type that is none of those above.
+    """
+    inner = [part for part in get_args(annotation) if part is not type(None)]
+    if len(inner) < len(get_args(annotation)):  # or None
+        return value_of(inner[0])
+    origin = get_origin(annotation)
+    if annotation in (int, float, str, bool, Path):
+        return "one", annotation
+    if origin is tuple and inner[0] in (int, float, str, Path) and inner[1:] == [...]:
+        return "many", inner[0]
+    if origin is Mapping and inner == [str, Path]:
+        return "named", Path
+    if origin is Literal and all(isinstance(word, str) for word in inner):
+        return "choice", inner
+    raise TypeError(f"{annotation!r} is no type of an option")
 
 
 @dataclass(frozen=True, kw_only=True)

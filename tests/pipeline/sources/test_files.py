@@ -221,7 +221,7 @@ class TestCommand:
     @pytest.mark.parametrize(
         ("arguments", "message"),
         [
-            (("--dataset", "files"), "--dataset files needs --samples: Your own table"),
+            (("--dataset", "files"), "The data set files needs --samples: Your own table"),
             (("--dataset", "files", "--samples", "x.csv", "--raw", "."), "leave --raw out"),
             (
                 ("--dataset", "mimic", "--raw", ".", "--label", "died"),

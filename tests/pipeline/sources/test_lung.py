@@ -12,7 +12,7 @@ from omnifuse.cli import main
 from omnifuse.pipeline.core.plan import Encoders
 from omnifuse.pipeline.core.stages import Extraction, extract
 from omnifuse.pipeline.source import Quarantine, Records
-from omnifuse.pipeline.sources import DATASETS, text_encoder
+from omnifuse.pipeline.sources import DATASETS, language_encoder
 from omnifuse.pipeline.sources.lung.data_set import LungDataSet
 from omnifuse.pipeline.synthetic.lung import write_lung
 
@@ -277,4 +277,4 @@ class TestSynthetic:
 
 
 def test_its_texts_are_read_by_a_chinese_encoder_unless_told_otherwise() -> None:
-    assert text_encoder(DATASETS.get("lung"), "bert-base-uncased") == "bert-base-chinese"
+    assert language_encoder(DATASETS.get("lung"), "bert-base-uncased") == "bert-base-chinese"
