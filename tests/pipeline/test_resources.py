@@ -35,9 +35,20 @@ RANDOM = Encoders("random", "random")
 def test_every_file_of_the_package_that_is_no_code_is_in_the_key_of_a_data_set() -> None:
     keyed = {file for kind in DATA_SETS for folder in kind.resources for file in resource_files(folder)}  # type: ignore[attr-defined]
     writes_raw_folders = PIPELINE / "synthetic"
-    everything = {file for file in resource_files(PIPELINE) if not file.is_relative_to(writes_raw_folders)}
+    folders = [path for path in (PIPELINE, *PIPELINE.rglob("*")) if path.is_dir()]
+    everything = {file for folder in folders for file in resource_files(folder)}
+    everything -= {file for file in everything if file.is_relative_to(writes_raw_folders)}
     assert everything == keyed
     assert {"items.csv", "phenotype_codes.csv", "published_counts.csv"} <= {file.name for file in keyed}
+
+
+def test_a_key_names_every_resource_once_by_folder_and_file() -> None:
+    """As in the caches that there are: under another name all would be made anew."""
+    assert list(resource_digests(MimicDataSet.resources)) == [
+        *(f"resources/{name}.csv" for name in ("categories", "items", "phenotype_codes", "phenotypes", "variables")),
+        "mimic/published_counts.csv",
+    ]
+    assert list(resource_digests(Physionet2012DataSet.resources)) == ["physionet2012/variables.csv"]
 
 
 def test_a_digest_goes_with_the_content_and_not_with_place_or_code(tmp_path: Path) -> None:
