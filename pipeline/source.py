@@ -192,7 +192,7 @@ class Records:
 
 
 class DataSet(Protocol):
-    """One data set in the raw folder ``raw``; every file right in its folders ``resources`` of our own decides its values."""
+    """One data set in the raw folder ``raw``; every file right in the folders ``resources`` decides its values."""
 
     name: str
     raw: Path
