@@ -15,16 +15,14 @@ from .terminal import (
     DataSetCommand,
     Result,
     cache_option,
-    image_encoder_option,
+    encoder_options,
     memory_size,
     modalities_option,
     reporting,
     split_names,
-    text_encoder_option,
 )
 
-PROBLEMS = ("missing", "imbalance", "void")
-"""What the synthetic cohort plants."""
+PROBLEMS = ("missing", "imbalance", "void")  # what the synthetic cohort plants
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -55,11 +53,12 @@ def demo(out: Path, stays: int, seed: int) -> Result:
 
 
 @main.command()
-@text_encoder_option
-@image_encoder_option
+@encoder_options
 @click.option("--raw", type=PATH, help="A folder of raw files: which data set it is, and what of it is there.")
 @reporting()
-def doctor(text_encoder: tuple[str, ...], image_encoder: tuple[str, ...], raw: Path | None) -> Result:
+def doctor(
+    text_encoder: tuple[str, ...], image_encoder: tuple[str, ...], encoder: tuple[str, ...], raw: Path | None
+) -> Result:
     """Check packages, weights, data.
 
     Each problem comes with its mend; exit code 1 if there is any.
@@ -68,7 +67,7 @@ def doctor(text_encoder: tuple[str, ...], image_encoder: tuple[str, ...], raw: P
     from .pipeline.core.encoders import Encoders
     from .pipeline.doctor import examine
 
-    checks = examine(Encoders.parse(text_encoder, image_encoder), raw)
+    checks = examine(Encoders.parse(text_encoder, image_encoder, others=encoder), raw)
     passed = all(check.state != "problem" for check in checks)
     content = {"passed": passed, "checks": [vars(check) for check in checks]}
     return Result(content, checks_text(checks), 0 if passed else 1)
@@ -100,15 +99,14 @@ def synth(out: Path, stays: int, seed: int, layout: str, **how: Any) -> Result:
 @click.option("--dataset", required=True, metavar="NAME", help="One of those below.")
 @click.option("--raw", type=PATH, help="Raw files.  [default: $OMNIFUSE_DATA/DATASET, then ./data/DATASET]")
 @cache_option
-@text_encoder_option
-@image_encoder_option
+@encoder_options
 @click.option(
     "--splits",
     multiple=True,
     type=PATH,
     help="Table of subject_id and split (train, val, test), or folder of testset.csv and valset.csv; may be repeated.",
 )
-@click.option("--workers", type=click.IntRange(min=0), default=1, show_default=True, help="Image decoding processes.")
+@click.option("--workers", type=click.IntRange(min=0), default=1, show_default=True, help="Processes that read items.")
 @click.option("--scheduler", metavar="URL", help="A Dask scheduler, such as tcp://host:8786, whose workers encode.")
 @click.option("--parts", metavar="URL", help="Where those workers leave what they encoded, if not on a shared disk.")
 @click.option("--reuse", type=PATH, metavar="CACHE", help="Take items over that an older cache has encoded already.")
@@ -118,8 +116,8 @@ def synth(out: Path, stays: int, seed: int, layout: str, **how: Any) -> Result:
 @reporting("Parts that were encoded are kept; the same command goes on from there.")
 def extract(
     dataset: str, raw: Path | None, cache: Path, text_encoder: tuple[str, ...], image_encoder: tuple[str, ...],
-    splits: tuple[Path, ...], workers: int, scheduler: str | None, parts: str | None, pseudonymise: bool,
-    options: dict[str, Any], **how: Any,
+    encoder: tuple[str, ...], splits: tuple[Path, ...], workers: int, scheduler: str | None, parts: str | None,
+    pseudonymise: bool, options: dict[str, Any], **how: Any,
 ) -> Result:  # fmt: skip
     """Turn raw records into a cache.
 
@@ -137,7 +135,8 @@ def extract(
     source = open_dataset(dataset, raw, options, splits)
     if pseudonymise:
         source = PseudonymousDataSet(source, secret_key(cache, keep=not how["dry_run"]))
-    encoders = Encoders.parse(text_encoder, image_encoder, language_encoder(DATASETS.get(dataset), DEFAULT_TEXT))
+    language = language_encoder(DATASETS.get(dataset), DEFAULT_TEXT)
+    encoders = Encoders.parse(text_encoder, image_encoder, language, encoder)
     extraction = extract(source, cache, encoders, Machines(workers, scheduler, parts), **how)
     return Result(*outcome(extraction))
 
@@ -251,7 +250,8 @@ def methods(names: tuple[str, ...]) -> Result:
     from .fusion.methods.index import index, index_text
 
     if not names:
-        return Result({"methods": [entry._asdict() for entry in index()]}, index_text(index()))
+        entries = index()
+        return Result({"methods": [entry._asdict() for entry in entries]}, index_text(entries))
     from .fusion.runs.describe import describe_methods, methods_text
 
     described = describe_methods(names)

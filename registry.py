@@ -102,7 +102,7 @@ class Registry(Generic[T]):
             found = import_module(module)
             return cast("T", getattr(found, attribute) if attribute else found)
         if name not in self.offered:
-            from .cache_schema import unknown
+            from .cache_schema import unknown  # here as below, so that names alone are known at once
 
             raise unknown(self.what, name, self.names())
         entry = self.offered[name]

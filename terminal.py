@@ -7,7 +7,7 @@ import logging
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import MISSING, Field, fields
-from functools import partial, wraps
+from functools import partial, reduce, wraps
 from pathlib import Path
 from typing import Any, NamedTuple, get_type_hints
 
@@ -147,18 +147,31 @@ def memory_size(_context: click.Context, _parameter: click.Parameter, value: str
 # Options that several commands have.
 cache_option = click.option("--cache", type=PATH, default=Path("cache"), show_default=True, help="The feature cache.")
 modalities_option = click.option("--modalities", callback=split_names, metavar="A,B", help="Default: all there are.")
-text_encoder_option = click.option(
-    "--text-encoder",
-    multiple=True,
-    metavar="ID|DIR|random",
-    help="One, and any others as NAME=ID.  [default: bert-base-uncased, or that of the data set]",
+ENCODERS = (
+    click.option(
+        "--text-encoder",
+        multiple=True,
+        metavar="ID|DIR|random",
+        help="One, and any others as NAME=ID.  [default: bert-base-uncased, or that of the data set]",
+    ),
+    click.option(
+        "--image-encoder",
+        multiple=True,
+        metavar="resnet34|FILE|LIBRARY:MODEL|random",
+        help="One, and any others as NAME=...; LIBRARY is torchvision, timm or xrv.  [default: resnet34]",
+    ),
+    click.option(
+        "--encoder",
+        multiple=True,
+        metavar="CONTENT=ID",
+        help="Of items that are neither texts nor images, from an installed package; any others as CONTENT.NAME=ID.",
+    ),
 )
-image_encoder_option = click.option(
-    "--image-encoder",
-    multiple=True,
-    metavar="resnet34|FILE|LIBRARY:MODEL|random",
-    help="One, and any others as NAME=...; LIBRARY is torchvision, timm or xrv.  [default: resnet34]",
-)
+
+
+def encoder_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options that name frozen encoders."""
+    return reduce(lambda made, option: option(made), reversed(ENCODERS), command)
 
 
 class DataSetCommand(click.Command):

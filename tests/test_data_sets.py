@@ -129,7 +129,7 @@ def test_an_unknown_format_and_task_are_answered_with_the_nearest(synthetic_cach
     cache = FeatureCache.open(synthetic_cache)
     with pytest.raises(InputError, match=r"Unknown export format 'hdf'\. Did you mean 'hdf5'\?"):
         cache.export("hdf", tmp_path / "out")
-    with pytest.raises(InputError, match=r"has no task 'mortalty'; it has: .*Did you mean 'mortality'\?"):
+    with pytest.raises(InputError, match=r"Unknown task 'mortalty'\. Did you mean 'mortality'\?"):
         cache.task("mortalty")
 
 
