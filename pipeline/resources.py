@@ -9,17 +9,13 @@ CODE = (".py", ".pyc")
 
 
 def resource_files(folder: Path) -> list[Path]:
-    """Return every file below a folder that is no code."""
-    return sorted(path for path in folder.rglob("*") if path.is_file() and path.suffix not in CODE)
+    """Return every file right in a folder that is no code; a folder within is one of its own."""
+    return sorted(path for path in folder.iterdir() if path.is_file() and path.suffix not in CODE)
 
 
 def resource_digests(folders: Iterable[Path]) -> dict[str, str]:
-    """Return the digest of every resource file of some folders, by its path from the folder's name on.
+    """Return the digest of every resource file of some folders, by the names of folder and file.
 
     They are read each time and not looked up in a memo: an installation changes their times, not what they say.
     """
-    return {
-        f"{folder.name}/{path.relative_to(folder).as_posix()}": digest_file(path)
-        for folder in folders
-        for path in resource_files(folder)
-    }
+    return {f"{folder.name}/{path.name}": digest_file(path) for folder in folders for path in resource_files(folder)}

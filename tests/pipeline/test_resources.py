@@ -13,13 +13,15 @@ from omnifuse.pipeline.core.plan import Encoders
 from omnifuse.pipeline.core.stages import extract
 from omnifuse.pipeline.resources import resource_digests, resource_files
 from omnifuse.pipeline.source import Block, DataSet, Quarantine, Records, TableModality
-from omnifuse.pipeline.sources import SourceOptions, open_dataset
-from omnifuse.pipeline.sources.files import FilesDataSet
-from omnifuse.pipeline.sources.imported import ImportedDataSet
-from omnifuse.pipeline.sources.lung import LungDataSet
-from omnifuse.pipeline.sources.meds import MedsDataSet
-from omnifuse.pipeline.sources.mimic import MimicDataSet
-from omnifuse.pipeline.sources.physionet2012 import Physionet2012DataSet, variables
+from omnifuse.pipeline.sources import open_dataset
+from omnifuse.pipeline.sources.files.data_set import FilesDataSet
+from omnifuse.pipeline.sources.imported.data_set import ImportedDataSet
+from omnifuse.pipeline.sources.lung.data_set import LungDataSet
+from omnifuse.pipeline.sources.meds.data_set import MedsDataSet
+from omnifuse.pipeline.sources.mimic.data_set import MimicDataSet
+from omnifuse.pipeline.sources.physionet2012 import variables
+from omnifuse.pipeline.sources.physionet2012.data_set import Physionet2012DataSet
+from omnifuse.pipeline.sources.pseudonyms import PseudonymousDataSet
 
 from .core.toy import ToyDataSet, write_raw
 
@@ -33,9 +35,20 @@ RANDOM = Encoders("random", "random")
 def test_every_file_of_the_package_that_is_no_code_is_in_the_key_of_a_data_set() -> None:
     keyed = {file for kind in DATA_SETS for folder in kind.resources for file in resource_files(folder)}  # type: ignore[attr-defined]
     writes_raw_folders = PIPELINE / "synthetic"
-    everything = {file for file in resource_files(PIPELINE) if not file.is_relative_to(writes_raw_folders)}
+    folders = [path for path in (PIPELINE, *PIPELINE.rglob("*")) if path.is_dir()]
+    everything = {file for folder in folders for file in resource_files(folder)}
+    everything -= {file for file in everything if file.is_relative_to(writes_raw_folders)}
     assert everything == keyed
     assert {"items.csv", "phenotype_codes.csv", "published_counts.csv"} <= {file.name for file in keyed}
+
+
+def test_a_key_names_every_resource_once_by_folder_and_file() -> None:
+    """As in the caches that there are: under another name all would be made anew."""
+    assert list(resource_digests(MimicDataSet.resources)) == [
+        *(f"resources/{name}.csv" for name in ("categories", "items", "phenotype_codes", "phenotypes", "variables")),
+        "mimic/published_counts.csv",
+    ]
+    assert list(resource_digests(Physionet2012DataSet.resources)) == ["physionet2012/variables.csv"]
 
 
 def test_a_digest_goes_with_the_content_and_not_with_place_or_code(tmp_path: Path) -> None:
@@ -78,7 +91,7 @@ def own_resources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[P
 def test_a_changed_table_of_variables_computes_the_rows_anew_and_is_named(physionet: Path, own_resources: Path) -> None:
     def again(**options: object) -> tuple[str, ...]:
         variables.variables.cache_clear()
-        dataset = open_dataset("physionet2012", physionet, SourceOptions(("vitals",), **options))  # type: ignore[arg-type]
+        dataset = open_dataset("physionet2012", physionet, {"modalities": ("vitals",), **options})
         return extract(dataset, physionet.parent / "cache", RANDOM).reasons
 
     again()
@@ -94,12 +107,12 @@ def test_a_changed_table_of_variables_computes_the_rows_anew_and_is_named(physio
     assert vitals.values.shape[1] == len(names) - 2
 
 
-@pytest.mark.parametrize("options", [{}, {"pseudonym_key": bytes(32)}], ids=["plain", "pseudonyms"])
-def test_data_sets_around_another_pass_its_resources_on(physionet: Path, options: dict[str, bytes]) -> None:
+def test_data_sets_around_another_pass_its_resources_on(physionet: Path) -> None:
     split = physionet.parent / "mine.csv"
     split.write_text("subject_id,split\n7,train\n")
-    dataset = open_dataset("physionet2012", physionet, SourceOptions(splits=(split,), **options))  # type: ignore[arg-type]
+    dataset = open_dataset("physionet2012", physionet, splits=(split,))
     assert dataset.resources == Physionet2012DataSet.resources
+    assert PseudonymousDataSet(dataset, bytes(32)).resources == Physionet2012DataSet.resources
 
 
 class OtherColumns(ToyDataSet):

@@ -15,6 +15,7 @@ from ....cache_schema import Column, InputError, Task
 from ....progress import progress
 from ...series.event_block import event_block, event_columns
 from ...source import Block, Quarantine, Records, TableModality
+from ..options import check_modalities
 from .records import DESCRIPTORS, find_outcomes, find_records, read_outcomes, read_rows, set_name
 from .variables import parameters
 
@@ -22,7 +23,12 @@ VERSION = 2
 """To be raised whenever the same files would give another result."""
 
 HOURS = 48.0
-MODALITIES = ("vitals", "labs", "static")
+MODALITIES = {
+    "vitals": "vital signs over time",
+    "labs": "laboratory values over time",
+    "static": "age, sex and other constants",
+}
+"""What there is, and what it is called for a reader."""
 UNITS = ("coronary care", "cardiac surgery recovery", "medical", "surgical")
 """ICUType 1 to 4."""
 CODED = ("Gender", "ICUType")
@@ -69,8 +75,7 @@ class Physionet2012DataSet:
     ) -> None:
         if bin_hours <= 0 or HOURS % bin_hours:
             raise InputError(f"Bins of {bin_hours:g} hours do not divide 48 hours.")
-        if unknown := sorted(set(modalities or ()) - set(MODALITIES)):
-            raise InputError(f"physionet2012 has no modality {unknown[0]!r}; it has {', '.join(MODALITIES)}.")
+        check_modalities("physionet2012", modalities, MODALITIES)
         self.raw = Path(raw)
         self.bin_hours = bin_hours
         self.limit = limit
@@ -137,7 +142,7 @@ class Physionet2012DataSet:
         if not labelled.any():
             return ()
         counts = (("records", len(y)), ("an outcome", int(labelled.sum())))
-        return (Task("mortality", "binary", ("died",), y, HOURS, {}, counts),)
+        return (Task("mortality", "binary", ("died",), y, HOURS, {}, counts, title="in-hospital mortality"),)
 
     def _table(self, name: str, described: pl.DataFrame) -> TableModality:
         recipe = {"version": VERSION, "source": self.name}
@@ -145,13 +150,13 @@ class Physionet2012DataSet:
         if name == "static":
             return TableModality(
                 name, "features", STATIC_COLUMNS, "the patient at admission", recipe, inputs,
-                lambda _: iter([_static_block(described)]),
+                lambda _: iter([_static_block(described)]), MODALITIES[name],
             )  # fmt: skip
         return TableModality(
             name, "timeseries", event_columns(parameters(name).select("parameter", "unit").iter_rows()),
             f"{self.bin_hours:g} hours of the stay",
             {**recipe, "bin_hours": self.bin_hours, "value": "last of the bin, carried forward"},
-            inputs, partial(self._blocks, name),
+            inputs, partial(self._blocks, name), MODALITIES[name],
         )  # fmt: skip
 
     def _blocks(self, name: str, quarantine: Quarantine) -> Iterator[Block]:
