@@ -10,7 +10,7 @@ from typing import Any
 from ...cache_schema import InputError, MissingInputError, shown
 from ...yaml_file import load_yaml
 from ..scores.paired import MARGIN
-from ..training.config import build
+from ..settings import build
 from .cell import Cell, Measurement, Scope
 from .kinds import KINDS, Experiment
 
