@@ -1,7 +1,8 @@
 """Fixtures that every part of the suite shares."""
 
+import importlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -84,3 +85,28 @@ def trained_run(synthetic_cache: Path) -> Path:
     run = synthetic_cache.parent / "run"
     train(synthetic_cache, make_config("omnifuse", overrides=["fit.epochs=2"], task="mortality", folds=2), run)
     return run
+
+
+@pytest.fixture
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str, str, str], None]]:
+    """Return what installs a package of one module with entry points, as pip leaves it; it is gone after the test."""
+
+    from omnifuse.fusion.methods import METHODS
+    from omnifuse.fusion.parts.encoders import ENCODERS
+
+    def forget() -> None:
+        for registry in (METHODS, ENCODERS):
+            vars(registry).pop("offered", None)
+        importlib.invalidate_caches()
+
+    def installed(package: str, entries: str, module: str) -> None:
+        information = tmp_path / package / f"{package}-1.2.dist-info"
+        information.mkdir(parents=True)
+        (information / "METADATA").write_text(f"Name: {package}\nVersion: 1.2\n")
+        (information / "entry_points.txt").write_text(f"{entries}\n")
+        (tmp_path / package / f"{package}.py").write_text(module.strip())
+        monkeypatch.syspath_prepend(str(tmp_path / package))
+        forget()
+
+    yield installed
+    forget()

@@ -1,37 +1,50 @@
-"""The page on adding a method shows one that works."""
+"""The page on adding a method shows a package that works."""
 
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 import torch
 from omnifuse.cache_schema import InputError
+from omnifuse.fusion.methods import METHODS
 from omnifuse.fusion.methods.base import Method
 from omnifuse.fusion.methods.fitting import FitConfig
+from omnifuse.fusion.methods.index import index
+from omnifuse.fusion.training.config import make_config
 from omnifuse.fusion.training.loop import Parts, fit, predict
+from omnifuse.testing.vectors import signal, spec_of
 from sklearn.metrics import roc_auc_score
 
-from tests.fusion.vectors import signal, spec_of
-
 PAGE = (Path(__file__).parents[1] / "docs" / "add-a-method.md").read_text(encoding="utf-8")
+CODE, TEST = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+ENTRY = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)[0]
 
 
 @pytest.fixture
-def attention(monkeypatch: pytest.MonkeyPatch) -> type[Method]:
-    """The class that the page shows, as if it lay beside the other methods."""
-    (code,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
-    module = ModuleType("omnifuse.fusion.methods.attention")
-    module.__package__ = "omnifuse.fusion.methods"
-    monkeypatch.setitem(sys.modules, module.__name__, module)
-    exec(compile(code, "add-a-method.md", "exec"), vars(module))
-    return module.Attention
+def attention(install: Callable[[str, str, str], None], monkeypatch: pytest.MonkeyPatch) -> type[Method]:
+    """The class that the page shows, from an installed package."""
+    group, line = (text.replace("project.entry-points.", "").replace('"', "") for text in ENTRY.splitlines())
+    monkeypatch.delitem(sys.modules, "my_fusion", raising=False)
+    install("my_fusion", f"{group}\n{line}", CODE)
+    return METHODS.get("attention")
 
 
 def test_it_is_as_short_as_promised() -> None:
-    (code,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
-    assert len(code.splitlines()) < 60
+    assert len(CODE.splitlines()) < 60
+
+
+def test_it_is_listed_and_chosen_by_name(attention: type[Method]) -> None:
+    assert "attention" in [entry.name for entry in index() if entry.family == "joint head"]
+    config = make_config("attention", overrides=["options.temperature=2"])
+    assert config.method_class is attention and config.options.temperature == 2
+
+
+def test_it_keeps_what_the_page_says_it_keeps(attention: type[Method]) -> None:
+    place = {"Attention": attention}
+    exec(compile(TEST, "add-a-method.md", "exec"), place)
+    place["test_attention_is_a_method"]()
 
 
 def test_it_learns_and_predicts_whatever_is_missing(attention: type[Method]) -> None:

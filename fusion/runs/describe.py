@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from ..methods import METHODS
-from ..training.config import as_text
+from ..settings import as_text
 from ..training.search import known_space
 
 TERMINAL_COLUMNS = 79

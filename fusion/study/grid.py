@@ -11,7 +11,7 @@ from ...cache_schema import InputError, MissingInputError, meant, shown
 from ...registry import Registry
 from ...yaml_file import load_yaml
 from ..scores.paired import MARGIN
-from ..training.config import build
+from ..settings import build
 from .cell import Cell, Measurement, Scope
 from .kinds import KINDS, Experiment
 

@@ -13,7 +13,8 @@ from ...cache_schema import InputError, unknown
 from ..inputs.batches import Inputs
 from ..methods.base import Method
 from ..methods.fitting import Progress
-from .config import TrainConfig, as_text, changed
+from ..settings import as_text
+from .config import TrainConfig, changed
 from .loop import History, Parts, fit, predict
 
 Space = Mapping[str, tuple[str, ...]]

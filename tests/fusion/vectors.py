@@ -1,65 +1,23 @@
-"""Small vectors in memory, and small models of them."""
+"""Small models of the vectors of `omnifuse.testing.vectors`, and what shows their insides."""
 
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import pytest
 import torch
-from omnifuse.fusion.inputs.batches import Batch, Inputs, ModalityInputs
-from omnifuse.fusion.inputs.spec import EncoderConfig, InputSpec
-from omnifuse.fusion.methods.base import Context, Method, ModelSpec
+from omnifuse.fusion.inputs.batches import Batch, Inputs
+from omnifuse.fusion.methods.base import Context, Method
 from omnifuse.fusion.methods.omnifuse.dwfuse import DWFuse
 from omnifuse.fusion.methods.omnifuse.method import OmniFuse
 from omnifuse.fusion.parts.targets import Target
+from omnifuse.testing.vectors import COLUMNS, TARGETS, changed, labels_for, noise, signal, spec_of
 from torch import Tensor
 
-COLUMNS = {"ehr": 5, "cxr": 4, "rep": 3}
-TARGETS = [Target("binary"), Target("multilabel", 3), Target("multiclass", 4)]
-
-
-def labels_for(target: Target, samples: int, generator: torch.Generator) -> Tensor:
-    """Random labels [N, K]; a fifth of them unknown."""
-    columns, top = (1, target.classes) if target.kind == "multiclass" else (target.classes, 2)
-    y = torch.randint(top, (samples, columns), generator=generator).float()
-    return torch.where(torch.rand(samples, columns, generator=generator) < 0.2, torch.nan, y)
-
-
-def noise(samples: int = 40, target: Target = TARGETS[0], share: float = 0.7, seed: int = 0) -> Inputs:
-    """Vectors and labels that have nothing to do with each other; every sample has ``ehr``."""
-    generator = torch.Generator().manual_seed(seed)
-    present = torch.rand(samples, len(COLUMNS), generator=generator) < share
-    present[:, 0] = True
-    vectors = {name: torch.randn(samples, columns, generator=generator) for name, columns in COLUMNS.items()}
-    modalities = {name: ModalityInputs(vector, None) for name, vector in vectors.items()}
-    return Inputs(labels_for(target, samples, generator), present, modalities, torch.arange(samples))
-
-
-def signal(samples: int = 600) -> Inputs:
-    """Every modality shows a part of what decides the label, in its first column."""
-    inputs = noise(samples, share=0.8)
-    z = sum(inputs.modalities[name].summary[:, 0] for name in COLUMNS)
-    return replace(inputs, y=(z > 0).float()[:, None])
-
-
-def changed(inputs: Inputs, slots: Tensor) -> Inputs:
-    """The same inputs with other bytes in some slots (bool [N, M])."""
-    modalities = {}
-    for column, (name, modality) in enumerate(inputs.modalities.items()):
-        assert modality.summary is not None
-        modalities[name] = ModalityInputs(torch.where(slots[:, column, None], 7.0, modality.summary), None)
-    return replace(inputs, modalities=modalities)
+__all__ = ["COLUMNS", "TARGETS", "changed", "labels_for", "noise", "signal", "spec_of"]
 
 
 def whole(inputs: Inputs) -> Batch:
     return inputs.batch(torch.arange(len(inputs.y)))
-
-
-def spec_of(
-    target: Target = TARGETS[0], modalities: tuple[str, ...] = tuple(COLUMNS), dropout: float = 0.5
-) -> ModelSpec:
-    specs = tuple(InputSpec(name, "features", COLUMNS[name], 0) for name in modalities)
-    return ModelSpec(specs, target, EncoderConfig(dimension=8, hidden=8, dropout=dropout))
 
 
 def model(

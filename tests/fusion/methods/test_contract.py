@@ -1,28 +1,22 @@
-"""What every method keeps, whatever it does inside."""
+"""Every method of ours keeps what is asked of those from elsewhere, and what breaks it is said."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from omnifuse.cache_schema import InputError
-from omnifuse.fusion.inputs.batches import Inputs
+from omnifuse.fusion.inputs.batches import Batch
 from omnifuse.fusion.methods import METHODS
-from omnifuse.fusion.methods.base import Method
-from omnifuse.fusion.methods.fitting import FitConfig
-from omnifuse.fusion.parts.targets import Target
-from omnifuse.fusion.training.loop import Parts, fit, predict
-from safetensors.torch import load_file, save_file
-from sklearn.metrics import roc_auc_score
-from torch import Tensor
+from omnifuse.fusion.methods.base import Method, ModelSpec, Prediction
+from omnifuse.fusion.methods.concat import Concat
+from omnifuse.fusion.methods.fitting import Fitting
+from omnifuse.testing import check_method
+from omnifuse.testing.method import CHECKS, Contract, finds_the_signal
+from omnifuse.testing.vectors import COLUMNS
 
-from tests.fusion.vectors import COLUMNS, TARGETS, changed, noise, signal, spec_of
-
-TRAIN, TEST = torch.arange(60), torch.arange(60, 80)
-SHORT = FitConfig(epochs=2, batch_size=16)
-LONG = FitConfig(epochs=20, batch_size=64, learning_rate=1e-2)
 QUICK: dict[str, dict[str, Any]] = {
     "boosting": {"rounds": 40},
     "late-weighted": {"folds": 2},
@@ -41,111 +35,20 @@ BLIND = {"prior": "it looks at no modality", "mofa": "it looks for factors, and 
 every_method = pytest.mark.parametrize("name", METHODS.names())
 
 
-def new(name: str, target: Target = TARGETS[0], modalities: tuple[str, ...] = tuple(COLUMNS)) -> Method:
-    method = METHODS.get(name)
-    if method.package is not None:
-        pytest.importorskip(method.package)
-    torch.manual_seed(0)
-    return method(spec_of(target, modalities), method.Options(**QUICK.get(name, {})))
-
-
-def trained(name: str, inputs: Inputs, target: Target = TARGETS[0], **how: Any) -> Method:
-    method = new(name, target, tuple(inputs.modalities))
-    fit(method, inputs, Parts(how.get("train", TRAIN), torch.arange(0)), how.get("config", SHORT), seed=0)
-    return method
-
-
 @cache
-def on_noise(name: str, target: Target = TARGETS[0]) -> tuple[Method, Inputs, Tensor]:
-    """A method trained for a moment, with what it says of the test samples."""
-    inputs = noise(80, target)
-    method = trained(name, inputs, target)
-    return method, inputs, predict(method, inputs, TEST).probability
+def contract_of(name: str) -> Contract:
+    method = METHODS.get(name)
+    return Contract(method, method.Options(**QUICK.get(name, {})))
 
 
 @every_method
-@pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.kind)
-def test_predictions_are_probabilities(name: str, target: Target) -> None:
-    probability = on_noise(name, target)[2]
-    assert probability.shape == (len(TEST), target.output_size)
-    assert ((probability >= 0) & (probability <= 1)).all()
-    if target.kind == "multiclass":
-        torch.testing.assert_close(probability.sum(1), torch.ones(len(TEST)))
-
-
-@every_method
-def test_the_same_seed_gives_the_same_digits(name: str) -> None:
-    _, inputs, probability = on_noise(name)
-    assert torch.equal(predict(trained(name, inputs), inputs, TEST).probability, probability)
-
-
-@every_method
-def test_a_sample_is_predicted_alone_as_among_others(name: str) -> None:
-    method, inputs, probability = on_noise(name)
-    alone = torch.cat([predict(method, inputs, sample[None]).probability for sample in TEST])
-    torch.testing.assert_close(alone, probability, atol=1e-5, rtol=1e-4)
-
-
-@every_method
-def test_what_is_missing_may_hold_anything(name: str) -> None:
-    _, inputs, probability = on_noise(name)
-    other = changed(inputs, ~inputs.presence)
-    assert torch.equal(predict(trained(name, other), other, TEST).probability, probability)
-
-
-@every_method
-def test_labels_outside_the_training_part_change_nothing(name: str) -> None:
-    _, inputs, probability = on_noise(name)
-    y = inputs.y.clone()
-    y[TEST] = 1 - y[TEST]
-    other = replace(inputs, y=y)
-    assert torch.equal(predict(trained(name, other), other, TEST).probability, probability)
-
-
-@every_method
-def test_a_sample_without_modalities_gets_the_frequencies_of_the_labels(name: str) -> None:
-    method, inputs, _ = on_noise(name)
-    nothing = predict(method, inputs.without(tuple(COLUMNS)), TEST).probability
-    torch.testing.assert_close(nothing, method.prior.sigmoid().expand(len(TEST), -1))
-
-
-@every_method
-@pytest.mark.parametrize("hidden", [("cxr",), ("ehr", "rep")], ids="+".join)
-def test_any_combination_can_be_predicted(name: str, hidden: tuple[str, ...]) -> None:
-    method, inputs, _ = on_noise(name)
-    assert predict(method, inputs.without(hidden), TEST).probability.isfinite().all()
-
-
-@every_method
-def test_a_stored_model_predicts_the_same(name: str, tmp_path: Path) -> None:
-    method, inputs, probability = on_noise(name)
-    save_file(method.state_dict(), tmp_path / "model.safetensors")
-    torch.manual_seed(7)
-    again = new(name)
-    again.load_state_dict(load_file(tmp_path / "model.safetensors"), strict=True)
-    assert torch.equal(predict(again, inputs, TEST).probability, probability)
-
-
-@every_method
-def test_two_modalities_are_enough(name: str) -> None:
-    inputs = noise(80)
-    inputs = replace(
-        inputs,
-        presence=inputs.presence[:, :2],
-        modalities={modality: inputs.modalities[modality] for modality in ("ehr", "cxr")},
-    )
-    method = trained(name, inputs)
-    assert predict(method, inputs, TEST).probability.isfinite().all()
-
-
-@every_method
-def test_signal_is_found(name: str) -> None:
-    if name in BLIND:
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+def test_it_keeps_the_contract(name: str, check: Callable[[Contract], None]) -> None:
+    if (package := METHODS.get(name).package) is not None:
+        pytest.importorskip(package)
+    if check is finds_the_signal and name in BLIND:
         pytest.skip(BLIND[name])
-    inputs = signal(600)
-    method = trained(name, inputs, train=torch.arange(400), config=LONG)
-    test = torch.arange(400, 600)
-    assert roc_auc_score(inputs.y[test, 0], predict(method, inputs, test).probability[:, 0]) > 0.7
+    check(contract_of(name))
 
 
 @every_method
@@ -153,10 +56,100 @@ def test_too_few_modalities_and_missing_packages_are_said_before_training(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     method = METHODS.get(name)
-    method.check(tuple(COLUMNS))
     if method.fewest_modalities > 1:
         with pytest.raises(InputError, match="fuses 2 modalities or more; got ehr"):
             method.check(("ehr",))
     monkeypatch.setattr(method, "package", "no_such_package")
     with pytest.raises(InputError, match=r"needs the package no_such_package: pip install 'omnifuse\[no_such_package"):
         method.check(tuple(COLUMNS))
+
+
+class Broken(Concat):
+    """A method whose predictions a test breaks."""
+
+    name = "broken"
+
+    def spoil(self, probability: torch.Tensor, batch: Batch) -> torch.Tensor:
+        raise NotImplementedError
+
+    def predict(self, batch: Batch) -> Prediction:
+        said = super().predict(batch)
+        binary = self.target.kind == "binary"
+        return replace(said, probability=self.spoil(said.probability, batch)) if binary else said
+
+
+class Loud(Broken):
+    def spoil(self, probability: torch.Tensor, batch: Batch) -> torch.Tensor:
+        return 3 * probability
+
+
+class Chatty(Broken):
+    def spoil(self, probability: torch.Tensor, batch: Batch) -> torch.Tensor:
+        return (probability + probability.mean(0)) / 2
+
+
+class Peeking(Concat):
+    name = "peeking"
+    by_gradient = False
+
+    def fit(self, fitting: Fitting) -> None:
+        torch.nn.init.constant_(self.head[-1].bias, float(fitting.inputs.y.nanmean()))
+
+
+class Certain(Broken):
+    def spoil(self, probability: torch.Tensor, batch: Batch) -> torch.Tensor:
+        return torch.where(batch.presence.any(1, keepdim=True), probability, 0.5 * probability)
+
+
+class Whimsical(Broken):
+    calls = 0
+
+    def spoil(self, probability: torch.Tensor, batch: Batch) -> torch.Tensor:
+        Whimsical.calls += 1
+        return probability / (1 + Whimsical.calls)
+
+
+class Forgetful(Broken):
+    def __init__(self, spec: ModelSpec, options: Any = None) -> None:
+        super().__init__(spec, options)
+        self.share = 1.0
+
+    def loss(self, batch: Batch) -> dict[str, torch.Tensor]:
+        self.share = 0.9
+        return super().loss(batch)
+
+    def spoil(self, probability: torch.Tensor, batch: Batch) -> torch.Tensor:
+        return torch.where(batch.presence.any(1, keepdim=True), self.share * probability, probability)
+
+
+class Constant(Broken):
+    def spoil(self, probability: torch.Tensor, batch: Batch) -> torch.Tensor:
+        return self.target.probabilities(self.prior.expand(len(batch), -1))
+
+
+class Greedy(Concat):
+    name = "greedy"
+    fewest_modalities = 2
+
+    @classmethod
+    def check(cls, modalities: Any) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("method", "said"),
+    [
+        (Loud, "some predictions are no probabilities"),
+        (Chatty, "depends on what other samples are in the batch"),
+        (Peeking, "labels outside the training part change predictions"),
+        (Certain, "does not get the frequencies of the labels"),
+        (Whimsical, "a second training with the same seed predicts something else"),
+        (Forgetful, "a stored model predicts something else"),
+        (Constant, "its AUROC is 0.50"),
+        (Greedy, "it needs 2 modalities, and takes one"),
+        (type("Nameless", (Method,), {"name": "nameless"}), "it does not set 'family' to a text"),
+    ],
+)
+def test_what_breaks_it_is_said(method: type[Method], said: str) -> None:
+    with pytest.raises(AssertionError, match=said):
+        check_method(method)

@@ -123,8 +123,7 @@ import sys
 from omnifuse.fusion.methods import METHODS
 from omnifuse.fusion.methods.concat import Concat
 from omnifuse.fusion.runs.run import train
-from omnifuse.fusion.methods.concat import Concat
-from omnifuse.fusion.training.config import TrainConfig, changed, make_config
+from omnifuse.fusion.training.config import make_config
 
 class Mine(Concat):
     name = "mine"
