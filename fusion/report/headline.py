@@ -6,6 +6,7 @@ from typing import Any
 
 from ..runs.folder import Run
 from ..scores.curves import known_rates
+from ..scores.measures import GUESSING, MEASURES, PRIMARY, Measure, of_kind
 from ..scores.notes import decisive_notes
 from ..words import (
     MISSING,
@@ -22,9 +23,6 @@ from ..words import (
     task_words,
 )
 from .blocks import Table
-
-GUESSING = 0.5
-"""AUROC of who guesses."""
 
 
 @dataclass(frozen=True)
@@ -58,13 +56,14 @@ class Headline:
 def headline(run: Run) -> Headline:
     """Return the top of the page for a run."""
     caveats = decisive_notes(run.metrics)
+    measures = {name: one for name, one in of_kind(run.metrics["kind"]).items() if one.brief and name in run.metrics}
     return Headline(
         title=f"Predicting {task_words(run.metrics['task'])}",
         lead=" ".join(_lead(run)),
         facts=tuple(_facts(run)),
         caveats=caveats,
         answer=_answer(run),
-        numbers=(_area(run, "auroc"), _area(run, "auprc"), *_alert(run), *_sizes(run)),
+        numbers=(*(_number(run, *named) for named in measures.items()), *_alert(run), *_sizes(run)),
         reading=_reading(run),
         notes=tuple(note for note in dict.fromkeys(run.metrics.get("notes", [])) if note not in caveats),
     )
@@ -82,23 +81,24 @@ def _facts(run: Run) -> Iterator[str]:
 
 def _answer(run: Run) -> str:
     """Return what the run shows, in a sentence or two."""
-    metrics, score = run.metrics, run.metrics["auroc"]
+    metrics, primary = run.metrics, PRIMARY[run.metrics["kind"]]
+    score, title = metrics[primary], MEASURES.get(primary).title
     what, bounds = task_words(metrics["task"]), score.get("ci")
     mean = score.get("pooled", score.get("mean"))  # a run of the first format has the interval of the pooled area
     if mean is None:
-        return "The AUROC is not defined here: no fold has both outcomes."
-    area = f"{'' if metrics['kind'] == 'binary' else 'mean '}AUROC {number(mean)}"
+        return f"The {title} is not defined here: no fold has both outcomes."
+    area = f"{'' if metrics['kind'] == 'binary' else 'mean '}{title} {number(mean)}"
     if not bounds or None in bounds:
-        return f"{metrics['method']} predicts {what} with {area}; guessing has 0.5. There is no interval."
+        return f"{metrics['method']} predicts {what} with {area}; guessing has {GUESSING}. There is no interval."
     low, high = (number(bound) for bound in bounds)
-    known = f"{area} (95{SPACE}% interval {low} to {high}) against 0.5 of guessing"
+    known = f"{area} (95{SPACE}% interval {low} to {high}) against {GUESSING} of guessing"
     if bounds[0] > GUESSING:
         return f"{metrics['method']} predicts {what} better than guessing: {known}."
     if bounds[1] < GUESSING:
         return f"{metrics['method']} predicts {what} worse than guessing: {known}."
     return (
         f"These data do not show that {metrics['method']} predicts {what} better than guessing: {known}. The interval "
-        "includes 0.5."
+        f"includes {GUESSING}."
     )
 
 
@@ -119,7 +119,7 @@ def _lead(run: Run) -> Iterator[str]:
         yield "Every prediction is of the test part of one fixed split, which the model had not seen in training."
 
 
-def _area(run: Run, name: str) -> KeyNumber:
+def _number(run: Run, name: str, measure: Measure) -> KeyNumber:
     score: Mapping[str, Any] = run.metrics[name]
     folds = sum(fold.get(name) is not None for fold in run.metrics["folds"])
     of = "" if folds == len(run.metrics["folds"]) else f" out of {len(run.metrics['folds'])}"
@@ -129,21 +129,13 @@ def _area(run: Run, name: str) -> KeyNumber:
         parts[-1] += f" {interval(score['ci'])}"
     elif score.get("ci"):
         parts.append(f"95{SPACE}% interval {interval(score['ci'])}")
-    if guessing := _guessing(run, name):
-        parts.append(f"guessing {guessing}")
+    if (guessing := measure.guessing(run.predictions.y)) is not None:
+        parts.append(f"guessing {number(guessing)}")
     parts.append(f"mean of {plural(folds, 'fold')}{of}" if folds > 1 else f"one fold{of}")
     if score.get("sd") is not None:
         parts[-1] += f", sd {number(score['sd'])}"
     macro = "" if run.metrics["kind"] == "binary" else "Mean "
-    return KeyNumber(macro + name.upper(), number(score.get("mean")), "; ".join(parts))
-
-
-def _guessing(run: Run, name: str) -> str:
-    """Return what guessing reaches; nothing where it differs from label to label."""
-    if name == "auroc":
-        return number(GUESSING)
-    rates = known_rates(run.predictions.y)
-    return number(float(rates[0])) if run.metrics["kind"] == "binary" and len(rates) else ""
+    return KeyNumber(macro + measure.title, number(score.get("mean")), "; ".join(parts))
 
 
 def _alert(run: Run) -> Iterator[KeyNumber]:
@@ -176,7 +168,7 @@ def _sizes(run: Run) -> Iterator[KeyNumber]:
 
 
 def _reading(run: Run) -> str:
-    auroc = run.metrics["auroc"]
+    auroc = run.metrics.get("auroc") or {}
     if auroc.get("mean") is None:
         return ""
     average = "" if run.metrics["kind"] == "binary" else " on average over labels,"

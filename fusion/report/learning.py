@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import polars as pl
 
 from ..runs.folder import Run
+from ..scores.measures import MEASURES, PRIMARY
 from ..words import number, plural
 from .blocks import Figure, Figures, Section, Text
 from .figures import Curve, epochs_figure
@@ -16,13 +17,13 @@ TERMS = {
     "backward": ("Backward imputation", "Distance of available embeddings from those rebuilt out of imputed ones."),
     "enc": ("Unimodal heads", "Misfit of each modality's own prediction, weighted per sample (DWFuse)."),
     "joint": ("Joint head", "Misfit of the head on the latent codes of the imputation."),
-    "auroc": ("AUROC of the validation part", "Of the prediction, not a loss: higher is better."),
+    **{
+        name: (f"{MEASURES.get(name).title} of the validation part", "Of the prediction, not a loss: higher is better.")
+        for name in PRIMARY.values()
+    },
     "tla": ("Traceable laziness", "Extra misfit on samples seen with the chosen combination (TLA)."),
 }
 """Loss terms of the methods that OmniFuse ships: title and meaning; others keep their own name."""
-
-SCORES = {"auroc": "AUROC"}
-"""Terms of the history that are no losses, and how their axis is called."""
 
 WITH_VALIDATION = (
     "Neither part holds a sample that the fold was tested on. Validation can lie below training, because only training "
@@ -58,7 +59,7 @@ def _term(history: pl.DataFrame, term: str) -> Figure:
     parts = [part for part in ("train", "validation") if part in history["part"].unique()]
     means = {part: _mean(history.filter(part=part)) for part in parts}
     folds = {part: list(_folds(history.filter(part=part))) for part in parts}
-    return epochs_figure(title, SCORES.get(term, "loss"), meaning, means, folds)
+    return epochs_figure(title, MEASURES.get(term).title if term in PRIMARY.values() else "loss", meaning, means, folds)
 
 
 def _mean(values: pl.DataFrame) -> Curve:

@@ -1,6 +1,6 @@
 """How good the predictions are: per fold, per label, per availability pattern, with curves."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -8,7 +8,9 @@ import numpy as np
 from ..runs.folder import Run
 from ..scores import curves as scores
 from ..scores.curves import Bools, Floats
-from ..words import MISSING, count, number, percent
+from ..scores.measures import MEASURES, PRIMARY, Value, of_kind
+from ..scores.metrics import fold_masks, mean_defined
+from ..words import MISSING, combination_words, count, number, percent
 from .blocks import Block, Cell, Figures, Folded, Section, Table, Text, measured
 from .figures import net_benefit_figure, precision_recall_figure, reliability_figure, roc_figure
 
@@ -27,7 +29,7 @@ def _curves(run: Run) -> Iterator[Block]:
     lost = int((~scores.known(y, p)).sum())
     if lost:
         yield Text(f"{count(lost)} samples without a label or a probability are left out of everything below.")
-    if scores.auroc(y, p) is None:
+    if not scores.has_both_outcomes(y, p):
         yield Text("No curves: they need both outcomes, and the predictions have only one.")
         return
     parts = _parts(fold)
@@ -51,7 +53,7 @@ def _parts(fold: Floats) -> list[Bools]:
 
 def _precision(run: Run) -> Iterator[Block]:
     y, p = run.predictions.y[:, 0], run.predictions.p[:, 0]
-    if run.metrics["kind"] != "binary" or scores.auprc(y, p) is None:
+    if run.metrics["kind"] != "binary" or not scores.has_both_outcomes(y, p):
         return
     folds = [scores.precision_recall_points(y[rows], p[rows]) for rows in _parts(run.predictions.fold)]
     pooled = scores.precision_recall_points(y, p)
@@ -60,16 +62,20 @@ def _precision(run: Run) -> Iterator[Block]:
 
 def _folds(run: Run) -> Iterator[Block]:
     binary = run.metrics["kind"] == "binary"
+    measures = {name: one for name, one in of_kind(run.metrics["kind"]).items() if one.brief and name in run.metrics}
     rows = []
     for fold in run.metrics["folds"]:
         positives = (count(fold.get("positives")),) if binary else ()
-        area = (number(fold.get("auroc")), number(fold.get("auprc")))
-        rows.append((str(fold["fold"]), count(fold.get("rows")), *positives, *area, count(fold.get("epochs")),
+        scored = (number(fold.get(name)) for name in measures)
+        rows.append((str(fold["fold"]), count(fold.get("rows")), *positives, *scored, count(fold.get("epochs")),
                      number(fold.get("seconds"), 1)))  # fmt: skip
     positive = ("positive",) if binary else ()
-    columns = ("fold", "samples", *positive, "AUROC", "AUPRC", "epochs", "seconds")
+    columns = ("fold", "samples", *positive, *(one.title for one in measures.values()), "epochs", "seconds")
     yield Table("Test part of each fold", columns, tuple(rows))
-    undefined = [str(fold["fold"]) for fold in run.metrics["folds"] if fold.get("auroc") is None]
+    if words := " ".join(f"{one.title}: {one.words}" for one in measures.values() if one.words):
+        yield Text(words, tone="aside")
+    primary = PRIMARY[run.metrics["kind"]]
+    undefined = [str(fold["fold"]) for fold in run.metrics["folds"] if fold.get(primary) is None]
     if undefined:
         yield Text(
             f"{MISSING} means not defined: the test part of fold {', '.join(undefined)} has one outcome only. Means "
@@ -85,25 +91,28 @@ def _losses(run: Run) -> Iterator[Block]:
     shares = y.sum(axis=0, where=known) / np.maximum(known.sum(axis=0), 1)  # [C]
     constant = np.where(known, shares, np.nan)  # [N, C]
     rows = []
-    for name, score in (("log loss", scores.log_loss), ("Brier score", scores.brier)):
-        model, reference = (_mean_over_labels(score, y, values) for values in (p, constant))
-        rows.append((name, number(model), number(reference)))
+    for loss in of_kind(run.metrics["kind"]).values():
+        if not loss.higher_is_better:
+            model, reference = (_mean_over_labels(loss.value, y, values) for values in (p, constant))
+            rows.append((loss.title, number(model), number(reference)))
     columns = ("lower is better", "this model", "constant guess")
     yield Table("Are the probabilities right in size?", columns, tuple(rows))
     yield Text("Constant guess: the share of positives, for every sample.", tone="aside")
 
 
-def _mean_over_labels(score: scores.Score, y: Floats, p: Floats) -> float | None:
-    values = [value for value in map(score, y.T, p.T) if value is not None]
-    return float(np.mean(values)) if values else None
+def _mean_over_labels(value: Value, y: Floats, p: Floats) -> float | None:
+    """Return the mean of a measure of each column of y, p: [N, C]."""
+    known = scores.known_labels(y, p)
+    return mean_defined([value(known[:, [label]], p[:, [label]]) for label in range(y.shape[1])])
 
 
 def _labels(run: Run) -> Iterator[Block]:
     labels = run.metrics.get("per_label") or []
     if run.metrics["kind"] == "binary" or not labels:
         return
-    rows = tuple(_label(label, run.metrics["samples"]) for label in labels)
-    columns = ("label", "positive", "share", "AUROC", "AUPRC", "observed / expected", "slope")
+    areas = {name: one.title for name, one in of_kind("binary").items() if one.area}
+    rows = tuple(_label(label, run.metrics["samples"], areas) for label in labels)
+    columns = ("label", "positive", "share", *areas.values(), "observed / expected", "slope")
     yield Table("Each label", columns, rows, sortable=True)
     yield Text(
         "Means over folds, with 95 % intervals. Guessing reaches an AUROC of 0.5 and an AUPRC equal to the share of "
@@ -113,12 +122,18 @@ def _labels(run: Run) -> Iterator[Block]:
     )
 
 
-def _label(label: dict[str, Any], samples: int) -> tuple[Cell, ...]:
+def _label(label: dict[str, Any], samples: int, areas: Iterable[str]) -> tuple[Cell, ...]:
     positives, calibration = label.get("positives"), label.get("calibration") or {}
     share = MISSING if positives is None else percent(positives, samples)
-    areas = (measured(label, name) for name in ("auroc", "auprc"))
     ratio = measured(calibration, "observed_expected", 2)
-    return str(label["label"]), count(positives), share, *areas, ratio, number(calibration.get("slope"), 2)
+    return (
+        str(label["label"]),
+        count(positives),
+        share,
+        *(measured(label, area) for area in areas),
+        ratio,
+        number(calibration.get("slope"), 2),
+    )
 
 
 def _patterns(run: Run) -> Iterator[Block]:
@@ -133,7 +148,7 @@ def _patterns(run: Run) -> Iterator[Block]:
         "available",
         "samples",
         *(("positive", "expected") if binary else ()),
-        "AUROC" if binary else "mean AUROC",
+        f"{'' if binary else 'mean '}{MEASURES.get(PRIMARY[run.metrics['kind']]).title}",
     )
     total = ("all", *_pattern(run, "", np.ones(len(combinations), dtype=bool))[1:])
     yield Table("By what was available", columns, rows, sortable=True, total=total)
@@ -148,9 +163,6 @@ def _patterns(run: Run) -> Iterator[Block]:
 def _pattern(run: Run, name: str, rows: Bools) -> tuple[Cell, ...]:
     y, p = run.predictions.y[rows], run.predictions.p[rows]
     outcome = (count(np.nansum(y)), number(float(np.nansum(p)), 1)) if run.metrics["kind"] == "binary" else ()
-    return (
-        name.replace("+", " + "),
-        count(int(rows.sum())),
-        *outcome,
-        number(scores.macro_auroc(y, p, run.predictions.fold[rows])),
-    )
+    value, known = MEASURES.get(PRIMARY[run.metrics["kind"]]).value, scores.known_labels(y, p)
+    each = [value(known[part], p[part]) for part in fold_masks(run.predictions.fold[rows])]
+    return combination_words(name), count(int(rows.sum())), *outcome, number(mean_defined(each))

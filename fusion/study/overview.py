@@ -14,7 +14,7 @@ from ...cache_schema import MissingInputError
 from .. import methods
 from ..files import read_json, read_table
 from ..scores.notes import decisive_notes
-from ..words import cache_facts, day, listing, modality_words, plural, task_words
+from ..words import cache_facts, combination_words, day, listing, modality_words, plural, task_words
 from .cell import Cell, Scope
 from .finished import FinishedCell, Study, compare, estimate
 from .grid import Grid, make_grid
@@ -193,7 +193,7 @@ def _cohort(whole: FinishedCell) -> Chapter:
         "Samples that have exactly these modalities.",
         (Column("modalities"), Column("samples"), Column("share")),
         tuple(
-            (names.replace("+", " + "), samples, samples / metrics["samples"])
+            (combination_words(names), samples, samples / metrics["samples"])
             for names, samples in sorted(metrics["presence"].items(), key=lambda item: -item[1])
         ),
         folded=True,

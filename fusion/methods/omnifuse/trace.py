@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ...parts.encoders import Encoded
-from ...scores import metrics
+from ...scores.measures import AUROC
 from .cascade import cosine_similarity, sample_patterns
 from .dwfuse import DWFuse
 
@@ -43,7 +43,7 @@ def imputation_rows(method: DWFuse, encoded: Sequence[tuple[Encoded, Tensor]]) -
     if not pieces:
         return []
     imputed, truth, hidden, probability, y = (torch.cat(parts).cpu() for parts in zip(*pieces, strict=True))
-    auroc = metrics.score(*metrics.one_vs_rest(method.target.kind, y.numpy(), probability.numpy())).auroc
+    auroc = AUROC.value(y.numpy(), probability.numpy())
     plain, centred = (cosine_similarity(imputed, truth, hidden, centred=flag).tolist() for flag in (False, True))
     return [
         {"modality": name, "cosine": _defined(plain[m]), "centred_cosine": _defined(centred[m]), "auroc": auroc}

@@ -10,11 +10,15 @@ import numpy as np
 
 from ...parts.calibration import platt
 from ...scores.decisions import expected_calibration_error, net_benefit
-from ...scores.metrics import brier, calibration, log_loss
+from ...scores.measures import PRIMARY, of_kind
+from ...scores.metrics import calibration
+from ...words import combination_words
 from ..cell import Cell, Measurement, Scope
 from ..finished import FinishedCell, Study
 from ..results import Column, Estimate, Item, Note, ResultFigure, ResultTable, Series, Value
 from .base import FIRST_SEED, Experiment
+
+AREA = PRIMARY["binary"]
 
 THRESHOLDS = np.linspace(0.02, 0.5, 25)
 
@@ -62,7 +66,7 @@ class Trust(Experiment):
 
 def _patterns(method: str, run: FinishedCell) -> ResultTable:
     everyone = {"modalities": "everyone", "rows": run.metrics["samples"], "positives": run.metrics["positives"],
-                "auroc": run.metrics["auroc"]["mean"], "calibration": run.metrics["calibration"]}  # fmt: skip
+                AREA: run.metrics[AREA]["mean"], "calibration": run.metrics["calibration"]}  # fmt: skip
     return ResultTable(
         f"trust-patterns-{method.replace(':', '-')}",
         f"By what a patient has: {method}",
@@ -70,7 +74,7 @@ def _patterns(method: str, run: FinishedCell) -> ResultTable:
         "interval; the model is off for a group where that interval leaves 1 out.",
         (*map(Column, ("available", "samples", "positive", "AUROC", "observed/expected", "slope", "intercept")),),
         tuple(
-            _calibrated(row["modalities"].replace("+", " + "), row) for row in (everyone, *run.metrics["per_pattern"])
+            _calibrated(combination_words(row["modalities"]), row) for row in (everyone, *run.metrics["per_pattern"])
         ),
         folded=True,
     )
@@ -82,7 +86,7 @@ def _calibrated(label: str, row: dict[str, Any]) -> tuple[Value, ...]:
         label,
         row["rows"],
         row["positives"],
-        row["auroc"],
+        row[AREA],
         _interval(found, "observed_expected"),
         found.get("slope"),
         found.get("intercept"),
@@ -112,7 +116,7 @@ def _subgroups(method: str, run: FinishedCell) -> ResultTable:
                 f"{row['group']}: {row['value']}",
                 row["samples"],
                 row["positives"],
-                *(_interval(row, name) for name in ("auroc", "auroc_gap", "sensitivity", "sensitivity_gap")),
+                *(_interval(row, name) for name in (AREA, f"{AREA}_gap", "sensitivity", "sensitivity_gap")),
                 _interval(row, "observed_expected"),
             )
             for row in run.metrics["per_subgroup"]
@@ -122,16 +126,17 @@ def _subgroups(method: str, run: FinishedCell) -> ResultTable:
 
 
 def _labels(method: str, run: FinishedCell) -> ResultTable:
+    areas = {name: measure.title for name, measure in of_kind("binary").items() if measure.area}
     return ResultTable(
         f"trust-labels-{method.replace(':', '-')}",
         f"Each label: {method}",
         "Means over folds, and how many positives there are for each predicted one, with 95 % intervals.",
-        tuple(map(Column, ("label", "positive", "AUROC", "AUPRC", "observed/expected"))),
+        tuple(map(Column, ("label", "positive", *areas.values(), "observed/expected"))),
         tuple(
             (
                 row["label"],
                 row["positives"],
-                *(_interval(row, area) for area in ("auroc", "auprc")),
+                *(_interval(row, area) for area in areas),
                 _interval(row.get("calibration") or {}, "observed_expected"),
             )
             for row in run.metrics["per_label"]
@@ -158,20 +163,21 @@ def _reliability(runs: dict[str, FinishedCell]) -> ResultFigure:
 
 def _platt(runs: dict[str, FinishedCell]) -> ResultTable:
     """Return how far the probabilities are off, and how far after a scale that other folds have chosen."""
+    losses = [measure for measure in of_kind("binary").values() if not measure.higher_is_better]
     rows = []
     for method, run in runs.items():
         y, p, fold = run.predictions.y[:, 0], run.predictions.p[:, 0], run.predictions.fold
         for label, chance in ((method, p), (f"{method}, scaled", platt(y, p, fold))):
             found = calibration(y, chance)
-            losses = (log_loss("binary", y[:, None], chance[:, None]), brier("binary", y[:, None], chance[:, None]))
+            lost = (loss.value(y[:, None], chance[:, None]) for loss in losses)
             ece = expected_calibration_error(y, chance)
-            rows.append((label, *losses, ece, found["slope"], found["intercept"]))
+            rows.append((label, *lost, ece, found["slope"], found["intercept"]))
     return ResultTable(
         "trust-platt",
         "Before and after Platt scaling",
         "The scale of each fold is fitted to the predictions of the other folds. Where it helps much, a method's "
         "probabilities are off in size, whatever its AUROC.",
-        tuple(map(Column, ("method", "log loss", "Brier score", "ECE", "slope", "intercept"))),
+        tuple(map(Column, ("method", *(loss.title for loss in losses), "ECE", "slope", "intercept"))),
         tuple(rows),
     )
 

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from omnifuse.fusion.scores import agreement, metrics
-from omnifuse.fusion.scores.intervals import INFLUENCES, mean_area
+from omnifuse.fusion.scores import agreement
+from omnifuse.fusion.scores.intervals import mean_area
+from omnifuse.fusion.scores.measures import evaluate, of_kind
 
 
 def write_run(path: Path, y: np.ndarray, p: np.ndarray, folds: int = 2, **more: Any) -> None:
@@ -18,12 +19,14 @@ def write_run(path: Path, y: np.ndarray, p: np.ndarray, folds: int = 2, **more: 
     present = {f"{name}.present": np.ones(len(y), dtype=bool) for name in ("ehr", "rep")}
     pl.DataFrame(columns | present).write_parquet(path / "predictions.parquet")
     truth, chance = y[:, None].astype(float), p[:, None]
-    each = [metrics.measures("binary", truth[fold == k], chance[fold == k]) for k in range(folds)]
+    each = [evaluate("binary", truth[fold == k], chance[fold == k]) for k in range(folds)]
     subjects = np.arange(len(y))
-    interval = {name: mean_area(name, truth, chance, subjects, fold).ci for name in INFLUENCES}
     means = {
-        name: {"mean": float(np.mean([one[name] for one in each])), "ci": interval.get(name)}
-        for name in metrics.MEASURES
+        name: {
+            "mean": float(np.mean([one[name] for one in each])),
+            "ci": mean_area(measure.area, truth, chance, subjects, fold).ci if measure.area else None,
+        }
+        for name, measure in of_kind("binary").items()
     }
     curve = {"reliability": agreement.reliability(y.astype(float), p, subjects)}
     content = {"kind": "binary", "modalities": ["ehr", "rep"], "folds": each, **means, **curve, **more}
