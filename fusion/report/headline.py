@@ -6,7 +6,7 @@ from typing import Any
 
 from ..runs.folder import Run
 from ..scores.curves import known_rates
-from ..scores.measures import GUESSING, MEASURES, PRIMARY, Measure, of_kind
+from ..scores.measures import GUESSING, MEASURES, PRIMARY, Measure, in_brief
 from ..scores.notes import decisive_notes
 from ..words import (
     MISSING,
@@ -56,7 +56,7 @@ class Headline:
 def headline(run: Run) -> Headline:
     """Return the top of the page for a run."""
     caveats = decisive_notes(run.metrics)
-    measures = {name: one for name, one in of_kind(run.metrics["kind"]).items() if one.brief and name in run.metrics}
+    measures = in_brief(run.metrics["kind"], run.metrics)
     return Headline(
         title=f"Predicting {task_words(run.metrics['task'])}",
         lead=" ".join(_lead(run)),

@@ -8,7 +8,7 @@ import numpy as np
 from ..runs.folder import Run
 from ..scores import curves as scores
 from ..scores.curves import Bools, Floats
-from ..scores.measures import MEASURES, PRIMARY, Value, of_kind
+from ..scores.measures import MEASURES, PRIMARY, Value, in_brief, of_kind
 from ..scores.metrics import fold_masks, mean_defined
 from ..words import MISSING, combination_words, count, number, percent
 from .blocks import Block, Cell, Figures, Folded, Section, Table, Text, measured
@@ -62,7 +62,7 @@ def _precision(run: Run) -> Iterator[Block]:
 
 def _folds(run: Run) -> Iterator[Block]:
     binary = run.metrics["kind"] == "binary"
-    measures = {name: one for name, one in of_kind(run.metrics["kind"]).items() if one.brief and name in run.metrics}
+    measures = in_brief(run.metrics["kind"], run.metrics)
     rows = []
     for fold in run.metrics["folds"]:
         positives = (count(fold.get("positives")),) if binary else ()
@@ -102,8 +102,8 @@ def _losses(run: Run) -> Iterator[Block]:
 
 def _mean_over_labels(value: Value, y: Floats, p: Floats) -> float | None:
     """Return the mean of a measure of each column of y, p: [N, C]."""
-    known = scores.known_labels(y, p)
-    return mean_defined([value(known[:, [label]], p[:, [label]]) for label in range(y.shape[1])])
+    columns = zip(y.T, p.T, scores.known(y, p).T, strict=True)
+    return mean_defined([value(y[rows, None], p[rows, None]) for y, p, rows in columns])
 
 
 def _labels(run: Run) -> Iterator[Block]:

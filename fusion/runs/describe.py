@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from .. import methods
-from ..scores.measures import of_kind
+from ..scores.measures import in_brief
 from ..training.config import as_text
 from ..training.search import known_space
 from ..words import interval, number, plain
@@ -100,9 +100,7 @@ def _wrapped(line: str, indent: str = "") -> str:
 def run_text(metrics: Mapping[str, Any]) -> str:
     """Return the result of a training: one line for each fold, means with intervals, and every note."""
     positives = "" if metrics["positives"] is None else f", {metrics['positives']:,} positive"
-    measures = {
-        name: measure for name, measure in of_kind(metrics["kind"]).items() if measure.brief and name in metrics
-    }
+    measures = in_brief(metrics["kind"], metrics)
     widths = {name: max(8, len(measure.title) + 2) for name, measure in measures.items()}
     lines = [
         f"{metrics['method']} on {metrics['task']} of {metrics['cache']['dataset']}: {metrics['samples']:,} samples"

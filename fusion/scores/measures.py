@@ -7,7 +7,7 @@ whose name is the key in metrics.json (see `omnifuse.registry`).
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -156,6 +156,11 @@ def of_kind(kind: str) -> dict[str, Measure]:
         if kind in measure.kinds:
             found[name] = measure
     return found
+
+
+def in_brief(kind: str, known: Container[str]) -> dict[str, Measure]:
+    """Return the measures to show where there is room for a few, of those whose names are known."""
+    return {name: measure for name, measure in of_kind(kind).items() if measure.brief and name in known}
 
 
 def primary_area(kind: str) -> Area:

@@ -1,7 +1,10 @@
 """The table of measures: ours keep the contract that others are held to, and each is found, tried and evaluated."""
 
-import logging
+import os
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -108,6 +111,34 @@ def test_no_measure_takes_a_name_of_metrics_json(name: str) -> None:
     assert name in OWN or name in TAKEN
 
 
-def test_an_unknown_measure_is_answered_with_the_nearest(caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.WARNING), pytest.raises(InputError, match="Did you mean 'brier'"):
+def test_a_package_adds_measures_by_entry_point_alone_and_a_broken_one_stops_nothing(tmp_path: Path) -> None:
+    information = tmp_path / "acme-1.2.dist-info"
+    information.mkdir()
+    (information / "METADATA").write_text("Metadata-Version: 2.1\nName: acme\nVersion: 1.2\n")
+    (information / "entry_points.txt").write_text(
+        "[omnifuse.measures]\naccuracy = acme:ACCURACY\nbroken = acme:NOTHING\nnotes = acme:ACCURACY\n"
+    )
+    (tmp_path / "acme.py").write_text(
+        "import numpy as np\n"
+        "from omnifuse.fusion.scores.measures import Measure\n"
+        "ACCURACY = Measure('accuracy', lambda y, p: float(np.nanmean((p >= 0.5) == y)), True, kinds=('binary',))\n"
+    )
+    script = (
+        "from omnifuse.fusion.scores.measures import evaluate, of_kind\n"
+        "import numpy as np\n"
+        "print(*of_kind('binary'), *of_kind('multilabel'))\n"
+        "print(evaluate('binary', np.array([[1.0], [0.0]]), np.array([[0.9], [0.8]]))['accuracy'])\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
+    ours = " ".join(OWN)
+    assert done.stdout.splitlines() == [f"{ours} accuracy {ours}", "0.5"]
+    assert sorted(line.partition(":")[0] for line in done.stderr.splitlines()) == [
+        "The measure 'broken' of the package acme 1.2 cannot be used",
+        "acme 1.2 offers the measure 'notes', which is that of OmniFuse. It is left out.",
+    ]
+
+
+def test_an_unknown_measure_is_answered_with_the_nearest() -> None:
+    with pytest.raises(InputError, match="Did you mean 'brier'"):
         MEASURES.get("briar")
