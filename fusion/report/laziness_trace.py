@@ -169,12 +169,16 @@ def _grid(trace: pl.DataFrame, column: str, combinations: list[str], epochs: lis
 
 
 def _table(trace: pl.DataFrame) -> Table:
-    summary = trace.group_by("combination").agg(pl.sum("chosen"), pl.mean("distance"), pl.mean("excess"))
+    summary = (
+        trace.group_by("combination")
+        .agg(pl.sum("chosen"), pl.mean("distance"), pl.mean("excess"))
+        .sort("chosen", "distance", "combination", descending=[True, True, False])
+    )
     total = float(summary["chosen"].sum())
     rows = tuple(
         (combination_words(row["combination"]), count(row["chosen"]), percent(row["chosen"], total),
          number(row["distance"]), number(row["excess"]))
-        for row in summary.sort(["chosen", "distance"], descending=True).iter_rows(named=True)
+        for row in summary.iter_rows(named=True)
     )  # fmt: skip
     columns = ("combination", "times chosen", "share", "mean distance", "mean excess")
     return Table("All epochs and folds together", columns, rows, sortable=True)

@@ -135,7 +135,7 @@ def _trace(method: str, trace: pl.DataFrame) -> ResultTable:
     found = (
         trace.group_by("combination")
         .agg(pl.mean("chosen").alias("share"), pl.mean("excess").alias("excess"), pl.mean("distance").alias("distance"))
-        .sort("share", "excess", descending=True)
+        .sort("share", "excess", "combination", descending=[True, True, False])
     )
     rows = tuple(
         (combination_words(row["combination"]), row["share"], row["excess"], row["distance"])
