@@ -17,9 +17,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
-from typing import Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
-from .cache_schema import InputError, shown, unknown
+if TYPE_CHECKING:
+    from .cache_schema import InputError
 
 LOG = logging.getLogger(__name__)
 
@@ -57,7 +58,7 @@ class Registry(Generic[T]):
         self.what = what
         self.own = own
         self._flaw = flaw
-        self._taken = taken | own.keys()
+        self._taken = taken
         self._given: dict[str, T] = {}
 
     @cached_property
@@ -65,8 +66,8 @@ class Registry(Generic[T]):
         """The entry points of other packages; of one whose name is taken it is said once that it is left out."""
         found: dict[str, EntryPoint] = {}
         for entry in sorted(entry_points(group=self.group), key=lambda entry: (str(_package(entry)), entry.name)):
-            if entry.name in self._taken or entry.name in found:
-                owner = "OmniFuse" if entry.name in self._taken else _package(found[entry.name])
+            if self._is_ours(entry.name) or entry.name in found:
+                owner = "OmniFuse" if self._is_ours(entry.name) else _package(found[entry.name])
                 LOG.warning("%s offers the %s %r, which is that of %s. It is left out.", *self._of(entry), owner)
             else:
                 found[entry.name] = entry
@@ -106,6 +107,8 @@ class Registry(Generic[T]):
             module, attribute = self.place(name)
             return cast("T", getattr(import_module(module), attribute))
         if name not in self.offered:
+            from .cache_schema import unknown  # here as below, so that names alone are known at once
+
             raise unknown(self.what, name, self.names())
         entry = self.offered[name]
         try:
@@ -118,7 +121,9 @@ class Registry(Generic[T]):
 
     def register(self, name: str, thing: T) -> None:
         """Add a thing for this process; raises :class:`InputError` if its name is taken or it breaks the contract."""
-        if name in self._taken or name in self.offered:
+        from .cache_schema import InputError, shown
+
+        if self._is_ours(name) or name in self.offered:
             raise InputError(f"The name {shown(name)} is taken already; give the {self.what} another.")
         if flaw := self._flaw(thing):
             raise InputError(f"The {self.what} {shown(name)} cannot be used: {flaw}.")
@@ -128,10 +133,15 @@ class Registry(Generic[T]):
         """Take back what was registered in this process; raises KeyError if nothing was under this name."""
         del self._given[name]
 
+    def _is_ours(self, name: str) -> bool:
+        return name in self.own or name in self._taken
+
     def _of(self, entry: EntryPoint) -> tuple[str, str, str]:
         return str(_package(entry)), self.what, entry.name
 
     def _refused(self, entry: EntryPoint, reason: str) -> InputError:
+        from .cache_schema import InputError
+
         package, what, name = self._of(entry)
         return InputError(f"The {what} {name!r} of the package {package} cannot be used: {reason}.")
 

@@ -15,7 +15,6 @@ import numpy.typing as npt
 import polars as pl
 
 from ...cache_schema import FeatureCache, InputError, digest, digest_file
-from .. import methods
 from ..inputs.batches import Cohort
 from ..inputs.loading import Selection, select
 from ..inputs.missingness import draw_hidden
@@ -90,7 +89,7 @@ def plan_training(cache: FeatureCache, config: TrainConfig) -> TrainingPlan:
         "versions": cache.versions,
     }
     demanded = demands(cache, cohort)
-    method = methods.get(config.method)
+    method = config.method_class
     method.check(cohort.modalities)
     share = _validation_share(config)
     config = replace(config, task=cohort.task.name, modalities=cohort.modalities, validation=share)
@@ -133,7 +132,7 @@ def _validation_share(config: TrainConfig) -> float:
         return config.validation
     if config.search.trials:
         return VALIDATION_OF_SEARCH
-    return VALIDATION if methods.get(config.method).chooses else 0.0
+    return VALIDATION if config.method_class.chooses else 0.0
 
 
 def _splits(cache: FeatureCache, cohort: Cohort, config: TrainConfig, share: float) -> tuple[list[Split], list[str]]:

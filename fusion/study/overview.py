@@ -11,8 +11,8 @@ from typing import Any
 import yaml
 
 from ...cache_schema import MissingInputError
-from .. import methods
 from ..files import read_json, read_table
+from ..methods import METHODS
 from ..scores.notes import decisive_notes
 from ..words import cache_facts, combination_words, day, listing, modality_words, plural, task_words
 from .cell import Cell, Scope
@@ -108,7 +108,7 @@ def _alike(finished: list[FinishedCell], whole: FinishedCell) -> dict[str, list[
 def method_words(method: str) -> str:
     """Return what a method is and what its preset sets, or which row of the paper's ablation that is."""
     name, _, preset = method.partition(":")
-    described = methods.get(name)
+    described = METHODS.get(name)
     words = (described.__doc__ or "").partition("\n")[0]
     if not preset:
         return words

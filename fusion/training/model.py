@@ -13,7 +13,6 @@ import torch
 from safetensors.torch import load_file, save
 
 from ...cache_schema import FeatureCache, InputError, Task, difference
-from .. import methods
 from ..files import write_file
 from ..inputs.batches import Cohort, Inputs
 from ..inputs.normalisation import Normaliser
@@ -33,7 +32,7 @@ def new_method(config: TrainConfig, task: Task, inputs: tuple[InputSpec, ...], s
     target = Target(task.kind, 1 if task.kind == "binary" else len(task.labels))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        method = methods.get(config.method)(ModelSpec(inputs, target, config.encoder), config.options)
+        method = config.method_class(ModelSpec(inputs, target, config.encoder), config.options)
     return method.to(config.device)
 
 

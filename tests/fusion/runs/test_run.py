@@ -262,7 +262,7 @@ def test_modalities_fix_the_order_and_the_rest_is_not_read(toy_cache: ToyCache, 
 
 def test_wrong_input_leaves_no_folder(toy_cache: ToyCache, tmp_path: Path) -> None:
     cache, out = toy_cache(tmp_path / "cache"), tmp_path / "run"
-    with pytest.raises(InputError, match="it has: outcome"):
+    with pytest.raises(InputError, match="Known are: outcome"):
         train(cache, quick("concat", "task=mortality"), out)
     with pytest.raises(InputError, match="ehr, rep, static"):
         train(cache, quick("concat", "modalities=mri"), out)
