@@ -8,7 +8,8 @@ from typing import Any
 
 from .cache_schema import InputError
 from .fusion.report import write_report
-from .fusion.runs.run import train
+from .fusion.runs.run import Run
+from .fusion.runs.train import train
 from .fusion.training.config import make_config
 from .fusion.words import interval, number, plain
 from .pipeline.core.encoders import Encoders
@@ -28,11 +29,11 @@ PARTS = {"raw", "cache", "cache.items", "cache.lock", "runs", "raw.partial", "ca
 
 @dataclass(frozen=True)
 class Demo:
-    """A finished demo: ``runs`` has the metrics of every method."""
+    """A finished demo: ``runs`` has the training of every method."""
 
     report: Path
     cache: Path
-    runs: dict[str, dict[str, Any]]
+    runs: dict[str, Run]
     best: BestPossible
 
     def to_json(self) -> dict[str, Any]:
@@ -40,7 +41,7 @@ class Demo:
         return {
             "report": str(self.report),
             "cache": str(self.cache),
-            "runs": self.runs,
+            "runs": {method: run.metrics.to_json() for method, run in self.runs.items()},
             "best_possible": asdict(self.best),
         }
 
@@ -86,7 +87,7 @@ def demo_text(demo: Demo) -> str:
     everything = demo.best.references[-1]
     lines = [
         f"{'in-hospital mortality':24}{'AUROC':>7}   95 % interval",
-        *(_row(method, metrics["auroc"]["mean"], metrics["auroc"]["ci"]) for method, metrics in demo.runs.items()),
+        *(_row(method, run.metrics.auroc.mean, run.metrics.auroc.ci) for method, run in demo.runs.items()),
         _row("best possible", everything.auroc_cohort, everything.interval),
         "",
         f"{demo.best.samples:,} stays with {demo.best.deaths:,} deaths rank nothing: the intervals are wider than the",
@@ -95,6 +96,6 @@ def demo_text(demo: Demo) -> str:
         best_possible_text(demo.best),
         "",
         f"Report:  {demo.report}",
-        f"Metrics: {demo.report.parent / 'metrics.json'}",
+        f"Metrics: {demo.runs['omnifuse'].files.metrics}",
     ]
     return "\n".join(lines)

@@ -21,8 +21,9 @@ from typing import Any
 import polars as pl
 from omnifuse.cache_schema import FeatureCache
 from omnifuse.fusion.methods import METHODS
+from omnifuse.fusion.runs.folder import RunFolder
 from omnifuse.fusion.runs.plan import first_task
-from omnifuse.fusion.runs.run import train
+from omnifuse.fusion.runs.train import train
 from omnifuse.fusion.scores.paired import holm
 from omnifuse.fusion.study.cell import Cell, Scope
 from omnifuse.fusion.study.finished import FinishedCell, Study, compare, pooled, sd_over_seeds
@@ -38,9 +39,9 @@ def trained(study: Study, cache: FeatureCache, wanted: str, overrides: list[str]
     name, _, preset = wanted.partition(":")
     for seed in scope.seeds:
         path = study.folder / f"{wanted.replace(':', '_')}-{seed}"
-        if not (path / "metrics.json").is_file():
+        if not RunFolder(path).is_finished:
             train(cache, make_config(name, preset or "default", overrides, seed=seed), path, workers)
-        runs.append(FinishedCell(Cell(wanted, scope.modalities, scope.task, scope.folds, seed), path))
+        runs.append(FinishedCell(path, cell=Cell(wanted, scope.modalities, scope.task, scope.folds, seed)))
     return runs
 
 

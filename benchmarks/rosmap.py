@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 from omnifuse.fusion.methods import METHODS
-from omnifuse.fusion.runs.run import train
+from omnifuse.fusion.runs.train import train
 from omnifuse.fusion.scores.areas import AUROC
 from omnifuse.fusion.scores.paired import area_draws, over_trainings, patient_weights
 from omnifuse.fusion.training.config import make_config
@@ -71,7 +71,7 @@ def measured(name: str, preset: str, everyone: Path, training: Path, seeds: int,
     auroc = [roc_auc_score(y, p) for p in chances]
     return {
         "method": name if preset == "default" else f"{name} {preset}",
-        "cv_auroc": round(float(np.mean([run["auroc"]["mean"] for run in inner])), 3),
+        "cv_auroc": round(float(np.mean([run.metrics.auroc.mean for run in inner])), 3),
         "accuracy": round(float(np.mean([accuracy_score(y, p > 0.5) for p in chances])), 3),
         "f1": round(float(np.mean([f1_score(y, p > 0.5) for p in chances])), 3),
         "auroc": round(float(np.mean(auroc)), 3),

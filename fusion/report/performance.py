@@ -1,11 +1,11 @@
 """How good the predictions are: per fold, per label, per availability pattern, with curves."""
 
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 import numpy as np
 
-from ..runs.folder import Run
+from ..runs.metrics import LabelScores
+from ..runs.run import Run
 from ..scores import curves as scores
 from ..scores.curves import Bools, Floats
 from ..scores.measures import MEASURES, PRIMARY, Value, in_brief, of_kind
@@ -23,9 +23,9 @@ def performance_section(run: Run) -> Section:
 
 
 def _curves(run: Run) -> Iterator[Block]:
-    if run.metrics["kind"] != "binary":
+    if run.metrics.kind != "binary":
         return
-    y, p, fold = run.predictions.y[:, 0], run.predictions.p[:, 0], run.predictions.fold
+    y, p, fold = run.tested.y[:, 0], run.tested.p[:, 0], run.tested.fold
     lost = int((~scores.known(y, p)).sum())
     if lost:
         yield Text(f"{count(lost)} samples without a label or a probability are left out of everything below.")
@@ -35,7 +35,7 @@ def _curves(run: Run) -> Iterator[Block]:
     parts = _parts(fold)
     yield Figures((
         roc_figure([scores.roc_points(y[rows], p[rows]) for rows in parts], scores.roc_points(y, p)),
-        *map(reliability_figure, filter(None, [run.metrics.get("reliability")])),
+        *map(reliability_figure, filter(None, [run.metrics.reliability])),
         net_benefit_figure(y, p),
     ))  # fmt: skip
     if len(parts) > 1:
@@ -52,30 +52,29 @@ def _parts(fold: Floats) -> list[Bools]:
 
 
 def _precision(run: Run) -> Iterator[Block]:
-    y, p = run.predictions.y[:, 0], run.predictions.p[:, 0]
-    if run.metrics["kind"] != "binary" or not scores.has_both_outcomes(y, p):
+    y, p = run.tested.y[:, 0], run.tested.p[:, 0]
+    if run.metrics.kind != "binary" or not scores.has_both_outcomes(y, p):
         return
-    folds = [scores.precision_recall_points(y[rows], p[rows]) for rows in _parts(run.predictions.fold)]
+    folds = [scores.precision_recall_points(y[rows], p[rows]) for rows in _parts(run.tested.fold)]
     pooled = scores.precision_recall_points(y, p)
     yield Figures((precision_recall_figure(folds, pooled, float(np.nanmean(y))),))
 
 
 def _folds(run: Run) -> Iterator[Block]:
-    binary = run.metrics["kind"] == "binary"
-    measures = in_brief(run.metrics["kind"], run.metrics)
+    binary, measures = run.metrics.kind == "binary", in_brief(run.metrics.kind, run.metrics.measures)
     rows = []
-    for fold in run.metrics["folds"]:
-        positives = (count(fold.get("positives")),) if binary else ()
-        scored = (number(fold.get(name)) for name in measures)
-        rows.append((str(fold["fold"]), count(fold.get("rows")), *positives, *scored, count(fold.get("epochs")),
-                     number(fold.get("seconds"), 1)))  # fmt: skip
+    for fold in run.metrics.folds:
+        positives = (count(fold.positives),) if binary else ()
+        scored = (number(fold.measures[name]) for name in measures)
+        rows.append((str(fold.fold), count(fold.rows), *positives, *scored, count(fold.epochs),
+                     number(fold.seconds, 1)))  # fmt: skip
     positive = ("positive",) if binary else ()
     columns = ("fold", "samples", *positive, *(one.title for one in measures.values()), "epochs", "seconds")
     yield Table("Test part of each fold", columns, tuple(rows))
     if words := " ".join(f"{one.title}: {one.words}" for one in measures.values() if one.words):
         yield Text(words, tone="aside")
-    primary = PRIMARY[run.metrics["kind"]]
-    undefined = [str(fold["fold"]) for fold in run.metrics["folds"] if fold.get(primary) is None]
+    primary = PRIMARY[run.metrics.kind]
+    undefined = [str(fold.fold) for fold in run.metrics.folds if fold.measures[primary] is None]
     if undefined:
         yield Text(
             f"{MISSING} means not defined: the test part of fold {', '.join(undefined)} has one outcome only. Means "
@@ -84,14 +83,14 @@ def _folds(run: Run) -> Iterator[Block]:
 
 
 def _losses(run: Run) -> Iterator[Block]:
-    if run.metrics["kind"] == "multiclass":
+    if run.metrics.kind == "multiclass":
         return
-    y, p = run.predictions.y, run.predictions.p
+    y, p = run.tested.y, run.tested.p
     known = scores.known(y, p)
     shares = y.sum(axis=0, where=known) / np.maximum(known.sum(axis=0), 1)  # [C]
     constant = np.where(known, shares, np.nan)  # [N, C]
     rows = []
-    for loss in of_kind(run.metrics["kind"]).values():
+    for loss in of_kind(run.metrics.kind).values():
         if not loss.higher_is_better:
             model, reference = (_mean_over_labels(loss.value, y, values) for values in (p, constant))
             rows.append((loss.title, number(model), number(reference)))
@@ -107,11 +106,11 @@ def _mean_over_labels(value: Value, y: Floats, p: Floats) -> float | None:
 
 
 def _labels(run: Run) -> Iterator[Block]:
-    labels = run.metrics.get("per_label") or []
-    if run.metrics["kind"] == "binary" or not labels:
+    labels = run.metrics.per_label
+    if run.metrics.kind == "binary" or not labels:
         return
     areas = {name: one.title for name, one in of_kind("binary").items() if one.area}
-    rows = tuple(_label(label, run.metrics["samples"], areas) for label in labels)
+    rows = tuple(_label(label, run.metrics.samples, areas) for label in labels)
     columns = ("label", "positive", "share", *areas.values(), "observed / expected", "slope")
     yield Table("Each label", columns, rows, sortable=True)
     yield Text(
@@ -122,33 +121,25 @@ def _labels(run: Run) -> Iterator[Block]:
     )
 
 
-def _label(label: dict[str, Any], samples: int, areas: Iterable[str]) -> tuple[Cell, ...]:
-    positives, calibration = label.get("positives"), label.get("calibration") or {}
-    share = MISSING if positives is None else percent(positives, samples)
-    ratio = measured(calibration, "observed_expected", 2)
-    return (
-        str(label["label"]),
-        count(positives),
-        share,
-        *(measured(label, area) for area in areas),
-        ratio,
-        number(calibration.get("slope"), 2),
-    )
+def _label(label: LabelScores, samples: int, areas: Iterable[str]) -> tuple[Cell, ...]:
+    ratio, slope = measured(label.calibration, "observed_expected", 2), number(label.calibration.slope, 2)
+    found = (measured(label, area) for area in areas)
+    return label.label, count(label.positives), percent(label.positives, samples), *found, ratio, slope
 
 
 def _patterns(run: Run) -> Iterator[Block]:
-    if not run.predictions.modalities:
+    if not run.tested.modalities:
         return
-    combinations = run.predictions.combinations
+    combinations = run.tested.combinations
     names, counts = np.unique(combinations, return_counts=True)
     order = np.argsort(-counts, kind="stable")
     rows = tuple(_pattern(run, str(name), combinations == name) for name in names[order])
-    binary = run.metrics["kind"] == "binary"
+    binary = run.metrics.kind == "binary"
     columns = (
         "available",
         "samples",
         *(("positive", "expected") if binary else ()),
-        f"{'' if binary else 'mean '}{MEASURES.get(PRIMARY[run.metrics['kind']]).title}",
+        f"{'' if binary else 'mean '}{MEASURES.get(PRIMARY[run.metrics.kind]).title}",
     )
     total = ("all", *_pattern(run, "", np.ones(len(combinations), dtype=bool))[1:])
     yield Table("By what was available", columns, rows, sortable=True, total=total)
@@ -161,8 +152,8 @@ def _patterns(run: Run) -> Iterator[Block]:
 
 
 def _pattern(run: Run, name: str, rows: Bools) -> tuple[Cell, ...]:
-    y, p = run.predictions.y[rows], run.predictions.p[rows]
-    outcome = (count(np.nansum(y)), number(float(np.nansum(p)), 1)) if run.metrics["kind"] == "binary" else ()
-    value, known = MEASURES.get(PRIMARY[run.metrics["kind"]]).value, scores.known_labels(y, p)
-    each = [value(known[part], p[part]) for part in fold_masks(run.predictions.fold[rows])]
+    y, p = run.tested.y[rows], run.tested.p[rows]
+    outcome = (count(np.nansum(y)), number(float(np.nansum(p)), 1)) if run.metrics.kind == "binary" else ()
+    value, known = MEASURES.get(PRIMARY[run.metrics.kind]).value, scores.known_labels(y, p)
+    each = [value(known[part], p[part]) for part in fold_masks(run.tested.fold[rows])]
     return combination_words(name), count(int(rows.sum())), *outcome, number(mean_defined(each))

@@ -8,10 +8,11 @@ from dataclasses import asdict
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from ..methods import METHODS
-from ..scores.measures import in_brief
+from ..scores.measures import Measure, in_brief
 from ..training.config import as_text
 from ..training.search import known_space
 from ..words import interval, number, plain
+from .metrics import RunMetrics, Score
 
 TERMINAL_COLUMNS = 79
 
@@ -97,27 +98,27 @@ def _wrapped(line: str, indent: str = "") -> str:
     )
 
 
-def run_text(metrics: Mapping[str, Any]) -> str:
+def run_text(metrics: RunMetrics) -> str:
     """Return the result of a training: one line for each fold, means with intervals, and every note."""
-    positives = "" if metrics["positives"] is None else f", {metrics['positives']:,} positive"
-    measures = in_brief(metrics["kind"], metrics)
+    positives = "" if metrics.positives is None else f", {metrics.positives:,} positive"
+    measures = in_brief(metrics.kind, metrics.measures)
     widths = {name: max(8, len(measure.title) + 2) for name, measure in measures.items()}
     lines = [
-        f"{metrics['method']} on {metrics['task']} of {metrics['cache']['dataset']}: {metrics['samples']:,} samples"
-        f"{positives}, modalities {', '.join(metrics['modalities'])}, {metrics['seconds']:.0f} s",
+        f"{metrics.method} on {metrics.task} of {metrics.cache.dataset}: {metrics.samples:,} samples"
+        f"{positives}, modalities {', '.join(metrics.modalities)}, {metrics.seconds:.0f} s",
         f"{'fold':>6}{'rows':>8}" + "".join(f"{measures[name].title:>{width}}" for name, width in widths.items()),
     ]
     lines += [
-        f"{fold['fold']:>6}{fold['rows']:>8,}"
-        + "".join(f"{plain(number(fold[name])):>{width}}" for name, width in widths.items())
-        for fold in metrics["folds"]
+        f"{fold.fold:>6}{fold.rows:>8,}"
+        + "".join(f"{plain(number(fold.measures[name])):>{width}}" for name, width in widths.items())
+        for fold in metrics.folds
     ]
-    lines += [score_text(measure.title, metrics[name]) for name, measure in measures.items()]
-    return "\n".join([*lines, *(f"Note: {note}" for note in metrics["notes"])])
+    lines += [score_text(measure, metrics.measures[name]) for name, measure in measures.items()]
+    return "\n".join([*lines, *(f"Note: {note}" for note in metrics.notes)])
 
 
-def score_text(name: str, score: Mapping[str, Any]) -> str:
-    """Return a score as mean over folds, its 95 % interval if it is one that has, and the sd over folds."""
-    bounds = f" {interval(score['ci'], missing='[no interval]')}" if "ci" in score else ""
-    spread = "" if score["sd"] is None else f", mean over folds, whose sd is {number(score['sd'])}"
-    return plain(f"{name} {number(score['mean'])}{bounds}{spread}")
+def score_text(measure: Measure, score: Score) -> str:
+    """Return a measure as mean over folds, its 95 % interval if it is one that has, and the sd over folds."""
+    bounds = f" {interval(score.ci, missing='[no interval]')}" if measure.area else ""
+    spread = "" if score.sd is None else f", mean over folds, whose sd is {number(score.sd)}"
+    return plain(f"{measure.title} {number(score.mean)}{bounds}{spread}")

@@ -9,7 +9,8 @@ import polars as pl
 import pytest
 from omnifuse.fusion.report import write_report
 from omnifuse.fusion.runs.describe import run_text
-from omnifuse.fusion.runs.run import train
+from omnifuse.fusion.runs.metrics import RunMetrics
+from omnifuse.fusion.runs.train import train
 from omnifuse.fusion.scores.measures import MEASURES, TAKEN, Measure, of_kind, over_labels
 from omnifuse.fusion.scores.metrics import both_classes
 from omnifuse.fusion.study.cell import Cell, Scope
@@ -57,7 +58,7 @@ def test_its_mean_and_sd_over_folds_stand_in_metrics_json(run: Path) -> None:
 
 def test_the_text_of_a_training_has_a_column_and_a_line_of_it(run: Path) -> None:
     found = json.loads((run / "metrics.json").read_text())
-    lines = run_text(found).splitlines()
+    lines = run_text(RunMetrics.from_json(found)).splitlines()
     assert lines[1].split() == ["fold", "rows", "AUROC", "AUPRC", "MCC"]
     assert lines[2].split()[-1] == f"{found['folds'][0]['mcc']:.3f}"
     assert f"MCC {found['mcc']['mean']:.3f}, mean over folds, whose sd is {found['mcc']['sd']:.3f}" in lines

@@ -107,9 +107,9 @@ class Ablation(Experiment):
 
 def _on_complete(run: FinishedCell, names: tuple[str, ...]) -> float | None:
     """Return the fold-mean AUROC of a run over samples that have all of some modalities."""
-    said = run.predictions
+    said = run.tested
     complete = np.all([said.modalities[name].present for name in names], axis=0)
-    measure = MEASURES.get(PRIMARY[run.metrics["kind"]])
+    measure = MEASURES.get(PRIMARY[run.metrics.kind])
     areas = [
         measure.value(said.y[rows], said.p[rows])
         for fold in np.unique(said.fold)

@@ -98,7 +98,7 @@ def _figure(areas: list[tuple[str, Estimate]], combination: str) -> ResultFigure
 
 def _scores(rows: list[tuple[str, list[FinishedCell]]], combination: str, study: Study) -> ResultTable:
     """Return discrimination and calibration of each method on one combination."""
-    kind = next((run.metrics["kind"] for _, runs in rows for run in runs), "binary")  # if nothing is finished
+    kind = next((run.metrics.kind for _, runs in rows for run in runs), "binary")  # if nothing is finished
     measures, primary = of_kind(kind), PRIMARY[kind]
     first = measures.pop(primary).title
     lower = listing([measure.title for measure in measures.values() if not measure.higher_is_better])
@@ -120,10 +120,10 @@ CALIBRATION = ("slope", "intercept", "ECE")
 
 def _score_cells(runs: list[FinishedCell], study: Study, others: Mapping[str, Measure]) -> tuple[Value, ...]:
     """Return the primary measure with its sd over seeds, the others, and calibration."""
-    calibration = [run.metrics.get("calibration") or {} for run in runs]
+    calibration = [run.metrics.calibration for run in runs]
     return (
         pooled(runs, study),
         sd_over_seeds(runs),
         *(pooled(runs, study, name) if one.area else estimate(runs, name).value for name, one in others.items()),
-        *(mean_defined([found.get(name.lower()) for found in calibration]) for name in CALIBRATION),
+        *(mean_defined([found.measured(name.lower()).value for found in calibration if found]) for name in CALIBRATION),
     )

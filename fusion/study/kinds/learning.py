@@ -59,7 +59,9 @@ class Learning(Experiment):
 
 
 def _curve(label: str, run: FinishedCell) -> Series | None:
-    areas = run.history().filter(term=PRIMARY[run.metrics["kind"]], part="validation")
+    if run.history is None:
+        return None
+    areas = run.history.filter(term=PRIMARY[run.metrics.kind], part="validation")
     if areas.is_empty():
         return None
     mean = areas.group_by("epoch").agg(pl.mean("value")).sort("epoch")

@@ -19,7 +19,7 @@ from omnifuse.fusion.methods.masked import Masked
 from omnifuse.fusion.methods.pretrained import Pretrained
 from omnifuse.fusion.parts.contrast import alignment_losses
 from omnifuse.fusion.parts.targets import Target
-from omnifuse.fusion.runs.run import train
+from omnifuse.fusion.runs.train import train
 from omnifuse.fusion.training.config import make_config
 from omnifuse.fusion.training.loop import Parts, fit
 from torch import Tensor

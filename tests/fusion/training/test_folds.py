@@ -18,7 +18,7 @@ from omnifuse.fusion.inputs.batches import Cohort
 from omnifuse.fusion.inputs.splits import k_folds, strata
 from omnifuse.fusion.inputs.stored import StoredCohort
 from omnifuse.fusion.methods.concat import Concat
-from omnifuse.fusion.runs.run import train
+from omnifuse.fusion.runs.train import train
 from omnifuse.fusion.training import folds
 from omnifuse.fusion.training.config import TrainConfig, changed, make_config
 from omnifuse.fusion.training.folds import torch_threads, train_folds, train_stored_folds
@@ -122,8 +122,7 @@ SCRIPT = """
 import sys
 from omnifuse.fusion.methods import METHODS
 from omnifuse.fusion.methods.concat import Concat
-from omnifuse.fusion.runs.run import train
-from omnifuse.fusion.methods.concat import Concat
+from omnifuse.fusion.runs.train import train
 from omnifuse.fusion.training.config import TrainConfig, changed, make_config
 
 class Mine(Concat):
