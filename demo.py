@@ -1,17 +1,17 @@
 """The demo: a synthetic cohort from raw files to a report, three methods, and what is possible at best."""
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from .cache_schema import InputError
 from .fusion.report import write_report
-from .fusion.runs.describe import interval_text, number
 from .fusion.runs.run import Run
 from .fusion.runs.train import train
 from .fusion.training.config import make_config
+from .fusion.words import interval, number, plain
 from .pipeline.core.encoders import Encoders
 from .pipeline.core.stages import extract
 from .pipeline.sources import open_dataset
@@ -78,16 +78,17 @@ def _raise_if_not_a_demo(out: Path) -> None:
         raise InputError(f"{out} holds {foreign[0]}, which is no part of a demo. Name another folder with --out.")
 
 
+def _row(name: str, area: float | None, bounds: Sequence[float] | None) -> str:
+    return plain(f"{name:24}{number(area):>7}   {interval(bounds, missing='[no interval]')}")
+
+
 def demo_text(demo: Demo) -> str:
     """Return the table at the end of the demo."""
     everything = demo.best.references[-1]
     lines = [
         f"{'in-hospital mortality':24}{'AUROC':>7}   95 % interval",
-        *(
-            f"{method:24}{number(run.metrics.auroc.mean):>7}   {interval_text(run.metrics.auroc.ci)}"
-            for method, run in demo.runs.items()
-        ),
-        f"{'best possible':24}{number(everything.auroc_cohort):>7}   {interval_text(everything.interval)}",
+        *(_row(method, run.metrics.auroc.mean, run.metrics.auroc.ci) for method, run in demo.runs.items()),
+        _row("best possible", everything.auroc_cohort, everything.interval),
         "",
         f"{demo.best.samples:,} stays with {demo.best.deaths:,} deaths rank nothing: the intervals are wider than the",
         "differences between methods. The demo shows that everything runs, not which method is better.",

@@ -43,16 +43,23 @@ class Registry(Generic[T]):
 
     ``group`` is that of the entry points, ``what`` the word for one thing, ``own`` maps the names of ours to
     ``module:attribute``, or to ``module`` where that itself is the thing, modules being relative to ``omnifuse``.
-    ``flaw`` returns what a thing from elsewhere lacks of its contract, and None if it lacks nothing.
+    ``flaw`` returns what a thing from elsewhere lacks of its contract, and None if it lacks nothing. ``taken``
+    are more names that are ours, of other things.
     """
 
     def __init__(
-        self, group: str, what: str, own: Mapping[str, str], flaw: Callable[[T], str | None] = lambda _: None
+        self,
+        group: str,
+        what: str,
+        own: Mapping[str, str],
+        flaw: Callable[[T], str | None] = lambda _: None,
+        taken: frozenset[str] = frozenset(),
     ) -> None:
         self.group = group
         self.what = what
         self.own = own
         self._flaw = flaw
+        self._taken = taken
         self._given: dict[str, T] = {}
 
     @cached_property
@@ -60,8 +67,8 @@ class Registry(Generic[T]):
         """The entry points of other packages; of one whose name is taken it is said once that it is left out."""
         found: dict[str, EntryPoint] = {}
         for entry in sorted(entry_points(group=self.group), key=lambda entry: (str(_package(entry)), entry.name)):
-            if entry.name in self.own or entry.name in found:
-                owner = "OmniFuse" if entry.name in self.own else _package(found[entry.name])
+            if self._is_ours(entry.name) or entry.name in found:
+                owner = "OmniFuse" if self._is_ours(entry.name) else _package(found[entry.name])
                 LOG.warning("%s offers the %s %r, which is that of %s. It is left out.", *self._of(entry), owner)
             else:
                 found[entry.name] = entry
@@ -118,11 +125,18 @@ class Registry(Generic[T]):
         """Add a thing for this process; raises :class:`InputError` if its name is taken or it breaks the contract."""
         from .cache_schema import InputError, shown
 
-        if name in self.own or name in self.offered:
-            raise InputError(f"There is a {self.what} {shown(name)} already; take another name.")
+        if self._is_ours(name) or name in self.offered:
+            raise InputError(f"The name {shown(name)} is taken already; give the {self.what} another.")
         if flaw := self._flaw(thing):
             raise InputError(f"The {self.what} {shown(name)} cannot be used: {flaw}.")
         self._given[name] = thing
+
+    def forget(self, name: str) -> None:
+        """Take back what was registered in this process; raises KeyError if nothing was under this name."""
+        del self._given[name]
+
+    def _is_ours(self, name: str) -> bool:
+        return name in self.own or name in self._taken
 
     def _of(self, entry: EntryPoint) -> tuple[str, str, str]:
         return str(_package(entry)), self.what, entry.name

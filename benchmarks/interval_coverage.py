@@ -17,8 +17,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from omnifuse.fusion.scores import intervals, metrics, subgroups
+from omnifuse.fusion.scores import intervals, subgroups
+from omnifuse.fusion.scores.areas import AUPRC, AUROC, Area
 from omnifuse.fusion.scores.notes import calibration_notes, group_checks
+from omnifuse.fusion.scores.paired import area_draws
 from omnifuse.fusion.scores.subgroups import Outcomes
 from scipy.integrate import quad
 from scipy.stats import norm
@@ -80,9 +82,9 @@ def areas(repeats: int) -> Iterator[list[str]]:
     yield [*HEAD, "AUROC", "folds", "measure", "coverage", "width", "coverage, bootstrap", "width, bootstrap"]
     for setting, area, folds in AREAS:
         shift = float(norm.ppf(area) * np.sqrt(2))
-        truth = {"auroc": area, "auprc": average_precision(setting.prevalence, shift)}
+        truth = {"auroc": (AUROC, area), "auprc": (AUPRC, average_precision(setting.prevalence, shift))}
         subjects = np.repeat(np.arange(setting.patients), setting.samples)
-        for measure in truth:
+        for name, (measure, true) in truth.items():
             rng, found = np.random.default_rng(1), []
             for _ in range(repeats):
                 y = (setting.normal(rng) < norm.ppf(setting.prevalence)).astype(float)[:, None]
@@ -90,8 +92,8 @@ def areas(repeats: int) -> Iterator[list[str]]:
                 made = intervals.mean_area(measure, y, score, subjects, subjects % folds)
                 drawn = bootstrap_of_folds(measure, y, score, subjects, subjects % folds, rng)
                 if made is not None and drawn is not None:
-                    found.append([held(made.ci, truth[measure]), held(drawn, truth[measure])])
-            yield [*setting.cells(), f"{area:g}", str(folds), measure, *shown(found)]
+                    found.append([held(made.ci, true), held(drawn, true)])
+            yield [*setting.cells(), f"{area:g}", str(folds), name, *shown(found)]
 
 
 def shares(repeats: int) -> Iterator[list[str]]:
@@ -184,22 +186,22 @@ def average_precision(prevalence: float, shift: float) -> float:
 
 
 def bootstrap_of_folds(
-    measure: str, y: Array, score: Array, subjects: Array, folds: Array, rng: np.random.Generator
+    measure: Area, y: Array, score: Array, subjects: Array, folds: Array, rng: np.random.Generator
 ) -> list[float] | None:
     """Return the percentile interval of the mean over folds, patients drawn in each fold."""
     drawn = []
     for fold in np.unique(folds):
         rows = folds == fold
         weights = weights_of_draws(subjects[rows], rng)
-        drawn.append(metrics.macro_areas(y[rows], score[rows], weights)[metrics.MEASURES.index(measure)])
+        drawn.append(area_draws(measure, y[rows], score[None, rows], np.zeros(rows.sum()), weights))
     means = np.ma.masked_invalid(np.stack(drawn)).mean(axis=0).compressed()
-    return list(np.quantile(means, (0.025, 0.975))) if len(means) else None
+    return list(np.quantile(means, intervals.TAILS)) if len(means) else None
 
 
 def bootstrap_of_ratio(y: Array, p: Array, subjects: Array, rng: np.random.Generator) -> list[float]:
     """Return the percentile interval of a ratio of sums."""
     weights = weights_of_draws(subjects, rng)
-    return list(np.quantile(weights @ y / (weights @ p), (0.025, 0.975)))
+    return list(np.quantile(weights @ y / (weights @ p), intervals.TAILS))
 
 
 def weights_of_draws(subjects: Array, rng: np.random.Generator) -> Array:

@@ -209,7 +209,7 @@ def measured(method: Method, terms: Mapping[str, float], test: Inputs, seed: int
         "mean p": auroc(y, scores.get("mean")),
         "7 comb.": float(np.mean([auroc(y, one) for one in p])),
         "mixed": auroc(y, p[drawn, np.arange(len(y))]),
-        "log loss": float(metrics.log_loss("binary", y, p[-1][:, None])),
+        "log loss": float(metrics.log_loss(y, p[-1][:, None]) or np.nan),
         **embeddings_of(method, test),
         "L_fwd": terms.get("forward", np.nan),
         "L_bwd": terms.get("backward", np.nan),

@@ -20,12 +20,15 @@ import argparse
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from omnifuse.fusion.scores import paired
+from omnifuse.fusion.scores.areas import AUROC
+from omnifuse.fusion.scores.intervals import TAILS
 from omnifuse.fusion.scores.paired import Difference, area_draws, over_trainings, patient_weights
 from omnifuse.fusion.study.finished import FinishedCell, compare
 from omnifuse.fusion.study.grid import make_grid
@@ -36,6 +39,7 @@ from scipy.stats import norm
 
 Floats = npt.NDArray[np.floating[Any]]
 FOLDS, DRAWS = 5, 200
+auroc_draws = partial(area_draws, AUROC)
 
 
 @dataclass(frozen=True)
@@ -101,15 +105,15 @@ class ScoreLaw:
                 told = mu * (1 - self.lost * lost) + self.fold * rng.normal(size=FOLDS)[fold]
                 scores.append((said + told * y)[:, :, None])
             truth = y[:, None].astype(float)
-            areas = [area_draws(truth, p, fold, weights) for p in scores]
+            areas = [auroc_draws(truth, p, fold, weights) for p in scores]
             values.append(areas[0] - areas[1])
             once = weights[:1]
             by_fold = [
-                [area_draws(truth[fold == f], p[:, fold == f], fold[fold == f], once[:, fold == f])[0] for p in scores]
+                [auroc_draws(truth[fold == f], p[:, fold == f], fold[fold == f], once[:, fold == f])[0] for p in scores]
                 for f in range(FOLDS)
             ]
             folds.append(-np.diff(by_fold, axis=1)[:, 0])
-            by_draw = [[area_draws(truth, p[d : d + 1], fold, once)[0] for p in scores] for d in range(self.draws)]
+            by_draw = [[auroc_draws(truth, p[d : d + 1], fold, once)[0] for p in scores] for d in range(self.draws)]
             draws.append(-np.diff(by_draw, axis=1)[:, 0])
         return Drawn(np.stack(values), np.stack(folds), draws[0])
 
@@ -132,11 +136,11 @@ class Learners:
         for _ in range(seeds):
             fold = rng.permutation(np.arange(n) % FOLDS)
             p = [self._trained(rng, x, y, fold, width) for width in self.features]
-            areas = [area_draws(y[:, None], said[None, :, None], fold, weights) for said in p]
+            areas = [auroc_draws(y[:, None], said[None, :, None], fold, weights) for said in p]
             values.append(areas[0] - areas[1])
             parts = [(fold == f)[None].astype(np.uint8) for f in range(FOLDS)]
             whole = np.zeros(n)
-            by_fold = [[area_draws(y[:, None], said[None, :, None], whole, part)[0] for said in p] for part in parts]
+            by_fold = [[auroc_draws(y[:, None], said[None, :, None], whole, part)[0] for said in p] for part in parts]
             folds.append(-np.diff(by_fold, axis=1)[:, 0])
         return Drawn(np.stack(values), np.stack(folds), np.array([np.nan]))
 
@@ -165,7 +169,7 @@ def judged(drawn: Drawn, margin: float) -> dict[str, Difference | None]:
 def _of_draws(draws: Floats) -> Difference | None:
     if len(draws) < 2:
         return None
-    low, high = np.quantile(draws, (0.025, 0.975))
+    low, high = np.quantile(draws, TAILS)
     return Difference(float(draws.mean()), float(low), float(high), float(not low <= 0 <= high), 1.0)
 
 

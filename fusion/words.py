@@ -1,13 +1,15 @@
 """Numbers and names as a reader sees them."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 MISSING = "–"
 
 SPACE = "\N{NO-BREAK SPACE}"
 """Keeps a number and what belongs to it on one line."""
+
+PLAIN = str.maketrans({MISSING: "-", "−": "-", SPACE: " "})
 
 READOUTS = {
     "fused": "all heads, each modality weighted",
@@ -28,6 +30,11 @@ def number(value: float | None, digits: int = 3, *, signed: bool = False) -> str
     if value is None or not math.isfinite(value):
         return MISSING
     return f"{value:{'+' if signed else ''}.{digits}f}".replace("-", "−")
+
+
+def plain(text: str) -> str:
+    """Return text for a terminal: hyphens for dashes and minus signs, common spaces."""
+    return text.translate(PLAIN)
 
 
 def count(value: float | None) -> str:
@@ -51,11 +58,21 @@ def day(moment: str) -> str:
     return f"{found.day} {found:%B %Y, %H:%M %Z}".rstrip()
 
 
-def interval(bounds: Sequence[float | None] | None, digits: int = 3) -> str:
-    """Return ``[0.790, 0.834]``; a dash where a bound is unknown."""
+def interval(bounds: Sequence[float | None] | None, digits: int = 3, missing: str = MISSING) -> str:
+    """Return ``[0.790, 0.834]``; ``missing``, by default a dash, where a bound is unknown."""
     if bounds is None or any(bound is None for bound in bounds):
-        return MISSING
+        return missing
     return f"[{f',{SPACE}'.join(number(bound, digits) for bound in bounds)}]"
+
+
+def combination_words(name: str) -> str:
+    """Return ``cxr + ehr`` of ``cxr+ehr``."""
+    return together(name.split("+"))
+
+
+def together(names: Iterable[str]) -> str:
+    """Return ``cxr + ehr``, a combination of modalities."""
+    return " + ".join(names)
 
 
 def listing(names: Sequence[str]) -> str:

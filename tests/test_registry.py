@@ -92,3 +92,15 @@ def test_a_thing_can_be_registered_for_this_process():
     assert "mine" in found.names()
     with pytest.raises(InputError, match="already"):
         found.register("error", 8)
+    found.forget("mine")
+    assert "mine" not in found.names()
+
+
+def test_names_of_other_things_of_ours_cannot_be_taken(install, caplog):
+    install("acme", "samples = acme_samples:x", acme_samples="x = 1")
+    found = Registry(GROUP, "experiment", {}, taken=frozenset({"samples"}))
+    with caplog.at_level(logging.WARNING):
+        assert found.names() == ()
+    assert "acme 1.2 offers the experiment 'samples', which is that of OmniFuse." in caplog.text
+    with pytest.raises(InputError, match=r"The name 'samples' is taken already; give the experiment another\."):
+        found.register("samples", 8)

@@ -97,6 +97,6 @@ def _mean_gain(modality: str, others: frozenset[str], value: dict[frozenset[str]
     count, total = len(others), 0.0
     for size in range(count + 1):
         share = factorial(size) * factorial(count - size) / factorial(count + 1)
-        for before in map(frozenset, combinations(others, size)):
+        for before in map(frozenset, combinations(sorted(others), size)):  # digits depend on the order
             total += share * (value[before | {modality}] - value[before])
     return total

@@ -1,7 +1,7 @@
 """Who is in the data: counts after every filter, and which modalities they have."""
 
 from ..runs.run import Run
-from ..words import count, percent
+from ..words import count, percent, together
 from .blocks import Bar, Block, Cell, Dot, Section, Table, Text
 
 
@@ -66,4 +66,4 @@ def _dots(members: set[str], run: Run) -> tuple[Cell, ...]:
 
 
 def _name(combination: str) -> str:
-    return " + ".join(filter(None, combination.split("+"))) or "none"
+    return together(filter(None, combination.split("+"))) or "none"

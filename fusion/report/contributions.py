@@ -6,8 +6,8 @@ import numpy as np
 
 from ..runs.run import Run
 from ..runs.stored_predictions import ModalityColumns
-from ..scores import curves as scores
-from ..scores.curves import Bools, Floats
+from ..scores.curves import Bools, Floats, known, known_labels
+from ..scores.metrics import auroc
 from ..words import count, number, percent
 from .blocks import Block, Figure, Figures, Section, Table, Text
 from .figures import own_figure, weights_figure
@@ -53,8 +53,8 @@ def _own_and_fused(y: Floats, p: Floats, modality: ModalityColumns) -> tuple[flo
     """AUROC of the modality's own and of the fused probability on the samples that have the modality."""
     if modality.probability is None:
         return None, None
-    rows = modality.present & np.isfinite(modality.probability)
-    return scores.auroc(y[rows], modality.probability[rows]), scores.auroc(y[rows], p[rows])
+    rows = modality.present & known(y, modality.probability)
+    return auroc(y[rows], modality.probability[rows]), auroc(known_labels(y, p)[rows], p[rows])
 
 
 def _weights(y: Floats, weight: Floats, present: Bools) -> tuple[Floats, Floats]:

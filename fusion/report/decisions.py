@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from ..runs.metrics import Subgroup
 from ..runs.run import Run
-from ..scores import curves as scores
+from ..scores.curves import has_both_outcomes
 from ..scores.subgroups import FEWEST
 from ..words import count, interval, number, percent
 from .blocks import Beside, Block, Cell, Section, Table, Text, measured
@@ -12,7 +12,7 @@ from .blocks import Beside, Block, Cell, Section, Table, Text, measured
 
 def decisions_section(run: Run) -> Section | None:
     """Return the chapter on decisions; None unless the task is binary and the predictions have both outcomes."""
-    if run.metrics.kind != "binary" or scores.auroc(run.tested.y[:, 0], run.tested.p[:, 0]) is None:
+    if run.metrics.kind != "binary" or not has_both_outcomes(run.tested.y[:, 0], run.tested.p[:, 0]):
         return None
     small = (*_alert(run), *_calibration(run))
     blocks = (*([Beside(small)] if small else []), *_subgroups(run))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from ..runs.metrics import RunMetrics
 from ..runs.run import Run
 from ..scores.curves import known_rates
+from ..scores.measures import GUESSING, MEASURES, PRIMARY, Measure, in_brief
 from ..words import (
     MISSING,
     SPACE,
@@ -18,9 +19,6 @@ from ..words import (
     plural,
 )
 from .blocks import Table
-
-GUESSING = 0.5
-"""AUROC of who guesses."""
 
 
 @dataclass(frozen=True)
@@ -54,13 +52,14 @@ class Headline:
 def headline(run: Run) -> Headline:
     """Return the top of the page for a run."""
     metrics = run.metrics
+    measures = in_brief(metrics.kind, metrics.measures)
     return Headline(
         title=f"Predicting {metrics.task_title}",
         lead=" ".join(_lead(run)),
         facts=tuple(_facts(run)),
         caveats=metrics.caveats,
         answer=_answer(metrics),
-        numbers=(_area(run, "auroc"), _area(run, "auprc"), *_alert(run), *_sizes(run)),
+        numbers=(*(_number(run, *named) for named in measures.items()), *_alert(run), *_sizes(run)),
         reading=_reading(run),
         notes=tuple(note for note in dict.fromkeys(metrics.notes) if note not in metrics.caveats),
     )
@@ -77,21 +76,22 @@ def _facts(run: Run) -> Iterator[str]:
 
 def _answer(metrics: RunMetrics) -> str:
     """Return what the run shows, in a sentence or two."""
-    score, what = metrics.auroc, metrics.task_title
+    primary, what = PRIMARY[metrics.kind], metrics.task_title
+    score, title = metrics.measures[primary], MEASURES.get(primary).title
     if score.mean is None:
-        return "The AUROC is not defined here: no fold has both outcomes."
-    area = f"{'' if metrics.kind == 'binary' else 'mean '}AUROC {number(score.mean)}"
+        return f"The {title} is not defined here: no fold has both outcomes."
+    area = f"{'' if metrics.kind == 'binary' else 'mean '}{title} {number(score.mean)}"
     if score.ci is None:
-        return f"{metrics.method} predicts {what} with {area}; guessing has 0.5. There is no interval."
+        return f"{metrics.method} predicts {what} with {area}; guessing has {GUESSING}. There is no interval."
     low, high = score.ci
-    known = f"{area} (95{SPACE}% interval {number(low)} to {number(high)}) against 0.5 of guessing"
+    known = f"{area} (95{SPACE}% interval {number(low)} to {number(high)}) against {GUESSING} of guessing"
     if low > GUESSING:
         return f"{metrics.method} predicts {what} better than guessing: {known}."
     if high < GUESSING:
         return f"{metrics.method} predicts {what} worse than guessing: {known}."
     return (
         f"These data do not show that {metrics.method} predicts {what} better than guessing: {known}. The interval "
-        "includes 0.5."
+        f"includes {GUESSING}."
     )
 
 
@@ -111,27 +111,19 @@ def _lead(run: Run) -> Iterator[str]:
         yield "Every prediction is of the test part of one fixed split, which the model had not seen in training."
 
 
-def _area(run: Run, name: str) -> KeyNumber:
+def _number(run: Run, name: str, measure: Measure) -> KeyNumber:
     metrics = run.metrics
     score, every = metrics.measures[name], len(metrics.folds)
     folds = sum(fold.measures[name] is not None for fold in metrics.folds)
     of = "" if folds == every else f" out of {every}"
     parts = [f"95{SPACE}% interval {interval(score.ci)}"] if score.ci else []
-    if guessing := _guessing(run, name):
-        parts.append(f"guessing {guessing}")
+    if (guessing := measure.guessing(run.tested.y)) is not None:
+        parts.append(f"guessing {number(guessing)}")
     parts.append(f"mean of {plural(folds, 'fold')}{of}" if folds > 1 else f"one fold{of}")
     if score.sd is not None:
         parts[-1] += f", sd {number(score.sd)}"
     macro = "" if metrics.kind == "binary" else "Mean "
-    return KeyNumber(macro + name.upper(), number(score.mean), "; ".join(parts))
-
-
-def _guessing(run: Run, name: str) -> str:
-    """Return what guessing reaches; nothing where it differs from label to label."""
-    if name == "auroc":
-        return number(GUESSING)
-    rates = known_rates(run.tested.y)
-    return number(float(rates[0])) if run.metrics.kind == "binary" and len(rates) else ""
+    return KeyNumber(macro + measure.title, number(score.mean), "; ".join(parts))
 
 
 def _alert(run: Run) -> Iterator[KeyNumber]:

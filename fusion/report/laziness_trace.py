@@ -8,7 +8,7 @@ import polars as pl
 from ..runs.run import Run
 from ..scores.curves import Floats
 from ..study.kinds.laziness import LAZINESS
-from ..words import count, listing, number, percent, plural
+from ..words import combination_words, count, listing, number, percent, plural
 from .blocks import Block, Figure, Figures, Section, Table, Text
 from .figures import heat_figure
 
@@ -78,8 +78,8 @@ def choices_in_words(trace: pl.DataFrame) -> str:
         else f"{count(len(chosen))} choices ({folds} folds, up to {epochs} epochs)"
     )
     return (
-        f"In {often} of {where} the chosen combination was {_name(top)}. The mean distance of the chosen combination "
-        f"was {_mean_distance(chosen)}, of the others {_mean_distance(trace.filter(~pl.col('chosen')))}."
+        f"In {often} of {where} the chosen combination was {combination_words(top)}. The mean distance of the chosen "
+        f"combination was {_mean_distance(chosen)}, of the others {_mean_distance(trace.filter(~pl.col('chosen')))}."
     )
 
 
@@ -91,10 +91,10 @@ def verdict(trace: pl.DataFrame) -> str:
     top, often = ranking[0]
     share = often / sum(times for _, times in ranking)
     if share < NEARLY_CONSTANT:
-        most = [f"{_name(name)} ({times})" for name, times in ranking[:4]]
+        most = [f"{combination_words(name)} ({times})" for name, times in ranking[:4]]
         return f"The choice moved between combinations: {listing(most)}."
     acted = "acted as" if share == 1 else "acted almost as"
-    target = _name(top) if "+" not in top else f"samples seen with {_name(top)}"
+    target = combination_words(top) if "+" not in top else f"samples seen with {combination_words(top)}"
     return (
         f"TLA {acted} a constant extra weight on {target}: compare with exactly that constant before crediting the "
         "mining of combinations with any gain."
@@ -156,7 +156,7 @@ def _heat(trace: pl.DataFrame, column: str, caption: str, signed: bool) -> Itera
     combinations = sorted(values["combination"].unique(), key=lambda name: (name.count("+"), name))
     epochs = sorted(trace["epoch"].unique())
     chosen = np.nan_to_num(_grid(values, "chosen", combinations, epochs))
-    names = [_name(combination) for combination in combinations]
+    names = [combination_words(combination) for combination in combinations]
     title = f"{column.capitalize()} of each combination"
     yield heat_figure(title, caption, names, epochs, _grid(values, column, combinations, epochs), chosen, signed)
 
@@ -172,16 +172,16 @@ def _grid(trace: pl.DataFrame, column: str, combinations: list[str], epochs: lis
 
 
 def _table(trace: pl.DataFrame) -> Table:
-    summary = trace.group_by("combination").agg(pl.sum("chosen"), pl.mean("distance"), pl.mean("excess"))
+    summary = (
+        trace.group_by("combination")
+        .agg(pl.sum("chosen"), pl.mean("distance"), pl.mean("excess"))
+        .sort("chosen", "distance", "combination", descending=[True, True, False])
+    )
     total = float(summary["chosen"].sum())
     rows = tuple(
-        (_name(row["combination"]), count(row["chosen"]), percent(row["chosen"], total), number(row["distance"]),
-         number(row["excess"]))
-        for row in summary.sort(["chosen", "distance"], descending=True).iter_rows(named=True)
+        (combination_words(row["combination"]), count(row["chosen"]), percent(row["chosen"], total),
+         number(row["distance"]), number(row["excess"]))
+        for row in summary.iter_rows(named=True)
     )  # fmt: skip
     columns = ("combination", "times chosen", "share", "mean distance", "mean excess")
     return Table("All epochs and folds together", columns, rows, sortable=True)
-
-
-def _name(combination: str) -> str:
-    return combination.replace("+", " + ")

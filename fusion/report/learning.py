@@ -5,16 +5,17 @@ from collections.abc import Iterator
 import polars as pl
 
 from ..runs.run import Run
+from ..scores.measures import MEASURES, PRIMARY
 from ..words import number, plural
 from .blocks import Figure, Figures, Section, Text
 from .figures import Curve, epochs_figure
 
 FIRST = {"total": ("Total loss", "The weighted sum that training lowers.")}
-LAST = {"auroc": ("AUROC of the validation part", "Of the prediction, not a loss: higher is better.")}
+LAST = {
+    name: (f"{MEASURES.get(name).title} of the validation part", "Of the prediction, not a loss: higher is better.")
+    for name in PRIMARY.values()
+}
 """Terms of the training loop, before and after those that the method has words for; any other has its own name."""
-
-SCORES = {"auroc": "AUROC"}
-"""Terms of the history that are no losses, and how their axis is called."""
 
 WITH_VALIDATION = (
     "Neither part holds a sample that the fold was tested on. Validation can lie below training, because only training "
@@ -53,7 +54,7 @@ def _term(history: pl.DataFrame, term: str, title: str, meaning: str) -> Figure:
     parts = [part for part in ("train", "validation") if part in history["part"].unique()]
     means = {part: _mean(history.filter(part=part)) for part in parts}
     folds = {part: list(_folds(history.filter(part=part))) for part in parts}
-    return epochs_figure(title, SCORES.get(term, "loss"), meaning, means, folds)
+    return epochs_figure(title, MEASURES.get(term).title if term in PRIMARY.values() else "loss", meaning, means, folds)
 
 
 def _mean(values: pl.DataFrame) -> Curve:

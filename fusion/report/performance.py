@@ -1,6 +1,6 @@
 """How good the predictions are: per fold, per label, per availability pattern, with curves."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
@@ -8,7 +8,9 @@ from ..runs.metrics import LabelScores
 from ..runs.run import Run
 from ..scores import curves as scores
 from ..scores.curves import Bools, Floats
-from ..words import MISSING, count, number, percent
+from ..scores.measures import MEASURES, PRIMARY, Value, in_brief, of_kind
+from ..scores.metrics import fold_masks, mean_defined
+from ..words import MISSING, combination_words, count, number, percent
 from .blocks import Block, Cell, Figures, Folded, Section, Table, Text, measured
 from .figures import net_benefit_figure, precision_recall_figure, reliability_figure, roc_figure
 
@@ -27,7 +29,7 @@ def _curves(run: Run) -> Iterator[Block]:
     lost = int((~scores.known(y, p)).sum())
     if lost:
         yield Text(f"{count(lost)} samples without a label or a probability are left out of everything below.")
-    if scores.auroc(y, p) is None:
+    if not scores.has_both_outcomes(y, p):
         yield Text("No curves: they need both outcomes, and the predictions have only one.")
         return
     parts = _parts(fold)
@@ -51,7 +53,7 @@ def _parts(fold: Floats) -> list[Bools]:
 
 def _precision(run: Run) -> Iterator[Block]:
     y, p = run.tested.y[:, 0], run.tested.p[:, 0]
-    if run.metrics.kind != "binary" or scores.auprc(y, p) is None:
+    if run.metrics.kind != "binary" or not scores.has_both_outcomes(y, p):
         return
     folds = [scores.precision_recall_points(y[rows], p[rows]) for rows in _parts(run.tested.fold)]
     pooled = scores.precision_recall_points(y, p)
@@ -59,17 +61,20 @@ def _precision(run: Run) -> Iterator[Block]:
 
 
 def _folds(run: Run) -> Iterator[Block]:
-    binary = run.metrics.kind == "binary"
+    binary, measures = run.metrics.kind == "binary", in_brief(run.metrics.kind, run.metrics.measures)
     rows = []
     for fold in run.metrics.folds:
         positives = (count(fold.positives),) if binary else ()
-        area = (number(fold.measures["auroc"]), number(fold.measures["auprc"]))
-        rows.append((str(fold.fold), count(fold.rows), *positives, *area, count(fold.epochs),
+        scored = (number(fold.measures[name]) for name in measures)
+        rows.append((str(fold.fold), count(fold.rows), *positives, *scored, count(fold.epochs),
                      number(fold.seconds, 1)))  # fmt: skip
     positive = ("positive",) if binary else ()
-    columns = ("fold", "samples", *positive, "AUROC", "AUPRC", "epochs", "seconds")
+    columns = ("fold", "samples", *positive, *(one.title for one in measures.values()), "epochs", "seconds")
     yield Table("Test part of each fold", columns, tuple(rows))
-    undefined = [str(fold.fold) for fold in run.metrics.folds if fold.measures["auroc"] is None]
+    if words := " ".join(f"{one.title}: {one.words}" for one in measures.values() if one.words):
+        yield Text(words, tone="aside")
+    primary = PRIMARY[run.metrics.kind]
+    undefined = [str(fold.fold) for fold in run.metrics.folds if fold.measures[primary] is None]
     if undefined:
         yield Text(
             f"{MISSING} means not defined: the test part of fold {', '.join(undefined)} has one outcome only. Means "
@@ -85,25 +90,28 @@ def _losses(run: Run) -> Iterator[Block]:
     shares = y.sum(axis=0, where=known) / np.maximum(known.sum(axis=0), 1)  # [C]
     constant = np.where(known, shares, np.nan)  # [N, C]
     rows = []
-    for name, score in (("log loss", scores.log_loss), ("Brier score", scores.brier)):
-        model, reference = (_mean_over_labels(score, y, values) for values in (p, constant))
-        rows.append((name, number(model), number(reference)))
+    for loss in of_kind(run.metrics.kind).values():
+        if not loss.higher_is_better:
+            model, reference = (_mean_over_labels(loss.value, y, values) for values in (p, constant))
+            rows.append((loss.title, number(model), number(reference)))
     columns = ("lower is better", "this model", "constant guess")
     yield Table("Are the probabilities right in size?", columns, tuple(rows))
     yield Text("Constant guess: the share of positives, for every sample.", tone="aside")
 
 
-def _mean_over_labels(score: scores.Score, y: Floats, p: Floats) -> float | None:
-    values = [value for value in map(score, y.T, p.T) if value is not None]
-    return float(np.mean(values)) if values else None
+def _mean_over_labels(value: Value, y: Floats, p: Floats) -> float | None:
+    """Return the mean of a measure of each column of y, p: [N, C]."""
+    columns = zip(y.T, p.T, scores.known(y, p).T, strict=True)
+    return mean_defined([value(y[rows, None], p[rows, None]) for y, p, rows in columns])
 
 
 def _labels(run: Run) -> Iterator[Block]:
     labels = run.metrics.per_label
     if run.metrics.kind == "binary" or not labels:
         return
-    rows = tuple(_label(label, run.metrics.samples) for label in labels)
-    columns = ("label", "positive", "share", "AUROC", "AUPRC", "observed / expected", "slope")
+    areas = {name: one.title for name, one in of_kind("binary").items() if one.area}
+    rows = tuple(_label(label, run.metrics.samples, areas) for label in labels)
+    columns = ("label", "positive", "share", *areas.values(), "observed / expected", "slope")
     yield Table("Each label", columns, rows, sortable=True)
     yield Text(
         "Means over folds, with 95 % intervals. Guessing reaches an AUROC of 0.5 and an AUPRC equal to the share of "
@@ -113,10 +121,10 @@ def _labels(run: Run) -> Iterator[Block]:
     )
 
 
-def _label(label: LabelScores, samples: int) -> tuple[Cell, ...]:
-    areas = (measured(label, name) for name in ("auroc", "auprc"))
+def _label(label: LabelScores, samples: int, areas: Iterable[str]) -> tuple[Cell, ...]:
     ratio, slope = measured(label.calibration, "observed_expected", 2), number(label.calibration.slope, 2)
-    return label.label, count(label.positives), percent(label.positives, samples), *areas, ratio, slope
+    found = (measured(label, area) for area in areas)
+    return label.label, count(label.positives), percent(label.positives, samples), *found, ratio, slope
 
 
 def _patterns(run: Run) -> Iterator[Block]:
@@ -131,7 +139,7 @@ def _patterns(run: Run) -> Iterator[Block]:
         "available",
         "samples",
         *(("positive", "expected") if binary else ()),
-        "AUROC" if binary else "mean AUROC",
+        f"{'' if binary else 'mean '}{MEASURES.get(PRIMARY[run.metrics.kind]).title}",
     )
     total = ("all", *_pattern(run, "", np.ones(len(combinations), dtype=bool))[1:])
     yield Table("By what was available", columns, rows, sortable=True, total=total)
@@ -146,9 +154,6 @@ def _patterns(run: Run) -> Iterator[Block]:
 def _pattern(run: Run, name: str, rows: Bools) -> tuple[Cell, ...]:
     y, p = run.tested.y[rows], run.tested.p[rows]
     outcome = (count(np.nansum(y)), number(float(np.nansum(p)), 1)) if run.metrics.kind == "binary" else ()
-    return (
-        name.replace("+", " + "),
-        count(int(rows.sum())),
-        *outcome,
-        number(scores.macro_auroc(y, p, run.tested.fold[rows])),
-    )
+    value, known = MEASURES.get(PRIMARY[run.metrics.kind]).value, scores.known_labels(y, p)
+    each = [value(known[part], p[part]) for part in fold_masks(run.tested.fold[rows])]
+    return combination_words(name), count(int(rows.sum())), *outcome, number(mean_defined(each))

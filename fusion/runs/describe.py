@@ -8,8 +8,10 @@ from dataclasses import asdict
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from ..methods import METHODS
+from ..scores.measures import Measure, in_brief
 from ..settings import as_text
 from ..training.search import known_space
+from ..words import interval, number, plain
 from .metrics import RunMetrics, Score
 
 TERMINAL_COLUMNS = 79
@@ -99,33 +101,24 @@ def _wrapped(line: str, indent: str = "") -> str:
 def run_text(metrics: RunMetrics) -> str:
     """Return the result of a training: one line for each fold, means with intervals, and every note."""
     positives = "" if metrics.positives is None else f", {metrics.positives:,} positive"
-    shown = {"AUROC": "auroc", "AUPRC": "auprc"}
+    measures = in_brief(metrics.kind, metrics.measures)
+    widths = {name: max(8, len(measure.title) + 2) for name, measure in measures.items()}
     lines = [
         f"{metrics.method} on {metrics.task} of {metrics.cache.dataset}: {metrics.samples:,} samples"
         f"{positives}, modalities {', '.join(metrics.modalities)}, {metrics.seconds:.0f} s",
-        f"{'fold':>6}{'rows':>8}{''.join(f'{title:>8}' for title in shown)}",
+        f"{'fold':>6}{'rows':>8}" + "".join(f"{measures[name].title:>{width}}" for name, width in widths.items()),
     ]
     lines += [
-        f"{fold.fold:>6}{fold.rows:>8,}{''.join(f'{number(fold.measures[name]):>8}' for name in shown.values())}"
+        f"{fold.fold:>6}{fold.rows:>8,}"
+        + "".join(f"{plain(number(fold.measures[name])):>{width}}" for name, width in widths.items())
         for fold in metrics.folds
     ]
-    lines += [score_text(title, metrics.measures[name]) for title, name in shown.items()]
+    lines += [score_text(measure, metrics.measures[name]) for name, measure in measures.items()]
     return "\n".join([*lines, *(f"Note: {note}" for note in metrics.notes)])
 
 
-def score_text(name: str, score: Score) -> str:
-    """Return a score as mean over folds, its 95 % interval and the standard deviation over folds."""
-    spread = "" if score.sd is None else f", mean over folds, whose sd is {score.sd:.3f}"
-    return f"{name} {number(score.mean)} {interval_text(score.ci)}{spread}"
-
-
-def interval_text(interval: Sequence[float] | None) -> str:
-    """Return a 95 % interval in brackets."""
-    if interval is None or None in interval:
-        return "[no interval]"
-    return f"[{interval[0]:.3f}, {interval[1]:.3f}]"
-
-
-def number(value: float | None) -> str:
-    """Return a score with three decimals, a dash where it is not defined."""
-    return "-" if value is None else f"{value:.3f}"
+def score_text(measure: Measure, score: Score) -> str:
+    """Return a measure as mean over folds, its 95 % interval if it is one that has, and the sd over folds."""
+    bounds = f" {interval(score.ci, missing='[no interval]')}" if measure.area else ""
+    spread = "" if score.sd is None else f", mean over folds, whose sd is {number(score.sd)}"
+    return plain(f"{measure.title} {number(score.mean)}{bounds}{spread}")

@@ -20,7 +20,7 @@ from ..inputs.loading import select
 from ..inputs.missingness import draw_hidden
 from ..inputs.preparation import prepare
 from ..methods.base import Method
-from ..scores.metrics import MEASURES, mean_defined, measures
+from ..scores.measures import evaluate_over_folds
 from ..training import loop as training
 from ..training.folds import torch_threads
 from ..training.model import Model
@@ -155,10 +155,8 @@ class Replay:
 
         Only the tested samples ``among`` bool [N] count, by default all. A measure is None where no fold has a value.
         """
-        counted = self.fold if among is None else np.where(among, self.fold, -1)
-        folds = [counted == number for number in np.unique(counted[counted >= 0])]
-        each = [measures(self.task.kind, self.y[fold], probability[fold]) for fold in folds]
-        return {name: mean_defined([one[name] for one in each]) for name in MEASURES}
+        counted = self.fold >= 0 if among is None else among & (self.fold >= 0)
+        return evaluate_over_folds(self.task.kind, self.y[counted], probability[counted], self.fold[counted])
 
 
 def _tested_by(run: Run, cohort: Cohort) -> FoldNumbers:

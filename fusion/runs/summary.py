@@ -13,6 +13,7 @@ from ..inputs.batches import Cohort
 from ..inputs.groups import Groups
 from ..inputs.missingness import MissingConfig
 from ..scores import agreement, decisions, intervals, metrics
+from ..scores.measures import PRIMARY, Measure, evaluate, evaluate_over_folds, of_kind, primary_area
 from ..scores.metrics import FloatArray
 from ..scores.notes import Check, calibration_notes, group_checks, label_checks, missing_notes, size_notes
 from ..scores.subgroups import Outcomes, per_subgroup, without_rare
@@ -54,7 +55,7 @@ def summarise(
         "samples": len(everybody.subjects),
         "positives": int(np.nansum(everybody.y)) if kind == "binary" else None,
         "folds": rows,
-        **{name: scores[name] | everybody.interval(name) for name in metrics.MEASURES},
+        **{name: scores[name] | everybody.interval(measure) for name, measure in of_kind(kind).items()},
         **binary,
         "per_label": [_label_row(label, tested) for label, tested in labels.items()],
         "per_pattern": _per_pattern(kind, everybody),
@@ -63,8 +64,8 @@ def summarise(
         "missing": missing,
         "notes": [
             *notes,
-            *size_notes(cohort.without_input, rows, everybody.truth),
-            *missing_notes(missing),
+            *size_notes(kind, cohort.without_input, rows, everybody.truth),
+            *missing_notes(kind, missing),
             *calibration_notes(checks),
         ],
         "method_details": _details(cohort, folds),
@@ -88,11 +89,11 @@ class _Everybody:
     combination: npt.NDArray[np.str_]
     groups: Groups
 
-    def interval(self, measure: str) -> dict[str, list[float] | None]:
+    def interval(self, measure: Measure) -> dict[str, list[float] | None]:
         """Return the 95 % interval of a mean over folds as an entry; nothing for a measure that has none."""
-        if measure not in intervals.INFLUENCES:
+        if measure.area is None:
             return {}
-        found = intervals.mean_area(measure, self.truth, self.chance, self.subjects, self.folds)
+        found = intervals.mean_area(measure.area, self.truth, self.chance, self.subjects, self.folds)
         return {"ci": found.ci if found else None}
 
     def label(self, number: int) -> Outcomes:
@@ -119,7 +120,7 @@ def _everybody(cohort: Cohort, folds: Sequence[FoldResult]) -> _Everybody:
     return _Everybody(
         y,
         probability,
-        *metrics.one_vs_rest(cohort.task.kind, y, probability),
+        *metrics.one_vs_rest(y, probability),
         subjects,
         number,
         combination_names(presence, cohort.modalities),
@@ -148,7 +149,7 @@ def _fold_row(cohort: Cohort, number: int, fold: FoldResult) -> dict[str, Any]:
         "fold": number,
         "rows": len(y),
         "positives": int(np.nansum(y)) if kind == "binary" else None,
-        **metrics.measures(kind, y, fold.probability),
+        **evaluate(kind, y, fold.probability),
         "epochs": fold.epochs,
         "seconds": round(fold.seconds, 2),
         **({"search": [asdict(trial) for trial in fold.trials]} if fold.trials else {}),
@@ -160,8 +161,9 @@ def _over_folds(
 ) -> dict[str, dict[str, float | None]]:
     """Return of every measure its mean and deviation over the folds that have a value."""
     pairs = zip((cohort.y[fold.tested] for fold in folds), probabilities, strict=True)
-    each = [metrics.measures(cohort.task.kind, y, probability) for y, probability in pairs]
-    return {name: mean_and_sd([one[name] for one in each]) for name in metrics.MEASURES}
+    kind = cohort.task.kind
+    each = [evaluate(kind, y, probability) for y, probability in pairs]
+    return {name: mean_and_sd([one[name] for one in each]) for name in of_kind(kind)}
 
 
 def mean_and_sd(values: Sequence[float | None]) -> dict[str, float | None]:
@@ -181,15 +183,14 @@ def _per_pattern(kind: str, everybody: _Everybody) -> list[dict[str, Any]]:
         y, p, folds, subjects = (
             of_all[has] for of_all in (everybody.y, everybody.probability, everybody.folds, everybody.subjects)
         )
-        each = [metrics.measures(kind, y[folds == fold], p[folds == fold]) for fold in np.unique(folds)]
-        area = intervals.mean_area("auroc", everybody.truth[has], everybody.chance[has], subjects, folds)
+        area = intervals.mean_area(primary_area(kind), everybody.truth[has], everybody.chance[has], subjects, folds)
         rows.append(
             {
                 "modalities": str(name),
                 "rows": int(has.sum()),
                 "positives": int(np.nansum(y)) if kind == "binary" else None,
-                **{measure: metrics.mean_defined([one[measure] for one in each]) for measure in metrics.MEASURES},
-                **intervals.entries("auroc", area),
+                **evaluate_over_folds(kind, y, p, folds),
+                **intervals.entries(PRIMARY[kind], area),
                 "calibration": agreement.calibration(y[:, 0], p[:, 0], subjects) if kind == "binary" else None,
             }
         )
@@ -207,7 +208,7 @@ def _missing(
     if config.protocol == "train-and-test":
         return described
     draws = [_over_folds(cohort, folds, [fold.draws[draw] for fold in folds]) for draw in range(config.draws)]
-    over_draws = {name: mean_and_sd([draw[name]["mean"] for draw in draws]) for name in metrics.MEASURES}
+    over_draws = {name: mean_and_sd([draw[name]["mean"] for draw in draws]) for name in of_kind(cohort.task.kind)}
     complete = _over_folds(cohort, folds, [fold.complete for fold in folds])
     return {**described, "complete": complete, "over_draws": over_draws, "each_draw": draws}
 
@@ -215,7 +216,9 @@ def _missing(
 def _label_row(label: str, tested: Outcomes) -> dict[str, Any]:
     y, p = tested.y[:, None], tested.p[:, None]
     areas = {
-        measure: intervals.mean_area(measure, y, p, tested.subjects, tested.folds) for measure in intervals.INFLUENCES
+        name: intervals.mean_area(measure.area, y, p, tested.subjects, tested.folds)
+        for name, measure in of_kind("binary").items()
+        if measure.area is not None
     }
     return {
         "label": label,

@@ -13,20 +13,25 @@ Intervals are for these models and predictions; what another training would chan
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import rankdata
 
-FloatArray = npt.NDArray[np.floating[Any]]
-Float64Array = npt.NDArray[np.float64]
+from .areas import Area, Float64Array
+from .metrics import FloatArray
+
 Subjects = npt.NDArray[Any]
+
+TAILS = (0.025, 0.975)
+"""Quantiles that a 95 % interval lies between."""
 
 Z = 1.959964
 """Half width of a 95 % interval in standard deviations of a normal law."""
+
+LEVEL = 0.05
+"""Chance of a false finding that is accepted: of any among all that are corrected together, see `paired.holm`."""
 
 
 @dataclass(frozen=True)
@@ -97,12 +102,13 @@ def variance_of_positives(y: FloatArray, p: FloatArray, subjects: Subjects) -> f
 
 
 def mean_area(
-    measure: str, y: FloatArray, score: FloatArray, subjects: Subjects, folds: npt.NDArray[Any]
+    area: Area, y: FloatArray, score: FloatArray, subjects: Subjects, folds: npt.NDArray[Any]
 ) -> Measured | None:
-    """Return the mean over folds of the macro ``auroc`` or ``auprc`` of each; None where no fold has both classes.
+    """Return the mean over folds of the macro area of each; None where no fold has both classes.
 
     Parameters
     ----------
+    area : which
     y, score : float [N, K]
         Binary labels, NaN where unknown (see `metrics.one_vs_rest`), and what ranks them.
     subjects, folds : [N]
@@ -116,7 +122,7 @@ def mean_area(
         values = []
         for label in labels:
             known = rows[~np.isnan(y[rows, label])]
-            value, moved, trials = _area(measure, y[known, label], score[known, label], subjects[known])
+            value, moved, trials = _of_label(area, y[known, label], score[known, label], subjects[known])
             influence[known] += moved / len(labels)
             values.append(value)
             cells.append((1 / len(labels)) ** 2 / trials)
@@ -129,53 +135,13 @@ def mean_area(
     return wilson(value, trials)
 
 
-def _area(measure: str, y: FloatArray, score: FloatArray, subjects: Subjects) -> tuple[float, Float64Array, float]:
+def _of_label(area: Area, y: FloatArray, score: FloatArray, subjects: Subjects) -> tuple[float, Float64Array, float]:
     """Return an area, the influence of each sample [n], and how many trials the patients are worth at most.
 
     Influences of a class are enlarged as in a variance of so many patients, for each class by its own.
     """
     positive = y == 1
     patients = [len(np.unique(subjects[rows])) for rows in (positive, ~positive)]
-    value, influence = INFLUENCES[measure](y, score)
+    value, influence = area.influence(y, score)
     enlarged = [np.sqrt(count / max(1, count - 1)) for count in patients]
-    most = _trials_of_hanley(value, *patients) if measure == "auroc" else float(patients[0])
-    return value, influence * np.where(positive, *enlarged), most
-
-
-def _trials_of_hanley(area: float, positive: int, negative: int) -> float:
-    """Return the trials that an AUROC is worth by its variance under exponential scores.
-
-    (Hanley and McNeil, Radiology 143:29, 1982, in the form of Newcombe, Statistics in Medicine 25:559, 2006.) Of the
-    average precision it is the number of positives (Boyd, Eng and Page, ECML PKDD 2013).
-    """
-    others = (positive + negative) / 2 - 1
-    return positive * negative / (1 + others * ((1 - area) / (2 - area) + area / (1 + area)))
-
-
-def auroc_influence(y: FloatArray, score: FloatArray) -> tuple[float, Float64Array]:
-    """Return the AUROC of binary y [n] and the influence of each sample, [n]."""
-    positive = y == 1
-    count, others = int(positive.sum()), int((~positive).sum())
-    ranks, right = rankdata(score), np.empty(len(y))  # the share of the other class that a sample stands right to
-    right[positive] = (ranks[positive] - rankdata(score[positive])) / others
-    right[~positive] = 1 - (ranks[~positive] - rankdata(score[~positive])) / count
-    area = float(right[positive].mean())
-    return area, (right - area) / np.where(positive, count, others)
-
-
-def auprc_influence(y: FloatArray, score: FloatArray) -> tuple[float, Float64Array]:
-    """Return the average precision of binary y [n] and the influence of each sample, [n]."""
-    _, threshold = np.unique(-score, return_inverse=True)  # [n], 0 the highest; equal scores are one threshold
-    new_hits = np.bincount(threshold, weights=y)  # [T]
-    hits, alarms = np.cumsum(new_hits), np.cumsum(np.bincount(threshold))
-    precision = hits / alarms
-    average = float((new_hits * precision).sum() / hits[-1])
-    later = np.cumsum((new_hits / alarms)[::-1])[::-1]  # what one more hit adds to precision at all later thresholds
-    diluted = np.cumsum((new_hits * precision / alarms)[::-1])[::-1]
-    return average, (y * (precision + later - average)[threshold] - diluted[threshold]) / hits[-1]
-
-
-INFLUENCES: dict[str, Callable[[FloatArray, FloatArray], tuple[float, Float64Array]]] = {
-    "auroc": auroc_influence,
-    "auprc": auprc_influence,
-}
+    return value, influence * np.where(positive, *enlarged), area.most_trials(value, *patients)

@@ -10,7 +10,8 @@ import numpy as np
 
 from ..inputs.groups import Groups
 from . import agreement
-from .intervals import Measured
+from .intervals import LEVEL, Measured
+from .measures import MEASURES, PRIMARY
 from .metrics import FloatArray
 from .paired import holm
 from .subgroups import Outcomes
@@ -21,21 +22,24 @@ FEW = 100
 RATIO_RANGE = (0.8, 1.25)
 """Fewer or more positives than this many times the expected ones are worth a warning, unless chance explains them."""
 
-LEVEL = 0.05
 LABEL = "label"
 
 
-def size_notes(without_input: int, folds: Sequence[Mapping[str, Any]], truth: FloatArray) -> list[str]:
+def size_notes(kind: str, without_input: int, folds: Sequence[Mapping[str, Any]], truth: FloatArray) -> list[str]:
     """Say who was left out, and where there is too little to test on.
 
     ``folds`` are rows of metrics.json, ``truth`` [N, K] binary labels of all tested samples.
     """
+    primary = PRIMARY[kind]
     notes = []
     if without_input:
         notes.append(f"{without_input} samples of the task have none of the modalities and were left out.")
-    single = [str(row["fold"]) for row in folds if row["auroc"] is None]
+    single = [str(row["fold"]) for row in folds if row[primary] is None]
     if single:
-        notes.append(f"Fold {', '.join(single)} has test samples of one class only: no AUROC; the mean leaves it out.")
+        notes.append(
+            f"Fold {', '.join(single)} has test samples of one class only: no {MEASURES.get(primary).title}; the mean "
+            "leaves it out."
+        )
     fewest = int(min(np.nansum(truth == 1, axis=0).min(), np.nansum(truth == 0, axis=0).min()))
     if fewest < FEW:
         notes.append(
@@ -44,7 +48,7 @@ def size_notes(without_input: int, folds: Sequence[Mapping[str, Any]], truth: Fl
     return notes
 
 
-def missing_notes(missing: Mapping[str, Any] | None) -> list[str]:
+def missing_notes(kind: str, missing: Mapping[str, Any] | None) -> list[str]:
     """Say what was hidden on purpose, and what that cost."""
     if missing is None:
         return []
@@ -52,10 +56,12 @@ def missing_notes(missing: Mapping[str, Any] | None) -> list[str]:
     where = "in the test alone" if missing["protocol"] == "test" else "in training and test"
     notes = [f"{missing['rate']:.0%} of the samples that could lost {what} on purpose, {where}."]
     if missing["protocol"] == "test":
-        complete, drawn = (missing[key]["auroc"]["mean"] for key in ("complete", "over_draws"))
+        primary = PRIMARY[kind]
+        complete, drawn = (missing[key][primary]["mean"] for key in ("complete", "over_draws"))
         if complete is not None:
             draws = "1 draw" if missing["draws"] == 1 else f"{missing['draws']} draws"
-            notes.append(f"AUROC (mean over folds) {complete:.3f} with nothing hidden, {drawn:.3f} over {draws}.")
+            title = MEASURES.get(primary).title
+            notes.append(f"{title} (mean over folds) {complete:.3f} with nothing hidden, {drawn:.3f} over {draws}.")
     return notes
 
 

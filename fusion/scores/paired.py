@@ -10,12 +10,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-from . import metrics
-from .intervals import auroc_influence
-from .metrics import FloatArray
-
-AREAS = ("auroc", "auprc")
-"""What `area_draws` can draw."""
+from .areas import Area, auroc_influence
+from .intervals import TAILS
+from .metrics import FloatArray, both_classes
 
 DRAWS = 500
 """Draws of patients: their variance is then known to a fifteenth."""
@@ -67,7 +64,7 @@ def corrected_resampled_t(differences: FloatArray, test_share: float, margin: fl
 
 def _studentised(mean: float, error: float, law: Any, margin: float) -> Difference:
     """Return the difference if ``mean / error`` follows a symmetric law where there is none."""
-    reach = float(law.ppf(0.975)) * error
+    reach = float(law.ppf(TAILS[1])) * error
     p = float(2 * law.sf(abs(mean) / error)) if error > 0 else float(mean == 0)
     beyond = margin - abs(mean)  # of the two tests that of the nearer margin has the larger p-value
     equivalence = float(law.sf(beyond / error)) if error > 0 else float(beyond <= 0)
@@ -111,9 +108,9 @@ def patient_weights(patients: int, draws: int = DRAWS, seed: int = 0) -> npt.NDA
 
 
 def area_draws(
-    y: FloatArray, scores: FloatArray, folds: npt.NDArray[Any], weights: npt.NDArray[Any], measure: str = "auroc"
+    area: Area, y: FloatArray, scores: FloatArray, folds: npt.NDArray[Any], weights: npt.NDArray[Any]
 ) -> FloatArray:
-    """Return a macro area (one of `AREAS`) under S sets of sample weights, [S]: the mean over folds and versions.
+    """Return a macro area under S sets of sample weights, [S]: the mean over folds and versions.
 
     ``y`` [n, K] binary labels (see `metrics.one_vs_rest`; NaN: unknown), ``scores`` [D, n, K], which may be of several
     versions of the samples, such as draws of who lacks what, ``folds`` [n], the fold that tested each sample, and
@@ -123,11 +120,26 @@ def area_draws(
     for fold in np.unique(folds):
         rows = folds == fold
         chosen = weights[:, rows].astype(np.float32)
-        areas = [metrics.macro_areas(y[rows], version[rows], chosen)[AREAS.index(measure)] for version in scores]
-        values.append(np.mean(areas, axis=0))
+        values.append(np.mean([_macro(area, y[rows], version[rows], chosen) for version in scores], axis=0))
     if not values:
         return np.full(len(weights), np.nan)
     means: FloatArray = np.ma.masked_invalid(np.stack(values)).mean(axis=0).filled(np.nan)
+    return means
+
+
+def _macro(area: Area, y: FloatArray, scores: FloatArray, weights: FloatArray) -> FloatArray:
+    """Return the mean area [S] over the labels that have both classes under weights [S, n]; NaN where none has."""
+    per_label = []
+    for truth, score in zip(y.T, scores.T, strict=True):
+        known = ~np.isnan(truth)
+        if both_classes(truth[known]):
+            per_label.append(area.under_weights(truth[known], score[known], weights[:, known]))
+    if not per_label:
+        return np.full(len(weights), np.nan)
+    stacked = np.stack(per_label)  # [labels, S]
+    defined = ~np.isnan(stacked)
+    total, count = np.where(defined, stacked, 0).sum(axis=0), defined.sum(axis=0)
+    means: FloatArray = np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)
     return means
 
 
@@ -163,16 +175,10 @@ def holm(p: Sequence[float | None]) -> list[float | None]:
     return adjusted
 
 
-def spread(values: FloatArray) -> tuple[float | None, float | None]:
-    """Return two standard deviations of values [S, F] of S seeds and F folds (NaN: undefined).
+def sd_of_means(values: FloatArray) -> float | None:
+    """Return the standard deviation over S seeds of the means over F folds of values [S, F] (NaN: undefined).
 
-    That over seeds of the means over folds says what chance in training and splitting does to a result, that over folds
-    of the means over seeds how much the test parts differ. None with fewer than two means.
+    It says what chance in training and splitting does to a result. None with fewer than two means.
     """
-    known = np.ma.masked_invalid(values)
-    over_seeds, over_folds = (known.mean(axis=axis).compressed() for axis in (1, 0))
-    return _sd(over_seeds), _sd(over_folds)
-
-
-def _sd(values: FloatArray) -> float | None:
-    return float(values.std(ddof=1)) if len(values) > 1 else None
+    means = np.ma.masked_invalid(values).mean(axis=1).compressed()
+    return float(means.std(ddof=1)) if len(means) > 1 else None

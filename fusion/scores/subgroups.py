@@ -12,9 +12,10 @@ import numpy.typing as npt
 from ..inputs.groups import UNKNOWN
 from . import agreement, intervals
 from .intervals import Measured, Subjects, entries
+from .measures import PRIMARY, primary_area
 from .metrics import FloatArray
 
-GAPS = ("auroc", "sensitivity")
+GAPS = (PRIMARY["binary"], "sensitivity")
 """Measures whose gaps between groups are given."""
 
 FEWEST = 20
@@ -91,8 +92,11 @@ def _rows(
 def _found(part: Outcomes, threshold: float | None) -> dict[str, Measured | None]:
     positive = part.y == 1
     alert = np.zeros(len(part.p), dtype=bool) if threshold is None else part.p >= threshold
+    primary = PRIMARY["binary"]
     return {
-        "auroc": intervals.mean_area("auroc", part.y[:, None], part.p[:, None], part.subjects, part.folds),
+        primary: intervals.mean_area(
+            primary_area("binary"), part.y[:, None], part.p[:, None], part.subjects, part.folds
+        ),
         "sensitivity": intervals.share(alert[positive], part.subjects[positive]),
         "observed_expected": agreement.observed_expected(part.y, part.p, part.subjects),
     }

@@ -16,7 +16,8 @@ import polars.selectors as cs
 from ..files import read_table
 from ..runs.folder import RunFolder
 from ..runs.run import Run
-from ..scores import metrics, paired
+from ..scores import paired
+from ..scores.measures import MEASURES, PRIMARY
 from .cell import Cell, Measurement, Scope
 from .results import Estimate
 
@@ -54,7 +55,7 @@ class FinishedCell(Run):
 
     def over_folds(self, measure: str) -> list[float | None]:
         """Return a measure of each fold's test part; None where it is not defined."""
-        return [fold.measures[measure] for fold in self.metrics.folds]
+        return [fold.measures.get(measure) for fold in self.metrics.folds]
 
     def measured(self, measurement: Measurement) -> pl.DataFrame | None:
         """Return the table of a measurement; None if it could not be made."""
@@ -124,8 +125,10 @@ class Study:
             rows = np.flatnonzero(np.isin(said.sample_id, ids))
             numbers = np.unique(self.subject["subject"].to_numpy())
             patients = np.searchsorted(numbers, self.subjects(said.sample_id[rows]))
+            area = MEASURES.get(measure).area
+            assert area is not None, f"{measure} is no area"
             self._areas[key] = paired.area_draws(
-                said.y[rows], said.p[:, rows], said.fold[rows], self._weights[:, patients], measure
+                area, said.y[rows], said.p[:, rows], said.fold[rows], self._weights[:, patients]
             )
         return self._areas[key]
 
@@ -135,12 +138,20 @@ class Study:
         return samples.join(self.subject, on="sample_id", how="left", maintain_order="left")["subject"].to_numpy()
 
 
-def estimate(runs: Sequence[FinishedCell], measure: str = "auroc") -> Estimate:
-    """Return the mean of a measure over seeds and folds; of several seeds with the standard deviation over them."""
+def primary(runs: Sequence[FinishedCell]) -> str:
+    """Return the primary measure of the task of some runs, at least one."""
+    return PRIMARY[runs[0].metrics.kind]
+
+
+def estimate(runs: Sequence[FinishedCell], measure: str | None = None) -> Estimate:
+    """Return the mean of a measure over seeds and folds; of several seeds with the standard deviation over them.
+
+    By default of the primary measure.
+    """
     values = _table_of_folds(runs, measure)
     if values is None:
         return Estimate(None)
-    return Estimate(float(np.mean(values)), sd=paired.spread(values)[0])
+    return Estimate(float(np.mean(values)), sd=paired.sd_of_means(values))
 
 
 def over_seeds(values: Sequence[float | None]) -> Estimate:
@@ -150,13 +161,14 @@ def over_seeds(values: Sequence[float | None]) -> Estimate:
     return Estimate(float(np.mean(known)) if known else None, sd=sd)
 
 
-def pooled(runs: Sequence[FinishedCell], study: Study, measure: str = "auroc") -> Estimate:
+def pooled(runs: Sequence[FinishedCell], study: Study, measure: str | None = None) -> Estimate:
     """Return the mean of an area over seeds and folds, with its interval for other patients and trainings.
 
-    With one seed the interval is for these models: other patients alone.
+    By default of the primary measure. With one seed the interval is for these models: other patients alone.
     """
-    values = [study.areas(run, run.sample_id, measure) for run in runs]
-    found = paired.over_trainings(np.array(values)) if runs else None
+    if not runs:
+        return Estimate(None)
+    found = paired.over_trainings(np.array([study.areas(run, run.sample_id, measure or primary(runs)) for run in runs]))
     return Estimate(None) if found is None else Estimate(found.mean, max(0.0, found.low), min(1.0, found.high))
 
 
@@ -169,28 +181,27 @@ def mean_table(runs: Sequence[FinishedCell], asked: Measurement, keys: Sequence[
 
 
 def best(runs: Mapping[Key, Sequence[FinishedCell]]) -> Key:
-    """Return the key of the runs with the highest mean AUROC, the first of several."""
+    """Return the key of the runs with the highest mean of the primary measure, the first of several."""
     return max(runs, key=lambda key: estimate(runs[key]).value or 0.0)
 
 
-def sd_over_seeds(runs: Sequence[FinishedCell], measure: str = "auroc") -> float | None:
-    """Return the standard deviation over seeds of the mean over folds; None with one seed."""
-    values = _table_of_folds(runs, measure)
-    return None if values is None else paired.spread(values)[0]
+def sd_over_seeds(runs: Sequence[FinishedCell]) -> float | None:
+    """Return the standard deviation over seeds of the mean over folds of the primary measure; None with one seed."""
+    return estimate(runs).sd
 
 
-def _table_of_folds(runs: Sequence[FinishedCell], measure: str) -> FloatArray | None:
+def _table_of_folds(runs: Sequence[FinishedCell], measure: str | None) -> FloatArray | None:
     """Return a measure of every seed and fold, [S, F], without folds that lack it; None if nothing is left."""
-    values = np.array([run.over_folds(measure) for run in runs], dtype=float)
-    if not values.size:
+    if not runs:
         return None
+    values = np.array([run.over_folds(measure or primary(runs)) for run in runs], dtype=float)
     values = values[:, ~np.isnan(values).any(axis=0)]
     return values if values.size else None
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """How much better a method is than another on the same patients, by AUROC.
+    """How much better a method is than another on the same patients, by the primary measure.
 
     ``difference`` is the mean over seeds and folds, with its interval for other patients and other trainings and the
     standard deviation of the difference over seeds; ``p`` is two-sided, ``equivalence`` that of a difference as large
@@ -219,7 +230,7 @@ def compare(
     values = []
     for a, b in pairs:
         both = np.intersect1d(a.sample_id, b.sample_id)
-        areas = [study.areas(run, both, "auroc", asked) for run in (a, b)]
+        areas = [study.areas(run, both, primary([a]), asked) for run in (a, b)]
         if areas[0] is not None and areas[1] is not None:
             values.append(areas[0] - areas[1])
     found = paired.over_trainings(np.array(values), study.scope.margin) if values else None
@@ -240,16 +251,16 @@ def _of_one_seed(first: FinishedCell, second: FinishedCell, scope: Scope) -> tup
     if scope.folds == 1:
         test = paired.delong(y[:, 0], scores[0][:, 0], scores[1][:, 0]) if y.shape[1] == 1 else None
         return None, test.p if test else None
-    test = paired.paired_t(_differences(y, *scores, fold))
+    test = paired.paired_t(_differences(primary([first]), y, *scores, fold))
     return test.p if test else None, None
 
 
-def _differences(y: FloatArray, first: FloatArray, second: FloatArray, folds: FloatArray) -> FloatArray:
-    """Return the AUROC differences [F] of the folds where both have one."""
-    values = []
+def _differences(measure: str, y: FloatArray, first: FloatArray, second: FloatArray, folds: FloatArray) -> FloatArray:
+    """Return the differences of a measure [F] in the folds where both have one."""
+    value, values = MEASURES.get(measure).value, []
     for number in np.unique(folds):
         here = folds == number
-        areas = [metrics.score(y[here], p[here]).auroc for p in (first, second)]
+        areas = [value(y[here], p[here]) for p in (first, second)]
         if areas[0] is not None and areas[1] is not None:
             values.append(areas[0] - areas[1])
     return np.array(values)

@@ -13,7 +13,7 @@ import yaml
 from ...cache_schema import MissingInputError
 from ..files import read_json, read_table
 from ..methods import METHODS
-from ..words import day, listing, plural
+from ..words import combination_words, day, listing, plural
 from .cell import Cell, Scope
 from .finished import FinishedCell, Study, compare, estimate
 from .grid import Grid, make_grid
@@ -191,7 +191,7 @@ def _cohort(whole: FinishedCell) -> Chapter:
         "Samples that have exactly these modalities.",
         (Column("modalities"), Column("samples"), Column("share")),
         tuple(
-            (names.replace("+", " + "), samples, samples / metrics.samples)
+            (combination_words(names), samples, samples / metrics.samples)
             for names, samples in sorted(metrics.presence.items(), key=lambda item: -item[1])
         ),
         folded=True,

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ..scores.paired import holm
-from ..words import SPACE, interval, listing, number
+from ..words import SPACE, interval, listing, number, together
 from .finished import Comparison, FinishedCell, Study, compare, pooled, sd_over_seeds
-from .kinds.base import DIFFERENCE, REFERENCE, comparison_cells, reading, together
+from .kinds.base import DIFFERENCE, REFERENCE, comparison_cells, reading
 from .results import Column, Estimate, ResultTable, Value
 from .verdict import EQUIVALENT, NOT_SHOWN, ORDERED, verdict
 

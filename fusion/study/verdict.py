@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
+from ..scores.intervals import LEVEL
 from .finished import Comparison
-
-LEVEL = 0.05
-"""Chance of a false verdict: of any in a table for differences, by Holm; of each row for equivalence."""
 
 NOT_SHOWN, NOT_MEASURED = "not shown", "not measured"
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from ..inputs.batches import Batch, Inputs
 from ..methods.base import Context, Method, Phase, Prediction, combine
 from ..methods.fitting import EVALUATION_BATCH, FitConfig, Fitting, Progress, cosine_share, prior_logits
-from ..scores.metrics import one_vs_rest, score
+from ..scores.measures import MEASURES, PRIMARY
 
 
 @dataclass(frozen=True)
@@ -101,20 +101,21 @@ def _epoch(step: Steps, batches: Iterable[Batch], context: Context, number: int)
     method.eval()
     with torch.no_grad():
         validated = measure(step.phase.loss, context.validation())
-        area = [] if name else _validation_area(method, context, number)
+        judged = [] if name else _validation_measure(method, context, number)
         method.on_epoch_end(context)
-    return trained.rows(number, "train", name) + validated.rows(number, "validation", name) + area
+    return trained.rows(number, "train", name) + validated.rows(number, "validation", name) + judged
 
 
-def _validation_area(method: Method, context: Context, number: int) -> History:
-    """Return the AUROC of the validation part as a row of the history; none without one, or of one class alone."""
+def _validation_measure(method: Method, context: Context, number: int) -> History:
+    """Return the primary measure of the validation part as a row of the history; none where it is not defined."""
     batches = list(context.validation())
     if not batches:
         return []
     y = torch.cat([batch.y for batch in batches]).cpu().numpy()
     probability = torch.cat([method.predict(batch).probability for batch in batches]).cpu().numpy()
-    area = score(*one_vs_rest(method.target.kind, y, probability)).auroc
-    return [] if area is None else [{"epoch": number, "part": "validation", "term": "auroc", "value": area}]
+    name = PRIMARY[method.target.kind]
+    value = MEASURES.get(name).value(y, probability)
+    return [] if value is None else [{"epoch": number, "part": "validation", "term": name, "value": value}]
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from torch import Tensor
 from ...parts.completion.fidelity import cosine_similarity
 from ...parts.completion.patterns import sample_patterns
 from ...parts.encoders import Encoded
-from ...scores import metrics
+from ...scores.measures import AUROC
 from .dwfuse import DWFuse
 
 SEED = 0
@@ -44,7 +44,7 @@ def imputation_rows(method: DWFuse, encoded: Sequence[tuple[Encoded, Tensor]]) -
     if not pieces:
         return []
     imputed, truth, hidden, probability, y = (torch.cat(parts).cpu() for parts in zip(*pieces, strict=True))
-    auroc = metrics.score(*metrics.one_vs_rest(method.target.kind, y.numpy(), probability.numpy())).auroc
+    auroc = AUROC.value(y.numpy(), probability.numpy())
     plain, centred = (cosine_similarity(imputed, truth, hidden, centred=flag).tolist() for flag in (False, True))
     return [
         {"modality": name, "cosine": _defined(plain[m]), "centred_cosine": _defined(centred[m]), "auroc": auroc}

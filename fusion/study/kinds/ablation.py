@@ -10,10 +10,12 @@ import numpy as np
 
 from ...explain.combinations import AVAILABLE
 from ...scores import metrics
+from ...scores.measures import MEASURES, PRIMARY
+from ...words import together
 from ..cell import Cell, Measurement, Scope
 from ..finished import FinishedCell, Study, compare, estimate, over_seeds
 from ..results import Column, Estimate, Item, Note, ResultTable, Value
-from .base import SPREAD, Experiment, difference_table, together
+from .base import SPREAD, Experiment, difference_table
 from .laziness import COMBINATIONS
 
 ROWS = {
@@ -107,8 +109,9 @@ def _on_complete(run: FinishedCell, names: tuple[str, ...]) -> float | None:
     """Return the fold-mean AUROC of a run over samples that have all of some modalities."""
     said = run.tested
     complete = np.all([said.modalities[name].present for name in names], axis=0)
+    measure = MEASURES.get(PRIMARY[run.metrics.kind])
     areas = [
-        metrics.score(said.y[rows], said.p[rows]).auroc
+        measure.value(said.y[rows], said.p[rows])
         for fold in np.unique(said.fold)
         for rows in [complete & (said.fold == fold)]
     ]

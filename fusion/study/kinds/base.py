@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
+from ...scores.intervals import LEVEL
 from ...scores.paired import holm
 from ..cell import Cell, Measurement, Scope
 from ..finished import Comparison, Study
@@ -66,11 +67,6 @@ class Experiment:
         ]
 
 
-def together(modalities: Sequence[str]) -> str:
-    """Return a set of modalities as a reader sees it."""
-    return " + ".join(modalities)
-
-
 def drawn(rate: float, draws: int) -> Measurement:
     """Return the measurement of what models say when some draw of the samples lacks a modality in the test."""
     return Measurement(DRAWN, (("rate", rate), ("draws", draws)))
@@ -105,8 +101,8 @@ ONE = (
     "change is unknown and in no interval or p-value here. These are for other patients and these models alone."
 )
 VERDICT = (
-    "Better, worse: p after Holm, over all rows of the table, is below 0.05. Equivalent: the 90 % interval of the row "
-    "lies within ± {margin:g}, which is two one-sided tests at 5 % (p, equivalence). Not shown: neither."
+    "Better, worse: p after Holm, over all rows of the table, is below {level:g}. Equivalent: the 90 % interval of the "
+    "row lies within ± {margin:g}, which is two one-sided tests at 5 % (p, equivalence). Not shown: neither."
 )
 OLDER = (
     "The paired t-test over folds is the paper's, of the first seed; its p is too small, because folds share training "
@@ -117,7 +113,7 @@ OLDER = (
 def reading(found: Sequence[Comparison | None], margin: float) -> str:
     """Return how to read the columns `DIFFERENCE`."""
     several = any(one is not None and one.trainings > 1 for one in found)
-    return " ".join([SEVERAL if several else ONE, VERDICT.format(margin=margin), OLDER])
+    return " ".join([SEVERAL if several else ONE, VERDICT.format(level=LEVEL, margin=margin), OLDER])
 
 
 def comparison_cells(

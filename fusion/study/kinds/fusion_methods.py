@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
+from ...scores.measures import PRIMARY, Measure, of_kind
 from ...scores.metrics import mean_defined
+from ...words import listing, together
 from ..cell import Cell, Measurement, Scope
 from ..finished import FinishedCell, Study, compare, estimate, pooled, sd_over_seeds
 from ..results import Column, Estimate, Item, Note, ResultFigure, ResultTable, Series, Value
-from .base import INTERVAL, REFERENCE, SPREAD, Experiment, difference_table, together
+from .base import INTERVAL, REFERENCE, SPREAD, Experiment, difference_table
 
 PAPER = ("concat", "sum", "se-gate", "g-blend", "ogm-ge", "pmr", "medfuse", "dwfuse")
 
@@ -96,15 +98,19 @@ def _figure(areas: list[tuple[str, Estimate]], combination: str) -> ResultFigure
 
 def _scores(rows: list[tuple[str, list[FinishedCell]]], combination: str, study: Study) -> ResultTable:
     """Return discrimination and calibration of each method on one combination."""
-    columns = [Column(name) for name in ("AUROC", "AUPRC", "log loss", "Brier score", *CALIBRATION)]
+    kind = next((run.metrics.kind for _, runs in rows for run in runs), "binary")  # if nothing is finished
+    measures, primary = of_kind(kind), PRIMARY[kind]
+    first = measures.pop(primary).title
+    lower = listing([measure.title for measure in measures.values() if not measure.higher_is_better])
+    more = [Column(title) for title in (*(measure.title for measure in measures.values()), *CALIBRATION)]
     return ResultTable(
         "methods-scores",
         f"Discrimination and calibration, {combination}",
-        f"Mean over folds and seeds. {INTERVAL} Sd over seeds is that of the AUROC; without it there was one training. "
-        "Log loss and Brier score: lower is better. Calibration slope 1, intercept 0 and expected calibration error 0 "
-        "are perfect.",
-        (Column("method"), columns[0], Column("sd over seeds", decimals=4), *columns[1:]),
-        tuple((method, *_score_cells(runs, study)) for method, runs in rows),
+        f"Mean over folds and seeds. {INTERVAL} Sd over seeds is that of the {first}; without it there was one "
+        f"training. {lower[:1].upper()}{lower[1:]}: lower is better. Calibration slope 1, intercept 0 and expected "
+        "calibration error 0 are perfect.",
+        (Column("method"), Column(first), Column("sd over seeds", decimals=4), *more),
+        tuple((method, *_score_cells(runs, study, measures)) for method, runs in rows),
         folded=True,
     )
 
@@ -112,13 +118,12 @@ def _scores(rows: list[tuple[str, list[FinishedCell]]], combination: str, study:
 CALIBRATION = ("slope", "intercept", "ECE")
 
 
-def _score_cells(runs: list[FinishedCell], study: Study) -> tuple[Value, ...]:
+def _score_cells(runs: list[FinishedCell], study: Study, others: Mapping[str, Measure]) -> tuple[Value, ...]:
+    """Return the primary measure with its sd over seeds, the others, and calibration."""
     calibration = [run.metrics.calibration for run in runs]
     return (
         pooled(runs, study),
         sd_over_seeds(runs),
-        pooled(runs, study, "auprc"),
-        estimate(runs, "log_loss").value,
-        estimate(runs, "brier").value,
+        *(pooled(runs, study, name) if one.area else estimate(runs, name).value for name, one in others.items()),
         *(mean_defined([found.measured(name.lower()).value for found in calibration if found]) for name in CALIBRATION),
     )

@@ -9,11 +9,11 @@ from typing import ClassVar
 import polars as pl
 
 from ...explain.combinations import AVAILABLE, COMPLETE, shapley
-from ...words import listing
+from ...words import combination_words, listing, together
 from ..cell import Cell, Measurement, Scope
 from ..finished import Study, best, compare, estimate, mean_table
 from ..results import Column, Item, Note, ResultTable
-from .base import DIFFERENCE, SPREAD, Experiment, comparison_cells, reading, together
+from .base import DIFFERENCE, SPREAD, Experiment, comparison_cells, reading
 
 COMBINATIONS = Measurement("combinations")
 LAZINESS = "laziness"
@@ -106,7 +106,7 @@ def _without(tables: dict[str, pl.DataFrame]) -> ResultTable:
         "Mean AUROC over folds and seeds of the models that were trained on everything. Of who has all modalities: the "
         "rows can be compared; of who has these: other patients in each row.",
         (Column("shown"), *map(Column, columns)),
-        tuple(zip([name.replace("+", " + ") for name in shown], *cells, strict=True)),
+        tuple(zip(map(combination_words, shown), *cells, strict=True)),
     )
 
 
@@ -136,10 +136,10 @@ def _trace(method: str, trace: pl.DataFrame) -> ResultTable:
     found = (
         trace.group_by("combination")
         .agg(pl.mean("chosen").alias("share"), pl.mean("excess").alias("excess"), pl.mean("distance").alias("distance"))
-        .sort("share", "excess", descending=True)
+        .sort("share", "excess", "combination", descending=[True, True, False])
     )
     rows = tuple(
-        (row["combination"].replace("+", " + "), row["share"], row["excess"], row["distance"])
+        (combination_words(row["combination"]), row["share"], row["excess"], row["distance"])
         for row in found.iter_rows(named=True)
     )
     always = rows and rows[0][1] == 1.0

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 import polars as pl
 
+from ...scores.measures import PRIMARY
 from ..cell import Cell, Measurement, Scope
 from ..finished import FinishedCell, Study
 from ..results import Item, Note, ResultFigure, Series
@@ -60,7 +61,7 @@ class Learning(Experiment):
 def _curve(label: str, run: FinishedCell) -> Series | None:
     if run.history is None:
         return None
-    areas = run.history.filter(term="auroc", part="validation")
+    areas = run.history.filter(term=PRIMARY[run.metrics.kind], part="validation")
     if areas.is_empty():
         return None
     mean = areas.group_by("epoch").agg(pl.mean("value")).sort("epoch")

@@ -9,10 +9,12 @@ from typing import ClassVar
 import numpy as np
 import polars as pl
 
+from ...scores.intervals import TAILS
+from ...words import together
 from ..cell import Cell, Measurement, Scope
 from ..finished import FinishedCell, Study, estimate, over_seeds
 from ..results import Column, Estimate, Item, Note, ResultFigure, ResultTable, Series, Value
-from .base import SPREAD, WITHOUT, WITHOUT_MEANS, Experiment, together
+from .base import SPREAD, WITHOUT, WITHOUT_MEANS, Experiment
 
 RANDOM = "random"
 BAND = "Band: where 95 % of the draws of who loses what, and of the seeds, lie; other patients are not in it."
@@ -98,7 +100,7 @@ class Missing(Experiment):
             drawn = [line.filter(rate=rate)["auroc"].drop_nulls().to_numpy() for line in lines]
             drawn = [areas for areas in drawn if len(areas)]
             if drawn:
-                low, high = np.quantile(np.concatenate(drawn), (0.025, 0.975))
+                low, high = np.quantile(np.concatenate(drawn), TAILS)
                 mean = over_seeds([float(areas.mean()) for areas in drawn])
                 found[rate] = Estimate(mean.value, float(low), float(high), mean.sd)
         return found

@@ -11,11 +11,15 @@ import numpy as np
 from ...parts.calibration import platt
 from ...runs.metrics import Calibration, Row
 from ...scores.decisions import expected_calibration_error, net_benefit
-from ...scores.metrics import brier, calibration, log_loss
+from ...scores.measures import PRIMARY, of_kind
+from ...scores.metrics import calibration
+from ...words import combination_words
 from ..cell import Cell, Measurement, Scope
 from ..finished import FinishedCell, Study
 from ..results import Column, Estimate, Item, Note, ResultFigure, ResultTable, Series, Value
 from .base import FIRST_SEED, Experiment
+
+AREA = PRIMARY["binary"]
 
 THRESHOLDS = np.linspace(0.02, 0.5, 25)
 
@@ -63,7 +67,7 @@ class Trust(Experiment):
 
 def _patterns(method: str, run: FinishedCell) -> ResultTable:
     metrics = run.metrics
-    everyone = (metrics.samples, metrics.positives, metrics.auroc.mean, *_calibrated(metrics.calibration))
+    everyone = (metrics.samples, metrics.positives, metrics.measures[AREA].mean, *_calibrated(metrics.calibration))
     return ResultTable(
         f"trust-patterns-{method.replace(':', '-')}",
         f"By what a patient has: {method}",
@@ -74,10 +78,10 @@ def _patterns(method: str, run: FinishedCell) -> ResultTable:
             ("everyone", *everyone),
             *(
                 (
-                    row.modalities.replace("+", " + "),
+                    combination_words(row.modalities),
                     row.rows,
                     row.positives,
-                    row.measured("auroc").value,
+                    row.measured(AREA).value,
                     *_calibrated(row.calibration),
                 )
                 for row in metrics.per_pattern
@@ -118,7 +122,7 @@ def _subgroups(method: str, run: FinishedCell) -> ResultTable:
                 f"{row.group}: {row.value}",
                 row.samples,
                 row.positives,
-                *(_interval(row, name) for name in ("auroc", "auroc_gap", "sensitivity", "sensitivity_gap")),
+                *(_interval(row, name) for name in (AREA, f"{AREA}_gap", "sensitivity", "sensitivity_gap")),
                 _interval(row, "observed_expected"),
             )
             for row in run.metrics.per_subgroup
@@ -128,16 +132,17 @@ def _subgroups(method: str, run: FinishedCell) -> ResultTable:
 
 
 def _labels(method: str, run: FinishedCell) -> ResultTable:
+    areas = {name: measure.title for name, measure in of_kind("binary").items() if measure.area}
     return ResultTable(
         f"trust-labels-{method.replace(':', '-')}",
         f"Each label: {method}",
         "Means over folds, and how many positives there are for each predicted one, with 95 % intervals.",
-        tuple(map(Column, ("label", "positive", "AUROC", "AUPRC", "observed/expected"))),
+        tuple(map(Column, ("label", "positive", *areas.values(), "observed/expected"))),
         tuple(
             (
                 row.label,
                 row.positives,
-                *(_interval(row, area) for area in ("auroc", "auprc")),
+                *(_interval(row, area) for area in areas),
                 _interval(row.calibration, "observed_expected"),
             )
             for row in run.metrics.per_label
@@ -166,20 +171,21 @@ def _reliability(runs: dict[str, FinishedCell]) -> ResultFigure:
 
 def _platt(runs: dict[str, FinishedCell]) -> ResultTable:
     """Return how far the probabilities are off, and how far after a scale that other folds have chosen."""
+    losses = [measure for measure in of_kind("binary").values() if not measure.higher_is_better]
     rows = []
     for method, run in runs.items():
         y, p, fold = run.tested.y[:, 0], run.tested.p[:, 0], run.tested.fold
         for label, chance in ((method, p), (f"{method}, scaled", platt(y, p, fold))):
             found = calibration(y, chance)
-            losses = (log_loss("binary", y[:, None], chance[:, None]), brier("binary", y[:, None], chance[:, None]))
+            lost = (loss.value(y[:, None], chance[:, None]) for loss in losses)
             ece = expected_calibration_error(y, chance)
-            rows.append((label, *losses, ece, found["slope"], found["intercept"]))
+            rows.append((label, *lost, ece, found["slope"], found["intercept"]))
     return ResultTable(
         "trust-platt",
         "Before and after Platt scaling",
         "The scale of each fold is fitted to the predictions of the other folds. Where it helps much, a method's "
         "probabilities are off in size, whatever its AUROC.",
-        tuple(map(Column, ("method", "log loss", "Brier score", "ECE", "slope", "intercept"))),
+        tuple(map(Column, ("method", *(loss.title for loss in losses), "ECE", "slope", "intercept"))),
         tuple(rows),
     )
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from itertools import combinations, permutations
+from math import factorial
 from pathlib import Path
 
 import numpy as np
@@ -113,6 +114,20 @@ def test_it_is_the_mean_gain_over_all_orders(game: dict[str, float]) -> None:
             before, after = (tuple(sorted(order[:end])) for end in (place, place + 1))
             gains[name].append(values[after] - values[before])
     assert shapley(table(game)) == pytest.approx({name: np.mean(each) for name, each in gains.items()}, abs=1e-12)
+
+
+def test_gains_are_added_up_in_the_order_of_names() -> None:
+    """To the last digit: that of a set changes from process to process."""
+    rng = np.random.default_rng(0)
+    game = {name: float(rng.random()) for name in subsets("abcde")}
+    value, found = {"": 0.5, **game}, shapley(table(game))
+    for name in "abcde":
+        others, total = sorted(set("abcde") - {name}), 0.0
+        for size in range(5):
+            share = factorial(size) * factorial(4 - size) / factorial(5)
+            for before in combinations(others, size):
+                total += share * (value["+".join(sorted([*before, name]))] - value["+".join(before)])
+        assert found[name] == total
 
 
 @given(st.floats(0, 1), st.floats(0, 1))

@@ -2,7 +2,7 @@
 
 import polars as pl
 import pytest
-from omnifuse.fusion.report.blocks import Figures, Text
+from omnifuse.fusion.report.blocks import Figures, Text, tables
 from omnifuse.fusion.report.laziness_trace import (
     _blocks,
     choices_in_words,
@@ -60,6 +60,12 @@ def test_excess_is_drawn_only_where_it_exists(combinations: tuple[str, ...]) -> 
         block.figures for block in _blocks(trace_of(["cxr"], combinations), acted=True) if isinstance(block, Figures)
     ]
     assert [len(figures) for figures in drawn] == [1 if len(combinations) == 1 else 2]
+
+
+def test_combinations_that_tie_stand_in_the_order_of_their_names() -> None:
+    names = ("pet", "ct", "rep", "ehr", "cxr")
+    (table,) = tables(_blocks(trace_of(["rep"] * 3, names), acted=True))
+    assert [row[0] for row in table.rows] == ["rep", "ct", "cxr", "ehr", "pet"]
 
 
 def test_a_trace_that_only_watched_claims_nothing() -> None:

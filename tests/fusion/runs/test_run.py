@@ -15,7 +15,8 @@ from omnifuse.fusion.inputs.loading import load
 from omnifuse.fusion.inputs.preparation import prepare
 from omnifuse.fusion.runs.run import Run, load_run
 from omnifuse.fusion.runs.train import train
-from omnifuse.fusion.scores.metrics import MEASURES, auroc, calibration
+from omnifuse.fusion.scores.measures import of_kind
+from omnifuse.fusion.scores.metrics import auroc, calibration
 from omnifuse.fusion.sealed import SEAL, seal
 from omnifuse.fusion.training.config import TrainConfig, make_config
 from omnifuse.fusion.training.loop import predict
@@ -104,7 +105,7 @@ def test_every_measure_is_the_mean_over_folds_and_calibration_is_of_everybody(fi
     metrics = read(finished / "run" / "metrics.json")
     predictions = pl.read_parquet(finished / "run" / "predictions.parquet")
     y, p = predictions["y"].to_numpy()[:, None].astype(float), predictions["p"].to_numpy()[:, None]
-    for name in MEASURES:
+    for name in of_kind("binary"):
         assert metrics[name]["mean"] == pytest.approx(np.mean([fold[name] for fold in metrics["folds"]]))
     for name, value in calibration(y[:, 0], p[:, 0]).items():
         assert metrics["calibration"][name] == pytest.approx(value)

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from omnifuse.fusion.scores import intervals, metrics
+from omnifuse.fusion.scores import intervals, measures, metrics
+from omnifuse.fusion.scores.areas import AUPRC, AUROC
 from omnifuse.fusion.scores.intervals import Measured, mean_area, observed_expected, share, wilson
+from scipy.stats import norm
 
 
 def within(found: Measured, lowest: float, highest: float) -> bool:
@@ -30,10 +32,10 @@ def test_the_interval_of_an_area_holds_the_mean_over_folds(
     p = rng.integers(0, distinct + 1, (count, columns)) / distinct
     subjects = rng.integers(0, patients, count)
     fold = subjects % folds
-    truth, chance = metrics.one_vs_rest(kind, y, p)
-    for measure in ("auroc", "auprc"):
-        per_fold = [getattr(metrics.score(truth[fold == k], chance[fold == k]), measure) for k in np.unique(fold)]
-        mean, found = metrics.mean_defined(per_fold), mean_area(measure, truth, chance, subjects, fold)
+    truth, chance = metrics.one_vs_rest(y, p)
+    for measure in (measures.AUROC, measures.AUPRC):
+        per_fold = [measure.value(y[fold == k], p[fold == k]) for k in np.unique(fold)]
+        mean, found = metrics.mean_defined(per_fold), mean_area(measure.area, truth, chance, subjects, fold)
         assert (mean is None) == (found is None)
         if found is not None:
             assert found.value == pytest.approx(mean)
@@ -50,24 +52,10 @@ def test_intervals_of_shares_and_ratios_hold_them(count: int, patients: int, pre
     assert ratio is not None and within(ratio, 0, np.inf) and ratio.low < ratio.high
 
 
-@settings(deadline=None, max_examples=50)
-@given(st.integers(2, 40), st.integers(1, 9), st.integers(0, 999))
-def test_an_influence_is_the_derivative_by_a_weight(count: int, distinct: int, seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    y = np.append(rng.integers(0, 2, count), [0, 1]).astype(float)
-    score = rng.integers(0, distinct + 1, len(y)) / distinct
-    step = 1e-5 * np.eye(len(y))
-    areas = zip(*(metrics.weighted_areas(y, score, 1 + sign * step) for sign in (1, -1)), strict=True)
-    for (more, less), (name, influence) in zip(areas, intervals.INFLUENCES.items(), strict=True):
-        value, moved = influence(y, score)
-        assert value == pytest.approx(getattr(metrics, name)(y, score))
-        np.testing.assert_allclose(moved, (more - less) / 2e-5, atol=1e-7)
-
-
 def test_twenty_copies_of_each_patient_add_nothing_to_an_area() -> None:
     rng = np.random.default_rng(0)
     y, p, subjects = (rng.random((60, 1)) < 0.5).astype(float), rng.random((60, 1)), np.arange(60)
-    for measure in ("auroc", "auprc"):
+    for measure in (AUROC, AUPRC):
         once = mean_area(measure, y, p, subjects, subjects % 3)
         copied = mean_area(measure, *(np.repeat(part, 20, 0) for part in (y, p, subjects, subjects % 3)))
         assert copied.ci == pytest.approx(once.ci)
@@ -80,14 +68,14 @@ def test_the_variance_of_an_area_of_one_fold_is_that_of_delong() -> None:
     right = p[y == 1][:, None] > p[y == 0]  # [positives, negatives]
     variance = right.mean(1).var(ddof=1) / len(right) + right.mean(0).var(ddof=1) / right.shape[1]
     area = right.mean()
-    found = mean_area("auroc", y[:, None], p[:, None], np.arange(400), np.zeros(400))
+    found = mean_area(AUROC, y[:, None], p[:, None], np.arange(400), np.zeros(400))
     assert found.ci == pytest.approx(wilson(area, area * (1 - area) / variance).ci)
 
 
 def test_perfect_ranking_is_no_proof() -> None:
     """Of n positives and n negatives, all in order, there are about 4 n² / 2 n trials."""
     y = np.repeat([0.0, 1.0], 10)[:, None]
-    found = mean_area("auroc", y, y, np.arange(20), np.zeros(20))
+    found = mean_area(AUROC, y, y, np.arange(20), np.zeros(20))
     assert found.value == found.high == 1
     assert found.low == pytest.approx(wilson(1.0, 100 / (1 + 9 / 2)).low)
 
@@ -120,6 +108,11 @@ def test_the_wilson_interval_solves_its_equation() -> None:
             assert (rate - bound) ** 2 == pytest.approx(intervals.Z**2 * bound * (1 - bound) / trials, abs=1e-9)
 
 
+def test_there_is_one_half_width_of_95_percent() -> None:
+    assert norm.ppf(intervals.TAILS) == pytest.approx([-intervals.Z, intervals.Z], abs=5e-7)
+    assert intervals.TAILS == (intervals.LEVEL / 2, 1 - intervals.LEVEL / 2)
+
+
 def test_wilson_interval_of_five_in_ten() -> None:
     # statsmodels.stats.proportion.proportion_confint(5, 10, method="wilson")
     assert wilson(0.5, 10).ci == pytest.approx([0.2365931, 0.7634069], abs=1e-6)
@@ -133,5 +126,5 @@ def test_the_interval_of_a_difference_of_shares_is_that_of_newcombe() -> None:
 
 def test_nothing_has_no_interval() -> None:
     none = np.zeros((0, 1))
-    assert mean_area("auroc", none, none, none[:, 0], none[:, 0]) is None and share(none[:, 0], none[:, 0]) is None
-    assert mean_area("auroc", np.zeros((5, 1)), np.ones((5, 1)), np.arange(5), np.zeros(5)) is None
+    assert mean_area(AUROC, none, none, none[:, 0], none[:, 0]) is None and share(none[:, 0], none[:, 0]) is None
+    assert mean_area(AUROC, np.zeros((5, 1)), np.ones((5, 1)), np.arange(5), np.zeros(5)) is None

@@ -2,55 +2,32 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from omnifuse.fusion.scores import metrics
+from omnifuse.fusion.scores.measures import AUPRC, AUROC
 from sklearn.metrics import average_precision_score, log_loss, roc_auc_score
-
-
-@settings(deadline=None, max_examples=50)
-@given(st.integers(2, 60), st.integers(1, 8), st.integers(0, 999))
-def test_weighted_areas_equal_scikit_learn(count: int, distinct: int, seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    y = np.append(rng.integers(0, 2, count), [0, 1]).astype(float)
-    score = rng.integers(0, distinct, len(y)) / distinct  # many ties
-    weights = rng.integers(0, 4, (3, len(y))).astype(float)
-    weights[:, -2:] = 1
-    area, precision = metrics.weighted_areas(y, score, weights)
-    for draw in range(3):
-        assert area[draw] == pytest.approx(roc_auc_score(y, score, sample_weight=weights[draw]))
-        assert precision[draw] == pytest.approx(average_precision_score(y, score, sample_weight=weights[draw]))
-
-
-def test_a_draw_without_one_class_has_no_area() -> None:
-    area, precision = metrics.weighted_areas(
-        np.array([0.0, 1.0]), np.array([0.2, 0.8]), np.array([[1.0, 0.0], [0.0, 1.0]])
-    )
-    assert np.isnan(area).all() and np.isnan(precision).all()
 
 
 def test_one_class_gives_none_and_unknown_labels_do_not_count() -> None:
     y, p = np.array([0.0, 0.0, np.nan]), np.array([0.1, 0.2, 0.9])
     assert metrics.auroc(y, p) is None and metrics.auprc(y, p) is None
     assert metrics.auroc(np.array([0, 1, np.nan]), p) == 1
-    assert metrics.score(np.stack([y, [0, 1, np.nan]], 1), np.stack([p, p], 1)).auroc == 1
+    assert AUROC.value(np.stack([y, [0, 1, np.nan]], 1), np.stack([p, p], 1)) == 1
 
 
 def test_macro_over_labels_is_their_mean() -> None:
     rng = np.random.default_rng(0)
     y, p = rng.integers(0, 2, (50, 3)).astype(float), rng.random((50, 3))
-    scores = metrics.score(y, p)
-    assert scores.auroc == pytest.approx(roc_auc_score(y, p, average="macro"))
-    assert scores.auprc == pytest.approx(average_precision_score(y, p, average="macro"))
+    assert AUROC.value(y, p) == pytest.approx(roc_auc_score(y, p, average="macro"))
+    assert AUPRC.value(y, p) == pytest.approx(average_precision_score(y, p, average="macro"))
 
 
 def test_log_loss_and_brier() -> None:
     y, p = np.array([[1.0], [0.0], [np.nan]]), np.array([[0.8], [0.4], [0.5]])
-    assert metrics.log_loss("binary", y, p) == pytest.approx(log_loss([1, 0], [0.8, 0.4]))
-    assert metrics.brier("binary", y, p) == pytest.approx((0.04 + 0.16) / 2)
+    assert metrics.log_loss(y, p) == pytest.approx(log_loss([1, 0], [0.8, 0.4]))
+    assert metrics.brier(y, p) == pytest.approx((0.04 + 0.16) / 2)
     classes, chances = np.array([[2.0], [0.0]]), np.array([[0.1, 0.2, 0.7], [0.5, 0.3, 0.2]])
-    assert metrics.log_loss("multiclass", classes, chances) == pytest.approx(-np.log([0.7, 0.5]).mean())
-    assert metrics.brier("multiclass", classes, chances) == pytest.approx((0.14 + 0.38) / 2)
+    assert metrics.log_loss(classes, chances) == pytest.approx(-np.log([0.7, 0.5]).mean())
+    assert metrics.brier(classes, chances) == pytest.approx((0.14 + 0.38) / 2)
 
 
 def logit(p: float) -> float:
@@ -90,8 +67,27 @@ def test_separated_classes_have_no_slope() -> None:
     assert found["slope"] is None and np.isfinite(found["intercept"])
 
 
-def test_measures_are_all_four() -> None:
-    y, p = np.array([[1.0], [0.0], [0.0]]), np.array([[0.8], [0.4], [0.9]])
-    found = metrics.measures("binary", y, p)
-    assert tuple(found) == metrics.MEASURES
-    assert found["auroc"] == 0.5 and found["brier"] == metrics.brier("binary", y, p)
+def test_one_half_for_everybody_has_closed_forms() -> None:
+    y, half = np.array([[1.0], [0.0], [1.0], [0.0]]), np.full((4, 1), 0.5)
+    assert metrics.log_loss(y, half) == pytest.approx(np.log(2))
+    assert metrics.brier(y, half) == pytest.approx(0.25)
+
+
+def test_certain_and_wrong_is_finite() -> None:
+    assert metrics.log_loss(np.ones((1, 1)), np.zeros((1, 1))) == pytest.approx(-np.log(1e-7))
+
+
+def test_without_a_known_label_no_loss_is_defined() -> None:
+    assert metrics.log_loss(np.full((2, 1), np.nan), np.full((2, 1), 0.5)) is None
+    assert metrics.brier(np.full((2, 1), np.nan), np.full((2, 3), 0.5)) is None
+
+
+def test_areas_of_four_samples() -> None:
+    y, p = np.array([1.0, 0.0, 1.0, 0.0]), np.array([0.9, 0.8, 0.7, 0.1])
+    assert metrics.auroc(y, p) == pytest.approx(0.75)  # three of four pairs in the right order
+    assert metrics.auprc(y, p) == pytest.approx(0.5 * 1 + 0.5 * 2 / 3)
+
+
+def test_samples_of_no_fold_are_a_part_of_their_own() -> None:
+    masks = metrics.fold_masks(np.array([2.0, np.nan, 0.0, 2.0, np.nan]))
+    assert [np.flatnonzero(mask).tolist() for mask in masks] == [[1, 4], [2], [0, 3]]

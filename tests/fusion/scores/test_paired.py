@@ -7,6 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from omnifuse.fusion.scores import metrics, paired
+from omnifuse.fusion.scores.areas import Area
+from omnifuse.fusion.scores.measures import AUPRC, AUROC
 from omnifuse.fusion.scores.paired import Difference
 from scipy import stats
 
@@ -57,12 +59,12 @@ def test_equivalence_is_shown_where_the_90_percent_interval_lies_within_the_marg
 
 def compared(
     y: np.ndarray, first: np.ndarray, second: np.ndarray, subjects: np.ndarray, folds: np.ndarray,
-    draws: int = 100, measure: str = "auroc",
+    draws: int = 100, area: Area = AUROC.area,
 ) -> Difference | None:  # fmt: skip
     """Compare two methods [n, K] after one training each."""
     names, patient = np.unique(subjects, return_inverse=True)
     weights = paired.patient_weights(len(names), draws)[:, patient]
-    areas = [paired.area_draws(y, scores[None], folds, weights, measure) for scores in (first, second)]
+    areas = [paired.area_draws(area, y, scores[None], folds, weights) for scores in (first, second)]
     return paired.over_trainings((areas[0] - areas[1])[None])
 
 
@@ -83,11 +85,10 @@ def test_the_difference_is_the_mean_over_folds_of_macro_areas() -> None:
     y, folds = rng.integers(0, 2, (80, 3)).astype(float), np.arange(80) % 4
     y[:5, 1], y[folds == 2, 2] = np.nan, 0  # some unknown; a label with one class in a fold
     first, second = rng.random((2, 80, 3))
-    for measure in paired.AREAS:
-        found = compared(y, first, second, np.arange(80), folds, draws=20, measure=measure)
+    for measure in (AUROC, AUPRC):
+        found = compared(y, first, second, np.arange(80), folds, draws=20, area=measure.area)
         each = [
-            getattr(metrics.score(y[rows], first[rows]), measure)
-            - getattr(metrics.score(y[rows], second[rows]), measure)
+            measure.value(y[rows], first[rows]) - measure.value(y[rows], second[rows])
             for rows in (folds == fold for fold in range(4))
         ]
         assert found.mean == pytest.approx(np.mean(each))
@@ -97,8 +98,8 @@ def test_the_area_of_several_versions_is_their_mean() -> None:
     rng = np.random.default_rng(0)
     y, folds = np.tile([0.0, 1.0], 20)[:, None], np.arange(40) // 20
     versions, weights = rng.random((3, 40, 1)), paired.patient_weights(40, draws=5)
-    each = [paired.area_draws(y, version[None], folds, weights) for version in versions]
-    assert paired.area_draws(y, versions, folds, weights) == pytest.approx(np.mean(each, axis=0))
+    each = [paired.area_draws(AUROC.area, y, version[None], folds, weights) for version in versions]
+    assert paired.area_draws(AUROC.area, y, versions, folds, weights) == pytest.approx(np.mean(each, axis=0))
 
 
 def test_patients_are_drawn_with_replacement_after_all_of_them_once() -> None:
@@ -163,7 +164,7 @@ def test_folds_and_draws_without_both_classes_are_left_out() -> None:
     folds, first, second = np.array([0, 0, 1, 1]), y, 1 - y
     assert compared(y, first, second, np.arange(4), folds, draws=50).mean == 1
     assert compared(y * 0, first, second, np.arange(4), folds, draws=50) is None
-    nobody = paired.area_draws(y[:0], first[None, :0], folds[:0], paired.patient_weights(4, 5)[:, :0])
+    nobody = paired.area_draws(AUROC.area, y[:0], first[None, :0], folds[:0], paired.patient_weights(4, 5)[:, :0])
     assert paired.over_trainings(nobody[None]) is None
 
 
@@ -260,14 +261,14 @@ def test_holm_keeps_the_order_and_lies_between_raw_and_bonferroni(p: list[float]
     assert (adjusted >= p).all() and (adjusted <= np.minimum(1, len(p) * np.array(p))).all()
 
 
-def test_spread_over_seeds_and_over_folds() -> None:
+def test_the_spread_over_seeds_is_that_of_their_means_over_folds() -> None:
     """Seeds differ by .02, folds by .2."""
     values = np.array([[0.7, 0.9], [0.72, 0.92]])
-    assert paired.spread(values) == pytest.approx((0.02 / np.sqrt(2), 0.2 / np.sqrt(2)))
-    assert paired.spread(values[:1]) == pytest.approx((None, 0.2 / np.sqrt(2)))
-    assert paired.spread(values[:, :1]) == pytest.approx((0.02 / np.sqrt(2), None))
+    assert paired.sd_of_means(values) == pytest.approx(0.02 / np.sqrt(2))
+    assert paired.sd_of_means(values[:, :1]) == pytest.approx(0.02 / np.sqrt(2))
+    assert paired.sd_of_means(values[:1]) is None
 
 
-def test_spread_leaves_undefined_folds_out() -> None:
+def test_the_spread_over_seeds_leaves_undefined_folds_out() -> None:
     values = np.array([[0.7, 0.9, np.nan], [0.72, 0.92, np.nan]])
-    assert paired.spread(values) == paired.spread(values[:, :2])
+    assert paired.sd_of_means(values) == paired.sd_of_means(values[:, :2])
