@@ -159,10 +159,11 @@ def _reading(run: Run) -> str:
     mean = run.metrics.auroc.mean
     if mean is None:
         return ""
-    average = "" if run.metrics.kind == "binary" else " on average over labels,"
+    binary = run.metrics.kind == "binary"
+    average, what = ("", f" ({run.metrics.task_title})") if binary else (" on average over labels,", "")
     return (
-        f"How to read it:{average} shown one positive and one negative sample, the model gives the positive one the "
-        f"higher probability in {percent(mean, 1)} of such pairs; guessing reaches 50{SPACE}%. The sd is the "
+        f"How to read it:{average} shown one positive{what} and one negative sample, the model gives the "
+        f"positive one the higher probability in {percent(mean, 1)} of such pairs; guessing reaches 50{SPACE}%. The sd is the "
         "spread between folds, not an error bar; the interval is that of the same mean for other patients and these "
         "models."
     )

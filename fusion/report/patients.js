@@ -107,7 +107,9 @@ function inventory(sample) {
   const names = { p: "says alone", weight: "weight" };
   const times = data.timed ? ["hours since the start"] : [];
   const headings = ["modality", "state", ...times, ...data.explained.map((part) => names[part])];
-  return table("What this sample has", headings, rows, 2 + times.length);
+  const meaning = data.explained.includes("weight") && data.weights ? [make("p", data.weights)] : [];
+  meaning.forEach((note) => (note.className = "aside"));
+  return [...table("What this sample has", headings, rows, 2 + times.length), ...meaning];
 }
 
 // Of single modalities to all: the model shown less than the sample has, and what it has at last.

@@ -62,13 +62,25 @@ def write_patients(folder: Path, ids: bool = True, most: int = MOST_SAMPLES) -> 
     data = _data(run, ids, most)
     top = Headline(
         title=f"Single samples: {run.metrics.task_title}",
-        lead=" ".join([LEAD, *_selection(len(run.tested.y), most), *([] if data["timed"] else [WITHOUT_TIMES])]),
+        lead=" ".join(
+            [
+                LEAD,
+                *_positive(run),
+                *_selection(len(run.tested.y), most),
+                *([] if data["timed"] else [WITHOUT_TIMES]),
+            ]
+        ),
         caveats=(SENSITIVE if ids else WITHOUT_IDS, *run.metrics.caveats),
     )
     page = render("patients.html", "patients.js", kind="run", name=run.name, top=top, sections=(), data=data)
     path = folder / PATIENTS
     write_whole(path, page)
     return path
+
+
+def _positive(run: Run) -> list[str]:
+    """Return what a positive sample is, where there is one thing to predict."""
+    return [f"Positive means: {run.metrics.task_title}."] if run.metrics.kind == "binary" else []
 
 
 def _selection(samples: int, most: int) -> list[str]:
@@ -131,6 +143,7 @@ def _data(run: Run, ids: bool, most: int) -> dict[str, Any]:
         "names": list(modalities),
         "timed": when is not None,
         "explained": [part for part in ("p", "weight") if any(part in of_all[0] for of_all in states if of_all)],
+        "weights": metrics.method_words.weight,
         "combinations": list(combinations),
         "readouts": [readout_words(name) for name in readouts],
         "samples": [dict(zip(each, values, strict=True)) for values in zip(*each.values(), strict=True)],
