@@ -13,7 +13,7 @@ FORBIDDEN = {
     "fusion": {"pipeline", "cli"},
 }
 FLOORS = {
-    "fusion": ("inputs", "scores", "parts", "methods", "training", "runs", "explain", "study", "report"),
+    "fusion": ("inputs", "scores", "parts", "methods", "training", "runs", "estimators", "explain", "study", "report"),
     "pipeline": ("tables", "series", "text", "image", "core", "sources", "synthetic"),
 }
 """Rooms, each built on those before it; the modules beside them are below all of these."""
