@@ -4,7 +4,11 @@ Each takes one thing from a package of yours and raises `AssertionError` in word
 """
 
 from importlib import import_module
+from pkgutil import extend_path
 from typing import Any
+
+__path__ = extend_path(__path__, __name__)
+"""Where the checkout is the working folder this is ``testing``, too, of which anndata installs another part."""
 
 _HOMES: dict[str, str] = {}
 """The module of every suite; they import much, and a test wants one of them."""
