@@ -1,9 +1,8 @@
 """Numbers and names as a reader sees them."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 
 MISSING = "–"
 
@@ -97,16 +96,3 @@ def listing(names: Sequence[str]) -> str:
 def plural(amount: int, noun: str) -> str:
     """Return ``1 fold`` or ``5 folds``."""
     return f"{count(amount)} {noun}" if amount == 1 else f"{count(amount)} {noun}s"
-
-
-DIGEST_DIGITS = 12
-"""Digits of a digest that are shown where it need not be compared."""
-
-
-def cache_facts(cache: Mapping[str, Any]) -> Iterator[str]:
-    """Yield of which data a cache is, by what it was made, and the beginning of its digest, as far as a run says so."""
-    if dataset := cache.get("dataset"):
-        author = (cache.get("versions") or {}).get("omnifuse")
-        yield f"data set {dataset}" + (f", cache made by OmniFuse {author}" if author else "")
-    if digest := cache.get("digest"):
-        yield f"cache digest {digest[:DIGEST_DIGITS]}"

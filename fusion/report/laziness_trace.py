@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 import polars as pl
 
-from ..runs.folder import Run
+from ..runs.run import Run
 from ..scores.curves import Floats
 from ..words import count, listing, number, percent, plural
 from .blocks import Block, Figure, Figures, Section, Table, Text

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import polars as pl
 
-from ..runs.folder import Run
+from ..runs.run import Run
 from ..words import number, plural
 from .blocks import Figure, Figures, Section, Text
 from .figures import Curve, epochs_figure

@@ -16,7 +16,7 @@ from ...cache_schema import InputError
 from ...processes import results
 from ..methods import get
 from ..methods.fitting import FitConfig
-from ..runs.run import train
+from ..runs.train import train
 from ..training.config import TrainConfig, make_config
 from .cell import Measurement, Scope
 from .measure import measure
@@ -112,8 +112,8 @@ def _train(cache: str, scope: Scope, epochs: int, run: Path) -> tuple[float, lis
     what = {"task": scope.task, "modalities": scope.modalities, "folds": PROBED_FOLDS}
     config = make_config(PROBE, "default", settings, **what)
     started = time.perf_counter()
-    metrics = train(cache, config, run)
-    return time.perf_counter() - started, [fold["seconds"] for fold in metrics["folds"]]
+    trained = train(cache, config, run)
+    return time.perf_counter() - started, [fold.seconds for fold in trained.metrics.folds]
 
 
 def _measure(run: Path, cache: str, measurement: Measurement) -> float:
