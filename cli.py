@@ -444,7 +444,8 @@ def methods(names: tuple[str, ...]) -> Result:
     from .fusion.methods.index import index, index_text
 
     if not names:
-        return Result({"methods": [entry._asdict() for entry in index()]}, index_text(index()))
+        entries = index()
+        return Result({"methods": [entry._asdict() for entry in entries]}, index_text(entries))
     from .fusion.runs.describe import describe_methods, methods_text
 
     described = describe_methods(names)

@@ -16,7 +16,7 @@ import zarr
 from .checked_store import CheckedStore
 from .consistency import check_items, check_modality, check_split, check_task
 from .elements import Column, ModalitySpec, Task
-from .errors import CacheChangedError, CacheError, CorruptCacheError, InputError, UnknownVersionError
+from .errors import CacheChangedError, CacheError, CorruptCacheError, InputError, UnknownVersionError, unknown
 from .files import MEND
 from .layout import (
     ATTRIBUTE,
@@ -309,7 +309,7 @@ class StoredCache:
 
     def _require(self, name: str, known: tuple[str, ...], what: str) -> None:
         if name not in known:
-            raise InputError(f"{self.path} has no {what} {name!r}; it has: {', '.join(known) or 'none'}.")
+            raise InputError(f"{self.path}: {unknown(what, name, known)}")
 
     def _refuse_change(self) -> None:
         manifest = self.path / MANIFEST_FILE

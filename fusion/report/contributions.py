@@ -12,8 +12,6 @@ from ..words import count, number, percent
 from .blocks import Block, Figure, Figures, Section, Table, Text
 from .figures import own_figure, weights_figure
 
-WEIGHTING_METHODS = ("omnifuse", "dwfuse")
-
 
 def contributions_section(run: Run) -> Section | None:
     """Return the chapter on the modalities; None if the predictions say nothing of them."""
@@ -30,12 +28,9 @@ def _blocks(run: Run) -> Iterator[Block]:
             f"{percent(imputed.sum(), imputed.size)} of the predictions rest in part on a modality that was imputed, "
             "that is, estimated from the others."
         )
-    if run.metrics["method"] in WEIGHTING_METHODS and any(x.weight is not None for x in modalities.values()):
-        yield Text(
-            "The weight of a modality at the predicted class is large where the other modalities do not already "
-            "support that class, and small where they do: it says how much the prediction leans on it, not how "
-            "good it is."
-        )
+    words = run.metrics.method_words.weight
+    if words and any(x.weight is not None for x in modalities.values()):
+        yield Text(words)
     figures = tuple(_figures(run))
     if figures:
         yield Figures(figures)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-from .. import methods
+from ..methods import METHODS
 from ..training.config import as_text
 from ..training.search import known_space
 from .metrics import RunMetrics, Score
@@ -30,8 +30,8 @@ def describe_methods(wanted: Sequence[str] = ()) -> list[dict[str, Any]]:
         For an unknown name.
     """
     described = []
-    for name in wanted or methods.names():
-        method = methods.get(name)
+    for name in wanted or METHODS.names():
+        method = METHODS.get(name)
         summary = (method.__doc__ or "").partition("\n")[0]
         described.append(
             {

@@ -14,8 +14,8 @@ from .typed_json import OPEN, read, write
 FORMAT = 3
 """Of metrics.json; to be raised with every change of its entries, and `UPGRADES` with it.
 
-In format 1, which has no such entry, intervals were of the predictions of all folds together; 2 had neither ``titles``
-nor ``package``.
+In format 1, which has no such entry, intervals were of the predictions of all folds together; 2 had no ``titles``,
+``method_words`` and ``package``.
 """
 
 DIGEST_DIGITS = 12
@@ -216,6 +216,14 @@ class Titles:
 
 
 @dataclass(frozen=True)
+class MethodWords:
+    """What the method's class says for a report: title and meaning of its loss terms, and what its weights mean."""
+
+    terms: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    weight: str | None = None
+
+
+@dataclass(frozen=True)
 class RunMetrics:
     """Everything of metrics.json. Measures are means over folds, see `runs.summary`.
 
@@ -247,6 +255,7 @@ class RunMetrics:
     missing: Hidden | None
     notes: tuple[str, ...]
     method_details: MethodDetails
+    method_words: MethodWords
     titles: Titles
     package: Package | None
     cache: CacheFacts
@@ -317,9 +326,9 @@ def _refusal(found: Any) -> str:
     return f"is no file of a run of this or the last version of OmniFuse (format {found!r}). Train again."
 
 
-def _with_titles_and_package(content: Mapping[str, Any]) -> Mapping[str, Any]:
-    return {**content, "format": 3, "titles": {}, "package": None}
+def _with_words_and_package(content: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {**content, "format": 3, "method_words": {}, "titles": {}, "package": None}
 
 
-UPGRADES: dict[int, Callable[[Mapping[str, Any]], Mapping[str, Any]]] = {2: _with_titles_and_package}
+UPGRADES: dict[int, Callable[[Mapping[str, Any]], Mapping[str, Any]]] = {2: _with_words_and_package}
 """How the content of each earlier format becomes that of the next."""

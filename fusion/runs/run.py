@@ -12,12 +12,12 @@ import polars as pl
 import torch
 
 from ...cache_schema import FeatureCache, InputError
-from .. import methods
 from ..device import check_device
 from ..files import read_json, read_table
 from ..inputs.batches import Cohort
 from ..inputs.loading import load
 from ..inputs.preparation import prepare
+from ..methods import METHODS
 from ..methods.base import Prediction
 from ..training import loop as training
 from ..training.config import TrainConfig
@@ -82,7 +82,7 @@ class Run:
     def absent_package(self) -> str | None:
         """What is needed before the models can be used, in a sentence; None if everything is installed."""
         name, package = self.metrics.method, self.metrics.package
-        if name in methods.names():
+        if name in METHODS:
             return None
         if package is None:
             return f"{self.path} was trained with the method {name!r}, which is not known here: register it first."

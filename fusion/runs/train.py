@@ -126,6 +126,7 @@ def _write_run(plan: TrainingPlan, folds: Sequence[FoldResult], files: RunFolder
         "run": name,
         "format": FORMAT,
         **summarise(plan.cohort, plan.config, folds, plan.hidden, notes),
+        "method_words": write(plan.words),
         "titles": write(plan.titles),
         "package": write(plan.package),
         "cache": write(plan.cache),

@@ -95,7 +95,7 @@ def _value(expected: Any, value: Any, where: str) -> Any:
     if origin is tuple:
         return _items(parts, value, where)
     fits = isinstance(value, int | float if expected is float else expected)
-    if not fits or isinstance(value, bool) != (expected is bool) or isinstance(value, float) and not isfinite(value):
+    if not fits or isinstance(value, bool) != (expected is bool) or (isinstance(value, float) and not isfinite(value)):
         raise InputError(f"{where} = {shown(value)}; expected {WORDS[expected]}.")
     return value
 

@@ -11,8 +11,8 @@ from typing import Any
 import yaml
 
 from ...cache_schema import MissingInputError
-from .. import methods
 from ..files import read_json, read_table
+from ..methods import METHODS
 from ..words import day, listing, plural
 from .cell import Cell, Scope
 from .finished import FinishedCell, Study, compare, estimate
@@ -91,7 +91,9 @@ def study_results(folder: Path, against: Path | None = None) -> StudyResults:
         answer=ranking.answer,
         ranking=ranking.table,
         grid=yaml.safe_dump(dict(grid.content), sort_keys=False, allow_unicode=True),
-        names=tuple({run.cell.method: (run.cell.method, method_words(run)) for run in reversed(finished)}.values())[::-1],
+        names=tuple({run.cell.method: (run.cell.method, method_words(run)) for run in reversed(finished)}.values())[
+            ::-1
+        ],
     )
 
 
@@ -110,7 +112,7 @@ def method_words(run: FinishedCell) -> str:
         return run.absent_package
     method = run.cell.method
     name, _, preset = method.partition(":")
-    described = methods.get(name)
+    described = METHODS.get(name)
     words = (described.__doc__ or "").partition("\n")[0]
     if not preset:
         return words

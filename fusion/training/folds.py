@@ -22,7 +22,6 @@ from tqdm import tqdm
 from ...cache_schema import OmniFuseError
 from ...processes import results, worker_pool
 from ...progress import progress
-from .. import methods
 from ..files import write_table
 from ..inputs.batches import Cohort, Inputs
 from ..inputs.missingness import hidden_in_test
@@ -30,6 +29,7 @@ from ..inputs.normalisation import Normaliser
 from ..inputs.preparation import Prepared, prepare
 from ..inputs.splits import Positions, Split
 from ..inputs.stored import StoredCohort
+from ..methods import METHODS
 from ..methods.base import Method, Prediction
 from ..sealed import is_sealed, seal
 from . import loop as training
@@ -171,7 +171,7 @@ def _fit(
         return new_method(config, cohort.task, normaliser.input_specs(prepared), seed)
 
     label = f"{config.method}, fold {fold}"
-    unit = "epochs" if methods.get(config.method).by_gradient else "steps"
+    unit = "epochs" if METHODS.get(config.method).by_gradient else "steps"
     shown = partial(progress, name=label, unit=unit, line=line, leave=False)
     method, history, trials = fit_searched(new, config, inputs, parts, seed, shown)
     return Model(method, normaliser, best(trials).overrides if trials else ()), inputs, history, trials

@@ -171,7 +171,7 @@ def test_a_cache_without_counts_has_none(cache_path: Path) -> None:
 def test_an_unknown_name_lists_what_exists(cache_path: Path, name: str) -> None:
     cache = FeatureCache.open(cache_path)
     known = {"modality": "ehr, rep", "task": "mortality"}[name]
-    with pytest.raises(InputError, match=f"no {name} 'ct'; it has: {known}"):
+    with pytest.raises(InputError, match=f"Unknown {name} 'ct'. Known are: {known}"):
         getattr(cache, name)("ct")
 
 
