@@ -392,7 +392,7 @@ def train(
     from .fusion.report import write_report
     from .fusion.report.page import REPORT
     from .fusion.runs.describe import run_text
-    from .fusion.runs.run import train
+    from .fusion.runs.train import train
     from .fusion.training.config import make_config
     from .fusion.training.folds import default_workers
     from .progress import next_text
@@ -400,11 +400,10 @@ def train(
     config = make_config(method, preset, overrides, **settings)
     wanted = run or Path("runs") / "-".join(name for name in (config.task, config.method) if name)
     at_once = workers or default_workers(config.device)
-    metrics = train(cache, config, wanted, at_once, memory_limit, numbered=run is None, report=write_report)
-    folder = wanted.with_name(metrics["run"])
-    report = folder / REPORT
-    after = next_text("omnifuse", "report", folder, "--patients")
-    return Result({**metrics, "run": str(folder)}, f"{run_text(metrics)}\nRun: {folder}\nReport: {report}\n{after}")
+    made = train(cache, config, wanted, at_once, memory_limit, numbered=run is None, report=write_report)
+    text = f"{run_text(made.metrics)}\nRun: {made.path}\nReport: {made.path / REPORT}"
+    after = next_text("omnifuse", "report", made.path, "--patients")
+    return Result({**made.metrics.to_json(), "run": str(made.path)}, f"{text}\n{after}")
 
 
 @main.command()
@@ -445,7 +444,8 @@ def methods(names: tuple[str, ...]) -> Result:
     from .fusion.methods.index import index, index_text
 
     if not names:
-        return Result({"methods": [entry._asdict() for entry in index()]}, index_text(index()))
+        entries = index()
+        return Result({"methods": [entry._asdict() for entry in entries]}, index_text(entries))
     from .fusion.runs.describe import describe_methods, methods_text
 
     described = describe_methods(names)

@@ -9,7 +9,8 @@ from typing import Any
 from .cache_schema import InputError
 from .fusion.report import write_report
 from .fusion.runs.describe import interval_text, number
-from .fusion.runs.run import train
+from .fusion.runs.run import Run
+from .fusion.runs.train import train
 from .fusion.training.config import make_config
 from .pipeline.core.encoders import Encoders
 from .pipeline.core.stages import extract
@@ -28,11 +29,11 @@ PARTS = {"raw", "cache", "cache.items", "cache.lock", "runs", "raw.partial", "ca
 
 @dataclass(frozen=True)
 class Demo:
-    """A finished demo: ``runs`` has the metrics of every method."""
+    """A finished demo: ``runs`` has the training of every method."""
 
     report: Path
     cache: Path
-    runs: dict[str, dict[str, Any]]
+    runs: dict[str, Run]
     best: BestPossible
 
     def to_json(self) -> dict[str, Any]:
@@ -40,7 +41,7 @@ class Demo:
         return {
             "report": str(self.report),
             "cache": str(self.cache),
-            "runs": self.runs,
+            "runs": {method: run.metrics.to_json() for method, run in self.runs.items()},
             "best_possible": asdict(self.best),
         }
 
@@ -83,8 +84,8 @@ def demo_text(demo: Demo) -> str:
     lines = [
         f"{'in-hospital mortality':24}{'AUROC':>7}   95 % interval",
         *(
-            f"{method:24}{number(metrics['auroc']['mean']):>7}   {interval_text(metrics['auroc']['ci'])}"
-            for method, metrics in demo.runs.items()
+            f"{method:24}{number(run.metrics.auroc.mean):>7}   {interval_text(run.metrics.auroc.ci)}"
+            for method, run in demo.runs.items()
         ),
         f"{'best possible':24}{number(everything.auroc_cohort):>7}   {interval_text(everything.interval)}",
         "",
@@ -94,6 +95,6 @@ def demo_text(demo: Demo) -> str:
         best_possible_text(demo.best),
         "",
         f"Report:  {demo.report}",
-        f"Metrics: {demo.report.parent / 'metrics.json'}",
+        f"Metrics: {demo.runs['omnifuse'].files.metrics}",
     ]
     return "\n".join(lines)

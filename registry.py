@@ -17,9 +17,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
-from typing import Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
-from .cache_schema import InputError, shown, unknown
+if TYPE_CHECKING:
+    from .cache_schema import InputError
 
 LOG = logging.getLogger(__name__)
 
@@ -100,6 +101,8 @@ class Registry(Generic[T]):
             module, attribute = self.place(name)
             return cast("T", getattr(import_module(module), attribute))
         if name not in self.offered:
+            from .cache_schema import unknown  # here as below, so that names alone are known at once
+
             raise unknown(self.what, name, self.names())
         entry = self.offered[name]
         try:
@@ -112,6 +115,8 @@ class Registry(Generic[T]):
 
     def register(self, name: str, thing: T) -> None:
         """Add a thing for this process; raises :class:`InputError` if its name is taken or it breaks the contract."""
+        from .cache_schema import InputError, shown
+
         if name in self.own or name in self.offered:
             raise InputError(f"There is a {self.what} {shown(name)} already; take another name.")
         if flaw := self._flaw(thing):
@@ -122,6 +127,8 @@ class Registry(Generic[T]):
         return str(_package(entry)), self.what, entry.name
 
     def _refused(self, entry: EntryPoint, reason: str) -> InputError:
+        from .cache_schema import InputError
+
         package, what, name = self._of(entry)
         return InputError(f"The {what} {name!r} of the package {package} cannot be used: {reason}.")
 

@@ -20,9 +20,9 @@ from typing import Any
 
 import polars as pl
 from omnifuse.cache_schema import FeatureCache
-from omnifuse.fusion import methods
+from omnifuse.fusion.methods import METHODS
 from omnifuse.fusion.runs.plan import first_task
-from omnifuse.fusion.runs.run import train
+from omnifuse.fusion.runs.train import train
 from omnifuse.fusion.scores.paired import holm
 from omnifuse.fusion.study.cell import Cell, Scope
 from omnifuse.fusion.study.finished import FinishedCell, Study, compare, pooled, sd_over_seeds
@@ -83,7 +83,7 @@ def main() -> None:
     """Print one JSON line per method and preset, then the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cache", type=Path, default=Path("demo/cache"), help="Default: that of `make demo`.")
-    parser.add_argument("--methods", default=",".join(methods.names()), help="NAME or NAME:PRESET, by commas.")
+    parser.add_argument("--methods", default=",".join(METHODS.names()), help="NAME or NAME:PRESET, by commas.")
     parser.add_argument("--reference", default="concat", help="The method that the others are compared with.")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--workers", type=int, default=1)

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import torch
 from omnifuse.cache_schema import FeatureCache
-from omnifuse.fusion import methods
 from omnifuse.fusion.inputs.loading import load
 from omnifuse.fusion.inputs.normalisation import Normaliser
 from omnifuse.fusion.inputs.preparation import prepare
 from omnifuse.fusion.inputs.splits import k_folds, strata
+from omnifuse.fusion.methods import METHODS
 from omnifuse.fusion.runs.plan import first_task
 from omnifuse.fusion.training.config import make_config
 from omnifuse.fusion.training.loop import Parts, fit
@@ -29,7 +29,7 @@ def main() -> None:
     """Print a line for each method: processor seconds, those of concatenation being 1, and what the method says."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cache", type=Path, default=Path("demo/cache"), help="Default: that of `make demo`.")
-    parser.add_argument("--methods", default=",".join(methods.names()), help="NAME or NAME:PRESET, by commas.")
+    parser.add_argument("--methods", default=",".join(METHODS.names()), help="NAME or NAME:PRESET, by commas.")
     parser.add_argument("--epochs", type=int, default=12)
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -54,7 +54,7 @@ def main() -> None:
     reference = measured(REFERENCE, options.epochs)
     for wanted in options.methods.split(","):
         seconds = measured(wanted, options.epochs)
-        said = methods.get(wanted.partition(":")[0]).cost
+        said = METHODS.get(wanted.partition(":")[0]).cost
         print(f"{wanted:20}{seconds:8.2f} s{seconds / reference:8.2f}{said:8.1f}", flush=True)
 
 

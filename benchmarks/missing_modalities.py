@@ -26,7 +26,7 @@ from omnifuse.fusion.inputs.loading import load
 from omnifuse.fusion.inputs.missingness import MissingConfig, draw_hidden
 from omnifuse.fusion.inputs.preparation import prepare
 from omnifuse.fusion.methods.omnifuse.laziness import combination_name, combination_table
-from omnifuse.fusion.runs.run import train
+from omnifuse.fusion.runs.train import train
 from omnifuse.fusion.scores import metrics
 from omnifuse.fusion.training.config import TrainConfig, make_config
 from omnifuse.fusion.training.folds import default_workers, torch_threads

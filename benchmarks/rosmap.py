@@ -18,8 +18,8 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from omnifuse.fusion import methods
-from omnifuse.fusion.runs.run import train
+from omnifuse.fusion.methods import METHODS
+from omnifuse.fusion.runs.train import train
 from omnifuse.fusion.scores.paired import area_draws, over_trainings, patient_weights
 from omnifuse.fusion.training.config import make_config
 from omnifuse.pipeline.core.plan import Encoders
@@ -83,7 +83,7 @@ def main() -> None:
     """Print one JSON line per method, then the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, nargs="?")
-    parser.add_argument("--methods", default=",".join(methods.names()), help="NAME or NAME:PRESET, by commas.")
+    parser.add_argument("--methods", default=",".join(METHODS.names()), help="NAME or NAME:PRESET, by commas.")
     parser.add_argument("--seeds", type=int, default=5)
     options = parser.parse_args()
     if options.folder is None:

@@ -21,9 +21,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from omnifuse.fusion import methods
 from omnifuse.fusion.inputs.batches import Inputs, ModalityInputs
 from omnifuse.fusion.inputs.spec import EncoderConfig, InputSpec
+from omnifuse.fusion.methods import METHODS
 from omnifuse.fusion.methods.base import Method, ModelSpec
 from omnifuse.fusion.methods.fitting import FitConfig
 from omnifuse.fusion.methods.omnifuse.dwfuse import Completed
@@ -189,7 +189,7 @@ def trained(variant: Variant, seed: int, inputs: Inputs, samples: int, epochs: i
     config = make_config(variant.method, variant.preset, [f"options.{option}" for option in variant.options])
     specs = tuple(InputSpec(name, "features", FEATURES, 0) for name in NAMES)
     torch.manual_seed(seed)
-    create = variant.misread or methods.get(variant.method)
+    create = variant.misread or METHODS.get(variant.method)
     method = create(ModelSpec(specs, Target("binary"), EncoderConfig(dimension=32)), config.options)
     parts = Parts(torch.arange(samples), torch.arange(0))
     history = fit(method, inputs, parts, FitConfig(epochs=epochs, mining_rows=1000), seed)

@@ -41,6 +41,8 @@ class ModalitySpec:
     recipe: dict[str, Any]
     columns: tuple[Column, ...] = ()
     """Empty for embeddings, whose columns have no names."""
+    title: str | None = None
+    """What it is in words for a reader, such as ``chest X-rays``; decides nothing."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,8 @@ class Task:
         Name and number of samples left after every filter, in order; of a long task the last is its predictions.
     sample, time
         Long tasks only (several predictions a sample): index of the sample ``[K]`` and hours since t0 ``[K]``.
+    title
+        What it predicts in words for a reader, such as ``in-hospital mortality``; decides nothing.
     """
 
     name: str
@@ -73,6 +77,7 @@ class Task:
     counts: tuple[tuple[str, int], ...] = ()
     sample: npt.NDArray[np.int64] | None = None
     time: npt.NDArray[np.float32] | None = None
+    title: str | None = None
 
     def __post_init__(self) -> None:
         if self.kind not in get_args(TaskKind):

@@ -1,7 +1,7 @@
 """Reading a cache strictly: only what the manifest lists, every byte compared with it, whole or not at all."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
@@ -16,7 +16,7 @@ import zarr
 from .checked_store import CheckedStore
 from .consistency import check_items, check_modality, check_split, check_task
 from .elements import Column, ModalitySpec, Task
-from .errors import CacheChangedError, CacheError, CorruptCacheError, InputError, UnknownVersionError
+from .errors import CacheChangedError, CacheError, CorruptCacheError, InputError, UnknownVersionError, unknown
 from .files import MEND
 from .layout import (
     ATTRIBUTE,
@@ -197,6 +197,7 @@ class StoredCache:
                 counts=tuple((step, count) for step, count in attributes["counts"]),
                 sample=sample,
                 time=time,
+                title=_title(attributes),
             )
             check_task(task, self._number)
         return task
@@ -223,7 +224,14 @@ class StoredCache:
             arrays = {part: self._node(f"{path}/{part}") for part in ("offsets", "values", "time")}
             with self._reading(path):
                 columns = tuple(Column(**column) for column in attributes["columns"])
-                spec = ModalitySpec(name, attributes["kind"], attributes["row_meaning"], attributes["recipe"], columns)
+                spec = ModalitySpec(
+                    name,
+                    attributes["kind"],
+                    attributes["row_meaning"],
+                    attributes["recipe"],
+                    columns,
+                    _title(attributes),
+                )
                 check_modality(spec, self._number, *(array.shape for array in arrays.values()))
             self._modalities[name] = spec, arrays["values"]
         return self._modalities[name]
@@ -301,9 +309,15 @@ class StoredCache:
 
     def _require(self, name: str, known: tuple[str, ...], what: str) -> None:
         if name not in known:
-            raise InputError(f"{self.path} has no {what} {name!r}; it has: {', '.join(known) or 'none'}.")
+            raise InputError(f"{self.path}: {unknown(what, name, known)}")
 
     def _refuse_change(self) -> None:
         manifest = self.path / MANIFEST_FILE
         if not manifest.is_file() or hashlib.sha256(manifest.read_bytes()).hexdigest() != self.digest:
             raise CacheChangedError(f"The cache {self.path} was changed after it was opened. Open it again.")
+
+
+def _title(attributes: Mapping[str, Any]) -> str | None:
+    """Return the title of a modality or task; caches without titles are as good."""
+    title = attributes.get("title")
+    return None if title is None else str(title)

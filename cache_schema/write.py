@@ -157,6 +157,7 @@ class StagedCache:
             "window_hours": task.window_hours,
             "select": {name: dict(rule) for name, rule in task.select.items()},
             "counts": [list(count) for count in task.counts],
+            **_title(task),
         }
         create_array(group, "y", task.y.shape, np.float32)[:] = task.y
         if task.sample is not None and task.time is not None:
@@ -223,7 +224,12 @@ def _attributes(spec: ModalitySpec) -> dict[str, Any]:
         "row_meaning": spec.row_meaning,
         "recipe": spec.recipe,
         "columns": [asdict(column) for column in spec.columns],
+        **_title(spec),
     }
+
+
+def _title(described: ModalitySpec | Task) -> dict[str, str]:
+    return {} if described.title is None else {"title": described.title}
 
 
 def _write_rows(array: zarr.Array, blocks: Iterable[npt.NDArray[Any]], name: str) -> None:

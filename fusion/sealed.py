@@ -39,6 +39,11 @@ def check_seal(folder: Path) -> None:
             raise InputError(f"{file} is damaged: it is not what was written. Restore the file, or train again.")
 
 
+def sealed_files(folder: Path) -> list[str]:
+    """Return the files that a folder has checksums of, by their paths below it; raises as `check_seal`."""
+    return list(_checksums(folder))
+
+
 def is_sealed(folder: Path) -> bool:
     """Return whether a folder is complete and undamaged."""
     try:

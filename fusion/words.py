@@ -1,34 +1,13 @@
 """Numbers and names as a reader sees them."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 
 MISSING = "–"
 
 SPACE = "\N{NO-BREAK SPACE}"
 """Keeps a number and what belongs to it on one line."""
-
-TASKS = {
-    "mortality": "in-hospital mortality",
-    "phenotyping": "acute care phenotypes",
-    "decompensation": "death within the next 24 hours",
-    "length_of_stay": "the remaining length of stay",
-}
-"""Tasks that OmniFuse ships, in words; any other task is called by its own name."""
-
-MODALITIES = {
-    "ehr": "vital signs and laboratory values over time",
-    "cxr": "chest X-rays",
-    "rep": "radiology reports",
-    "ct": "CT slices",
-    "pet": "PET slices",
-    "vitals": "vital signs over time",
-    "labs": "laboratory values over time",
-    "static": "age, sex and other constants",
-}
-"""Modalities that OmniFuse ships, in words; any other modality is called by its own name."""
 
 READOUTS = {
     "fused": "all heads, each modality weighted",
@@ -42,16 +21,6 @@ READOUTS = {
 def readout_words(name: str) -> str:
     """Return ``joint: the joint head alone``, or the bare name of a readout that is not known."""
     return f"{name}: {READOUTS[name]}" if name in READOUTS else name
-
-
-def task_words(name: str) -> str:
-    """Return what a task predicts, in words where it is known."""
-    return TASKS.get(name, name)
-
-
-def modality_words(name: str) -> str:
-    """Return ``cxr (chest X-rays)``, or the bare name of a modality that is not known."""
-    return f"{name} ({MODALITIES[name]})" if name in MODALITIES else name
 
 
 def number(value: float | None, digits: int = 3, *, signed: bool = False) -> str:
@@ -97,16 +66,3 @@ def listing(names: Sequence[str]) -> str:
 def plural(amount: int, noun: str) -> str:
     """Return ``1 fold`` or ``5 folds``."""
     return f"{count(amount)} {noun}" if amount == 1 else f"{count(amount)} {noun}s"
-
-
-DIGEST_DIGITS = 12
-"""Digits of a digest that are shown where it need not be compared."""
-
-
-def cache_facts(cache: Mapping[str, Any]) -> Iterator[str]:
-    """Yield of which data a cache is, by what it was made, and the beginning of its digest, as far as a run says so."""
-    if dataset := cache.get("dataset"):
-        author = (cache.get("versions") or {}).get("omnifuse")
-        yield f"data set {dataset}" + (f", cache made by OmniFuse {author}" if author else "")
-    if digest := cache.get("digest"):
-        yield f"cache digest {digest[:DIGEST_DIGITS]}"

@@ -132,6 +132,8 @@ class TableModality:
     recipe: dict[str, Any]
     inputs: tuple[Path, ...]
     blocks: Callable[[Quarantine], Iterator[Block]]
+    title: str | None = None
+    """What it is in words for a reader."""
 
 
 @dataclass(frozen=True)
@@ -158,6 +160,8 @@ class ItemModality:
     read_slices: Callable[[Path], npt.NDArray[np.uint8]] | None = None
     windowed: bool = False
     digest_key: bytes | None = None
+    title: str | None = None
+    """What it is in words for a reader."""
 
     def shown_digest(self, digest: str) -> str:
         """Return what a cache calls a content: its sha256, or a hash of that which only the key can make."""

@@ -78,7 +78,7 @@ def synthetic_cache(synthetic_raw: Path) -> Path:
 @pytest.fixture(scope="session")
 def trained_run(synthetic_cache: Path) -> Path:
     """A short OmniFuse run of two folds on the synthetic cache; read-only for tests."""
-    from omnifuse.fusion.runs.run import train
+    from omnifuse.fusion.runs.train import train
     from omnifuse.fusion.training.config import make_config
 
     run = synthetic_cache.parent / "run"

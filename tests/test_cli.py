@@ -15,7 +15,7 @@ import pytest
 from click.testing import CliRunner, Result
 from omnifuse.cache_schema.manifest import read_manifest, write_manifest
 from omnifuse.cli import main
-from omnifuse.fusion import methods
+from omnifuse.fusion.methods import METHODS
 from omnifuse.fusion.study.run import Plan
 
 
@@ -263,16 +263,16 @@ def test_a_device_that_is_not_there_is_refused_before_any_work(
 
 
 def test_methods_fit_a_terminal_and_name_the_choices_of_options() -> None:
-    text = call("methods", *methods.names()).stdout
+    text = call("methods", *METHODS.names()).stdout
     assert max(map(len, text.splitlines())) < 80
     assert "members=statistics,recurrent,boosting" in text
     assert "imputation=cycle (or forward, none)" in " ".join(text.split())
 
 
 def test_methods_and_doctor_answer_machines() -> None:
-    for wanted in ([], methods.names()):
+    for wanted in ([], METHODS.names()):
         described = json.loads(call("methods", *wanted, "--json").stdout)["methods"]
-        assert sorted(method["name"] for method in described) == sorted(methods.names())
+        assert sorted(method["name"] for method in described) == sorted(METHODS.names())
     result = call("doctor", "--text-encoder", "random", "--image-encoder", "random", "--json")
     checks = {check["name"]: check["state"] for check in json.loads(result.stdout)["checks"]}
     assert checks["torch"] == checks["text encoder random"] == "ok"
@@ -283,17 +283,17 @@ def test_methods_and_doctor_answer_machines() -> None:
     [
         (
             ["train", "--task", "sepsis"],
-            "has no task 'sepsis'; it has: decompensation, length_of_stay, mortality, phenotyping",
+            "Unknown task 'sepsis'. Known are: decompensation, length_of_stay, mortality, phenotyping",
         ),
         (["train", "--task", "decompensation"], "has several predictions a sample; training on such tasks is not"),
         (
             ["train", "--method", "magic"],
-            f"Unknown method 'magic'; known are: {', '.join(methods.names())}",
+            f"Unknown method 'magic'. Did you mean 'marginal'? Known are: {', '.join(METHODS.names())}",
         ),
-        (["train", "--modalities", "ehr,ct"], "There is no modality 'ct'; there are: cxr, ehr, rep"),
-        (["train", "--set", "fit.epoch=3"], "Unknown setting 'fit.epoch'"),
+        (["train", "--modalities", "ehr,ct"], "Unknown modality 'ct'. Known are: cxr, ehr, rep"),
+        (["train", "--set", "fit.epoch=3"], "Unknown setting 'fit.epoch'. Did you mean 'fit.epochs'?"),
         (["train", "--set", "fit.epochs=many"], "fit.epochs = 'many'; expected int"),
-        (["train", "--preset", "fast"], "has no preset 'fast'"),
+        (["train", "--preset", "fast"], "Unknown omnifuse preset 'fast'"),
     ],
 )
 def test_a_wrong_name_lists_what_exists(synthetic_cache: Path, arguments: list[str], message: str) -> None:

@@ -125,7 +125,7 @@ def test_half_a_result_of_a_worker_that_was_killed_is_not_waited_for(tmp_path: P
 UNGUARDED = """
 from pathlib import Path
 from omnifuse.fusion.training.config import make_config
-from omnifuse.fusion.runs.run import train
+from omnifuse.fusion.runs.train import train
 
 train("cache", make_config("prior"), Path("run"), workers=2)
 """

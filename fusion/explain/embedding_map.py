@@ -17,7 +17,6 @@ from torch import Tensor
 from ...cache_schema import InputError
 from ..methods.fitting import EVALUATION_BATCH
 from ..methods.omnifuse.cascade import cosine_similarity
-from ..methods.omnifuse.method import OmniFuse
 from ..runs.replay import Replay
 from ..training.folds import torch_threads
 
@@ -77,17 +76,16 @@ def embedding_map(replay: Replay, modality: str | None = None, samples: int = 40
 
 def _embeddings(replay: Replay) -> tuple[Tensor, Tensor, Tensor]:
     """Return the encoded and the imputed embeddings [n, M, D] of n test samples, and which of them exist [n, M]."""
-    fold = replay.model(FOLD)
-    if not isinstance(fold.method, OmniFuse) or fold.method.imputation is None:
-        raise InputError(
-            f"{replay.run.path} imputes no embeddings along with its training: give a run of `omnifuse` whose "
-            "options.imputation is not none."
-        )
+    fold, pieces = replay.model(FOLD), []
     with torch_threads(replay.run.config.threads), torch.no_grad():
-        pieces = [
-            (*fold.method.imputed_embeddings(batch), batch.presence)
-            for batch in fold.inputs.batches(fold.tested, EVALUATION_BATCH)
-        ]
+        for batch in fold.inputs.batches(fold.tested, EVALUATION_BATCH):
+            pair = fold.method.imputed_embeddings(batch)
+            if pair is None:
+                raise InputError(
+                    f"{replay.run.path} imputes no embeddings along with its training: give a run whose method, with "
+                    "its options, does."
+                )
+            pieces.append((*pair, batch.presence))
     encoded, imputed, present = (torch.cat(parts).cpu() for parts in zip(*pieces, strict=True))
     return encoded, imputed, present & (present.sum(1, keepdim=True) > 1)
 

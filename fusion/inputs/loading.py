@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import psutil
 
-from ...cache_schema import Column, FeatureCache, InputError, Task, input_rows
+from ...cache_schema import Column, FeatureCache, InputError, Task, input_rows, unknown
 from .batches import Cohort, Source
 from .groups import groups_of
 from .missingness import hide
@@ -73,9 +73,9 @@ def select(
 
 def _known(cache: FeatureCache, modalities: Sequence[str] | None) -> tuple[str, ...]:
     names = tuple(cache.modalities if modalities is None else modalities)
-    unknown = [name for name in names if name not in cache.modalities]
-    if unknown:
-        raise InputError(f"There is no modality {unknown[0]!r}; there are: {', '.join(cache.modalities)}.")
+    for name in names:
+        if name not in cache.modalities:
+            raise InputError(f"{cache.path}: {unknown('modality', name, cache.modalities)}")
     if len(set(names)) < len(names) or not names:
         raise InputError(
             f"Modalities {', '.join(names) or '(none)'}: name each once, out of {', '.join(cache.modalities)}."

@@ -1,63 +1,41 @@
-"""All fusion methods by name."""
+"""All fusion methods by name: ours are the classes of this folder, others come from installed packages."""
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING
+from dataclasses import MISSING, fields, is_dataclass
+from typing import TYPE_CHECKING, Any
+
+from ...registry import Registry
+from .files import found
 
 if TYPE_CHECKING:
     from .base import Method
 
-PLACES = {
-    "prior": (".prior", "Prior"),
-    "unimodal": (".unimodal", "Unimodal"),
-    "logistic": (".logistic", "Logistic"),
-    "early": (".early", "Early"),
-    "boosting": (".boosting", "Boosting"),
-    "concat": (".concat", "Concat"),
-    "sum": (".sum", "Sum"),
-    "se-gate": (".se_gate", "SEGate"),
-    "gradual": (".gradual", "Gradual"),
-    "marginal": (".marginal", "Marginal"),
-    "hybrid": (".hybrid", "Hybrid"),
-    "medfuse": (".medfuse", "MedFuse"),
-    "transformer": (".transformer", "TransformerFusion"),
-    "mmtm": (".mmtm", "MMTM"),
-    "daft": (".daft", "DAFT"),
-    "drfuse": (".drfuse", "DrFuse"),
-    "trimf": (".trimf", "TriMF"),
-    "ogm-ge": (".ogm_ge", "OGMGE"),
-    "pmr": (".pmr", "PMR"),
-    "g-blend": (".g_blend", "GBlend"),
-    "dwfuse": (".omnifuse.dwfuse", "DWFuse"),
-    "omnifuse": (".omnifuse.method", "OmniFuse"),
-    "late": (".late", "Late"),
-    "late-weighted": (".late_weighted", "LateWeighted"),
-    "consistency": (".consistency", "Consistency"),
-    "co-training": (".co_training", "CoTraining"),
-    "contrastive": (".contrastive", "Contrastive"),
-    "masked": (".masked", "Masked"),
-    "cca": (".cca", "CCA"),
-    "pls": (".pls", "PLS"),
-    "ajive": (".ajive", "AJIVE"),
-    "mogonet": (".mogonet", "Mogonet"),
-    "mofa": (".mofa", "MOFA"),
-    "stacking": (".stacking", "Stacking"),
-}
-"""Module and class of every method; modules are imported when first asked for."""
+
+def flaw(method: Any) -> str | None:
+    """Return what a class from elsewhere lacks of what every method has, None if nothing."""
+    from .base import Method  # here, so that names are known without torch
+
+    if not (isinstance(method, type) and issubclass(method, Method)):
+        return f"it is no subclass of {Method.__module__}.Method"
+    for attribute in ("name", "family", "source"):
+        if not isinstance(getattr(method, attribute, None), str):
+            return f"it does not set {attribute!r} to a text"
+    for function in ("loss", "predict", *(() if method.by_gradient else ("fit",))):
+        if getattr(method, function) is getattr(Method, function):
+            return f"it does not define {function!r}"
+    if "default" not in method.presets:
+        return "it has no preset 'default'"
+    return _flaw_of_options(method.Options)
 
 
-def names() -> tuple[str, ...]:
-    """Return the names of all methods."""
-    return tuple(PLACES)
+def _flaw_of_options(options: Any) -> str | None:
+    if not (is_dataclass(options) and getattr(options, "__dataclass_params__").frozen):  # noqa: B009  (typed nowhere)
+        return "its Options are no frozen dataclass"
+    without = [part.name for part in fields(options) if part.default is MISSING and part.default_factory is MISSING]
+    return f"its option {without[0]!r} has no default" if without else None
 
 
-def get(name: str) -> type[Method]:
-    """Return a method's class; an unknown name raises `InputError` that lists the known ones."""
-    if name not in PLACES:
-        from ...cache_schema import InputError, shown  # here, so that the names alone are known at once
-
-        raise InputError(f"Unknown method {shown(name)}; known are: {', '.join(PLACES)}.")
-    module, attribute = PLACES[name]
-    method: type[Method] = getattr(import_module(module, __name__), attribute)
-    return method
+METHODS: Registry[type[Method]] = Registry(
+    "omnifuse.methods", "method", {method.name: method.place for method in found()}, flaw
+)

@@ -126,6 +126,10 @@ class Method(nn.Module):
     """Time of a training relative to concatenation, as measured on PhysioNet 2012; for estimates of time alone."""
     chooses: ClassVar[bool] = False
     """Whether the method chooses anything by the inner validation part, which it then needs."""
+    term_words: ClassVar[Mapping[str, tuple[str, str]]] = {}
+    """Title and meaning of the terms of ``loss``, for the figures of a report, in their order; others go by name."""
+    weight_words: ClassVar[str | None] = None
+    """What the ``weight`` of a modality in a prediction says, in a sentence for a report."""
     by_gradient: ClassVar[bool] = True
     """Whether the loop minimises ``loss``; otherwise it calls ``fit`` once, and ``loss`` is for the history alone."""
 
@@ -177,6 +181,10 @@ class Method(nn.Module):
     def predict(self, batch: Batch) -> Prediction:
         """Return probabilities without using ``batch.y``; called in evaluation mode without gradients."""
         raise NotImplementedError
+
+    def imputed_embeddings(self, batch: Batch) -> tuple[Tensor, Tensor] | None:  # noqa: ARG002  (of any method)
+        """Return embeddings [B, M, D], encoded and imputed from what else a sample has; None where none is imputed."""
+        return None
 
     def fit(self, fitting: Fitting) -> None:
         """Fit to the training part; only if not ``by_gradient``."""

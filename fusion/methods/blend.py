@@ -38,8 +38,6 @@ class Blend(Concat):
     super-epochs.
     """
 
-    name = "blend"
-
     weights: Tensor
 
     def __init__(self, spec: ModelSpec, options: Concat.Options, super_epochs: int) -> None:

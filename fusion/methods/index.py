@@ -1,18 +1,19 @@
-"""All methods by family with a line for each, read from their files: importing those, and torch, takes seconds."""
+"""All methods by family with a line for each."""
 
 from __future__ import annotations
 
-import ast
+import logging
+import sys
 import textwrap
-from collections.abc import Sequence
-from functools import cache
-from importlib.util import find_spec, resolve_name
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 from operator import attrgetter
-from pathlib import Path
 from typing import NamedTuple
 
-from . import PLACES
+from . import METHODS
+from .files import found, rank
+
+LOG = logging.getLogger(__name__)
 
 COLUMNS = 80
 NAME_COLUMNS = 16
@@ -27,15 +28,23 @@ class Entry(NamedTuple):
 
 
 def index() -> list[Entry]:
-    """Return an entry for every method, those of a family together, families in the order of their first method."""
-    entries = []
-    for name, (module, method) in PLACES.items():
-        source = resolve_name(module, __package__)
-        entries.append(
-            Entry(name, _family(source, method), (ast.get_docstring(_tree(source)) or "").partition("\n")[0])
-        )
-    families = list(dict.fromkeys(entry.family for entry in entries))
-    return sorted(entries, key=lambda entry: families.index(entry.family))
+    """Return an entry for every method, those of a family together; of one that cannot be used it is said why."""
+    entries = [*(Entry(method.name, method.family, method.title) for method in found()), *_others()]
+    return sorted(entries, key=lambda entry: rank(entry.family, entry.name))
+
+
+def _others() -> Iterator[Entry]:
+    """Yield the methods that are not ours, which are imported for it."""
+    if names := [name for name in METHODS.names() if name not in METHODS.own]:
+        from ...cache_schema import InputError  # here, so that ours are listed at once
+    for name in names:
+        try:
+            method = METHODS.get(name)
+        except InputError as error:
+            LOG.warning("%s", error)
+        else:
+            title = (sys.modules[method.__module__].__doc__ or "").partition("\n")[0]
+            yield Entry(name, method.family, title)
 
 
 def index_text(entries: Sequence[Entry]) -> str:
@@ -48,25 +57,3 @@ def index_text(entries: Sequence[Entry]) -> str:
             start = f"  {entry.name:{NAME_COLUMNS}}"
             lines += textwrap.wrap(entry.title, COLUMNS, initial_indent=start, subsequent_indent=indent)
     return "\n".join([*lines, "", "Options, presets, needs and source of one: omnifuse methods NAME"])
-
-
-def _family(module: str, name: str) -> str:
-    """Return the family that a class of a module sets, or that its first base does, as Python looks it up."""
-    tree = _tree(module)
-    (found,) = (node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == name)
-    for node in found.body:
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "family":
-            return str(ast.literal_eval(node.value))
-    base = ast.unparse(found.bases[0])
-    for node in tree.body:
-        if isinstance(node, ast.ImportFrom) and base in (alias.name for alias in node.names):
-            imported = "." * node.level + (node.module or "")
-            return _family(resolve_name(imported, module.rpartition(".")[0]), base)
-    return _family(module, base)
-
-
-@cache
-def _tree(module: str) -> ast.Module:
-    found = find_spec(module)
-    assert found is not None and found.origin is not None
-    return ast.parse(Path(found.origin).read_text(encoding="utf-8"))

@@ -32,6 +32,8 @@ class Late(IndependentModels):
         "options.combine": ("mean", "logit_mean"),
     }
 
+    term_words: ClassVar[Mapping[str, tuple[str, str]]] = {"ce": ("Cross-entropy", "Misfit of the fused prediction.")}
+
     @dataclass(frozen=True)
     class Options:
         """What is averaged, and over what."""

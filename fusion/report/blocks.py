@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from markupsafe import Markup
 
+from ..runs.metrics import Row
 from ..words import MISSING, interval, number
 
 
@@ -50,13 +51,13 @@ class Measure:
 Cell = str | Bar | Dot | Measure
 
 
-def measured(row: Mapping[str, Any], name: str, digits: int = 3, *, signed: bool = False) -> Cell:
-    """Return the cell of an entry of metrics.json with the interval beside it, ``name_ci``; a dash without a value."""
-    value = row.get(name)
-    if value is None:
+def measured(row: Row, name: str, digits: int = 3, *, signed: bool = False) -> Cell:
+    """Return the cell of a number of metrics.json with its interval beside it; a dash without a value."""
+    found = row.measured(name)
+    if found.value is None:
         return MISSING
-    bounds = row.get(f"{name}_ci")
-    return Measure(number(value, digits, signed=signed), value, interval(bounds, digits) if bounds else "")
+    bounds = interval(found.ci, digits) if found.ci else ""
+    return Measure(number(found.value, digits, signed=signed), found.value, bounds)
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ..runs.folder import Run
+from ..runs.run import Run
 from ..runs.stored_predictions import ModalityColumns
 from ..scores import curves as scores
 from ..scores.curves import Bools, Floats
@@ -12,30 +12,25 @@ from ..words import count, number, percent
 from .blocks import Block, Figure, Figures, Section, Table, Text
 from .figures import own_figure, weights_figure
 
-WEIGHTING_METHODS = ("omnifuse", "dwfuse")
-
 
 def contributions_section(run: Run) -> Section | None:
     """Return the chapter on the modalities; None if the predictions say nothing of them."""
-    if not run.predictions.modalities:
+    if not run.tested.modalities:
         return None
     return Section("modalities", "What each modality contributed", tuple(_blocks(run)))
 
 
 def _blocks(run: Run) -> Iterator[Block]:
-    modalities = run.predictions.modalities
+    modalities = run.tested.modalities
     imputed = np.any([x.imputed for x in modalities.values() if x.imputed is not None], axis=0)
     if np.any(imputed):
         yield Text(
             f"{percent(imputed.sum(), imputed.size)} of the predictions rest in part on a modality that was imputed, "
             "that is, estimated from the others."
         )
-    if run.metrics["method"] in WEIGHTING_METHODS and any(x.weight is not None for x in modalities.values()):
-        yield Text(
-            "The weight of a modality at the predicted class is large where the other modalities do not already "
-            "support that class, and small where they do: it says how much the prediction leans on it, not how "
-            "good it is."
-        )
+    words = run.metrics.method_words.weight
+    if words and any(x.weight is not None for x in modalities.values()):
+        yield Text(words)
     figures = tuple(_figures(run))
     if figures:
         yield Figures(figures)
@@ -43,8 +38,8 @@ def _blocks(run: Run) -> Iterator[Block]:
 
 
 def _figures(run: Run) -> Iterator[Figure]:
-    y, p = run.predictions.y[:, 0], run.predictions.p[:, 0]
-    modalities = run.predictions.modalities
+    y, p = run.tested.y[:, 0], run.tested.p[:, 0]
+    modalities = run.tested.modalities
     own = {name: _own_and_fused(y, p, modality) for name, modality in modalities.items()}
     defined = {name: (alone, fused) for name, (alone, fused) in own.items() if alone is not None and fused is not None}
     if defined:
@@ -68,8 +63,8 @@ def _weights(y: Floats, weight: Floats, present: Bools) -> tuple[Floats, Floats]
 
 
 def _table(run: Run) -> Table:
-    y, p = run.predictions.y[:, 0], run.predictions.p[:, 0]
-    modalities = run.predictions.modalities
+    y, p = run.tested.y[:, 0], run.tested.p[:, 0]
+    modalities = run.tested.modalities
     columns = {"modality": list(modalities)}
     columns["samples with it"] = [count(int(x.present.sum())) for x in modalities.values()]
     columns["share"] = [percent(x.present.sum(), x.present.size) for x in modalities.values()]

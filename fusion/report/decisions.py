@@ -1,9 +1,9 @@
 """What the probabilities would be worth to who acts on them: alerts, calibration, net benefit, subgroups."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
-from ..runs.folder import Run
+from ..runs.metrics import Subgroup
+from ..runs.run import Run
 from ..scores import curves as scores
 from ..scores.subgroups import FEWEST
 from ..words import count, interval, number, percent
@@ -12,7 +12,7 @@ from .blocks import Beside, Block, Cell, Section, Table, Text, measured
 
 def decisions_section(run: Run) -> Section | None:
     """Return the chapter on decisions; None unless the task is binary and the predictions have both outcomes."""
-    if run.metrics["kind"] != "binary" or scores.auroc(run.predictions.y[:, 0], run.predictions.p[:, 0]) is None:
+    if run.metrics.kind != "binary" or scores.auroc(run.tested.y[:, 0], run.tested.p[:, 0]) is None:
         return None
     small = (*_alert(run), *_calibration(run))
     blocks = (*([Beside(small)] if small else []), *_subgroups(run))
@@ -20,11 +20,12 @@ def decisions_section(run: Run) -> Section | None:
 
 
 def _alert(run: Run) -> Iterator[Table]:
-    found: Mapping[str, Any] | None = run.metrics.get("alert")
-    if not found:
+    found = run.metrics.alert
+    if found is None:
         return
+    shares = {name: found.measured(name) for name in ("sensitivity", "specificity", "positive_predictive_value")}
     rows = tuple(
-        (words, number(found.get(name)), interval(found.get(f"{name}_ci")))
+        (words, number(shares[name].value), interval(shares[name].ci))
         for words, name in (
             ("positives that alert (sensitivity)", "sensitivity"),
             ("negatives that do not (specificity)", "specificity"),
@@ -35,14 +36,14 @@ def _alert(run: Run) -> Iterator[Table]:
         "Alerting for the highest probabilities",
         ("share of", "value", "95 % interval"),
         rows,
-        reading=f"If at most {percent(found['rate'], 1)} of the samples may alert: {count(found['alerts'])} of "
-        f"{count(found['samples'])} do, those with a probability of at least {number(found['threshold'])}.",
+        reading=f"If at most {percent(found.rate, 1)} of the samples may alert: {count(found.alerts)} of "
+        f"{count(found.samples)} do, those with a probability of at least {number(found.threshold)}.",
     )
 
 
 def _calibration(run: Run) -> Iterator[Table]:
-    found: Mapping[str, Any] | None = run.metrics.get("calibration")
-    if not found:
+    found = run.metrics.calibration
+    if found is None:
         return
     rows = tuple(
         (words, measured(found, name), ideal, reading)
@@ -58,7 +59,7 @@ def _calibration(run: Run) -> Iterator[Table]:
 
 
 def _subgroups(run: Run) -> Iterator[Block]:
-    groups = run.metrics.get("per_subgroup") or []
+    groups = run.metrics.per_subgroup
     if not groups:
         return
     columns = ("group", "samples", "positive", "AUROC", "gap", "sensitivity", "gap", "observed / expected")
@@ -74,11 +75,11 @@ def _subgroups(run: Run) -> Iterator[Block]:
     )
 
 
-def _subgroup(group: Mapping[str, Any]) -> tuple[Cell, ...]:
+def _subgroup(group: Subgroup) -> tuple[Cell, ...]:
     return (
-        f"{group['group'].replace('_', ' ')} {group['value']}",
-        count(group.get("samples")),
-        count(group.get("positives")),
+        f"{group.group.replace('_', ' ')} {group.value}",
+        count(group.samples),
+        count(group.positives),
         measured(group, "auroc"),
         measured(group, "auroc_gap", signed=True),
         measured(group, "sensitivity"),

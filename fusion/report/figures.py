@@ -7,6 +7,7 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
+from ..runs.metrics import Bin
 from ..scores.curves import Floats, known
 from ..scores.decisions import net_benefit
 from ..words import number
@@ -49,10 +50,10 @@ def precision_recall_figure(folds: Sequence[Curve], pooled: Curve, prevalence: f
     return draw(_paint, "Precision and recall", caption, height=300)
 
 
-def reliability_figure(curve: Sequence[Mapping[str, float]]) -> Figure:
+def reliability_figure(curve: Sequence[Bin]) -> Figure:
     """Draw observed rates over predicted probabilities with 95 % intervals, as metrics.json has them."""
     predicted, observed, low, high = (
-        np.array([point[name] for point in curve]) for name in ("predicted", "observed", "low", "high")
+        np.array([getattr(point, name) for point in curve]) for name in ("predicted", "observed", "low", "high")
     )
     top = float(min(1.0, 1.05 * max(high.max(), predicted.max())))
 

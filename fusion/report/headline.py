@@ -1,25 +1,21 @@
 """The top of the page: what was trained on what, how good it is, and what a reader must know before believing it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
-from ..runs.folder import Run
+from ..runs.metrics import RunMetrics
+from ..runs.run import Run
 from ..scores.curves import known_rates
-from ..scores.notes import decisive_notes
 from ..words import (
     MISSING,
     SPACE,
-    cache_facts,
     count,
     day,
     interval,
     listing,
-    modality_words,
     number,
     percent,
     plural,
-    task_words,
 )
 from .blocks import Table
 
@@ -57,59 +53,55 @@ class Headline:
 
 def headline(run: Run) -> Headline:
     """Return the top of the page for a run."""
-    caveats = decisive_notes(run.metrics)
+    metrics = run.metrics
     return Headline(
-        title=f"Predicting {task_words(run.metrics['task'])}",
+        title=f"Predicting {metrics.task_title}",
         lead=" ".join(_lead(run)),
         facts=tuple(_facts(run)),
-        caveats=caveats,
-        answer=_answer(run),
+        caveats=metrics.caveats,
+        answer=_answer(metrics),
         numbers=(_area(run, "auroc"), _area(run, "auprc"), *_alert(run), *_sizes(run)),
         reading=_reading(run),
-        notes=tuple(note for note in dict.fromkeys(run.metrics.get("notes", [])) if note not in caveats),
+        notes=tuple(note for note in dict.fromkeys(metrics.notes) if note not in metrics.caveats),
     )
 
 
 def _facts(run: Run) -> Iterator[str]:
-    """Yield when and by what the run and its cache were made, as far as the run knows."""
-    if finished := run.metrics.get("finished"):
-        yield day(finished)
-    if made := (run.environment.get("versions") or {}).get("omnifuse"):
-        yield f"OmniFuse {made}"
-    yield f"method {run.metrics['method']}"
-    yield from cache_facts(run.metrics.get("cache") or {})
+    """Yield when and by what the run and its cache were made."""
+    metrics = run.metrics
+    yield day(metrics.finished)
+    yield f"OmniFuse {run.version}"
+    yield f"method {metrics.method}" + (f" of the package {metrics.package}" if metrics.package else "")
+    yield from metrics.cache.words()
 
 
-def _answer(run: Run) -> str:
+def _answer(metrics: RunMetrics) -> str:
     """Return what the run shows, in a sentence or two."""
-    metrics, score = run.metrics, run.metrics["auroc"]
-    what, bounds = task_words(metrics["task"]), score.get("ci")
-    mean = score.get("pooled", score.get("mean"))  # a run of the first format has the interval of the pooled area
-    if mean is None:
+    score, what = metrics.auroc, metrics.task_title
+    if score.mean is None:
         return "The AUROC is not defined here: no fold has both outcomes."
-    area = f"{'' if metrics['kind'] == 'binary' else 'mean '}AUROC {number(mean)}"
-    if not bounds or None in bounds:
-        return f"{metrics['method']} predicts {what} with {area}; guessing has 0.5. There is no interval."
-    low, high = (number(bound) for bound in bounds)
-    known = f"{area} (95{SPACE}% interval {low} to {high}) against 0.5 of guessing"
-    if bounds[0] > GUESSING:
-        return f"{metrics['method']} predicts {what} better than guessing: {known}."
-    if bounds[1] < GUESSING:
-        return f"{metrics['method']} predicts {what} worse than guessing: {known}."
+    area = f"{'' if metrics.kind == 'binary' else 'mean '}AUROC {number(score.mean)}"
+    if score.ci is None:
+        return f"{metrics.method} predicts {what} with {area}; guessing has 0.5. There is no interval."
+    low, high = score.ci
+    known = f"{area} (95{SPACE}% interval {number(low)} to {number(high)}) against 0.5 of guessing"
+    if low > GUESSING:
+        return f"{metrics.method} predicts {what} better than guessing: {known}."
+    if high < GUESSING:
+        return f"{metrics.method} predicts {what} worse than guessing: {known}."
     return (
-        f"These data do not show that {metrics['method']} predicts {what} better than guessing: {known}. The interval "
+        f"These data do not show that {metrics.method} predicts {what} better than guessing: {known}. The interval "
         "includes 0.5."
     )
 
 
 def _lead(run: Run) -> Iterator[str]:
     metrics = run.metrics
-    dataset = (metrics.get("cache") or {}).get("dataset")
-    named = f" of the data set {dataset}" if dataset else ""
-    inputs = listing([modality_words(name) for name in run.modalities])
-    folds = len(metrics["folds"])
+    inputs = listing([metrics.modality_title(name) for name in metrics.modalities])
+    folds = len(metrics.folds)
     done = "trained and tested on" if folds > 1 else "trained, and then tested on"
-    yield f"The method {metrics['method']} was {done} {plural(metrics['samples'], 'sample')}{named}. Inputs: {inputs}."
+    named = f"{plural(metrics.samples, 'sample')} of the data set {metrics.cache.dataset}"
+    yield f"The method {metrics.method} was {done} {named}. Inputs: {inputs}."
     if folds > 1:
         yield (
             f"Every prediction was made by a model that had not seen that patient: {folds} folds by patient, each "
@@ -120,69 +112,65 @@ def _lead(run: Run) -> Iterator[str]:
 
 
 def _area(run: Run, name: str) -> KeyNumber:
-    score: Mapping[str, Any] = run.metrics[name]
-    folds = sum(fold.get(name) is not None for fold in run.metrics["folds"])
-    of = "" if folds == len(run.metrics["folds"]) else f" out of {len(run.metrics['folds'])}"
-    parts = []
-    if score.get("ci") and score.get("pooled") is not None:  # a run of the first format
-        parts.append(f"all predictions together {number(score['pooled'])}, their 95{SPACE}% interval")
-        parts[-1] += f" {interval(score['ci'])}"
-    elif score.get("ci"):
-        parts.append(f"95{SPACE}% interval {interval(score['ci'])}")
+    metrics = run.metrics
+    score, every = metrics.measures[name], len(metrics.folds)
+    folds = sum(fold.measures[name] is not None for fold in metrics.folds)
+    of = "" if folds == every else f" out of {every}"
+    parts = [f"95{SPACE}% interval {interval(score.ci)}"] if score.ci else []
     if guessing := _guessing(run, name):
         parts.append(f"guessing {guessing}")
     parts.append(f"mean of {plural(folds, 'fold')}{of}" if folds > 1 else f"one fold{of}")
-    if score.get("sd") is not None:
-        parts[-1] += f", sd {number(score['sd'])}"
-    macro = "" if run.metrics["kind"] == "binary" else "Mean "
-    return KeyNumber(macro + name.upper(), number(score.get("mean")), "; ".join(parts))
+    if score.sd is not None:
+        parts[-1] += f", sd {number(score.sd)}"
+    macro = "" if metrics.kind == "binary" else "Mean "
+    return KeyNumber(macro + name.upper(), number(score.mean), "; ".join(parts))
 
 
 def _guessing(run: Run, name: str) -> str:
     """Return what guessing reaches; nothing where it differs from label to label."""
     if name == "auroc":
         return number(GUESSING)
-    rates = known_rates(run.predictions.y)
-    return number(float(rates[0])) if run.metrics["kind"] == "binary" and len(rates) else ""
+    rates = known_rates(run.tested.y)
+    return number(float(rates[0])) if run.metrics.kind == "binary" and len(rates) else ""
 
 
 def _alert(run: Run) -> Iterator[KeyNumber]:
-    found: Mapping[str, Any] | None = run.metrics.get("alert")
-    if not found or found.get("sensitivity") is None:
+    found = run.metrics.alert
+    if found is None or found.sensitivity is None:
         return
-    right = found.get("positive_predictive_value")
+    right = found.positive_predictive_value
     yield KeyNumber(
-        f"Found by alerts for the highest {percent(found['rate'], 1, 0)}",
-        percent(found["sensitivity"], 1, 0),
-        f"of the positives; {MISSING if right is None else percent(right, 1, 0)} of the {count(found['alerts'])} "
-        f"alerts are right; guessing finds {percent(found['rate'], 1, 0)}",
+        f"Found by alerts for the highest {percent(found.rate, 1, 0)}",
+        percent(found.sensitivity, 1, 0),
+        f"of the positives; {MISSING if right is None else percent(right, 1, 0)} of the {count(found.alerts)} "
+        f"alerts are right; guessing finds {percent(found.rate, 1, 0)}",
     )
 
 
 def _sizes(run: Run) -> Iterator[KeyNumber]:
     metrics = run.metrics
-    samples, positives = metrics["samples"], metrics.get("positives")
+    samples, positives = metrics.samples, metrics.positives
     share = f"{count(positives)} positive ({percent(positives, samples)}); " if positives is not None else ""
-    yield KeyNumber("Samples", count(samples), f"{share}in {plural(len(metrics['folds']), 'fold')}")
-    if metrics["kind"] != "binary":
-        rates = known_rates(run.predictions.y)
-        noun = "Labels" if metrics["kind"] == "multilabel" else "Classes"
+    yield KeyNumber("Samples", count(samples), f"{share}in {plural(len(metrics.folds), 'fold')}")
+    if metrics.kind != "binary":
+        rates = known_rates(run.tested.y)
+        noun = "Labels" if metrics.kind == "multilabel" else "Classes"
         spread = (
             f"rarest in {percent(rates.min(), 1)}, commonest in {percent(rates.max(), 1)} of the samples"
             if len(rates)
             else ""
         )
-        yield KeyNumber(noun, count(len(run.predictions.labels)), spread)
+        yield KeyNumber(noun, count(len(run.tested.labels)), spread)
 
 
 def _reading(run: Run) -> str:
-    auroc = run.metrics["auroc"]
-    if auroc.get("mean") is None:
+    mean = run.metrics.auroc.mean
+    if mean is None:
         return ""
-    average = "" if run.metrics["kind"] == "binary" else " on average over labels,"
+    average = "" if run.metrics.kind == "binary" else " on average over labels,"
     return (
         f"How to read it:{average} shown one positive and one negative sample, the model gives the positive one the "
-        f"higher probability in {percent(auroc['mean'], 1)} of such pairs; guessing reaches 50{SPACE}%. The sd is the "
+        f"higher probability in {percent(mean, 1)} of such pairs; guessing reaches 50{SPACE}%. The sd is the "
         "spread between folds, not an error bar; the interval is that of the same mean for other patients and these "
         "models."
     )

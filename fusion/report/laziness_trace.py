@@ -5,11 +5,18 @@ from collections.abc import Iterator
 import numpy as np
 import polars as pl
 
-from ..runs.folder import Run
+from ..runs.run import Run
 from ..scores.curves import Floats
+from ..study.kinds.laziness import LAZINESS
 from ..words import count, listing, number, percent, plural
 from .blocks import Block, Figure, Figures, Section, Table, Text
 from .figures import heat_figure
+
+COLUMNS = {"fold", "epoch", "combination", "distance", "excess", "chosen"}
+"""What the table of a method needs to be shown here."""
+
+ONLY_WATCHED = "only_watched"
+"""What a fold says in ``method_details`` if the trace changed nothing in its training."""
 
 NEARLY_CONSTANT = 0.8
 """Share of choices above which one combination is called nearly constant."""
@@ -32,21 +39,17 @@ ONLY_WATCHED = "The weight of TLA was zero in this run: the trace only watched, 
 
 def laziness_section(run: Run) -> Section | None:
     """Return the chapter on the laziness trace; None for a method without one."""
-    if run.laziness is None:
+    trace = run.tables.get(LAZINESS)
+    if trace is None or not set(trace.columns) >= COLUMNS:
         return None
-    acted = _acted(run)
-    blocks = tuple(_blocks(run.laziness, acted))
+    acted = not any(fold.get(ONLY_WATCHED) for fold in run.metrics.method_details.folds)
     title = "What training stressed: the laziness trace"
-    return Section("laziness", title, blocks, gist(run.laziness, acted), folded=True)
+    return Section("laziness", title, tuple(_blocks(trace, acted)), gist(trace, acted), folded=True)
 
 
 def gist(trace: pl.DataFrame, acted: bool) -> str:
     """Return what the trace amounts to, in a sentence."""
     return verdict(trace) if acted else ONLY_WATCHED
-
-
-def _acted(run: Run) -> bool:
-    return bool((run.config.get("options") or {}).get("lambda3") != 0)
 
 
 def _blocks(trace: pl.DataFrame, acted: bool) -> Iterator[Block]:

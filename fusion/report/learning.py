@@ -4,22 +4,14 @@ from collections.abc import Iterator
 
 import polars as pl
 
-from ..runs.folder import Run
+from ..runs.run import Run
 from ..words import number, plural
 from .blocks import Figure, Figures, Section, Text
 from .figures import Curve, epochs_figure
 
-TERMS = {
-    "total": ("Total loss", "The weighted sum that training lowers."),
-    "ce": ("Cross-entropy", "Misfit of the fused prediction."),
-    "forward": ("Forward imputation", "Distance of imputed from true embeddings, on modalities hidden on purpose."),
-    "backward": ("Backward imputation", "Distance of available embeddings from those rebuilt out of imputed ones."),
-    "enc": ("Unimodal heads", "Misfit of each modality's own prediction, weighted per sample (DWFuse)."),
-    "joint": ("Joint head", "Misfit of the head on the latent codes of the imputation."),
-    "auroc": ("AUROC of the validation part", "Of the prediction, not a loss: higher is better."),
-    "tla": ("Traceable laziness", "Extra misfit on samples seen with the chosen combination (TLA)."),
-}
-"""Loss terms of the methods that OmniFuse ships: title and meaning; others keep their own name."""
+FIRST = {"total": ("Total loss", "The weighted sum that training lowers.")}
+LAST = {"auroc": ("AUROC of the validation part", "Of the prediction, not a loss: higher is better.")}
+"""Terms of the training loop, before and after those that the method has words for; any other has its own name."""
 
 SCORES = {"auroc": "AUROC"}
 """Terms of the history that are no losses, and how their axis is called."""
@@ -36,13 +28,17 @@ WITHOUT_VALIDATION = (
 
 def learning_section(run: Run) -> Section | None:
     """Return the chapter on training; None without a history, or for a method that is fitted at once."""
-    if run.history is None or run.history["epoch"].max() == 0:
+    history = run.history
+    if history is None or history["epoch"].max() == 0:
         return None
-    terms = sorted(run.history["term"].unique(), key=lambda term: ([*TERMS, term].index(term), term))
+    words = {**FIRST, **run.metrics.method_words.terms, **LAST}
+    terms = sorted(history["term"].unique(), key=lambda term: ([*words, term].index(term), term))
     intro = "Thick: mean over folds, as far as every fold went. Thin: each fold. "
-    intro += WITH_VALIDATION if "validation" in run.history["part"] else WITHOUT_VALIDATION
-    figures = tuple(_term(run.history.filter(term=term), term) for term in terms)
-    return Section("training", "How training went", (Text(intro), Figures(figures)), _gist(run.history), folded=True)
+    intro += WITH_VALIDATION if "validation" in history["part"] else WITHOUT_VALIDATION
+    figures = tuple(
+        _term(history.filter(term=term), term, *words.get(term, (term, "A loss term of the method."))) for term in terms
+    )
+    return Section("training", "How training went", (Text(intro), Figures(figures)), _gist(history), folded=True)
 
 
 def _gist(history: pl.DataFrame) -> str:
@@ -53,8 +49,7 @@ def _gist(history: pl.DataFrame) -> str:
     return f"{plural(folds, 'fold')}, up to {plural(epochs, 'epoch')}{fell}."
 
 
-def _term(history: pl.DataFrame, term: str) -> Figure:
-    title, meaning = TERMS.get(term, (term, "A loss term of the method."))
+def _term(history: pl.DataFrame, term: str, title: str, meaning: str) -> Figure:
     parts = [part for part in ("train", "validation") if part in history["part"].unique()]
     means = {part: _mean(history.filter(part=part)) for part in parts}
     folds = {part: list(_folds(history.filter(part=part))) for part in parts}

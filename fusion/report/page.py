@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ..files import write_whole
-from ..runs.folder import Run, read_run
+from ..runs.run import Run, load_run
 from .blocks import Section
 from .cohort import cohort_section
 from .contributions import contributions_section
@@ -20,7 +20,7 @@ from .repeat import repeat_section
 REPORT = "report.html"
 
 
-def write_report(run: Path) -> Path:
+def write_report(folder: Path) -> Path:
     """Write ``report.html`` and its tables, as CSV and LaTeX in ``tables``, into a run folder; return the page's path.
 
     The page is one file that needs no network and holds no identifier of a patient.
@@ -30,13 +30,13 @@ def write_report(run: Path) -> Path:
     MissingInputError
         The folder or a file that every run has does not exist.
     InputError
-        A file of the run is damaged or lacks what the report needs.
+        A file of the run is damaged or of another version.
     """
-    read = read_run(run)
-    sections = tuple(_sections(read))
-    path = run / REPORT
-    page = render("template.html", "page.js", kind="run", name=read.name, top=headline(read), sections=sections)
-    write_tables(sections, run / "tables")
+    run = load_run(folder)
+    sections = tuple(_sections(run))
+    path = folder / REPORT
+    page = render("template.html", "page.js", kind="run", name=run.name, top=headline(run), sections=sections)
+    write_tables(sections, folder / "tables")
     write_whole(path, page)
     return path
 

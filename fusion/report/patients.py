@@ -9,14 +9,13 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from ..files import read_table, write_whole
-from ..runs.folder import Run, read_run
+from ..files import write_whole
+from ..runs.run import Run, load_run
 from ..runs.stored_predictions import ModalityColumns, Predictions, floats
 from ..scores import curves as scores
 from ..scores.curves import Bools, Floats
 from ..scores.decisions import ALERT_RATE
-from ..scores.notes import decisive_notes
-from ..words import count, modality_words, readout_words, task_words
+from ..words import count, readout_words
 from .headline import Headline
 from .html import render
 from .times import recorded
@@ -58,12 +57,12 @@ def write_patients(run_folder: Path, ids: bool = True) -> Path:
     InputError
         A file of the run is damaged or lacks what the page needs.
     """
-    run = read_run(run_folder)
-    data = _data(run, read_table(run_folder / "predictions.parquet", {"sample_id"}), ids)
+    run = load_run(run_folder)
+    data = _data(run, ids)
     top = Headline(
-        title=f"Single samples: {task_words(run.metrics['task'])}",
-        lead=" ".join([LEAD, *_selection(len(run.predictions.y)), *([] if data["timed"] else [WITHOUT_TIMES])]),
-        caveats=(SENSITIVE if ids else WITHOUT_IDS, *decisive_notes(run.metrics)),
+        title=f"Single samples: {run.metrics.task_title}",
+        lead=" ".join([LEAD, *_selection(len(run.tested.y)), *([] if data["timed"] else [WITHOUT_TIMES])]),
+        caveats=(SENSITIVE if ids else WITHOUT_IDS, *run.metrics.caveats),
     )
     page = render("patients.html", "patients.js", kind="run", name=run.name, top=top, sections=(), data=data)
     path = run_folder / PATIENTS
@@ -104,15 +103,15 @@ def _errors_first(predictions: Predictions, alert: Bools) -> list[int]:
     return [int(row) for row in np.argsort(-(surprise + wrong), kind="stable")]
 
 
-def _data(run: Run, table: pl.DataFrame, ids: bool) -> dict[str, Any]:
+def _data(run: Run, ids: bool) -> dict[str, Any]:
     """Return what the page's script reads; None stands where a number is not defined."""
-    predictions, modalities = run.predictions, run.predictions.modalities
-    rate = (run.metrics.get("alert") or {}).get("rate", ALERT_RATE)
+    metrics, predictions, modalities = run.metrics, run.tested, run.tested.modalities
+    rate = metrics.alert.rate if metrics.alert else ALERT_RATE
     ranks, ranked = _ranks(predictions), scores.known(predictions.y, predictions.p).sum(axis=0)  # [N, C], [C]
     rows = _errors_first(predictions, ranks <= np.floor(rate * ranked + ROUNDING))[:MOST_SAMPLES]
-    table = table[rows]
+    table = run.predictions[rows]
     when = recorded(run, table["sample_id"].to_numpy())
-    of_modalities = {f"{name}.{what}" for name in run.modalities for what in ("present", "imputed", "p", "weight")}
+    of_modalities = {f"{name}.{what}" for name in metrics.modalities for what in ("present", "imputed", "p", "weight")}
     others = table.select(name for name in table.columns if name not in of_modalities)
     states = [_states(columns, rows, when[name] if when else None) for name, columns in modalities.items()]
     combinations, readouts = _matching(others, r"p\[(.+)\]"), _matching(others, r"p\.(.+)")
@@ -124,10 +123,10 @@ def _data(run: Run, table: pl.DataFrame, ids: bool) -> dict[str, Any]:
         "readouts": list(map(list, zip(*readouts.values(), strict=True))) or [[]] * len(rows),
     }
     return {
-        "labels": [label or task_words(run.metrics["task"]) for label in predictions.labels],
+        "labels": [label or metrics.task_title for label in predictions.labels],
         "rate": rate,
         "ranked": ranked.tolist(),
-        "modalities": [modality_words(name) for name in modalities],
+        "modalities": [metrics.modality_title(name) for name in modalities],
         "names": list(modalities),
         "timed": when is not None,
         "explained": [part for part in ("p", "weight") if any(part in of_all[0] for of_all in states if of_all)],

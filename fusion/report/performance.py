@@ -1,11 +1,11 @@
 """How good the predictions are: per fold, per label, per availability pattern, with curves."""
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 
-from ..runs.folder import Run
+from ..runs.metrics import LabelScores
+from ..runs.run import Run
 from ..scores import curves as scores
 from ..scores.curves import Bools, Floats
 from ..words import MISSING, count, number, percent
@@ -21,9 +21,9 @@ def performance_section(run: Run) -> Section:
 
 
 def _curves(run: Run) -> Iterator[Block]:
-    if run.metrics["kind"] != "binary":
+    if run.metrics.kind != "binary":
         return
-    y, p, fold = run.predictions.y[:, 0], run.predictions.p[:, 0], run.predictions.fold
+    y, p, fold = run.tested.y[:, 0], run.tested.p[:, 0], run.tested.fold
     lost = int((~scores.known(y, p)).sum())
     if lost:
         yield Text(f"{count(lost)} samples without a label or a probability are left out of everything below.")
@@ -33,7 +33,7 @@ def _curves(run: Run) -> Iterator[Block]:
     parts = _parts(fold)
     yield Figures((
         roc_figure([scores.roc_points(y[rows], p[rows]) for rows in parts], scores.roc_points(y, p)),
-        *map(reliability_figure, filter(None, [run.metrics.get("reliability")])),
+        *map(reliability_figure, filter(None, [run.metrics.reliability])),
         net_benefit_figure(y, p),
     ))  # fmt: skip
     if len(parts) > 1:
@@ -50,26 +50,26 @@ def _parts(fold: Floats) -> list[Bools]:
 
 
 def _precision(run: Run) -> Iterator[Block]:
-    y, p = run.predictions.y[:, 0], run.predictions.p[:, 0]
-    if run.metrics["kind"] != "binary" or scores.auprc(y, p) is None:
+    y, p = run.tested.y[:, 0], run.tested.p[:, 0]
+    if run.metrics.kind != "binary" or scores.auprc(y, p) is None:
         return
-    folds = [scores.precision_recall_points(y[rows], p[rows]) for rows in _parts(run.predictions.fold)]
+    folds = [scores.precision_recall_points(y[rows], p[rows]) for rows in _parts(run.tested.fold)]
     pooled = scores.precision_recall_points(y, p)
     yield Figures((precision_recall_figure(folds, pooled, float(np.nanmean(y))),))
 
 
 def _folds(run: Run) -> Iterator[Block]:
-    binary = run.metrics["kind"] == "binary"
+    binary = run.metrics.kind == "binary"
     rows = []
-    for fold in run.metrics["folds"]:
-        positives = (count(fold.get("positives")),) if binary else ()
-        area = (number(fold.get("auroc")), number(fold.get("auprc")))
-        rows.append((str(fold["fold"]), count(fold.get("rows")), *positives, *area, count(fold.get("epochs")),
-                     number(fold.get("seconds"), 1)))  # fmt: skip
+    for fold in run.metrics.folds:
+        positives = (count(fold.positives),) if binary else ()
+        area = (number(fold.measures["auroc"]), number(fold.measures["auprc"]))
+        rows.append((str(fold.fold), count(fold.rows), *positives, *area, count(fold.epochs),
+                     number(fold.seconds, 1)))  # fmt: skip
     positive = ("positive",) if binary else ()
     columns = ("fold", "samples", *positive, "AUROC", "AUPRC", "epochs", "seconds")
     yield Table("Test part of each fold", columns, tuple(rows))
-    undefined = [str(fold["fold"]) for fold in run.metrics["folds"] if fold.get("auroc") is None]
+    undefined = [str(fold.fold) for fold in run.metrics.folds if fold.measures["auroc"] is None]
     if undefined:
         yield Text(
             f"{MISSING} means not defined: the test part of fold {', '.join(undefined)} has one outcome only. Means "
@@ -78,9 +78,9 @@ def _folds(run: Run) -> Iterator[Block]:
 
 
 def _losses(run: Run) -> Iterator[Block]:
-    if run.metrics["kind"] == "multiclass":
+    if run.metrics.kind == "multiclass":
         return
-    y, p = run.predictions.y, run.predictions.p
+    y, p = run.tested.y, run.tested.p
     known = scores.known(y, p)
     shares = y.sum(axis=0, where=known) / np.maximum(known.sum(axis=0), 1)  # [C]
     constant = np.where(known, shares, np.nan)  # [N, C]
@@ -99,10 +99,10 @@ def _mean_over_labels(score: scores.Score, y: Floats, p: Floats) -> float | None
 
 
 def _labels(run: Run) -> Iterator[Block]:
-    labels = run.metrics.get("per_label") or []
-    if run.metrics["kind"] == "binary" or not labels:
+    labels = run.metrics.per_label
+    if run.metrics.kind == "binary" or not labels:
         return
-    rows = tuple(_label(label, run.metrics["samples"]) for label in labels)
+    rows = tuple(_label(label, run.metrics.samples) for label in labels)
     columns = ("label", "positive", "share", "AUROC", "AUPRC", "observed / expected", "slope")
     yield Table("Each label", columns, rows, sortable=True)
     yield Text(
@@ -113,22 +113,20 @@ def _labels(run: Run) -> Iterator[Block]:
     )
 
 
-def _label(label: dict[str, Any], samples: int) -> tuple[Cell, ...]:
-    positives, calibration = label.get("positives"), label.get("calibration") or {}
-    share = MISSING if positives is None else percent(positives, samples)
+def _label(label: LabelScores, samples: int) -> tuple[Cell, ...]:
     areas = (measured(label, name) for name in ("auroc", "auprc"))
-    ratio = measured(calibration, "observed_expected", 2)
-    return str(label["label"]), count(positives), share, *areas, ratio, number(calibration.get("slope"), 2)
+    ratio, slope = measured(label.calibration, "observed_expected", 2), number(label.calibration.slope, 2)
+    return label.label, count(label.positives), percent(label.positives, samples), *areas, ratio, slope
 
 
 def _patterns(run: Run) -> Iterator[Block]:
-    if not run.predictions.modalities:
+    if not run.tested.modalities:
         return
-    combinations = run.predictions.combinations
+    combinations = run.tested.combinations
     names, counts = np.unique(combinations, return_counts=True)
     order = np.argsort(-counts, kind="stable")
     rows = tuple(_pattern(run, str(name), combinations == name) for name in names[order])
-    binary = run.metrics["kind"] == "binary"
+    binary = run.metrics.kind == "binary"
     columns = (
         "available",
         "samples",
@@ -146,11 +144,11 @@ def _patterns(run: Run) -> Iterator[Block]:
 
 
 def _pattern(run: Run, name: str, rows: Bools) -> tuple[Cell, ...]:
-    y, p = run.predictions.y[rows], run.predictions.p[rows]
-    outcome = (count(np.nansum(y)), number(float(np.nansum(p)), 1)) if run.metrics["kind"] == "binary" else ()
+    y, p = run.tested.y[rows], run.tested.p[rows]
+    outcome = (count(np.nansum(y)), number(float(np.nansum(p)), 1)) if run.metrics.kind == "binary" else ()
     return (
         name.replace("+", " + "),
         count(int(rows.sum())),
         *outcome,
-        number(scores.macro_auroc(y, p, run.predictions.fold[rows])),
+        number(scores.macro_auroc(y, p, run.tested.fold[rows])),
     )

@@ -5,8 +5,8 @@ import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ..runs.folder import Run
-from ..training.config import TrainConfig
+from ..runs.run import Run
+from ..runs.typed_json import write
 from .blocks import Block, Code, Folded, Section, Table, Text
 
 
@@ -21,48 +21,44 @@ def _blocks(run: Run) -> Iterator[Block]:
         "The same cache, command and versions give the same folds and, on the same machine, the same numbers. "
         "Settings that the command does not name have their defaults; all are in the resolved configuration."
     )
-    yield Code(command(run))
-    cache = run.metrics.get("cache") or {}
+    yield Text(run.absent_package) if run.absent_package else Code(command(run))
+    metrics, cache = run.metrics, run.metrics.cache
     facts = {
         "run": run.name,
-        "seed": run.metrics.get("seed"),
-        "data set": cache.get("dataset"),
-        "cache": cache.get("path"),
-        "digest of the cache": cache.get("digest"),
-        "the cache was made by": _versions(cache.get("versions")),
-        "finished": run.metrics.get("finished"),
-        "seconds": run.metrics.get("seconds"),
+        "method of the package": metrics.package and str(metrics.package),
+        "seed": metrics.seed,
+        "data set": cache.dataset,
+        "cache": cache.path,
+        "digest of the cache": cache.digest,
+        "the cache was made by": ", ".join(f"{tool} {version}" for tool, version in cache.versions.items()),
+        "finished": metrics.finished,
+        "seconds": metrics.seconds,
     }
     yield _facts("The run", facts)
     yield _facts("Machine and versions", run.environment)
-    yield Folded("Resolved configuration", (Code(_json(run.config)),))
-    if run.metrics.get("method_details"):
-        yield Folded("What the method says of its models", (Code(_json(run.metrics["method_details"])),))
-    for name, recipe in run.metrics.get("recipes", {}).items():
+    yield Folded("Resolved configuration", (Code(_json(run.stored_config)),))
+    if details := write(metrics.method_details):
+        yield Folded("What the method says of its models", (Code(_json(details)),))
+    for name, recipe in metrics.recipes.items():
         yield Folded(f"Recipe of {name}: how its rows were made", (Code(_json(recipe)),))
 
 
 def command(run: Run) -> str:
     """Return the command that trains the same again."""
-    metrics = run.metrics
-    config = TrainConfig.from_dict({name: value for name, value in run.config.items() if name != "model"})
+    metrics, config = run.metrics, run.config
     options = {
-        "cache": (metrics.get("cache") or {}).get("path"),
-        "task": metrics["task"],
-        "method": metrics["method"],
+        "cache": metrics.cache.path,
+        "task": metrics.task,
+        "method": metrics.method,
         "preset": config.preset if config.preset != "default" else None,
-        "modalities": ",".join(run.modalities),
-        "folds": len(metrics["folds"]) if len(metrics["folds"]) > 1 else None,
-        "seed": metrics.get("seed"),
+        "modalities": ",".join(metrics.modalities),
+        "folds": len(metrics.folds) if len(metrics.folds) > 1 else None,
+        "seed": metrics.seed,
         "device": config.device if config.device != "cpu" else None,
     }
     given = [text for key, value in options.items() if value is not None for text in (f"--{key}", str(value))]
     changed = [text for override in config.overrides() for text in ("--set", override)]
     return shlex.join(["omnifuse", "train", *given, *changed])
-
-
-def _versions(tools: Mapping[str, str] | None) -> str:
-    return ", ".join(f"{tool} {version}" for tool, version in (tools or {}).items())
 
 
 def _facts(caption: str, facts: Mapping[str, Any]) -> Table:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from ...cache_schema import FeatureCache, OmniFuseError, RaggedArray
 from ..inputs.loading import select
-from ..runs.folder import Run
+from ..runs.run import Run
 from ..words import SPACE, plural
 
 LISTED = 4
@@ -22,12 +22,12 @@ def recorded(run: Run, ids: npt.NDArray[Any]) -> dict[str, list[str]] | None:
 
     Rows of one time, such as the words of a report, count once. None if the cache is not there, or is another by now.
     """
-    made_of = run.metrics.get("cache") or {}
+    made_of = run.metrics.cache
     try:
-        cache = FeatureCache.open(Path(made_of.get("path") or ""))
-        if cache.digest != made_of.get("digest"):
+        cache = FeatureCache.open(Path(made_of.path))
+        if cache.digest != made_of.digest:
             return None
-        cohort = select(cache, run.metrics["task"], run.modalities).cohort
+        cohort = select(cache, run.metrics.task, run.metrics.modalities).cohort
     except OmniFuseError:
         return None
     place = {sample_id: n for n, sample_id in enumerate(cohort.sample_id.tolist())}

@@ -17,6 +17,8 @@ from ..files import whole_file
 from ..inputs.batches import Cohort, Source
 from ..inputs.normalisation import Normaliser
 from ..inputs.series import STATISTICS, observed_cells
+from ..training.model import OVERRIDES_FILE
+from .folder import RunFolder
 from .unseen import MEAN, OUT_OF_FOLD, SEEN
 
 FORMATS = (".parquet", ".csv", ".json")
@@ -143,7 +145,7 @@ def check_ending(path: Path) -> str:
 
 
 def answer(
-    run: Path,
+    run: RunFolder,
     table: pl.DataFrame,
     cohort: Cohort,
     ranges: Sequence[Ranges],
@@ -163,11 +165,11 @@ def answer(
     return answered
 
 
-def run_digest(run: Path) -> str:
+def run_digest(run: RunFolder) -> str:
     """Return the digest of all that decides what a run predicts: its settings and its models."""
-    models = sorted((run / "folds").rglob("*.safetensors")) + sorted((run / "folds").rglob("overrides.json"))
-    files = [run / "config.json", *models]
-    return digest({file.relative_to(run).as_posix(): digest_file(file) for file in files})
+    models = sorted(run.folds.rglob("*.safetensors")) + sorted(run.folds.rglob(OVERRIDES_FILE))
+    files = [run.config, *models]
+    return digest({file.relative_to(run.path).as_posix(): digest_file(file) for file in files})
 
 
 def trained_ranges(cohort: Cohort, normaliser: Normaliser) -> Ranges:

@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-from .. import methods
+from ..methods import METHODS
 from ..training.config import as_text
 from ..training.search import known_space
+from .metrics import RunMetrics, Score
 
 TERMINAL_COLUMNS = 79
 
@@ -29,8 +30,8 @@ def describe_methods(wanted: Sequence[str] = ()) -> list[dict[str, Any]]:
         For an unknown name.
     """
     described = []
-    for name in wanted or methods.names():
-        method = methods.get(name)
+    for name in wanted or METHODS.names():
+        method = METHODS.get(name)
         summary = (method.__doc__ or "").partition("\n")[0]
         described.append(
             {
@@ -95,26 +96,27 @@ def _wrapped(line: str, indent: str = "") -> str:
     )
 
 
-def run_text(metrics: Mapping[str, Any]) -> str:
+def run_text(metrics: RunMetrics) -> str:
     """Return the result of a training: one line for each fold, means with intervals, and every note."""
-    positives = "" if metrics["positives"] is None else f", {metrics['positives']:,} positive"
+    positives = "" if metrics.positives is None else f", {metrics.positives:,} positive"
+    shown = {"AUROC": "auroc", "AUPRC": "auprc"}
     lines = [
-        f"{metrics['method']} on {metrics['task']} of {metrics['cache']['dataset']}: {metrics['samples']:,} samples"
-        f"{positives}, modalities {', '.join(metrics['modalities'])}, {metrics['seconds']:.0f} s",
-        f"{'fold':>6}{'rows':>8}{'AUROC':>8}{'AUPRC':>8}",
+        f"{metrics.method} on {metrics.task} of {metrics.cache.dataset}: {metrics.samples:,} samples"
+        f"{positives}, modalities {', '.join(metrics.modalities)}, {metrics.seconds:.0f} s",
+        f"{'fold':>6}{'rows':>8}{''.join(f'{title:>8}' for title in shown)}",
     ]
     lines += [
-        f"{fold['fold']:>6}{fold['rows']:>8,}{number(fold['auroc']):>8}{number(fold['auprc']):>8}"
-        for fold in metrics["folds"]
+        f"{fold.fold:>6}{fold.rows:>8,}{''.join(f'{number(fold.measures[name]):>8}' for name in shown.values())}"
+        for fold in metrics.folds
     ]
-    lines += [score_text(name.upper(), metrics[name]) for name in ("auroc", "auprc")]
-    return "\n".join([*lines, *(f"Note: {note}" for note in metrics["notes"])])
+    lines += [score_text(title, metrics.measures[name]) for title, name in shown.items()]
+    return "\n".join([*lines, *(f"Note: {note}" for note in metrics.notes)])
 
 
-def score_text(name: str, score: Mapping[str, Any]) -> str:
+def score_text(name: str, score: Score) -> str:
     """Return a score as mean over folds, its 95 % interval and the standard deviation over folds."""
-    spread = "" if score["sd"] is None else f", mean over folds, whose sd is {score['sd']:.3f}"
-    return f"{name} {number(score['mean'])} {interval_text(score['ci'])}{spread}"
+    spread = "" if score.sd is None else f", mean over folds, whose sd is {score.sd:.3f}"
+    return f"{name} {number(score.mean)} {interval_text(score.ci)}{spread}"
 
 
 def interval_text(interval: Sequence[float] | None) -> str:

@@ -1,103 +1,98 @@
-"""Reads a run folder. Nothing that identifies a patient is loaded."""
+"""The folder of a run: the names of its files, and what is refused before anything in it is read."""
+
+from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import polars as pl
+from ...cache_schema import MissingInputError
+from ..sealed import SEAL, check_seal, sealed_files
 
-from ...cache_schema.errors import MissingInputError
-from ..files import read_json, read_table
-from ..sealed import SEAL, check_seal
-from .stored_predictions import Predictions, read_predictions
-
-REQUIRED_FILES = ("metrics.json", "config.json", "environment.json", "predictions.parquet")
-REQUIRED_METRICS = {
-    **dict.fromkeys(("task", "method", "kind"), str),
-    "modalities": list,
-    "samples": int,
-    "folds": list,
-    "auroc": dict,
-    "auprc": dict,
-}
-HISTORY_COLUMNS = {"epoch", "part", "term", "value"}
-LAZINESS_COLUMNS = {"fold", "epoch", "combination", "distance", "excess", "chosen"}
+SHOWN = 8
+"""Files of a foreign folder that are named."""
 
 
 @dataclass(frozen=True)
-class Run:
-    """What a training left: its files as dictionaries and tables.
-
-    ``history`` has fold, epoch, part, term, value; ``laziness`` has fold, epoch, combination, distance, excess,
-    chosen. Both are None for a method that does not write them.
-    """
+class RunFolder:
+    """Where everything lies below ``path``. Nothing is read but by `check`."""
 
     path: Path
-    metrics: dict[str, Any]
-    config: dict[str, Any]
-    environment: dict[str, Any]
-    predictions: Predictions
-    history: pl.DataFrame | None
-    laziness: pl.DataFrame | None
 
     @property
-    def name(self) -> str:
-        """The run's name: as recorded, or else the folder's."""
-        return str(self.metrics.get("run") or self.path.resolve().name)
+    def metrics(self) -> Path:
+        """What the run found, as `RunMetrics`; the last file to be written but the checksums."""
+        return self.path / "metrics.json"
 
     @property
-    def modalities(self) -> tuple[str, ...]:
-        """The modalities that the method was trained on."""
-        return tuple(self.metrics["modalities"])
+    def config(self) -> Path:
+        """Settings, and under ``model`` what the models demand of a cache."""
+        return self.path / "config.json"
 
+    @property
+    def environment(self) -> Path:
+        """Versions and machine."""
+        return self.path / "environment.json"
 
-def read_run(path: Path) -> Run:
-    """Read a run folder.
+    @property
+    def predictions(self) -> Path:
+        """What was predicted of each tested sample."""
+        return self.path / "predictions.parquet"
 
-    Raises
-    ------
-    MissingInputError
-        The folder or a file that every run has does not exist.
-    InputError
-        A file is damaged (by its checksum, where the run has checksums) or lacks what the report needs.
-    """
-    _require_files(path)
-    if (path / SEAL).is_file():
-        check_seal(path)
-    metrics = read_json(path / "metrics.json", REQUIRED_METRICS)
-    return Run(
-        path=path,
-        metrics=metrics,
-        config=read_json(path / "config.json"),
-        environment=read_json(path / "environment.json"),
-        predictions=read_predictions(path / "predictions.parquet", metrics["kind"], tuple(metrics["modalities"])),
-        history=_read_history(path),
-        laziness=_read_laziness(path / "laziness.parquet"),
-    )
+    @property
+    def splits(self) -> Path:
+        """Which sample was in which part of which fold."""
+        return self.path / "splits.parquet"
 
+    @property
+    def folds(self) -> Path:
+        """Holds a folder for each fold, by number."""
+        return self.path / "folds"
 
-def _require_files(path: Path) -> None:
-    if not path.is_dir():
-        raise MissingInputError(
-            f"{path} is not a folder. Give the folder of a run, such as runs/NAME of `omnifuse train`."
-        )
-    absent = [name for name in REQUIRED_FILES if not (path / name).is_file()]
-    if absent:
-        found = ", ".join(sorted(entry.name for entry in path.iterdir())[:8]) or "nothing"
-        raise MissingInputError(
-            f"{path} is not a finished run: {', '.join(absent)} missing, found {found}. "
-            "Give the folder that `omnifuse train` printed, or train again."
-        )
+    def fold(self, number: int) -> Path:
+        """Return the folder of a fold, whose files `training` names."""
+        return self.folds / str(number)
 
+    def of_folds(self, name: str) -> list[Path]:
+        """Return a file of every fold that has it."""
+        return sorted(self.folds.glob(f"*/{name}"))
 
-def _read_history(path: Path) -> pl.DataFrame | None:
-    files = sorted(path.glob("folds/*/history.parquet"))
-    tables = [read_table(file, HISTORY_COLUMNS).with_columns(fold=pl.lit(file.parent.name)) for file in files]
-    return pl.concat(tables) if tables else None
+    def table(self, name: str) -> Path:
+        """Return the file of a table that the method leaves."""
+        return self.path / f"{name}.parquet"
 
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """Names of the tables that the method left; what was measured of the run later is not among them."""
+        names = (Path(file) for file in sealed_files(self.path))
+        own = self.predictions.name, self.splits.name
+        return tuple(sorted(file.stem for file in names if file.match("*.parquet") and len(file.parts) == 1
+                            and file.name not in own))  # fmt: skip
 
-def _read_laziness(path: Path) -> pl.DataFrame | None:
-    if not path.is_file():
-        return None
-    trace = read_table(path, LAZINESS_COLUMNS)
-    return None if trace.is_empty() else trace
+    @property
+    def is_finished(self) -> bool:
+        """Whether a training has ended here."""
+        return self.metrics.is_file()
+
+    def check(self) -> None:
+        """Compare the files with their checksums.
+
+        Raises
+        ------
+        MissingInputError
+            If the folder is not that of a finished run, or a file is missing.
+        InputError
+            If a file is damaged.
+        """
+        if not self.path.is_dir():
+            raise MissingInputError(
+                f"{self.path} is not a folder. Give the folder of a run, such as runs/NAME of `omnifuse train`."
+            )
+        needed = self.metrics, self.config, self.environment, self.predictions
+        absent = [file.name for file in needed if not file.is_file()]
+        if absent and not (self.path / SEAL).is_file():
+            found = ", ".join(sorted(entry.name for entry in self.path.iterdir())[:SHOWN]) or "nothing"
+            raise MissingInputError(
+                f"{self.path} is not a finished run: {', '.join(absent)} missing, found {found}. "
+                "Give the folder that `omnifuse train` printed, or train again."
+            )
+        check_seal(self.path)

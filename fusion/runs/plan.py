@@ -15,13 +15,15 @@ import numpy.typing as npt
 import polars as pl
 
 from ...cache_schema import FeatureCache, InputError, digest, digest_file
-from .. import methods
+from ...registry import Package
 from ..inputs.batches import Cohort
 from ..inputs.loading import Selection, select
 from ..inputs.missingness import draw_hidden
 from ..inputs.splits import Split, balance_notes, k_folds, strata, supplied
+from ..methods import METHODS
 from ..training.config import TrainConfig
 from ..training.model import demands
+from .metrics import CacheFacts, MethodWords, Titles
 
 VALIDATION, VALIDATION_OF_SEARCH = 0.1, 0.2
 """Share of the training subjects that validate where the method chooses by them, and where settings are searched."""
@@ -30,14 +32,18 @@ TOOLS = ("omnifuse", "torch", "numpy", "polars", "scikit-learn", "zarr")
 
 FINGERPRINT_DIGITS = 12
 
+FUSION = Path(__file__).parents[1]
+"""All code that decides a number of a model."""
+
 
 @dataclass(frozen=True)
 class TrainingPlan:
     """A training before it starts.
 
     ``config`` has every default filled in; ``hidden`` [N, M] bool is hidden on purpose; ``notes`` are for its reader;
-    ``cache`` is path, digest and data set of the cache, and ``demands`` what the models will demand of any other:
-    both were read before the rows, so that they describe these rows whatever becomes of the folder meanwhile.
+    ``cache`` is what the cache was, ``titles`` what it calls things, and ``demands`` what the models will demand of any
+    other: they were read before the rows, so that they describe these rows whatever becomes of the folder meanwhile.
+    ``words`` are those of the method for a report, ``package`` is that of the method, None for one of OmniFuse.
     """
 
     config: TrainConfig
@@ -45,7 +51,10 @@ class TrainingPlan:
     hidden: npt.NDArray[np.bool_]
     splits: list[Split]
     notes: list[str]
-    cache: dict[str, Any]
+    cache: CacheFacts
+    titles: Titles
+    words: MethodWords
+    package: Package | None
     demands: dict[str, Any]
 
     @property
@@ -65,10 +74,11 @@ class TrainingPlan:
         decides = {
             "config": self.config.to_dict(),
             "demands": self.demands,
-            "cache": self.cache["digest"],
+            "cache": self.cache.digest,
             "splits": parts,
             "environment": environment(self.config),
-            "code": [digest_file(file) for file in sorted(Path(__file__).parent.rglob("*.py"))],
+            "package": str(self.package),
+            "code": [digest_file(file) for file in sorted(FUSION.rglob("*.py"))],
         }
         return digest(decides)[:FINGERPRINT_DIGITS]
 
@@ -83,14 +93,11 @@ def plan_training(cache: FeatureCache, config: TrainConfig) -> TrainingPlan:
     """
     selection = select(cache, config.task or first_task(cache), config.modalities)
     cohort = selection.cohort
-    made_of = {
-        "path": str(cache.path),
-        "digest": cache.digest,
-        "dataset": cache.dataset,
-        "versions": cache.versions,
-    }
+    made_of = CacheFacts(str(cache.path), cache.digest, cache.dataset, cache.versions)
+    titled = {name: cache.modality_spec(name).title for name in cohort.modalities}
+    titles = Titles(cohort.task.title, {name: title for name, title in titled.items() if title})
     demanded = demands(cache, cohort)
-    method = methods.get(config.method)
+    method = METHODS.get(config.method)
     method.check(cohort.modalities)
     share = validation_share(config)
     config = replace(config, task=cohort.task.name, modalities=cohort.modalities, validation=share)
@@ -99,7 +106,9 @@ def plan_training(cache: FeatureCache, config: TrainConfig) -> TrainingPlan:
         selection = selection.hiding(hidden)
     splits, notes = _splits(cache, selection.cohort, config, share)  # reads the cache, which refuses a change since
     notes += method.notes(config.options, cohort.y)
-    return TrainingPlan(config, selection, hidden, splits, notes, made_of, demanded)
+    package = METHODS.package(config.method)
+    words = MethodWords(method.term_words, method.weight_words)
+    return TrainingPlan(config, selection, hidden, splits, notes, made_of, titles, words, package, demanded)
 
 
 def environment(config: TrainConfig) -> dict[str, Any]:
@@ -133,7 +142,7 @@ def validation_share(config: TrainConfig) -> float:
         return config.validation
     if config.search.trials:
         return VALIDATION_OF_SEARCH
-    return VALIDATION if methods.get(config.method).chooses else 0.0
+    return VALIDATION if METHODS.get(config.method).chooses else 0.0
 
 
 def _splits(cache: FeatureCache, cohort: Cohort, config: TrainConfig, share: float) -> tuple[list[Split], list[str]]:

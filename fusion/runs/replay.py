@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from ...cache_schema import FeatureCache, InputError, Task
-from ..files import read_json, read_table
+from ..device import check_device
+from ..files import read_table
 from ..inputs.batches import Cohort, Inputs
 from ..inputs.loading import select
 from ..inputs.missingness import draw_hidden
@@ -79,12 +80,13 @@ class Replay:
             If the cache is not the one that the run was trained on.
         """
         run = load_run(run_dir, device)
-        trained_on = read_json(run.path / "metrics.json", {"cache": dict})["cache"]
-        cache = FeatureCache.open(trained_on["path"] if cache_path is None else cache_path)
-        if cache.digest != trained_on["digest"]:
+        check_device(run.config.device)
+        trained_on = run.metrics.cache
+        cache = FeatureCache.open(trained_on.path if cache_path is None else cache_path)
+        if cache.digest != trained_on.digest:
             raise InputError(
-                f"{cache.path} has the digest {cache.digest}, but {run.path} was trained on {trained_on['path']} with "
-                f"the digest {trained_on['digest']}. Give the cache of the run, or train again on this one."
+                f"{cache.path} has the digest {cache.digest}, but {run.path} was trained on {trained_on.path} with "
+                f"the digest {trained_on.digest}. Give the cache of the run, or train again on this one."
             )
         config = run.config
         assert config.task is not None
@@ -123,7 +125,7 @@ class Replay:
     def model(self, fold: int) -> FoldModel:
         """Return the model of a fold, read when it is first asked for."""
         if fold not in self._models:
-            model = Model.load(self.run.folders[fold], self.run.config, self.task, self._prepared)
+            model = Model.load(self.run.files.fold(fold), self.run.config, self.task, self._prepared)
             tested = torch.from_numpy(np.flatnonzero(self.fold == fold)).to(self.run.config.device)
             self._models[fold] = FoldModel(model.method, model.inputs(self.cohort, self._prepared), tested)
         return self._models[fold]
@@ -140,7 +142,7 @@ class Replay:
         unseen = torch.from_numpy(np.zeros_like(self.presence) if hidden is None else hidden)
         answers = []
         with torch_threads(self.run.config.threads):
-            for number in range(len(self.run.folders)):
+            for number in range(len(self.run.metrics.folds)):
                 fold = self.model(number)
                 probability = training.probabilities(fold.method, fold.inputs.hiding(unseen), fold.tested)
                 answers.append((fold.tested.cpu(), probability))
@@ -161,7 +163,7 @@ class Replay:
 
 
 def _tested_by(run: Run, cohort: Cohort) -> FoldNumbers:
-    splits = read_table(run.path / "splits.parquet").filter(part="test").select("sample_id", "fold")
+    splits = read_table(run.files.splits).filter(part="test").select("sample_id", "fold")
     samples = pl.DataFrame({"sample_id": cohort.sample_id})
     fold = samples.join(splits, on="sample_id", how="left", maintain_order="left")["fold"]
     return fold.fill_null(-1).cast(pl.Int64).to_numpy()

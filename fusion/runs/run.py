@@ -1,14 +1,10 @@
-"""A training from cache to run folder, and a run folder back to predictions."""
+"""A finished training: what it left, and what its models say of a cache."""
 
 from __future__ import annotations
 
-import json
-import logging
-import shutil
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -17,160 +13,124 @@ import torch
 
 from ...cache_schema import FeatureCache, InputError
 from ..device import check_device
-from ..files import read_json, write_json, write_table
+from ..files import read_json, read_table
 from ..inputs.batches import Cohort
-from ..inputs.loading import default_limit, load
+from ..inputs.loading import load
 from ..inputs.preparation import prepare
-from ..inputs.splits import split_frame
+from ..methods import METHODS
 from ..methods.base import Prediction
-from ..scores.notes import data_notes
-from ..sealed import check_seal, is_sealed, seal
 from ..training import loop as training
 from ..training.config import TrainConfig
-from ..training.fold_result import OF_THE_TRAINING_ALONE, FoldResult
-from ..training.folds import finished_folds, torch_threads, train_folds, train_stored_folds
+from ..training.folds import HISTORY_FILE, torch_threads
 from ..training.model import Model, check_inputs, task_view
 from ..training.predictions import Predicted, frame, mean_prediction
 from .answer import Answer, answer, trained_ranges
-from .plan import TrainingPlan, environment, plan_training
-from .summary import summarise
+from .folder import RunFolder
+from .metrics import RunMetrics
+from .stored_predictions import Predictions, predictions_of
 from .unseen import Asked, who_answers
-from .workspace import claim, refuse_existing
 
-BYTES_OF_A_PROCESS = 1 << 30
-"""What a process that trains takes beside the rows, about: torch, statistics of 10,000 stays, a model."""
+MODEL = "model"
+"""Entry of config.json beside the settings: what the models demand of a cache."""
 
-METRICS = "metrics.json"
-
-logger = logging.getLogger(__name__)
-
-
-def train(
-    cache: FeatureCache | str | Path,
-    config: TrainConfig,
-    run_dir: str | Path,
-    workers: int = 1,
-    memory_limit: int | None = None,
-    *,
-    numbered: bool = False,
-    report: Callable[[Path], object] | None = None,
-) -> dict[str, Any]:
-    """Train and test a method by cross-validation, or on the cache's own split, and write a run folder.
-
-    Up to ``workers`` folds are trained at once. Rows for which there is no room in ``memory_limit`` bytes, those of all
-    processes together, stay on disk; by default rows get half of the memory that is available. Both change the time and
-    nothing else. Each test part is predicted by the model of its fold alone, after training has ended.
-
-    The folder appears under its name when everything in it is complete, what ``report`` adds to it included; with
-    ``numbered`` a name that is taken gets the first free number behind it. Until then a training works in a folder of
-    its own beside it. Stopped at any moment, the same training goes on from its finished folds and ends with the same
-    bytes; others leave them alone, until a run is complete under the name that they were meant for.
-
-    Returns
-    -------
-    The content of metrics.json, of which ``run`` is the folder's name.
-
-    Raises
-    ------
-    InputError
-        For an unknown task, modality or split, a run folder that already exists, or too few subjects.
-    LockedError
-        If another training is about to write the same run folder.
-    """
-    started, run_dir = time.perf_counter(), Path(run_dir)
-    check_device(config.device)
-    if not numbered:
-        refuse_existing(run_dir)
-    plan = plan_training(cache if isinstance(cache, FeatureCache) else FeatureCache.open(cache), config)
-    with claim(run_dir, plan.fingerprint, numbered) as workspace:
-        folder = workspace.path
-        if not is_sealed(folder):
-            folds = _train_folds(plan, folder, min(workers, len(plan.splits)), memory_limit)
-            _write_run(plan, folds, folder, workspace.run.name, started)
-        for name in OF_THE_TRAINING_ALONE:
-            for file in folder.glob(f"folds/*/{name}"):
-                file.unlink()
-        metrics: dict[str, Any] = json.loads((folder / METRICS).read_text(encoding="utf-8"))
-        try:
-            if report is not None:
-                report(folder)
-        except Exception:
-            workspace.finish()  # the run is complete, and its report can be asked for again
-            raise
-        workspace.finish()
-    return metrics
-
-
-def _train_folds(plan: TrainingPlan, folder: Path, workers: int, memory_limit: int | None) -> list[FoldResult]:
-    """Train the folds that no earlier training has finished in a folder, and return the results of all."""
-    config, selection = plan.config, plan.selection
-    folds = folder / "folds"
-    folds.mkdir(exist_ok=True)
-    for path in folder.iterdir():
-        if path.is_dir() and path != folds:
-            shutil.rmtree(path)
-        elif path != folds:
-            path.unlink()
-    write_json(folder / "config.json", {**config.to_dict(), "model": plan.demands})
-    write_json(folder / "environment.json", {**environment(config), "workers": workers})
-    write_table(folder / "splits.parquet", split_frame(plan.splits, plan.cohort))
-    finished = finished_folds(folds)
-    if finished:
-        logger.info("going on with %s: %d of %d folds are finished", folder, len(finished), len(plan.splits))
-    left = {fold: split for fold, split in enumerate(plan.splits) if fold not in finished}
-    room = default_limit() if memory_limit is None else memory_limit - workers * BYTES_OF_A_PROCESS
-    large = selection.bytes > room
-    if left and workers == 1 and not large:
-        train_folds(selection.read(selection.bytes), left, config, folds)
-    elif left:
-        stored = selection.store(folder / "rows")
-        if large:
-            logger.info("rows take %.1f GB: they stay on disk and are read as batches need them", selection.bytes / 1e9)
-        try:
-            train_stored_folds(stored, left, config, folds, workers)
-        finally:
-            stored.remove()
-    return [FoldResult.load(folds / str(fold)) for fold in range(len(plan.splits))]
-
-
-def _write_run(plan: TrainingPlan, folds: Sequence[FoldResult], folder: Path, name: str, started: float) -> None:
-    """Write what follows from the folds, and last the checksums of everything that the run will keep."""
-    _write_tables(folds, folder)
-    data = {"cache": plan.cache, "recipes": plan.recipes}
-    summary = {
-        "run": name,
-        **summarise(plan.cohort, plan.config, folds, plan.hidden, [*data_notes(data), *plan.notes]),
-        **data,
-        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-        "seconds": round(time.perf_counter() - started, 2),
-    }
-    write_json(folder / METRICS, summary)
-    files = (path for path in folder.rglob("*") if path.is_file())
-    seal(folder, [file for file in files if file.parent == folder or file.name not in OF_THE_TRAINING_ALONE])
-
-
-def _write_tables(results: Sequence[FoldResult], folder: Path) -> None:
-    """Write predictions.parquet and the tables of the method, each over all folds."""
-    tables: dict[str, list[dict[str, Any]]] = {}
-    for fold, result in enumerate(results):
-        for name, rows in result.tables.items():
-            tables.setdefault(name, []).extend({"fold": fold, **row} for row in rows)
-    for name, rows in tables.items():
-        write_table(folder / f"{name}.parquet", pl.DataFrame(rows, infer_schema_length=None))
-    write_table(folder / "predictions.parquet", pl.concat(result.rows for result in results).sort("sample_id"))
+HISTORY_COLUMNS = {"epoch", "part", "term", "value"}
 
 
 @dataclass(frozen=True)
 class Run:
-    """A finished training that can predict.
+    """A finished training in the folder ``path``, which predicts on ``device``, by default that of the training.
 
-    ``demands`` is what its models demand of a cache; ``folders`` holds one folder per fold.
+    Everything is read when it is first asked for; before that the files are compared with their checksums, and
+    `InputError` is raised for one that is damaged, or of another version.
     """
 
     path: Path
-    config: TrainConfig
-    demands: Mapping[str, Any]
-    folders: tuple[Path, ...]
+    device: str | None = None
+
+    @cached_property
+    def files(self) -> RunFolder:
+        """Where everything lies; the files are whole."""
+        files = RunFolder(self.path)
+        files.check()
+        return files
+
+    @cached_property
+    def metrics(self) -> RunMetrics:
+        """What it found."""
+        file = self.files.metrics
+        return RunMetrics.from_json(read_json(file), str(file))
+
+    @property
+    def name(self) -> str:
+        """The run's name, as recorded."""
+        return self.metrics.run
+
+    @cached_property
+    def stored_config(self) -> Mapping[str, Any]:
+        """The settings as they are written down; unlike `config` they can be read without the method's package."""
+        return {name: value for name, value in read_json(self.files.config).items() if name != MODEL}
+
+    @cached_property
+    def config(self) -> TrainConfig:
+        """The settings, on the device of this run; raises `InputError` if the method is not installed."""
+        if absent := self.absent_package:
+            raise InputError(absent)
+        config = TrainConfig.from_dict(self.stored_config)
+        return replace(config, device=self.device or config.device)
+
+    @property
+    def absent_package(self) -> str | None:
+        """What is needed before the models can be used, in a sentence; None if everything is installed."""
+        name, package = self.metrics.method, self.metrics.package
+        if name in METHODS:
+            return None
+        if package is None:
+            return f"{self.path} was trained with the method {name!r}, which is not known here: register it first."
+        return (
+            f"{self.path} was trained with the method {name!r} of the package {package}, which is not installed: "
+            f"pip install '{package.name}=={package.version}'."
+        )
+
+    @cached_property
+    def demands(self) -> Mapping[str, Any]:
+        """What the models demand of a cache: ``task`` and ``inputs``."""
+        demands: Mapping[str, Any] = read_json(self.files.config, {MODEL: dict})[MODEL]
+        return demands
+
+    @cached_property
+    def environment(self) -> Mapping[str, Any]:
+        """Versions and machine."""
+        return read_json(self.files.environment)
+
+    @property
+    def version(self) -> str:
+        """The version of OmniFuse that made it."""
+        return str(read_json(self.files.environment, {"versions": dict})["versions"]["omnifuse"])
+
+    @cached_property
+    def predictions(self) -> pl.DataFrame:
+        """What was predicted of every tested sample: sample_id, fold, labels, probabilities, explanations."""
+        return read_table(self.files.predictions, {"sample_id", "fold"})
+
+    @cached_property
+    def tested(self) -> Predictions:
+        """Labels and probabilities of `predictions` as arrays."""
+        metrics = self.metrics
+        return predictions_of(self.predictions, metrics.kind, metrics.modalities, self.files.predictions)
+
+    @cached_property
+    def history(self) -> pl.DataFrame | None:
+        """The terms of all folds over epochs: fold, epoch, part, term, value; None if none was written."""
+        tables = [
+            read_table(file, HISTORY_COLUMNS).with_columns(fold=pl.lit(file.parent.name))
+            for file in self.files.of_folds(HISTORY_FILE)
+        ]
+        return pl.concat(tables) if tables else None
+
+    @cached_property
+    def tables(self) -> Mapping[str, pl.DataFrame]:
+        """The tables that the method left, by name, each over all folds with a column ``fold``."""
+        return {name: read_table(self.files.table(name), {"fold"}) for name in self.files.tables}
 
     def predict(self, cache: FeatureCache | str | Path, drop: Sequence[str] = ()) -> pl.DataFrame:
         """Predict every sample of a cache that has any of the modalities, by models that have not seen its subject.
@@ -178,8 +138,8 @@ class Run:
         For a subject that a fold tested that is the model of the fold: asked about the cache that it was trained on,
         a run repeats its out-of-fold predictions, to the last digit unless modalities were hidden on purpose. All
         others are predicted by the mean of the folds' models. ``drop`` names modalities to hide. Labels are copied to
-        the result if the cache has them, and not used. Columns as in predictions.parquet, with ``fold`` null for a
-        mean, and ``models``: who answered, in the words of `fusion.unseen`.
+        the result if the cache has them, and not used. Columns as in `predictions`, with ``fold`` null for a mean, and
+        ``models``: who answered, in the words of `fusion.unseen`.
 
         Raises
         ------
@@ -191,28 +151,46 @@ class Run:
 
     def answer(self, cache: FeatureCache | str | Path, drop: Sequence[str] = ()) -> Answer:
         """Do as `predict`, and say what should be known of the predictions."""
+        check_device(self.config.device)
         cache = cache if isinstance(cache, FeatureCache) else FeatureCache.open(cache)
-        names = tuple(self.demands["inputs"])
+        config, names = self.config, tuple(self.demands["inputs"])
         _check_drop(drop, names)
         check_inputs(cache, self.demands["inputs"])
         cohort = load(cache, task_view(cache, self.demands["task"]), names, labelled=False)
-        prepared = prepare(cohort, self.config.encoder)
-        folds = {int(folder.name): folder for folder in self.folders}
-        asked = who_answers(self.path, cohort, folds)
+        prepared = prepare(cohort, config.encoder)
+        folds = [fold.fold for fold in self.metrics.folds]
+        asked = who_answers(self.files, cohort, folds)
         predictions: list[list[Prediction]] = [[] for _ in asked]
         ranges = []
-        with torch_threads(self.config.threads):
-            for fold, folder in folds.items():
-                model = Model.load(folder, self.config, cohort.task, prepared)
+        with torch_threads(config.threads):
+            for fold in folds:
+                model = Model.load(self.files.fold(fold), config, cohort.task, prepared)
                 inputs = model.inputs(cohort, prepared).without(drop)
                 for one, said in zip(asked, predictions, strict=True):
                     if fold in one.folds:
-                        samples = torch.from_numpy(one.samples).to(self.config.device)
+                        samples = torch.from_numpy(one.samples).to(config.device)
                         said.append(training.predict(model.method, inputs, samples))
                 ranges.append(trained_ranges(cohort, model.normaliser))
         table = _answers(cohort, asked, [mean_prediction(said) for said in predictions], drop)
-        trained_on = read_json(self.path / METRICS, {"cache": dict})["cache"]["digest"]
-        return answer(self.path, table, cohort, ranges, other_cache=cache.digest != trained_on, drop=drop)
+        other = cache.digest != self.metrics.cache.digest
+        return answer(self.files, table, cohort, ranges, other_cache=other, drop=drop)
+
+
+def load_run(path: str | Path, device: str | None = None) -> Run:
+    """Open a run folder, to predict on another device than it was trained on if wanted.
+
+    Raises
+    ------
+    MissingInputError
+        If the folder is not that of a finished run, or a file of it is missing.
+    InputError
+        If a file of it is damaged or of another version, or this machine has not got the device.
+    """
+    if device is not None:
+        check_device(device)
+    run = Run(Path(path), device)
+    _ = run.metrics  # so that a run of another version is refused here
+    return run
 
 
 def _answers(
@@ -227,27 +205,6 @@ def _answers(
         table = frame(predicted, cohort.task, cohort.modalities)
         parts.append(table.with_columns(models=pl.lit(one.models), place=pl.Series(n)))
     return pl.concat(parts).sort("place").drop("place")
-
-
-def load_run(path: str | Path, device: str | None = None) -> Run:
-    """Open a run folder for prediction, on another device than it was trained on if wanted.
-
-    Raises
-    ------
-    MissingInputError
-        If the folder is not that of a finished run, or a file of it is missing.
-    InputError
-        If a file of it is damaged, or this machine has not got the device.
-    """
-    path = Path(path)
-    check_seal(path)
-    stored = json.loads((path / "config.json").read_text(encoding="utf-8"))
-    wanted = stored.pop("model")
-    config = TrainConfig.from_dict(stored)
-    check_device(device or config.device)
-    folds = len(json.loads((path / METRICS).read_text(encoding="utf-8"))["folds"])
-    folders = tuple(path / "folds" / str(fold) for fold in range(folds))
-    return Run(path, replace(config, device=device or config.device), wanted, folders)
 
 
 def _check_drop(drop: Sequence[str], names: Sequence[str]) -> None:

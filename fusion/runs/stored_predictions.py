@@ -1,4 +1,4 @@
-"""Reads the predictions of a run as arrays, whatever the kind of task."""
+"""The predictions of a run as arrays, whatever the kind of task."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +8,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from ...cache_schema.errors import InputError
-from ..files import read_table, require_columns
+from ..files import require_columns
 from ..scores.curves import Bools, Floats
 
 
@@ -50,9 +50,9 @@ class Predictions:
         return np.array(texts)[index.reshape(-1)]
 
 
-def read_predictions(path: Path, kind: str, modalities: tuple[str, ...]) -> Predictions:
-    """Read predictions.parquet of a task of this kind; raise InputError if it is not one."""
-    table = read_table(path, {"fold", "p"} if kind == "binary" else {"fold"})
+def predictions_of(table: pl.DataFrame, kind: str, modalities: tuple[str, ...], path: Path) -> Predictions:
+    """Return a table of predictions, read from ``path``, of a task of this kind; raise InputError if it is not one."""
+    require_columns(table, {"fold", "p"} if kind == "binary" else {"fold"}, path)
     labels = ("",) if kind == "binary" else tuple(name[2:] for name in table.columns if name.startswith("p_"))
     if not labels:
         raise InputError(f"{path} has no column p_<label> although the task is {kind}. Train again.")

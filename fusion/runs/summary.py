@@ -19,9 +19,6 @@ from ..scores.subgroups import Outcomes, per_subgroup, without_rare
 from ..training.config import TrainConfig
 from ..training.fold_result import FoldResult
 
-FORMAT = 2
-"""Of metrics.json. In the first, which has no such entry, intervals were of the predictions of all folds together."""
-
 OF_BINARY_TASKS: dict[str, Any] = {"calibration": None, "reliability": None, "alert": None, "per_subgroup": []}
 AVAILABLE = "what is available"
 """What a combination of modalities is one of, in notes."""
@@ -48,7 +45,6 @@ def summarise(
     binary, checks = _binary(everybody) if kind == "binary" else (OF_BINARY_TASKS, label_checks(labels))
     missing = _missing(cohort, config.missing, folds, hidden)
     return {
-        "format": FORMAT,
         "task": cohort.task.name,
         "method": config.method,
         "kind": kind,

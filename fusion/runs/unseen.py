@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +12,7 @@ import polars as pl
 from ..files import read_table
 from ..inputs.batches import Cohort
 from ..inputs.splits import Positions
+from .folder import RunFolder
 
 OUT_OF_FOLD, MEAN, SEEN = "out-of-fold", "mean", "seen"
 """Who answers for a sample: the model of the fold that tested its subject; the mean of all models, none of which knows
@@ -33,7 +33,7 @@ class Asked:
         return self.folds[0] if self.models == OUT_OF_FOLD else None
 
 
-def who_answers(run: Path, cohort: Cohort, folds: Collection[int]) -> list[Asked]:
+def who_answers(run: RunFolder, cohort: Cohort, folds: Collection[int]) -> list[Asked]:
     """Return who answers each sample of a cohort, given the folds whose models can be asked.
 
     The subject decides, since other samples of a subject that was trained on are not new either. Samples that a fold
@@ -53,9 +53,9 @@ def who_answers(run: Path, cohort: Cohort, folds: Collection[int]) -> list[Asked
     return [Asked(np.flatnonzero(chosen), asked, models) for chosen, asked, models in each if chosen.any()]
 
 
-def _splits(run: Path, cohort: Cohort) -> pl.DataFrame:
+def _splits(run: RunFolder, cohort: Cohort) -> pl.DataFrame:
     """Return the folds of a run, ids as text. What an earlier version left out, whose a sample is, the cohort knows."""
-    splits = read_table(run / "splits.parquet", ["sample_id", "fold", "part"])
+    splits = read_table(run.splits, ["sample_id", "fold", "part"])
     splits = splits.with_columns(pl.col("^(sample|subject)_id$").cast(pl.String))
     if "subject_id" in splits.columns:
         return splits

@@ -59,15 +59,15 @@ def missing_notes(missing: Mapping[str, Any] | None) -> list[str]:
     return notes
 
 
-def data_notes(metrics: Mapping[str, Any]) -> list[str]:
+def data_notes(dataset: str, recipes: Mapping[str, Any], given: Sequence[str] = ()) -> list[str]:
     """Say what decides whether any number means something: made-up data, encoders that have learned nothing.
 
-    ``metrics`` has ``cache`` and ``recipes`` of metrics.json. What its ``notes`` say already is not repeated.
+    ``recipes`` are how the rows of each modality were made. What the ``given`` notes say already is not repeated.
     """
-    notes, said = [], " ".join(metrics.get("notes", [])).lower()
-    if "synth" in str((metrics.get("cache") or {}).get("dataset", "")) and "synthetic" not in said:
+    notes, said = [], " ".join(given).lower()
+    if "synth" in dataset and "synthetic" not in said:
         notes.append("The data are synthetic: no number here says anything about patients.")
-    random = [name for name, recipe in metrics.get("recipes", {}).items() if _uses_random_encoder(recipe)]
+    random = [name for name, recipe in recipes.items() if _uses_random_encoder(recipe)]
     if random and "random" not in said:
         notes.append(
             f"Encoders with random weights were used for {' and '.join(random)}: fine to try the software, but scores "
@@ -147,7 +147,7 @@ def _times(ratio: Measured) -> str:
     return f"{ratio.value:.2f} times (95 % interval {ratio.low:.2f} to {ratio.high:.2f})"
 
 
-def decisive_notes(metrics: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return what decides whether any number of a run means something, unless its notes say it in other words."""
-    said = [*metrics.get("notes", []), *data_notes(metrics)]
-    return tuple(note for note in data_notes({**metrics, "notes": []}) if note in said)
+def decisive_notes(dataset: str, recipes: Mapping[str, Any], given: Sequence[str]) -> tuple[str, ...]:
+    """Return what decides whether any number means something, unless the ``given`` notes say it in other words."""
+    said = [*given, *data_notes(dataset, recipes, given)]
+    return tuple(note for note in data_notes(dataset, recipes) if note in said)

@@ -14,9 +14,9 @@ import numpy as np
 
 from ...cache_schema import InputError
 from ...processes import results
-from ..methods import get
+from ..methods import METHODS
 from ..methods.fitting import FitConfig
-from ..runs.run import train
+from ..runs.train import train
 from ..training.config import TrainConfig, make_config
 from .cell import Measurement, Scope
 from .measure import measure
@@ -66,7 +66,7 @@ def expected_seconds(plan: Plan, workers: int) -> float:
     cells = [
         seconds.cell
         + plan.scope.folds * (cell in untrained) * fold_seconds(cell.config, plan.scope, seconds)
-        + plan.scope.folds * get(cell.config.method).cost * sum(cost[measurement] for measurement in wanted)
+        + plan.scope.folds * METHODS.get(cell.config.method).cost * sum(cost[measurement] for measurement in wanted)
         for cell, wanted in plan.open.items()
     ]
     report = REPORT_SHARE * seconds.cell * len(plan.cells)
@@ -75,7 +75,7 @@ def expected_seconds(plan: Plan, workers: int) -> float:
 
 def fold_seconds(config: TrainConfig, scope: Scope, seconds: Seconds) -> float:
     """Return how long a fold of a method takes; one that does not go down a gradient knows no number of epochs."""
-    method = get(config.method)
+    method = METHODS.get(config.method)
     share = len(config.modalities or scope.modalities) / len(scope.modalities)
     if method.by_gradient:
         return share * (seconds.fold + method.cost * config.fit.epochs * seconds.epoch)
@@ -112,8 +112,8 @@ def _train(cache: str, scope: Scope, epochs: int, run: Path) -> tuple[float, lis
     what = {"task": scope.task, "modalities": scope.modalities, "folds": PROBED_FOLDS}
     config = make_config(PROBE, "default", settings, **what)
     started = time.perf_counter()
-    metrics = train(cache, config, run)
-    return time.perf_counter() - started, [fold["seconds"] for fold in metrics["folds"]]
+    trained = train(cache, config, run)
+    return time.perf_counter() - started, [fold.seconds for fold in trained.metrics.folds]
 
 
 def _measure(run: Path, cache: str, measurement: Measurement) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,10 +13,10 @@ import numpy.typing as npt
 import polars as pl
 import polars.selectors as cs
 
-from ..files import read_json, read_table
-from ..runs.stored_predictions import Predictions, read_predictions
+from ..files import read_table
+from ..runs.folder import RunFolder
+from ..runs.run import Run
 from ..scores import metrics, paired
-from ..sealed import SEAL, check_seal
 from .cell import Cell, Measurement, Scope
 from .results import Estimate
 
@@ -24,7 +24,6 @@ FloatArray = npt.NDArray[np.floating[Any]]
 
 Key = TypeVar("Key")
 
-METRICS = "metrics.json"
 CELLS = "cells"
 """Folder of the cells in that of the study."""
 
@@ -43,39 +42,19 @@ class Answers:
 
 
 @dataclass(frozen=True)
-class FinishedCell:
-    """The run folder of a cell."""
+class FinishedCell(Run):
+    """The run of a cell."""
 
-    cell: Cell
-    path: Path
-
-    @cached_property
-    def metrics(self) -> dict[str, Any]:
-        """Content of metrics.json; raises `InputError` if a file of the run is damaged."""
-        if (self.path / SEAL).is_file():
-            check_seal(self.path)
-        return read_json(self.path / METRICS)
-
-    @property
-    def cache_digest(self) -> str | None:
-        """Digest of the cache that it was trained on."""
-        digest: str | None = self.metrics.get("cache", {}).get("digest")
-        return digest
+    cell: Cell = field(kw_only=True)
 
     @cached_property
     def sample_id(self) -> npt.NDArray[Any]:
         """[N] ids of the tested samples."""
-        return read_table(self.path / "predictions.parquet", columns=["sample_id"])["sample_id"].to_numpy()
-
-    @cached_property
-    def predictions(self) -> Predictions:
-        """Labels and probabilities of the tested samples, one column a label or class."""
-        modalities = tuple(self.metrics["modalities"])
-        return read_predictions(self.path / "predictions.parquet", self.metrics["kind"], modalities)
+        return self.predictions["sample_id"].to_numpy()
 
     def over_folds(self, measure: str) -> list[float | None]:
         """Return a measure of each fold's test part; None where it is not defined."""
-        return [fold[measure] for fold in self.metrics["folds"]]
+        return [fold.measures[measure] for fold in self.metrics.folds]
 
     def measured(self, measurement: Measurement) -> pl.DataFrame | None:
         """Return the table of a measurement; None if it could not be made."""
@@ -84,7 +63,7 @@ class FinishedCell:
 
     def answers(self, asked: Measurement | None = None) -> Answers | None:
         """Return what its models say of the tested samples, or of each draw of a drawn measurement; None without it."""
-        said = self.predictions
+        said = self.tested
         if asked is None:
             return Answers(self.sample_id, said.y, said.p[None], said.fold)
         table = self.measured(asked)
@@ -94,11 +73,6 @@ class FinishedCell:
         drawn = table.join(known, on="sample_id").sort("draw", "place")
         p = drawn.select(pl.exclude("draw", "sample_id", "place")).to_numpy()
         return Answers(self.sample_id, said.y, p.reshape(-1, *said.p.shape), said.fold)
-
-    def history(self) -> pl.DataFrame:
-        """Return the terms of all folds over epochs: fold, epoch, part, term, value."""
-        files = sorted(self.path.glob("folds/*/history.parquet"))
-        return pl.concat(read_table(file).with_columns(fold=pl.lit(file.parent.name)) for file in files)
 
 
 @dataclass(frozen=True)
@@ -112,11 +86,18 @@ class Study:
     def find(self, cell: Cell) -> FinishedCell | None:
         """Return a cell's run; None if it has failed."""
         path = self.folder / CELLS / cell.id
-        return FinishedCell(cell, path) if (path / METRICS).is_file() else None
+        if path not in self._found and RunFolder(path).is_finished:
+            self._found[path] = FinishedCell(path, cell=cell)
+        return self._found.get(path)
 
     def find_all(self, cells: Sequence[Cell]) -> list[FinishedCell]:
         """Return the runs of those cells that have not failed."""
         return [found for cell in cells if (found := self.find(cell))]
+
+    @cached_property
+    def _found(self) -> dict[Path, FinishedCell]:
+        """Runs that were found before: most are looked at by several experiments."""
+        return {}
 
     @cached_property
     def _weights(self) -> npt.NDArray[np.uint8]:
@@ -254,8 +235,8 @@ def compare(
 def _of_one_seed(first: FinishedCell, second: FinishedCell, scope: Scope) -> tuple[float | None, float | None]:
     """Return the p-values of the paired t-test over folds, and of DeLong's test where there are no folds."""
     _, rows, others = np.intersect1d(first.sample_id, second.sample_id, return_indices=True)
-    y, fold = first.predictions.y[rows], first.predictions.fold[rows]
-    scores = first.predictions.p[rows], second.predictions.p[others]
+    y, fold = first.tested.y[rows], first.tested.fold[rows]
+    scores = first.tested.p[rows], second.tested.p[others]
     if scope.folds == 1:
         test = paired.delong(y[:, 0], scores[0][:, 0], scores[1][:, 0]) if y.shape[1] == 1 else None
         return None, test.p if test else None

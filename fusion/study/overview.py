@@ -11,10 +11,9 @@ from typing import Any
 import yaml
 
 from ...cache_schema import MissingInputError
-from .. import methods
 from ..files import read_json, read_table
-from ..scores.notes import decisive_notes
-from ..words import cache_facts, day, listing, modality_words, plural, task_words
+from ..methods import METHODS
+from ..words import day, listing, plural
 from .cell import Cell, Scope
 from .finished import FinishedCell, Study, compare, estimate
 from .grid import Grid, make_grid
@@ -80,19 +79,21 @@ def study_results(folder: Path, against: Path | None = None) -> StudyResults:
     ranking = rank(study, _alike(finished, whole), whole.cell.modalities)
     return StudyResults(
         name=grid.name,
-        title=f"{grid.shared.title}: {task_words(study.scope.task)}",
-        lead=_lead(stored, study.scope, finished),
+        title=f"{grid.shared.title}: {whole.metrics.task_title}",
+        lead=_lead(stored, study.scope, finished, whole),
         notes=tuple(_notes(folder, stored, cells, finished, whole)),
         numbers=tuple(_numbers(whole)),
         chapters=(*chapters, _tests(ranking), _cohort(whole)),
         repeat=_repeat(stored),
         facts=tuple(_facts(stored, whole)),
         made=tuple(_made(stored, whole)),
-        caveats=decisive_notes(whole.metrics),
+        caveats=whole.metrics.caveats,
         answer=ranking.answer,
         ranking=ranking.table,
         grid=yaml.safe_dump(dict(grid.content), sort_keys=False, allow_unicode=True),
-        names=tuple((method, method_words(method)) for method in dict.fromkeys(run.cell.method for run in finished)),
+        names=tuple({run.cell.method: (run.cell.method, method_words(run)) for run in reversed(finished)}.values())[
+            ::-1
+        ],
     )
 
 
@@ -105,10 +106,13 @@ def _alike(finished: list[FinishedCell], whole: FinishedCell) -> dict[str, list[
     return runs
 
 
-def method_words(method: str) -> str:
-    """Return what a method is and what its preset sets, or which row of the paper's ablation that is."""
+def method_words(run: FinishedCell) -> str:
+    """Return what the method of a run is and what its preset sets, or which row of the paper's ablation that is."""
+    if run.absent_package:
+        return run.absent_package
+    method = run.cell.method
     name, _, preset = method.partition(":")
-    described = methods.get(name)
+    described = METHODS.get(name)
     words = (described.__doc__ or "").partition("\n")[0]
     if not preset:
         return words
@@ -118,15 +122,8 @@ def method_words(method: str) -> str:
 
 
 def _main_run(scope: Scope, finished: list[FinishedCell]) -> FinishedCell:
-    """Return the run that speaks for the cohort: of OmniFuse on all modalities with no settings of its own, if any."""
-    return max(
-        finished,
-        key=lambda run: (
-            len(run.cell.modalities),
-            run.cell.settings == scope.settings,
-            run.cell.method == "omnifuse",
-        ),
-    )
+    """Return the run that speaks for the cohort: the first on all modalities with no settings of its own, if any."""
+    return max(finished, key=lambda run: (len(run.cell.modalities), run.cell.settings == scope.settings))
 
 
 def _chapters(grid: Grid, study: Study) -> Iterator[Chapter]:
@@ -135,13 +132,14 @@ def _chapters(grid: Grid, study: Study) -> Iterator[Chapter]:
         yield experiment.chapter(study, next(seen.setdefault(experiment.kind, count(1))))
 
 
-def _lead(stored: dict[str, Any], scope: Scope, finished: list[FinishedCell]) -> str:
+def _lead(stored: dict[str, Any], scope: Scope, finished: list[FinishedCell], whole: FinishedCell) -> str:
     compared = len({run.cell.method for run in finished})
-    trainings = sum(len(run.metrics["folds"]) for run in finished)
+    trainings = sum(len(run.metrics.folds) for run in finished)
     where = f"{scope.folds} folds by patient" if scope.folds > 1 else "the split that came with the data"
+    modalities = listing([whole.metrics.modality_title(name) for name in scope.modalities])
     return (
         f"{plural(compared, 'method')} on the data set {stored['cache']['dataset']}, "
-        f"{plural(trainings, 'training')} in {where}. Modalities: {listing([*map(modality_words, scope.modalities)])}. "
+        f"{plural(trainings, 'training')} in {where}. Modalities: {modalities}. "
         "Every number is of patients whom the model had not seen; no setting was chosen by them unless a table says so."
     )
 
@@ -149,7 +147,7 @@ def _lead(stored: dict[str, Any], scope: Scope, finished: list[FinishedCell]) ->
 def _notes(
     folder: Path, study: dict[str, Any], cells: list[Cell], finished: list[FinishedCell], whole: FinishedCell
 ) -> Iterator[str]:
-    foreign = [run.cell.id for run in finished if run.cache_digest not in (None, study["cache"]["digest"])]
+    foreign = [run.cell.id for run in finished if run.metrics.cache.digest != study["cache"]["digest"]]
     if foreign:
         yield (
             f"{plural(len(foreign), 'cell')} of {len(finished)} came from another cache than that of the study, and "
@@ -164,13 +162,13 @@ def _notes(
         yield f"{plural(len(waiting), 'cell')} of {len(cells)} not finished yet: the same command goes on with them."
     if len({run.cell.seed for run in finished}) == 1:
         yield ONE_SEED
-    yield from (note for note in whole.metrics["notes"] if note not in decisive_notes(whole.metrics))
+    yield from (note for note in whole.metrics.notes if note not in whole.metrics.caveats)
 
 
 def _numbers(whole: FinishedCell) -> Iterator[KeyFigure]:
-    yield KeyFigure("Samples", Estimate(whole.metrics["samples"]), "with any of the modalities and a label")
-    if whole.metrics["positives"] is not None:
-        yield KeyFigure("Positive", Estimate(whole.metrics["positives"]), "of these")
+    yield KeyFigure("Samples", Estimate(whole.metrics.samples), "with any of the modalities and a label")
+    if whole.metrics.positives is not None:
+        yield KeyFigure("Positive", Estimate(whole.metrics.positives), "of these")
 
 
 def _tests(ranking: Ranking) -> Chapter:
@@ -184,7 +182,7 @@ def _cohort(whole: FinishedCell) -> Chapter:
         "Who is in it",
         "Samples left after each filter.",
         (Column("filter"), Column("samples")),
-        tuple((str(step[0]), step[1]) for step in metrics["cohort"]),
+        metrics.cohort,
         folded=True,
     )
     presence = ResultTable(
@@ -193,8 +191,8 @@ def _cohort(whole: FinishedCell) -> Chapter:
         "Samples that have exactly these modalities.",
         (Column("modalities"), Column("samples"), Column("share")),
         tuple(
-            (names.replace("+", " + "), samples, samples / metrics["samples"])
-            for names, samples in sorted(metrics["presence"].items(), key=lambda item: -item[1])
+            (names.replace("+", " + "), samples, samples / metrics.samples)
+            for names, samples in sorted(metrics.presence.items(), key=lambda item: -item[1])
         ),
         folded=True,
     )
@@ -213,12 +211,12 @@ def _repeat(stored: dict[str, Any]) -> str:
 def _made(stored: dict[str, Any], whole: FinishedCell) -> Iterator[str]:
     """Yield when and by what the study and its cache were made."""
     yield f"started {day(stored['started'])}"
-    yield f"OmniFuse {read_json(whole.path / 'environment.json')['versions']['omnifuse']}"
-    yield from cache_facts(whole.metrics["cache"])
+    yield f"OmniFuse {whole.version}"
+    yield from whole.metrics.cache.words()
 
 
 def _facts(stored: dict[str, Any], whole: FinishedCell) -> Iterator[tuple[str, str]]:
-    environment = read_json(whole.path / "environment.json")
+    environment = whole.environment
     yield "cache", f"{stored['cache']['path']}, digest {stored['cache']['digest']}"
     yield "started", day(stored["started"])
     yield "platform", f"{environment['platform']}, Python {environment['python']}, {environment['device']}"

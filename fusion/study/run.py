@@ -18,11 +18,12 @@ from ...processes import WAKE_SECONDS, worker_pool
 from ...progress import progress, quiet_workers
 from ..device import check_device
 from ..files import read_json, read_table, write_json, write_table
+from ..runs.folder import RunFolder
 from ..runs.plan import first_task, split_used
-from ..runs.run import train
+from ..runs.train import train
 from ..training.config import make_config
 from .cell import Cell, Measurement, Scope
-from .finished import CELLS, METRICS, FinishedCell, Study
+from .finished import CELLS, FinishedCell, Study
 from .grid import Grid
 from .measure import measure
 
@@ -45,7 +46,7 @@ class Plan:
     @property
     def untrained(self) -> list[Cell]:
         """The open cells whose training is not done; of the others something is to be measured."""
-        return [cell for cell in self.open if not (self.folder / CELLS / cell.id / METRICS).is_file()]
+        return [cell for cell in self.open if not RunFolder(self.folder / CELLS / cell.id).is_finished]
 
     @property
     def trainings(self) -> int:
@@ -101,8 +102,9 @@ def _refuse_another_cache(folder: Path, cache: FeatureCache) -> None:
 
 
 def _refuse_foreign_cells(folder: Path, cells: Wanted, cache: FeatureCache) -> None:
-    runs = (FinishedCell(cell, folder / CELLS / cell.id) for cell in cells)
-    foreign = [run.path for run in runs if (run.path / METRICS).is_file() and run.cache_digest != cache.digest]
+    runs = (FinishedCell(folder / CELLS / cell.id, cell=cell) for cell in cells)
+    finished = (run for run in runs if RunFolder(run.path).is_finished)
+    foreign = [run.path for run in finished if run.metrics.cache.digest != cache.digest]
     if foreign:
         raise InputError(
             f"Cells of this study that were trained on another cache: {len(foreign)}, such as {foreign[0]}. Remove "
@@ -111,7 +113,7 @@ def _refuse_foreign_cells(folder: Path, cells: Wanted, cache: FeatureCache) -> N
 
 
 def _finished(path: Path, asked: Sequence[Measurement]) -> bool:
-    return (path / METRICS).is_file() and all((path / measurement.file).is_file() for measurement in asked)
+    return RunFolder(path).is_finished and all((path / measurement.file).is_file() for measurement in asked)
 
 
 def run_study(plan: Plan, workers: int, executor: Executor | None = None) -> dict[str, str]:
@@ -166,7 +168,7 @@ def run_cell(cache: str, digest: str, folder: str, cell: Cell, asked: Sequence[M
             f"{cache} was replaced while the study ran: its digest is {opened.digest} and was {digest}. Finished cells "
             "are kept. Name another folder with --out for a study of the new cache."
         )
-    if not (path / METRICS).is_file():
+    if not RunFolder(path).is_finished:
         train(opened, cell.config, path)
     for measurement in asked:
         if not (path / measurement.file).is_file():

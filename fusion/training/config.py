@@ -9,10 +9,10 @@ from operator import attrgetter
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from ...cache_schema import InputError, shown
-from .. import methods
+from ...cache_schema import InputError, shown, unknown
 from ..inputs.missingness import MissingConfig
 from ..inputs.spec import EncoderConfig
+from ..methods import METHODS
 from ..methods.fitting import FitConfig
 
 ARGUMENTS = ("method", "preset")
@@ -101,7 +101,7 @@ class TrainConfig:
             value = attrgetter(name)(self)
             if not lowest <= value <= highest:
                 raise InputError(f"{name} = {shown(value)}; expected {lowest} to {highest}.")
-        expected = methods.get(self.method).Options
+        expected = METHODS.get(self.method).Options
         if self.options is None:
             object.__setattr__(self, "options", expected())
         elif not isinstance(self.options, expected):
@@ -129,7 +129,7 @@ class TrainConfig:
         plain = {name: value for name, value in stored.items() if name != "options"}
         if not isinstance(stored.get("method"), str):
             raise InputError("Settings without the name of a method.")
-        options = build(methods.get(stored["method"]).Options, stored.get("options", {}), "options.")
+        options = build(METHODS.get(stored["method"]).Options, stored.get("options", {}), "options.")
         config: TrainConfig = replace(build(cls, plain, ""), options=options)
         return config
 
@@ -148,9 +148,9 @@ def make_config(
         For an unknown method, preset or key, or a value of the wrong type; the message names what is known.
     """
     method = method or METHOD_OF_PRESET.get(preset, "omnifuse")
-    presets = methods.get(method).presets
+    presets = METHODS.get(method).presets
     if preset not in presets:
-        raise InputError(f"Method {method!r} has no preset {preset!r}; it has: {', '.join(presets)}.")
+        raise unknown(f"{method} preset", preset, presets)
     return changed(TrainConfig(method=method, preset=preset, **settings), (*presets[preset], *overrides))
 
 
@@ -183,7 +183,8 @@ def _set(config: Any, path: Sequence[str], text: str, key: str) -> Any:
     name, *rest = path
     known = [f.name for f in fields(config) if f.name not in ARGUMENTS]
     if name not in known:
-        raise InputError(f"Unknown setting {shown(key)}; known here are: {', '.join(known) or 'none'}.")
+        group = key.removesuffix(".".join(path))
+        raise unknown("setting", key, [group + name for name in known])
     inner = getattr(config, name)
     if is_dataclass(inner) and not rest:
         raise InputError(f"{shown(key)} is a group; set one of: {', '.join(f'{key}.{f.name}' for f in fields(inner))}.")
@@ -199,9 +200,8 @@ def build(cls: type, stored: Mapping[str, Any], prefix: str) -> Any:
         raise InputError(f"{prefix.removesuffix('.') or 'settings'} = {shown(stored)}; expected settings by name.")
     every = get_type_hints(cls)
     hints = {part.name: every[part.name] for part in fields(cls)}
-    unknown = [str(name)[:80] for name in stored if name not in hints]
-    if unknown:
-        raise InputError(f"Unknown setting {prefix}{min(unknown)}; known here are: {', '.join(hints) or 'none'}.")
+    if others := [str(name) for name in stored if name not in hints]:
+        raise unknown("setting", prefix + min(others), [prefix + name for name in hints])
     values = {}
     for name, value in stored.items():
         if is_dataclass(hints[name]):

@@ -22,7 +22,6 @@ from tqdm import tqdm
 from ...cache_schema import OmniFuseError
 from ...processes import results, worker_pool
 from ...progress import progress
-from .. import methods
 from ..files import write_table
 from ..inputs.batches import Cohort, Inputs
 from ..inputs.missingness import hidden_in_test
@@ -30,6 +29,7 @@ from ..inputs.normalisation import Normaliser
 from ..inputs.preparation import Prepared, prepare
 from ..inputs.splits import Positions, Split
 from ..inputs.stored import StoredCohort
+from ..methods import METHODS
 from ..methods.base import Method, Prediction
 from ..methods.fitting import Progress
 from ..sealed import is_sealed, seal
@@ -117,7 +117,7 @@ def train_fold(
     """
     started = time.perf_counter()
     with torch_threads(config.threads):
-        unit = "epochs" if methods.get(config.method).by_gradient else "steps"
+        unit = "epochs" if METHODS.get(config.method).by_gradient else "steps"
         show = partial(progress, name=f"{config.method}, fold {fold}", unit=unit, line=line, leave=False)
         model, inputs, history, trials = fit_model(cohort, prepared, split, fold, config, show)
         answers = _ask(model.method, inputs, cohort, split.test, config)

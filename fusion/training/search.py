@@ -9,9 +9,9 @@ from itertools import islice, product
 import numpy as np
 import torch
 
-from ...cache_schema import InputError
+from ...cache_schema import InputError, unknown
 from ..inputs.batches import Inputs
-from ..methods import get
+from ..methods import METHODS
 from ..methods.base import Method
 from ..methods.fitting import Progress
 from .config import TrainConfig, as_text, changed
@@ -48,10 +48,11 @@ def space_of(config: TrainConfig) -> Space:
     InputError
         If ``search.over`` names a setting without values to try.
     """
-    known = known_space(get(config.method))
+    known = known_space(METHODS.get(config.method))
     over = config.search.over or tuple(known)
-    if unknown := [key for key in over if key not in known]:
-        raise InputError(f"search.over = {unknown[0]!r}; {config.method!r} can be searched over: {', '.join(known)}.")
+    for key in over:
+        if key not in known:
+            raise InputError(f"search.over: {unknown('searchable setting', key, known)}")
     return {key: known[key] for key in over}
 
 
@@ -109,7 +110,7 @@ def fit_searched(
 
         trials = search(config, judge, seed)
         config = changed(config, best(trials).overrides)
-        if not get(config.method).chooses:
+        if not METHODS.get(config.method).chooses:
             parts = Parts(torch.cat([parts.train, parts.validation]), parts.validation[:0])
     method = new(config)
     return method, fit(method, inputs, parts, config.fit, seed, show), trials

@@ -84,7 +84,9 @@ def commit(plan: Plan, rows: Rows, cache: Path) -> Commit:
 
 def _add_table(staged: StagedCache, planned: PlannedTable, rows: StoredRows) -> None:
     modality = planned.modality
-    spec = ModalitySpec(modality.name, modality.kind, modality.row_meaning, modality.recipe, modality.columns)
+    spec = ModalitySpec(
+        modality.name, modality.kind, modality.row_meaning, modality.recipe, modality.columns, modality.title
+    )
     dim = rows.values[0].shape[1] if rows.values else len(modality.columns)
     time = np.concatenate([*_in_order(rows, rows.times), np.empty(0, np.float32)])
     staged.add_modality(spec, rows.lengths, dim, _in_order(rows, rows.values), time)
@@ -118,7 +120,7 @@ def _add_items(
     lengths = np.bincount(items["sample"].to_numpy(), weights=counts, minlength=samples).astype(np.int64)
     time = np.repeat(items["time"].fill_null(float("nan")).to_numpy(), counts)
     dim = max((item.values.shape[1] for item in encoded.values()), default=0)
-    spec = ModalitySpec(modality.name, "embedding", modality.row_meaning, planned.recipe)
+    spec = ModalitySpec(modality.name, "embedding", modality.row_meaning, planned.recipe, title=modality.title)
     shown = items.with_columns(digest=pl.Series(map(modality.shown_digest, items["digest"]), dtype=pl.String))
     staged.add_modality(spec, lengths, dim, _rows_of(items["digest"], encoded), time, shown)
 

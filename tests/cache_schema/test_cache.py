@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -51,6 +52,27 @@ def test_everything_comes_back_as_it_was_written(cache_path: Path) -> None:
     assert cache.splits["published"]["part"].to_list() == ["train", "train", "test"]
     assert cache.quarantine_counts["count"].to_list() == [7]
     assert cache.quarantine["reason"].to_list() == ["bad"]
+
+
+def test_a_title_comes_back_and_changes_no_array(cache_path: Path, tmp_path: Path) -> None:
+    plain = FeatureCache.open(cache_path)
+    assert (plain.task("mortality").title, plain.modality_spec("rep").title) == (None, None)
+    titled = (
+        StagedCache(tmp_path / "titled", "toy", {"omnifuse": "0"})
+        .add_samples(plain.samples)
+        .add_task(replace(plain.task("mortality"), title="in-hospital mortality"))
+    )
+    rep = plain.modality("rep")
+    titled.add_modality(
+        replace(rep.spec, title="radiology reports"), rep.lengths, rep.dim, [rep.values], rep.time, rep.items
+    )
+    titled.commit({})
+    cache = FeatureCache.open(tmp_path / "titled")
+    assert cache.task("mortality").title == "in-hospital mortality"
+    assert cache.modality_spec("rep").title == "radiology reports"
+    for path, node in cache.manifest.nodes.items():
+        if node.kind == "array":
+            assert node.files == plain.manifest.nodes[path].files
 
 
 def test_a_missing_modality_has_no_rows(cache_path: Path) -> None:
@@ -149,7 +171,7 @@ def test_a_cache_without_counts_has_none(cache_path: Path) -> None:
 def test_an_unknown_name_lists_what_exists(cache_path: Path, name: str) -> None:
     cache = FeatureCache.open(cache_path)
     known = {"modality": "ehr, rep", "task": "mortality"}[name]
-    with pytest.raises(InputError, match=f"no {name} 'ct'; it has: {known}"):
+    with pytest.raises(InputError, match=f"Unknown {name} 'ct'. Known are: {known}"):
         getattr(cache, name)("ct")
 
 

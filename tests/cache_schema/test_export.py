@@ -223,7 +223,7 @@ def test_the_command_writes_the_named_modalities_only(cache_path: Path, tmp_path
     ("form", "names", "message"),
     [
         ("xls", None, "no export format 'xls'; known are hdf5, npz, parquet, mudata, xarray"),
-        ("npz", ["ct"], "no modality 'ct'; it has: ehr, rep"),
+        ("npz", ["ct"], "Unknown modality 'ct'. Known are: ehr, rep"),
     ],
 )
 def test_what_is_unknown_is_refused(

@@ -110,5 +110,5 @@ def test_a_missing_package_is_named(cache_path: Path, monkeypatch: pytest.Monkey
 
 
 def test_an_unknown_modality_is_refused(cache_path: Path) -> None:
-    with pytest.raises(InputError, match="has no modality 'ct'; it has: ehr, rep"):
+    with pytest.raises(InputError, match=r"Unknown modality 'ct'\. Known are: ehr, rep"):
         FeatureCache.open(cache_path).to_xarray("ct")

@@ -64,6 +64,14 @@ class DWFuse(Method):
     family = "weighted heads"
     source = "Wu et al. 2025, equations 9-14; the rule of Liu et al. 2018, arXiv 1805.11730"
     cost = 1.3
+    term_words: ClassVar[Mapping[str, tuple[str, str]]] = {
+        "enc": ("Unimodal heads", "Misfit of each modality's own prediction, weighted per sample (DWFuse)."),
+        "joint": ("Joint head", "Misfit of the head on the latent codes of the imputation."),
+    }
+    weight_words = (
+        "The weight of a modality at the predicted class is large where the other modalities do not already support "
+        "that class, and small where they do: it says how much the prediction leans on it, not how good it is."
+    )
     presets: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "default": (),
         "modality-dropout": ("options.full_probability=0.5",),

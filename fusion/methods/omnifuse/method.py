@@ -42,6 +42,13 @@ class OmniFuse(DWFuse):
     family = "imputation and weighted heads"
     source = "Wu et al. 2025, equations 1-18"
     cost = 4.0
+    term_words: ClassVar[Mapping[str, tuple[str, str]]] = {
+        "ce": ("Cross-entropy", "Misfit of the fused prediction."),
+        "forward": ("Forward imputation", "Distance of imputed from true embeddings, on modalities hidden on purpose."),
+        "backward": ("Backward imputation", "Distance of available embeddings from those rebuilt out of imputed ones."),
+        **DWFuse.term_words,
+        "tla": ("Traceable laziness", "Extra misfit on samples seen with the chosen combination (TLA)."),
+    }
     presets: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "default": (),
         "as-published": ("options.alpha=0.1", "options.score=sum"),
@@ -248,11 +255,14 @@ class OmniFuse(DWFuse):
             parts.append((imputed, encoded.embeddings, present & (present.sum(1, keepdim=True) > 1)))
         return explained_variance(*(torch.cat(pieces) for pieces in zip(*parts, strict=True)))
 
-    def imputed_embeddings(self, batch: Batch) -> tuple[Tensor, Tensor]:
+    def imputed_embeddings(self, batch: Batch) -> tuple[Tensor, Tensor] | None:
         """Return the embeddings of a batch, encoded and imputed from all others that a sample has, both [B, M, D].
 
         Of what a sample lacks the first is the missing embedding; of the only thing it has the second says nothing.
+        None without imputation.
         """
+        if self.imputation is None:
+            return None
         encoded = self.encode(batch)
         return encoded.embeddings, self._impute_each(encoded)
 
@@ -269,6 +279,8 @@ class OmniFuse(DWFuse):
         """Return in how many epochs each combination was the lazy one, and how far imputed modalities are trusted."""
         trace = self.activation.trace
         details: dict[str, Any] = {"lazy_epochs": dict(Counter(row["combination"] for row in trace if row["chosen"]))}
+        if not self.options.lambda3:
+            details["only_watched"] = True  # the trace of laziness changed nothing
         if self.discounts:
             details["reliability"] = dict(zip(self.spec.modalities, self.reliability.tolist(), strict=True))
         return details

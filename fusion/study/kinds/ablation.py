@@ -105,7 +105,7 @@ class Ablation(Experiment):
 
 def _on_complete(run: FinishedCell, names: tuple[str, ...]) -> float | None:
     """Return the fold-mean AUROC of a run over samples that have all of some modalities."""
-    said = run.predictions
+    said = run.tested
     complete = np.all([said.modalities[name].present for name in names], axis=0)
     areas = [
         metrics.score(said.y[rows], said.p[rows]).auroc

@@ -113,12 +113,12 @@ CALIBRATION = ("slope", "intercept", "ECE")
 
 
 def _score_cells(runs: list[FinishedCell], study: Study) -> tuple[Value, ...]:
-    calibration = [run.metrics.get("calibration") or {} for run in runs]
+    calibration = [run.metrics.calibration for run in runs]
     return (
         pooled(runs, study),
         sd_over_seeds(runs),
         pooled(runs, study, "auprc"),
         estimate(runs, "log_loss").value,
         estimate(runs, "brier").value,
-        *(mean_defined([found.get(name.lower()) for found in calibration]) for name in CALIBRATION),
+        *(mean_defined([found.measured(name.lower()).value for found in calibration if found]) for name in CALIBRATION),
     )

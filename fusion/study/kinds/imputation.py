@@ -8,14 +8,14 @@ from typing import ClassVar
 
 import polars as pl
 
-from ...files import read_table
 from ..cell import Cell, Measurement, Scope
 from ..finished import Study
 from ..results import Column, Item, Note, ResultFigure, ResultTable, Series
 from .base import FIRST_SEED, Experiment
 
 MAP = Measurement("embedding_map")
-TABLE = "imputation.parquet"
+TABLE = "imputation"
+"""The table in which a method tells how well it imputes after every epoch."""
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,8 @@ class Imputation(Experiment):
             return
         if len(self.seeds_of(study.scope)) > 1:
             yield Note(FIRST_SEED)
-        if (run.path / TABLE).is_file():
-            yield _over_epochs(read_table(run.path / TABLE))
+        if TABLE in run.tables:
+            yield _over_epochs(run.tables[TABLE])
         found = run.measured(MAP)
         if found is None:
             yield Note("There is no map of the embeddings.")

@@ -9,7 +9,6 @@ from typing import ClassVar
 import polars as pl
 
 from ...explain.combinations import AVAILABLE, COMPLETE, shapley
-from ...files import read_table
 from ...words import listing
 from ..cell import Cell, Measurement, Scope
 from ..finished import Study, best, compare, estimate, mean_table
@@ -17,6 +16,8 @@ from ..results import Column, Item, Note, ResultTable
 from .base import DIFFERENCE, SPREAD, Experiment, comparison_cells, reading, together
 
 COMBINATIONS = Measurement("combinations")
+LAZINESS = "laziness"
+"""The table in which a method tells which combination was the lazy one after every epoch."""
 COMBINATION = ("combination", "among")
 """What names a row of its table."""
 
@@ -51,9 +52,9 @@ class Laziness(Experiment):
             {method: mean_table(of_one, COMBINATIONS, COMBINATION) for method, of_one in runs.items()}
         )
         for method, of_one in runs.items():
-            traces = [path for run in of_one if (path := run.path / "laziness.parquet").is_file()]
+            traces = [run.tables[LAZINESS] for run in of_one if LAZINESS in run.tables]
             if traces:
-                yield _trace(method, pl.concat(map(read_table, traces)))
+                yield _trace(method, pl.concat(traces))
 
     def _dominant(self, study: Study) -> ResultTable:
         """Return each combination beside the best of its modalities alone."""

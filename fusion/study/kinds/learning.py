@@ -58,7 +58,9 @@ class Learning(Experiment):
 
 
 def _curve(label: str, run: FinishedCell) -> Series | None:
-    areas = run.history().filter(term="auroc", part="validation")
+    if run.history is None:
+        return None
+    areas = run.history.filter(term="auroc", part="validation")
     if areas.is_empty():
         return None
     mean = areas.group_by("epoch").agg(pl.mean("value")).sort("epoch")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
 from ...parts.calibration import platt
+from ...runs.metrics import Calibration, Row
 from ...scores.decisions import expected_calibration_error, net_benefit
 from ...scores.metrics import brier, calibration, log_loss
 from ..cell import Cell, Measurement, Scope
@@ -42,11 +43,11 @@ class Trust(Experiment):
         runs = {method: run for method, run in found.items() if run is not None}
         if len(self.seeds_of(study.scope)) > 1:
             yield Note(FIRST_SEED)
-        binary = {method: run for method, run in runs.items() if run.metrics["kind"] == "binary"}
+        binary = {method: run for method, run in runs.items() if run.metrics.kind == "binary"}
         yield from (_labels(method, run) for method, run in runs.items() if method not in binary)
         if binary:
-            if drawn := {method: run for method, run in binary.items() if run.metrics.get("reliability")}:
-                yield _reliability(drawn)  # runs of the first format of metrics.json have none
+            if drawn := {method: run for method, run in binary.items() if run.metrics.reliability}:
+                yield _reliability(drawn)
             yield _decisions(binary)
             yield _alerts(binary)
             yield _platt(binary)
@@ -56,42 +57,47 @@ class Trust(Experiment):
             )
         for method, run in binary.items():
             yield _patterns(method, run)
-            if run.metrics.get("per_subgroup"):
+            if run.metrics.per_subgroup:
                 yield _subgroups(method, run)
 
 
 def _patterns(method: str, run: FinishedCell) -> ResultTable:
-    everyone = {"modalities": "everyone", "rows": run.metrics["samples"], "positives": run.metrics["positives"],
-                "auroc": run.metrics["auroc"]["mean"], "calibration": run.metrics["calibration"]}  # fmt: skip
+    metrics = run.metrics
+    everyone = (metrics.samples, metrics.positives, metrics.auroc.mean, *_calibrated(metrics.calibration))
     return ResultTable(
         f"trust-patterns-{method.replace(':', '-')}",
         f"By what a patient has: {method}",
         "AUROC: mean over folds. Observed/expected: positives for each one predicted, with its 95 % "
         "interval; the model is off for a group where that interval leaves 1 out.",
         (*map(Column, ("available", "samples", "positive", "AUROC", "observed/expected", "slope", "intercept")),),
-        tuple(
-            _calibrated(row["modalities"].replace("+", " + "), row) for row in (everyone, *run.metrics["per_pattern"])
+        (
+            ("everyone", *everyone),
+            *(
+                (
+                    row.modalities.replace("+", " + "),
+                    row.rows,
+                    row.positives,
+                    row.measured("auroc").value,
+                    *_calibrated(row.calibration),
+                )
+                for row in metrics.per_pattern
+            ),
         ),
         folded=True,
     )
 
 
-def _calibrated(label: str, row: dict[str, Any]) -> tuple[Value, ...]:
-    found = row["calibration"] or {}
-    return (
-        label,
-        row["rows"],
-        row["positives"],
-        row["auroc"],
-        _interval(found, "observed_expected"),
-        found.get("slope"),
-        found.get("intercept"),
-    )
+def _calibrated(found: Calibration | None) -> tuple[Value, ...]:
+    """Return observed over expected, slope and intercept."""
+    if found is None:
+        return None, None, None
+    return _interval(found, "observed_expected"), found.slope, found.intercept
 
 
-def _interval(row: dict[str, Any], name: str) -> Estimate:
+def _interval(row: Row, name: str) -> Estimate:
     """Return a number of metrics.json with the interval that stands beside it."""
-    return Estimate(row.get(name), *(row.get(f"{name}_ci") or (None, None)))
+    found = row.measured(name)
+    return Estimate(found.value, *(found.ci or (None, None)))
 
 
 def _subgroups(method: str, run: FinishedCell) -> ResultTable:
@@ -109,13 +115,13 @@ def _subgroups(method: str, run: FinishedCell) -> ResultTable:
         ),
         tuple(
             (
-                f"{row['group']}: {row['value']}",
-                row["samples"],
-                row["positives"],
+                f"{row.group}: {row.value}",
+                row.samples,
+                row.positives,
                 *(_interval(row, name) for name in ("auroc", "auroc_gap", "sensitivity", "sensitivity_gap")),
                 _interval(row, "observed_expected"),
             )
-            for row in run.metrics["per_subgroup"]
+            for row in run.metrics.per_subgroup
         ),
         folded=True,
     )
@@ -129,12 +135,12 @@ def _labels(method: str, run: FinishedCell) -> ResultTable:
         tuple(map(Column, ("label", "positive", "AUROC", "AUPRC", "observed/expected"))),
         tuple(
             (
-                row["label"],
-                row["positives"],
+                row.label,
+                row.positives,
                 *(_interval(row, area) for area in ("auroc", "auprc")),
-                _interval(row.get("calibration") or {}, "observed_expected"),
+                _interval(row.calibration, "observed_expected"),
             )
-            for row in run.metrics["per_label"]
+            for row in run.metrics.per_label
         ),
     )
 
@@ -142,8 +148,10 @@ def _labels(method: str, run: FinishedCell) -> ResultTable:
 def _reliability(runs: dict[str, FinishedCell]) -> ResultFigure:
     series = []
     for method, run in runs.items():
-        curve = run.metrics["reliability"]
-        x, y, low, high = (tuple(point[name] for point in curve) for name in ("predicted", "observed", "low", "high"))
+        curve = run.metrics.reliability or ()
+        x, y, low, high = (
+            tuple(getattr(point, part) for point in curve) for part in ("predicted", "observed", "low", "high")
+        )
         series.append(Series(method, x, y, low, high))
     return ResultFigure(
         "trust-reliability",
@@ -160,7 +168,7 @@ def _platt(runs: dict[str, FinishedCell]) -> ResultTable:
     """Return how far the probabilities are off, and how far after a scale that other folds have chosen."""
     rows = []
     for method, run in runs.items():
-        y, p, fold = run.predictions.y[:, 0], run.predictions.p[:, 0], run.predictions.fold
+        y, p, fold = run.tested.y[:, 0], run.tested.p[:, 0], run.tested.fold
         for label, chance in ((method, p), (f"{method}, scaled", platt(y, p, fold))):
             found = calibration(y, chance)
             losses = (log_loss("binary", y[:, None], chance[:, None]), brier("binary", y[:, None], chance[:, None]))
@@ -177,7 +185,7 @@ def _platt(runs: dict[str, FinishedCell]) -> ResultTable:
 
 
 def _alerts(runs: dict[str, FinishedCell]) -> ResultTable:
-    found = {method: run.metrics["alert"] for method, run in runs.items() if run.metrics.get("alert")}
+    found = {method: run.metrics.alert for method, run in runs.items() if run.metrics.alert}
     return ResultTable(
         "trust-alerts",
         "If the tenth with the highest probabilities raised an alert",
@@ -187,7 +195,7 @@ def _alerts(runs: dict[str, FinishedCell]) -> ResultTable:
         tuple(
             (
                 method,
-                alert["alerts"],
+                alert.alerts,
                 _interval(alert, "sensitivity"),
                 _interval(alert, "positive_predictive_value"),
             )
@@ -199,7 +207,7 @@ def _alerts(runs: dict[str, FinishedCell]) -> ResultTable:
 def _decisions(runs: dict[str, FinishedCell]) -> ResultFigure:
     series = []
     for method, run in runs.items():
-        y, p = run.predictions.y[:, 0], run.predictions.p[:, 0]
+        y, p = run.tested.y[:, 0], run.tested.p[:, 0]
         model, everyone = net_benefit(y, p, THRESHOLDS)
         series.append(Series(method, tuple(THRESHOLDS), tuple(model)))
     top = max(max(line.y) for line in series)

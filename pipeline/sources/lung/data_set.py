@@ -160,7 +160,15 @@ def _can_be_a_folder(name: str) -> bool:
 def _slices(name: str, rows: Sequence[Row]) -> ItemModality:
     read, recipe = SERIES[name]
     items = pl.DataFrame(rows, schema=ITEMS, orient="row").with_columns(time=pl.lit(None, pl.Float32))
-    return ItemModality(name, "image", "one slice, from the feet to the head", items, recipe, read_slices=read)
+    return ItemModality(
+        name,
+        "image",
+        "one slice, from the feet to the head",
+        items,
+        recipe,
+        read_slices=read,
+        title=f"{name.upper()} slices",
+    )
 
 
 def _reports(patients: Patients, table: Path) -> ItemModality:
@@ -176,4 +184,13 @@ def _reports(patients: Patients, table: Path) -> ItemModality:
         digest=pl.Series([sha256(text.encode()).hexdigest() for text in told["text"]], dtype=pl.String),
         time=pl.lit(None, pl.Float32),
     )
-    return ItemModality(REPORT, "text", "one token of a text", items, TEXT_RECIPE, texts=texts, windowed=True)
+    return ItemModality(
+        REPORT,
+        "text",
+        "one token of a text",
+        items,
+        TEXT_RECIPE,
+        texts=texts,
+        windowed=True,
+        title="clinical texts",
+    )

@@ -139,4 +139,4 @@ def _task(table: pl.DataFrame, places: list[str], quarantine: Quarantine) -> Tas
             shown = label if len(label) <= MAX_SHOWN else ""
             quarantine.add(STAGE, TABLE, f"{places[row]}, {LABEL}", shown, f"none of {ALLOWED}: left unknown")
     counts = (("patients of the table", len(y)), ("with a known label", int((~np.isnan(y)).sum())))
-    return Task("invasiveness", "multiclass", LEVELS, y, counts=counts)
+    return Task("invasiveness", "multiclass", LEVELS, y, counts=counts, title="how invasive the pathology is")

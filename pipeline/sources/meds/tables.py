@@ -37,6 +37,14 @@ class Windows:
         return frozenset(self.static.filter("number")["code"])
 
 
+TITLES = {
+    "ehr": "vital signs and laboratory values over time",
+    "codes": "how often each code occurs",
+    "static": "age, sex and other constants",
+}
+"""What each modality is called for a reader."""
+
+
 def table_modality(
     name: str, codes: Sequence[str], windows: Windows, bin_hours: float, recipe: dict[str, Any], inputs: Sequence[Path]
 ) -> TableModality:
@@ -48,17 +56,17 @@ def table_modality(
         )
         recipe = {**recipe, "numbers": sorted(numbers)}
         blocks = partial(_static, codes, windows)
-        return TableModality(name, "features", columns, "the subject at prediction", recipe, tuple(inputs), blocks)
+        meaning = "the subject at prediction"
+        return TableModality(name, "features", columns, meaning, recipe, tuple(inputs), blocks, TITLES[name])
     recipe = {**recipe, "window_hours": windows.hours}
     if name == "codes":
         columns, meaning = tuple(Column(code, "", code) for code in codes), "how often each code occurs in the window"
-        return TableModality(
-            name, "features", columns, meaning, recipe, tuple(inputs), partial(_counts, codes, windows)
-        )
+        blocks = partial(_counts, codes, windows)
+        return TableModality(name, "features", columns, meaning, recipe, tuple(inputs), blocks, TITLES[name])
     recipe |= {"bin_hours": bin_hours, "value": "last of the bin, carried forward"}
     columns, meaning = event_columns((code, "") for code in codes), f"{bin_hours:g} hours of the window"
     blocks = partial(_series, codes, windows, bin_hours)
-    return TableModality(name, "timeseries", columns, meaning, recipe, tuple(inputs), blocks)
+    return TableModality(name, "timeseries", columns, meaning, recipe, tuple(inputs), blocks, TITLES[name])
 
 
 def _series(codes: Sequence[str], windows: Windows, bin_hours: float, quarantine: Quarantine) -> Iterator[Block]:

@@ -99,7 +99,8 @@ def _images(folder: MimicFolder, studies: pl.DataFrame, stays: pl.DataFrame, qua
     items = pl.concat([images, unknown], how="diagonal")
     items = items.with_columns(_image_paths(folder, items), item_id="dicom_id", view_position="viewposition")
     items = items.select("sample_id", "item_id", "path", "time", "view_position", "study_id")
-    return ItemModality("cxr", "image", "one chest X-ray", items.sort("sample_id", "time", "item_id"), {})
+    items = items.sort("sample_id", "time", "item_id")
+    return ItemModality("cxr", "image", "one chest X-ray", items, {}, title="chest X-rays")
 
 
 def _reports(folder: MimicFolder, studies: pl.DataFrame, stays: pl.DataFrame, quarantine: Quarantine) -> ItemModality:
@@ -109,7 +110,9 @@ def _reports(folder: MimicFolder, studies: pl.DataFrame, stays: pl.DataFrame, qu
     items = _in_stays(last, stays, "rep", quarantine)
     items = items.with_columns(path=_study_path(folder.reports, ".txt"), item_id=pl.concat_str(pl.lit("s"), "study_id"))
     items = items.select("sample_id", "item_id", "path", "time", "study_id").sort("sample_id", "time", "item_id")
-    return ItemModality("rep", "text", "one token of a report", items, REPORT_RECIPE, read_findings)
+    return ItemModality(
+        "rep", "text", "one token of a report", items, REPORT_RECIPE, read_findings, title="radiology reports"
+    )
 
 
 def _read_studies(folder: MimicFolder, stays: pl.DataFrame, quarantine: Quarantine) -> pl.DataFrame:

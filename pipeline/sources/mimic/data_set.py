@@ -201,6 +201,7 @@ class MimicDataSet:
         return TableModality(
             "ehr", "timeseries", columns(), f"{self.ehr.bin_hours:g} hours of the stay", recipe,
             (self.folder.table("icustays").path, *(table.path for table in self._event_tables())), blocks,
+            "vital signs and laboratory values over time",
         )  # fmt: skip
 
 

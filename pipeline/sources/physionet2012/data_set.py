@@ -22,7 +22,12 @@ VERSION = 2
 """To be raised whenever the same files would give another result."""
 
 HOURS = 48.0
-MODALITIES = ("vitals", "labs", "static")
+MODALITIES = {
+    "vitals": "vital signs over time",
+    "labs": "laboratory values over time",
+    "static": "age, sex and other constants",
+}
+"""What there is, and what it is called for a reader."""
 UNITS = ("coronary care", "cardiac surgery recovery", "medical", "surgical")
 """ICUType 1 to 4."""
 CODED = ("Gender", "ICUType")
@@ -137,7 +142,7 @@ class Physionet2012DataSet:
         if not labelled.any():
             return ()
         counts = (("records", len(y)), ("an outcome", int(labelled.sum())))
-        return (Task("mortality", "binary", ("died",), y, HOURS, {}, counts),)
+        return (Task("mortality", "binary", ("died",), y, HOURS, {}, counts, title="in-hospital mortality"),)
 
     def _table(self, name: str, described: pl.DataFrame) -> TableModality:
         recipe = {"version": VERSION, "source": self.name}
@@ -145,13 +150,13 @@ class Physionet2012DataSet:
         if name == "static":
             return TableModality(
                 name, "features", STATIC_COLUMNS, "the patient at admission", recipe, inputs,
-                lambda _: iter([_static_block(described)]),
+                lambda _: iter([_static_block(described)]), MODALITIES[name],
             )  # fmt: skip
         return TableModality(
             name, "timeseries", event_columns(parameters(name).select("parameter", "unit").iter_rows()),
             f"{self.bin_hours:g} hours of the stay",
             {**recipe, "bin_hours": self.bin_hours, "value": "last of the bin, carried forward"},
-            inputs, partial(self._blocks, name),
+            inputs, partial(self._blocks, name), MODALITIES[name],
         )  # fmt: skip
 
     def _blocks(self, name: str, quarantine: Quarantine) -> Iterator[Block]:

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 from omnifuse.cache_schema import FeatureCache, InputError, Modality
 from omnifuse.fusion.estimators import FusionClassifier, FusionRegressor
-from omnifuse.fusion.runs.run import train
+from omnifuse.fusion.runs.train import train
 from omnifuse.fusion.training.config import make_config
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
@@ -235,7 +235,7 @@ def test_other_samples_must_have_what_the_model_was_fitted_on(X: Any, message: s
     ("arguments", "message"),
     [
         ({"method": "omnifusion"}, "Unknown method 'omnifusion'"),
-        ({"preset": "quick"}, "has no preset 'quick'"),
+        ({"preset": "quick"}, "Unknown concat preset 'quick'"),
         ({"settings": {"options.gamma": 1}}, "Unknown setting 'options.gamma'"),
         ({"settings": {"folds": 3}}, "folds is a setting of a training on a cache"),
         ({"settings": {"missing.rate": 0.1}}, "missing.rate is a setting of a training on a cache"),

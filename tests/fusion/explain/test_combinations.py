@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from omnifuse.cache_schema import InputError
 from omnifuse.fusion.explain.combinations import combination_scores, shapley
 from omnifuse.fusion.runs.replay import Replay
-from omnifuse.fusion.runs.run import train
+from omnifuse.fusion.runs.train import train
 from omnifuse.fusion.training.config import make_config
 
 ToyCache = Callable[..., Path]

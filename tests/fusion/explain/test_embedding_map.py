@@ -11,7 +11,7 @@ from omnifuse.cache_schema import InputError
 from omnifuse.fusion.explain.embedding_map import EmbeddingMap, embedding_map
 from omnifuse.fusion.methods.omnifuse.method import OmniFuse
 from omnifuse.fusion.runs.replay import Replay
-from omnifuse.fusion.runs.run import train
+from omnifuse.fusion.runs.train import train
 from omnifuse.fusion.training.config import make_config
 
 ToyCache = Callable[..., Path]

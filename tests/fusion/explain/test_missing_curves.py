@@ -9,7 +9,7 @@ import pytest
 from omnifuse.cache_schema import InputError
 from omnifuse.fusion.explain.missing_curves import drawn_predictions, missing_curves
 from omnifuse.fusion.runs.replay import Replay
-from omnifuse.fusion.runs.run import train
+from omnifuse.fusion.runs.train import train
 from omnifuse.fusion.training.config import make_config
 
 ToyCache = Callable[..., Path]

@@ -15,7 +15,7 @@ from omnifuse.cache_schema import InputError
 from omnifuse.fusion.inputs.batches import Cohort
 from omnifuse.fusion.inputs.missingness import MissingConfig, draw_hidden, hidden_in_test, hide
 from omnifuse.fusion.inputs.splits import k_folds, strata
-from omnifuse.fusion.runs.run import train
+from omnifuse.fusion.runs.train import train
 from omnifuse.fusion.training.config import make_config
 from omnifuse.fusion.training.fold_result import FoldResult
 from omnifuse.fusion.training.folds import train_folds

@@ -13,7 +13,7 @@ from omnifuse.fusion.methods.co_training import CoTraining, pseudo_labels
 from omnifuse.fusion.methods.fitting import FitConfig, prior_logits
 from omnifuse.fusion.parts.linear_head import LinearHead
 from omnifuse.fusion.parts.targets import Target
-from omnifuse.fusion.runs.run import train
+from omnifuse.fusion.runs.train import train
 from omnifuse.fusion.training.config import make_config
 from omnifuse.fusion.training.loop import Parts, fit, predict
 from sklearn.metrics import roc_auc_score

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import torch
 from omnifuse.cache_schema import InputError
-from omnifuse.fusion import methods
 from omnifuse.fusion.inputs.batches import Inputs
+from omnifuse.fusion.methods import METHODS
 from omnifuse.fusion.methods.base import Method
 from omnifuse.fusion.methods.fitting import FitConfig
 from omnifuse.fusion.parts.targets import Target
@@ -38,11 +38,11 @@ QUICK: dict[str, dict[str, Any]] = {
 BLIND = {"prior": "it looks at no modality", "mofa": "it looks for factors, and independent columns have none"}
 """Methods that cannot find the signal, and why."""
 
-every_method = pytest.mark.parametrize("name", methods.names())
+every_method = pytest.mark.parametrize("name", METHODS.names())
 
 
 def new(name: str, target: Target = TARGETS[0], modalities: tuple[str, ...] = tuple(COLUMNS)) -> Method:
-    method = methods.get(name)
+    method = METHODS.get(name)
     if method.package is not None:
         pytest.importorskip(method.package)
     torch.manual_seed(0)
@@ -152,7 +152,7 @@ def test_signal_is_found(name: str) -> None:
 def test_too_few_modalities_and_missing_packages_are_said_before_training(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    method = methods.get(name)
+    method = METHODS.get(name)
     method.check(tuple(COLUMNS))
     if method.fewest_modalities > 1:
         with pytest.raises(InputError, match="fuses 2 modalities or more; got ehr"):

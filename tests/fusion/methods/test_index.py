@@ -3,15 +3,16 @@
 import subprocess
 import sys
 
-from omnifuse.fusion import methods
+from omnifuse.fusion.methods import METHODS
+from omnifuse.fusion.methods.files import FAMILIES
 from omnifuse.fusion.methods.index import index, index_text
 
 
 def test_family_and_title_are_those_of_the_imported_class() -> None:
     entries = index()
-    assert sorted(entry.name for entry in entries) == sorted(methods.names())
+    assert sorted(entry.name for entry in entries) == sorted(METHODS.names())
     for name, family, title in entries:
-        method = methods.get(name)
+        method = METHODS.get(name)
         assert family == method.family
         assert title and title == (sys.modules[method.__module__].__doc__ or "").split("\n")[0]
 
@@ -20,7 +21,7 @@ def test_a_family_is_one_block_under_its_name() -> None:
     lines = index_text(index()).splitlines()
     assert max(map(len, lines)) <= 80
     families = [line for line in lines[:-2] if not line.startswith(" ")]
-    assert families == list(dict.fromkeys(methods.get(name).family for name in methods.names()))
+    assert families == list(dict.fromkeys(METHODS.get(name).family for name in METHODS.names())) == list(FAMILIES)
     first = [line.split()[0] for line in lines if line.startswith("  ") and line[2] != " "]
     assert first == [entry.name for entry in index()]
 

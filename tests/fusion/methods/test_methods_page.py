@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
-from omnifuse.fusion import methods
+from omnifuse.fusion.methods import METHODS
 from omnifuse.fusion.methods.concat import Concat
 from omnifuse.fusion.methods.ogm_ge import OGMGE
 from omnifuse.fusion.runs.describe import describe_methods
@@ -17,7 +17,7 @@ PAGE = (Path(__file__).parents[3] / "docs" / "methods.md").read_text(encoding="u
 README = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("name", methods.names())
+@pytest.mark.parametrize("name", METHODS.names())
 def test_every_method_is_there(name: str) -> None:
     assert re.search(rf"`{name}( --preset [\w-]+)?`", PAGE)
 
@@ -31,8 +31,8 @@ def test_rows_name_methods_and_presets_that_exist() -> None:
 
 def test_it_says_which_methods_are_trained_for_more_epochs_than_the_others() -> None:
     longer = set()
-    for name in methods.names():
-        method = methods.get(name)
+    for name in METHODS.names():
+        method = METHODS.get(name)
         if method.by_gradient and sum(phase.share for phase in method(spec_of()).phases()) > 1:
             longer.add(name)
     (said,) = re.findall(r"^- \*\*Epochs\.\*\* (.*) train for twice `fit.epochs`", PAGE, re.MULTILINE)
@@ -49,4 +49,4 @@ def test_it_says_whose_head_on_concatenated_embeddings_is_not_that_of_concat() -
 
 
 def test_the_readme_counts_them() -> None:
-    assert f"lists {len(methods.names())} methods" in README
+    assert f"lists {len(METHODS.names())} methods" in README

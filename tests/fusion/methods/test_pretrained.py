@@ -9,9 +9,9 @@ import polars as pl
 import pytest
 import torch
 from omnifuse.cache_schema import InputError
-from omnifuse.fusion import methods
 from omnifuse.fusion.inputs.batches import Inputs, ModalityInputs, RowStore
 from omnifuse.fusion.inputs.spec import EncoderConfig, InputSpec
+from omnifuse.fusion.methods import METHODS
 from omnifuse.fusion.methods.base import Context, Method, ModelSpec
 from omnifuse.fusion.methods.contrastive import Contrastive
 from omnifuse.fusion.methods.fitting import FitConfig
@@ -19,7 +19,7 @@ from omnifuse.fusion.methods.masked import Masked
 from omnifuse.fusion.methods.pretrained import Pretrained
 from omnifuse.fusion.parts.contrast import alignment_losses
 from omnifuse.fusion.parts.targets import Target
-from omnifuse.fusion.runs.run import train
+from omnifuse.fusion.runs.train import train
 from omnifuse.fusion.training.config import make_config
 from omnifuse.fusion.training.loop import Parts, fit
 from torch import Tensor
@@ -33,7 +33,7 @@ both_methods = pytest.mark.parametrize("name", NAMES)
 
 
 def new(name: str, **options: Any) -> Pretrained:
-    method = methods.get(name)
+    method = METHODS.get(name)
     torch.manual_seed(0)
     made = method(spec_of(dropout=0.0), method.Options(**options)).eval()
     assert isinstance(made, Pretrained)
@@ -106,7 +106,7 @@ def test_a_batch_in_which_nobody_has_two_modalities_teaches_nothing(name: str) -
 @both_methods
 def test_options_out_of_range_are_refused(name: str) -> None:
     with pytest.raises(InputError, match="pretraining must be positive; got 0"):
-        methods.get(name).Options(pretraining=0)
+        METHODS.get(name).Options(pretraining=0)
 
 
 @both_methods

@@ -12,7 +12,7 @@ from omnifuse.cache_schema import FeatureCache
 from omnifuse.cache_schema.errors import InputError
 from omnifuse.fusion.inputs.loading import select
 from omnifuse.fusion.report import patients, write_patients
-from omnifuse.fusion.runs.run import train
+from omnifuse.fusion.runs.train import train
 from omnifuse.fusion.scores.decisions import at_alert_rate
 from omnifuse.fusion.training.config import make_config
 

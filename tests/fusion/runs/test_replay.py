@@ -11,7 +11,8 @@ import pytest
 import torch
 from omnifuse.cache_schema import InputError, MissingInputError
 from omnifuse.fusion.runs.replay import Replay
-from omnifuse.fusion.runs.run import load_run, train
+from omnifuse.fusion.runs.run import load_run
+from omnifuse.fusion.runs.train import train
 from omnifuse.fusion.training.config import TrainConfig, make_config
 
 ToyCache = Callable[..., Path]

@@ -13,7 +13,8 @@ from omnifuse.cache_schema import CacheNotFoundError, FeatureCache, InputError
 from omnifuse.fusion.inputs.loading import load
 from omnifuse.fusion.inputs.preparation import prepare
 from omnifuse.fusion.runs import run
-from omnifuse.fusion.runs.run import load_run, train
+from omnifuse.fusion.runs.run import load_run
+from omnifuse.fusion.runs.train import train
 from omnifuse.fusion.scores.metrics import MEASURES, auroc, calibration
 from omnifuse.fusion.training.config import TrainConfig, changed, make_config
 from omnifuse.fusion.training.model import Model
@@ -261,7 +262,7 @@ def test_modalities_fix_the_order_and_the_rest_is_not_read(toy_cache: ToyCache, 
 
 def test_wrong_input_leaves_no_folder(toy_cache: ToyCache, tmp_path: Path) -> None:
     cache, out = toy_cache(tmp_path / "cache"), tmp_path / "run"
-    with pytest.raises(InputError, match="it has: outcome"):
+    with pytest.raises(InputError, match="Known are: outcome"):
         train(cache, quick("concat", "task=mortality"), out)
     with pytest.raises(InputError, match="ehr, rep, static"):
         train(cache, quick("concat", "modalities=mri"), out)

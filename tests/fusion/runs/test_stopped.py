@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 from omnifuse.cache_schema import FeatureCache, LockedError, folder_lock
 from omnifuse.fusion.runs import run
-from omnifuse.fusion.runs.run import load_run, train
+from omnifuse.fusion.runs.run import load_run
+from omnifuse.fusion.runs.train import train
 from omnifuse.fusion.training import folds
 from omnifuse.fusion.training.config import TrainConfig, make_config
 from omnifuse.fusion.training.folds import train_fold

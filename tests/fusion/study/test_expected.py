@@ -6,7 +6,7 @@ from math import nan
 from pathlib import Path
 
 import pytest
-from omnifuse.fusion import methods
+from omnifuse.fusion.methods import METHODS
 from omnifuse.fusion.methods.fitting import FitConfig
 from omnifuse.fusion.study.cell import Scope
 from omnifuse.fusion.study.expected import Seconds, expected_seconds, fold_seconds, mean_seconds
@@ -39,7 +39,7 @@ def test_a_fold_of_some_modalities_costs_its_share_and_trees_know_no_epochs() ->
     assert fold_seconds(make_config("concat", overrides=few), scope, seconds) == 6 + 2 * 3
     assert fold_seconds(make_config("concat", overrides=few, modalities=("ehr",)), scope, seconds) == (6 + 2 * 3) / 3
     trees = fold_seconds(make_config("boosting", overrides=few), scope, seconds)
-    assert trees == methods.get("boosting").cost * (6 + FitConfig().epochs * 3)
+    assert trees == METHODS.get("boosting").cost * (6 + FitConfig().epochs * 3)
 
 
 def test_what_the_probe_cannot_be_asked_costs_as_much_as_the_dearest_of_the_rest() -> None:

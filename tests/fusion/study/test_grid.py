@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from omnifuse.cache_schema import InputError, MissingInputError
-from omnifuse.fusion import methods
+from omnifuse.fusion.methods import METHODS
 from omnifuse.fusion.study.cell import Cell, Measurement, Scope
 from omnifuse.fusion.study.grid import preset_names, read_grid
 from omnifuse.fusion.study.kinds import KINDS
@@ -95,7 +95,7 @@ def test_the_paper_has_its_tables_and_figures() -> None:
 def test_the_baselines_are_all_methods_that_need_no_optional_package_but_the_slowest() -> None:
     (methods_side_by_side, *_) = read_grid("baselines").content["experiments"]
     named = {name.partition(":")[0] for name in methods_side_by_side["methods"]}
-    assert named == {name for name in methods.names() if methods.get(name).package is None} - {"stacking"}
+    assert named == {name for name in METHODS.names() if METHODS.get(name).package is None} - {"stacking"}
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,10 @@ def test_the_baselines_are_all_methods_that_need_no_optional_package_but_the_slo
         ("- 1", "is no grid: it needs a list `experiments`"),
         ("experiments: 3", "is no grid"),
         ("experiments: [{kind: magic}]", "An experiment has the kind 'magic'; known are: claims, hypotheses"),
-        ("experiments: [{kind: methods, method: concat}]", "Unknown setting methods.method; known here are: title"),
+        (
+            "experiments: [{kind: methods, method: concat}]",
+            r"Unknown setting 'methods\.method'\. Did you mean 'methods\.methods'\? Known are: methods\.title",
+        ),
         ("{folds: many, experiments: []}", "folds = 'many'; expected int"),
         ("{seeds: 3, experiments: []}", "seeds = 3; expected a list"),
         ("experiments: [{kind: {a: b}}]", r"An experiment has the kind {'a': 'b'}; known are"),
@@ -116,8 +119,11 @@ def test_the_baselines_are_all_methods_that_need_no_optional_package_but_the_slo
         ("{folds: .inf, experiments: []}", "folds = inf; expected int"),
         ("{folds: true, experiments: []}", "folds = True; expected int"),
         ("{folds: 99999999999999999999999, experiments: []}", "a number of more than 20 characters"),
-        ("{2: x, y: z, experiments: []}", "Unknown setting 2; known here are: title"),
-        ("{fold: 3, experiments: []}", "Unknown setting fold; known here are: title, folds, seeds, settings, margin"),
+        ("{2: x, y: z, experiments: []}", "Unknown setting '2'. Known are: title"),
+        (
+            "{fold: 3, experiments: []}",
+            r"Unknown setting 'fold'\. Did you mean 'folds'\? Known are: title, folds, seeds, settings, margin",
+        ),
         ("{margin: 0, experiments: []}", r"margin = 0\.0; expected a difference of AUROC between 0 and 1"),
     ],
 )

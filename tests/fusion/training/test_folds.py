@@ -15,7 +15,7 @@ from omnifuse.cache_schema import InputError, OmniFuseError
 from omnifuse.fusion.inputs.batches import Cohort
 from omnifuse.fusion.inputs.splits import k_folds, strata
 from omnifuse.fusion.inputs.stored import StoredCohort
-from omnifuse.fusion.runs.run import train
+from omnifuse.fusion.runs.train import train
 from omnifuse.fusion.training import folds
 from omnifuse.fusion.training.config import make_config
 from omnifuse.fusion.training.folds import torch_threads, train_stored_folds

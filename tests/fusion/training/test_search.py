@@ -7,8 +7,9 @@ import numpy as np
 import polars as pl
 import pytest
 from omnifuse.cache_schema import InputError
-from omnifuse.fusion import methods
-from omnifuse.fusion.runs.run import load_run, train
+from omnifuse.fusion.methods import METHODS
+from omnifuse.fusion.runs.run import load_run
+from omnifuse.fusion.runs.train import train
 from omnifuse.fusion.training import search as search_module
 from omnifuse.fusion.training.config import TrainConfig, make_config
 from omnifuse.fusion.training.search import Trial, best, known_space, search, space_of
@@ -52,7 +53,11 @@ def test_the_seed_decides_what_is_tried() -> None:
 @pytest.mark.parametrize(
     ("overrides", "method", "message"),
     [
-        (("search.over=fit.clip",), "concat", "search.over = 'fit.clip'; 'concat' can be searched over: fit.epochs"),
+        (
+            ("search.over=fit.clip",),
+            "concat",
+            "search.over: Unknown searchable setting 'fit.clip'. Known are: fit.epochs",
+        ),
         (("search.trials=2",), "prior", "'prior' names no settings to search over; leave search.trials at 0"),
     ],
 )
@@ -71,17 +76,17 @@ def test_methods_with_encoders_search_over_these_and_others_do_not() -> None:
     assert not any(key.startswith(("encoder.", "fit.")) for key in space_of(config(method="boosting")))
 
 
-@pytest.mark.parametrize("name", methods.names())
+@pytest.mark.parametrize("name", METHODS.names())
 def test_everything_that_may_be_tried_can_be_set(name: str) -> None:
-    for key, values in known_space(methods.get(name)).items():
+    for key, values in known_space(METHODS.get(name)).items():
         changed = {str(make_config(name, overrides=[f"{key}={value}"])) for value in values}
         assert len(changed) == len(values) > 1, key
 
 
 def test_a_method_may_be_searched_over_its_own_settings_and_those_of_its_bases() -> None:
-    assert {"options.alpha", "options.modality_dropout", "encoder.dropout"} <= known_space(methods.get("ogm-ge")).keys()
-    assert "options.beta" in known_space(methods.get("omnifuse"))
-    assert {"fit.epochs", "options.degree"} <= known_space(methods.get("mogonet")).keys()
+    assert {"options.alpha", "options.modality_dropout", "encoder.dropout"} <= known_space(METHODS.get("ogm-ge")).keys()
+    assert "options.beta" in known_space(METHODS.get("omnifuse"))
+    assert {"fit.epochs", "options.degree"} <= known_space(METHODS.get("mogonet")).keys()
 
 
 def test_the_folds_find_settings_of_their_own_and_the_run_predicts_with_them(

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 from omnifuse.cache_schema import FeatureCache
-from omnifuse.fusion.runs.run import train
+from omnifuse.fusion.runs.train import train
 from omnifuse.fusion.training.config import make_config
 from omnifuse.pipeline.core.plan import Encoders
 from omnifuse.pipeline.core.stages import Extraction, extract

@@ -41,7 +41,7 @@ def decompensation(stays: Stays, modalities: Sequence[str], step_hours: float, *
     soon = stays.died[sample] & (stays.death_hours[sample] - time < HORIZON_HOURS)  # [K]
     return Task(
         "decompensation", "binary", ("dies within 24 hours",), soon.astype(np.float32)[:, None], None,
-        selection(modalities), counts, sample, time.astype(np.float32),
+        selection(modalities), counts, sample, time.astype(np.float32), "death within the next 24 hours",
     )  # fmt: skip
 
 
@@ -56,7 +56,7 @@ def length_of_stay(stays: Stays, modalities: Sequence[str], step_hours: float) -
     bucket = np.searchsorted(BUCKET_ENDS, remaining, side="right").astype(np.float32)
     return Task(
         "length_of_stay", "multiclass", BUCKETS, bucket[:, None], None,
-        selection(modalities), counts, sample, time.astype(np.float32),
+        selection(modalities), counts, sample, time.astype(np.float32), "the remaining length of stay",
     )  # fmt: skip
 
 

@@ -60,14 +60,20 @@ def mortality(stays: Stays, modalities: Sequence[str]) -> Task:
     filters += _alive(stays, filters, MORTALITY_HOURS, "alive after 48 hours")
     kept, counts = apply_filters(filters, stays.counts)
     y = np.where(kept, stays.died, np.nan).astype(np.float32)[:, None]  # [N, 1]
-    return Task("mortality", "binary", ("died",), y, MORTALITY_HOURS, selection(modalities), counts)
+    return Task(
+        "mortality", "binary", ("died",), y, MORTALITY_HOURS, selection(modalities), counts,
+        title="in-hospital mortality",
+    )  # fmt: skip
 
 
 def phenotyping(stays: Stays, modalities: Sequence[str]) -> Task:
     """25 conditions coded for the admission, from the whole stay."""
     kept, counts = apply_filters(whole_stay_filters(stays), stays.counts)
     y = np.where(kept[:, None], stays.phenotypes, np.nan).astype(np.float32)  # [N, 25]
-    return Task("phenotyping", "multilabel", phenotypes(), y, None, selection(modalities), counts)
+    return Task(
+        "phenotyping", "multilabel", phenotypes(), y, None, selection(modalities), counts,
+        title="acute care phenotypes",
+    )  # fmt: skip
 
 
 def whole_stay_filters(stays: Stays) -> list[Filter]:

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 import torch
 from omnifuse.fusion.methods.fitting import FitConfig
-from omnifuse.fusion.runs.run import train
+from omnifuse.fusion.runs.train import train
 from omnifuse.fusion.training.config import make_config
 from omnifuse.fusion.training.loop import Parts, fit, predict
 from sklearn.metrics import roc_auc_score

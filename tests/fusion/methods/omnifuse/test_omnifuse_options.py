@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 import torch
 from omnifuse.cache_schema.errors import InputError
-from omnifuse.fusion import methods
 from omnifuse.fusion.inputs.batches import Batch, Inputs, ModalityInputs, RowStore
 from omnifuse.fusion.inputs.spec import EncoderConfig, InputSpec
+from omnifuse.fusion.methods import METHODS
 from omnifuse.fusion.methods.base import ModelSpec
 from omnifuse.fusion.methods.concat import Concat
 from omnifuse.fusion.methods.fitting import FitConfig
@@ -446,7 +446,7 @@ class TestTable4:
         for method in ("omnifuse", "concat"):
             config = make_config(method, "table4-a" if method == "omnifuse" else "default")
             torch.manual_seed(0)
-            fitted = methods.get(method)(spec_of(), config.options)
+            fitted = METHODS.get(method)(spec_of(), config.options)
             fit(fitted, inputs, everyone, FitConfig(epochs=3, batch_size=16), seed=1)
             states.append(state(fitted))
         assert states[0].equal(states[1])

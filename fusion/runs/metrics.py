@@ -1,0 +1,334 @@
+"""metrics.json as typed values: what a run found, read strictly and written as it was."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ...cache_schema import InputError
+from ...registry import Package
+from ..scores.notes import decisive_notes
+from .typed_json import OPEN, read, write
+
+FORMAT = 3
+"""Of metrics.json; to be raised with every change of its entries, and `UPGRADES` with it.
+
+In format 1, which has no such entry, intervals were of the predictions of all folds together; 2 had no ``titles``,
+``method_words`` and ``package``.
+"""
+
+DIGEST_DIGITS = 12
+"""Digits of a digest that are shown where it need not be compared."""
+
+MEND = "Restore the file, or train again."
+
+Interval = tuple[float, float]
+Rows = tuple[Mapping[str, Any], ...]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A number with its 95 % interval; None where it is not defined, or has none."""
+
+    value: float | None
+    ci: Interval | None
+
+
+class Row:
+    """An object of metrics.json in which a number ``name`` may have its interval beside it as ``name_ci``."""
+
+    def measured(self, name: str) -> Measured:
+        """Return a number and its interval by name."""
+        entries = vars(self) | vars(self).get("entries", {})
+        return Measured(entries.get(name), entries.get(f"{name}_ci"))
+
+
+@dataclass(frozen=True)
+class Score:
+    """A measure: mean and standard deviation over folds, and the interval of the mean for other patients.
+
+    None where it is not defined, the interval also of a measure that has none.
+    """
+
+    mean: float | None
+    sd: float | None
+    ci: Interval | None = None
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Settings that a search tried in a fold, and the loss of the validation part."""
+
+    overrides: tuple[str, ...]
+    loss: float | None
+
+
+@dataclass(frozen=True)
+class FoldScores:
+    """The test part of one fold; ``measures`` by name, None where one is not defined."""
+
+    fold: int
+    rows: int
+    positives: int | None
+    measures: Mapping[str, float | None] = field(metadata=OPEN)
+    epochs: int
+    seconds: float
+    search: tuple[Trial, ...] = ()
+
+
+@dataclass(frozen=True)
+class Calibration(Row):
+    """How far probabilities agree with what happened, see `scores.agreement`."""
+
+    slope: float | None
+    intercept: float | None
+    observed_expected: float | None
+    observed_expected_ci: Interval | None
+    ece: float | None
+
+
+@dataclass(frozen=True)
+class Bin:
+    """A point of the reliability curve: mean probability and observed share of a group with its interval."""
+
+    predicted: float
+    observed: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Alert(Row):
+    """What alerting for the highest probabilities finds, see `scores.decisions`."""
+
+    rate: float
+    samples: int
+    alerts: int
+    threshold: float | None
+    sensitivity: float | None
+    sensitivity_ci: Interval | None
+    specificity: float | None
+    specificity_ci: Interval | None
+    positive_predictive_value: float | None
+    positive_predictive_value_ci: Interval | None
+
+
+@dataclass(frozen=True)
+class Subgroup(Row):
+    """How good the predictions are for who has ``value`` of ``group``, see `scores.subgroups`."""
+
+    group: str
+    value: str
+    samples: int
+    patients: int
+    positives: int
+    auroc: float | None
+    auroc_ci: Interval | None
+    sensitivity: float | None
+    sensitivity_ci: Interval | None
+    observed_expected: float | None
+    observed_expected_ci: Interval | None
+    auroc_gap: float | None
+    auroc_gap_ci: Interval | None
+    sensitivity_gap: float | None
+    sensitivity_gap_ci: Interval | None
+
+
+@dataclass(frozen=True)
+class LabelScores(Row):
+    """One label or class against the rest; ``entries`` are measures, and their intervals."""
+
+    label: str
+    positives: int
+    entries: Mapping[str, float | Interval | None] = field(metadata=OPEN)
+    calibration: Calibration
+
+
+@dataclass(frozen=True)
+class PatternScores(Row):
+    """Who has exactly some ``modalities``, such as ``cxr+ehr``; ``entries`` are measures, and their intervals."""
+
+    modalities: str
+    rows: int
+    positives: int | None
+    entries: Mapping[str, float | Interval | None] = field(metadata=OPEN)
+    calibration: Calibration | None
+
+
+@dataclass(frozen=True)
+class Hidden:
+    """What was hidden on purpose, see `MissingConfig`; ``lost`` is how many samples lost each modality.
+
+    If in the test alone, the measures of the ``complete`` test, over all draws, and of each draw.
+    """
+
+    rate: float
+    protocol: str
+    modality: str | None
+    seed: int
+    draws: int
+    lost: Mapping[str, int]
+    complete: Mapping[str, Score] | None = None
+    over_draws: Mapping[str, Score] | None = None
+    each_draw: tuple[Mapping[str, Score], ...] = ()
+
+
+@dataclass(frozen=True)
+class Alone:
+    """The fold-mean AUROC of one modality alone."""
+
+    modality: str
+    auroc_where_present: float | None
+    auroc_on_all: float | None
+
+
+@dataclass(frozen=True)
+class MethodDetails:
+    """What the model of each fold says of itself, in the method's own words, and how good each modality is alone."""
+
+    folds: Rows = ()
+    modalities: tuple[Alone, ...] = ()
+
+
+@dataclass(frozen=True)
+class CacheFacts:
+    """The cache that was trained on."""
+
+    path: str
+    digest: str
+    dataset: str
+    versions: Mapping[str, str]
+
+    def words(self) -> Iterator[str]:
+        """Yield of which data it is, by what it was made, and the beginning of its digest."""
+        author = self.versions.get("omnifuse")
+        yield f"data set {self.dataset}" + (f", cache made by OmniFuse {author}" if author else "")
+        yield f"cache digest {self.digest[:DIGEST_DIGITS]}"
+
+
+@dataclass(frozen=True)
+class Titles:
+    """What the cache calls its task and its modalities for people; without a title they go by their names."""
+
+    task: str | None = None
+    modalities: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class MethodWords:
+    """What the method's class says for a report: title and meaning of its loss terms, and what its weights mean."""
+
+    terms: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    weight: str | None = None
+
+
+@dataclass(frozen=True)
+class RunMetrics:
+    """Everything of metrics.json. Measures are means over folds, see `runs.summary`.
+
+    ``positives``, ``calibration``, ``reliability``, ``alert`` and ``per_subgroup`` are of binary tasks, ``per_label``
+    of others. ``cohort`` counts the samples after each filter, ``presence`` those with exactly each combination of
+    modalities. ``package`` brought the method, None if it is one of OmniFuse.
+    """
+
+    run: str
+    format: int
+    task: str
+    method: str
+    kind: str
+    labels: tuple[str, ...]
+    modalities: tuple[str, ...]
+    seed: int
+    samples: int
+    positives: int | None
+    folds: tuple[FoldScores, ...]
+    measures: Mapping[str, Score] = field(metadata=OPEN)
+    calibration: Calibration | None
+    reliability: tuple[Bin, ...] | None
+    alert: Alert | None
+    per_subgroup: tuple[Subgroup, ...]
+    per_label: tuple[LabelScores, ...]
+    per_pattern: tuple[PatternScores, ...]
+    cohort: tuple[tuple[str, int], ...]
+    presence: Mapping[str, int]
+    missing: Hidden | None
+    notes: tuple[str, ...]
+    method_details: MethodDetails
+    method_words: MethodWords
+    titles: Titles
+    package: Package | None
+    cache: CacheFacts
+    recipes: Mapping[str, Any]
+    finished: str
+    seconds: float
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any], where: str = "metrics.json") -> RunMetrics:
+        """Read the content of metrics.json, that of an earlier format too; ``where`` is named in messages.
+
+        Raises
+        ------
+        InputError
+            If it is of another format than can be read, or an entry is missing, unknown or of another type.
+        """
+        found = content.get("format")
+        if not isinstance(found, int) or found > FORMAT or not (found == FORMAT or found in UPGRADES):
+            raise InputError(f"{where} {_refusal(found)}")
+        while found < FORMAT:
+            content = UPGRADES[found](content)
+            found += 1
+        try:
+            metrics = read(cls, content, where)
+            if absent := [name for name in ("auroc", "auprc") if name not in metrics.measures]:
+                raise InputError(f"{where} lacks {', '.join(absent)}.")
+        except InputError as error:
+            raise InputError(f"{error} {MEND}") from None
+        return metrics
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the content of metrics.json."""
+        content: dict[str, Any] = write(self)
+        for name, score in self.measures.items():
+            if score.mean is None:  # then a measure that has intervals has none either
+                content[name].setdefault("ci", None)
+        return content
+
+    @property
+    def auroc(self) -> Score:
+        """The area under the ROC curve."""
+        return self.measures["auroc"]
+
+    @property
+    def auprc(self) -> Score:
+        """The average precision."""
+        return self.measures["auprc"]
+
+    @property
+    def caveats(self) -> tuple[str, ...]:
+        """What decides whether any number means something."""
+        return decisive_notes(self.cache.dataset, self.recipes, self.notes)
+
+    @property
+    def task_title(self) -> str:
+        """What the task predicts, in words where the cache has some."""
+        return self.titles.task or self.task
+
+    def modality_title(self, name: str) -> str:
+        """Return ``cxr (chest X-rays)``, or the bare name of a modality without a title."""
+        title = self.titles.modalities.get(name)
+        return f"{name} ({title})" if title else name
+
+
+def _refusal(found: Any) -> str:
+    if isinstance(found, int) and found > FORMAT:
+        return f"is of format {found}; this OmniFuse reads up to {FORMAT}. Install a newer OmniFuse."
+    return f"is no file of a run of this or the last version of OmniFuse (format {found!r}). Train again."
+
+
+def _with_words_and_package(content: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {**content, "format": 3, "method_words": {}, "titles": {}, "package": None}
+
+
+UPGRADES: dict[int, Callable[[Mapping[str, Any]], Mapping[str, Any]]] = {2: _with_words_and_package}
+"""How the content of each earlier format becomes that of the next."""
