@@ -25,7 +25,7 @@ from omnifuse.fusion.inputs.batches import Cohort, Inputs
 from omnifuse.fusion.inputs.loading import load
 from omnifuse.fusion.inputs.missingness import MissingConfig, draw_hidden
 from omnifuse.fusion.inputs.preparation import prepare
-from omnifuse.fusion.methods.omnifuse.laziness import combination_name, combination_table
+from omnifuse.fusion.parts.combinations import combination_name, combination_table
 from omnifuse.fusion.runs.train import train
 from omnifuse.fusion.scores import metrics
 from omnifuse.fusion.training.config import TrainConfig, make_config

@@ -8,9 +8,9 @@ from pkgutil import extend_path
 from typing import Any
 
 __path__ = extend_path(__path__, __name__)
-"""Where the checkout is the working folder this is ``testing``, too, of which anndata installs another part."""
+# anndata brings modules in a namespace `testing`, which this folder would hide where the checkout is on sys.path.
 
-_HOMES: dict[str, str] = {}
+_HOMES: dict[str, str] = {"check_encoder": "encoder"}
 """The module of every suite; they import much, and a test wants one of them."""
 
 __all__ = [*_HOMES]

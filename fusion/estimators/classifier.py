@@ -16,7 +16,6 @@ from ...progress import progress
 from ..inputs.batches import Cohort
 from ..inputs.preparation import prepare
 from ..inputs.splits import Split, cut, strata
-from ..methods import METHODS
 from ..runs.plan import validation_share
 from ..training import loop as training
 from ..training.config import TrainConfig
@@ -62,7 +61,7 @@ class FusionClassifier(ClassifierMixin, FusionEstimator):  # type: ignore[misc] 
         if not usable.any():
             raise InputError("No sample of X has both a modality and a known label.")
         cohort = everyone.take(np.flatnonzero(usable))
-        METHODS.get(config.method).check(cohort.modalities)
+        config.method_class.check(cohort.modalities)
         show = partial(progress, name=config.method, leave=False) if self.verbose else iter
         with torch_threads(config.threads):
             prepared = prepare(cohort, config.encoder)

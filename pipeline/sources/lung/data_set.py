@@ -166,7 +166,8 @@ def _slices(name: str, rows: Sequence[Row]) -> ItemModality:
         "one slice, from the feet to the head",
         items,
         recipe,
-        read_slices=read,
+        read=read,
+        large=True,
         title=f"{name.upper()} slices",
     )
 
