@@ -136,6 +136,12 @@ image_encoder_option = click.option(
     metavar="resnet34|FILE|LIBRARY:MODEL|random",
     help="One, and any others as NAME=...; LIBRARY is torchvision, timm or xrv.  [default: resnet34]",
 )
+encoder_option = click.option(
+    "--encoder",
+    multiple=True,
+    metavar="CONTENT=ID",
+    help="Of items that are neither texts nor images, from an installed package; any others as CONTENT.NAME=ID.",
+)
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -168,9 +174,12 @@ def demo(out: Path, stays: int, seed: int) -> Result:
 @main.command()
 @text_encoder_option
 @image_encoder_option
+@encoder_option
 @click.option("--raw", type=PATH, help="A folder of raw files: which data set it is, and what of it is there.")
 @reporting()
-def doctor(text_encoder: tuple[str, ...], image_encoder: tuple[str, ...], raw: Path | None) -> Result:
+def doctor(
+    text_encoder: tuple[str, ...], image_encoder: tuple[str, ...], encoder: tuple[str, ...], raw: Path | None
+) -> Result:
     """Check packages, weights, data.
 
     Each problem comes with its mend; exit code 1 if there is any.
@@ -179,7 +188,7 @@ def doctor(text_encoder: tuple[str, ...], image_encoder: tuple[str, ...], raw: P
     from .pipeline.core.encoders import Encoders
     from .pipeline.doctor import examine
 
-    checks = examine(Encoders.parse(text_encoder, image_encoder), raw)
+    checks = examine(Encoders.parse(text_encoder, image_encoder, others=encoder), raw)
     passed = all(check.state != "problem" for check in checks)
     content = {"passed": passed, "checks": [vars(check) for check in checks]}
     return Result(content, checks_text(checks), 0 if passed else 1)
@@ -238,6 +247,7 @@ def synth(
 @click.option("--bin-hours", default=2.0, show_default=True, help="Width of an EHR bin.")
 @text_encoder_option
 @image_encoder_option
+@encoder_option
 @click.option("--limit", type=int, help="Only the first samples, in order of their id.")
 @click.option(
     "--without-rule",
@@ -259,7 +269,7 @@ def synth(
 @label_option
 @split_option
 @keep_option
-@click.option("--workers", type=click.IntRange(min=0), default=1, show_default=True, help="Image decoding processes.")
+@click.option("--workers", type=click.IntRange(min=0), default=1, show_default=True, help="Processes that read items.")
 @click.option("--scheduler", metavar="URL", help="A Dask scheduler, such as tcp://host:8786, whose workers encode.")
 @click.option("--parts", metavar="URL", help="Where those workers leave what they encoded, if not on a shared disk.")
 @click.option("--reuse", type=PATH, metavar="CACHE", help="Take items over that an older cache has encoded already.")
@@ -288,6 +298,7 @@ def extract(
     keep: tuple[str, ...] | None,
     text_encoder: tuple[str, ...],
     image_encoder: tuple[str, ...],
+    encoder: tuple[str, ...],
     workers: int,
     scheduler: str | None,
     parts: str | None,
@@ -311,7 +322,7 @@ def extract(
     key = secret_key(cache, keep=not how["dry_run"]) if pseudonymise else None
     options = SourceOptions(modalities, profile, bin_hours, limit, without, splits, table, window_hours, key)
     source = open_dataset(dataset, folder, options)
-    encoders = Encoders.parse(text_encoder, image_encoder, DEFAULT_TEXT_ENCODERS.get(dataset, DEFAULT_TEXT))
+    encoders = Encoders.parse(text_encoder, image_encoder, DEFAULT_TEXT_ENCODERS.get(dataset, DEFAULT_TEXT), encoder)
     extraction = extract(source, cache, encoders, Machines(workers, scheduler, parts), **how)
     return Result(*outcome(extraction))
 

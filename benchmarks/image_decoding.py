@@ -14,7 +14,8 @@ from itertools import cycle, islice
 from pathlib import Path
 
 import numpy as np
-from omnifuse.pipeline.image.decode import WAITING_PER_WORKER, decode_all
+from omnifuse.pipeline.core.reading import WAITING_PER_WORKER, read_all
+from omnifuse.pipeline.image.decode import decode_image
 from PIL import Image
 
 WIDTH, HEIGHT, FILES = 2544, 3056, 20
@@ -36,7 +37,7 @@ def write_images(folder: Path) -> list[Path]:
 def images_a_second(paths: list[Path], images: int, workers: int) -> float:
     """Return how many images are decoded in a second when nobody else works on them."""
     warm = ahead = 2 * WAITING_PER_WORKER * max(1, workers)
-    decoded = decode_all(islice(cycle(paths), warm + images + ahead), workers)
+    decoded = read_all(islice(cycle(paths), warm + images + ahead), decode_image, workers)
     for _ in islice(decoded, warm):
         pass
     start = time.perf_counter()

@@ -5,7 +5,7 @@ correlated in what happens and in what is scored. Beside the intervals of ``omni
 percentile bootstrap of patients (inside folds for areas) and the Wilson interval that takes every sample for a patient
 of its own.
 
-Usage: OMP_NUM_THREADS=1 python benchmarks/interval_coverage.py [--repeats 1000] [--only areas shares notes]
+Usage: OMP_NUM_THREADS=1 python benchmarks/interval_coverage.py [--repeats 1000] [--only areas shares gaps notes]
 
 Prints Markdown tables. The binomial standard error of a coverage of .95 is .007 with 1,000 repeats.
 """
@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from omnifuse.fusion.scores import intervals, metrics
+from omnifuse.fusion.scores import intervals, metrics, subgroups
 from omnifuse.fusion.scores.notes import calibration_notes, group_checks
 from omnifuse.fusion.scores.subgroups import Outcomes
 from scipy.integrate import quad
@@ -67,6 +67,12 @@ NOTES = [
     (Setting(1000, 1, 0.12, 0), 2.0), (Setting(4000, 1, 0.12, 0), 2.0), (Setting(4000, 1, 0.12, 0), 1.5),
     (Setting(1000, 5, 0.1, 0.8), 2.0),
 ]  # fmt: skip
+GAPS = [
+    (Setting(300, 1, 0.12, 0), 0.2, 0.85, 0.85, 5), (Setting(1000, 1, 0.12, 0), 0.2, 0.85, 0.85, 5),
+    (Setting(1000, 1, 0.12, 0), 0.2, 0.85, 0.75, 5), (Setting(4000, 1, 0.12, 0), 0.05, 0.85, 0.85, 5),
+    (Setting(300, 5, 0.1, 0.8), 0.3, 0.85, 0.85, 5), (Setting(1000, 1, 0.3, 0), 0.4, 0.95, 0.9, 3),
+]  # fmt: skip
+"""Patients, share of the smaller group, area of the larger and of the smaller group, folds."""
 
 
 def areas(repeats: int) -> Iterator[list[str]]:
@@ -105,6 +111,32 @@ def shares(repeats: int) -> Iterator[list[str]]:
                 drawn = bootstrap_of_ratio(y, p, subjects, rng)
                 found.append([held(bounds, truth) for bounds in (made.ci, drawn, samples)])
             yield [*setting.cells(), name, *shown(found)]
+
+
+def gaps(repeats: int) -> Iterator[list[str]]:
+    """Yield how often the intervals of gaps between two groups hold the true gap, of repeats in which there is one.
+
+    The threshold of alerts is that at which the larger group's sensitivity is one half.
+    """
+    yield [*HEAD, "smaller group", "AUROC", "its AUROC", "measure", "repeats with a gap", "coverage", "width"]
+    for setting, part, larger, smaller, folds in GAPS:
+        rng, found = np.random.default_rng(4), {measure: list[tuple[bool, float]]() for measure in subgroups.GAPS}
+        subjects = np.repeat(np.arange(setting.patients), setting.samples)
+        shift = norm.ppf([larger, smaller]) * np.sqrt(2)
+        truth = {"auroc": smaller - larger, "sensitivity": float(norm.sf(shift[0] - shift[1])) - 0.5}
+        for _ in range(repeats):
+            of_smaller = (rng.random(setting.patients) < part)[subjects]
+            y = (setting.normal(rng) < norm.ppf(setting.prevalence)).astype(float)
+            score = np.where(of_smaller, shift[1], shift[0]) * y + setting.normal(rng)
+            groups = {"group": np.where(of_smaller, "smaller", "larger")}
+            tested = Outcomes(y, score, subjects, subjects % folds)
+            rows = {row["value"]: row for row in subgroups.per_subgroup(groups, tested, float(shift[0]))}
+            for measure, of_measure in found.items():
+                if "smaller" in rows and rows["smaller"][f"{measure}_gap"] is not None:
+                    of_measure.append(held(rows["smaller"][f"{measure}_gap_ci"], truth[measure]))
+        for measure, of_measure in found.items():
+            cells = [f"{part:g}", f"{larger:g}", f"{smaller:g}", measure, str(len(of_measure))]
+            yield [*setting.cells(), *cells, *(f"{value:.3f}" for value in np.mean(of_measure, axis=0))]
 
 
 def notes(repeats: int) -> Iterator[list[str]]:
@@ -187,7 +219,9 @@ def shown(found: list[list[tuple[bool, float]]]) -> list[str]:
     return [f"{value:.3f}" for value in np.mean(found, axis=0).reshape(-1)]
 
 
-PARTS: dict[str, Callable[[int], Iterator[list[str]]]] = {"areas": areas, "shares": shares, "notes": notes}
+PARTS: dict[str, Callable[[int], Iterator[list[str]]]] = {
+    "areas": areas, "shares": shares, "gaps": gaps, "notes": notes,
+}  # fmt: skip
 
 
 def main() -> None:

@@ -25,7 +25,7 @@ from omnifuse.fusion.inputs.batches import Cohort, Inputs
 from omnifuse.fusion.inputs.loading import load
 from omnifuse.fusion.inputs.missingness import MissingConfig, draw_hidden
 from omnifuse.fusion.inputs.preparation import prepare
-from omnifuse.fusion.methods.omnifuse.laziness import combination_name, combination_table
+from omnifuse.fusion.parts.combinations import combination_name, combination_table
 from omnifuse.fusion.runs.train import train
 from omnifuse.fusion.scores import metrics
 from omnifuse.fusion.training.config import TrainConfig, make_config
@@ -114,8 +114,8 @@ def under_rate(cohort: Cohort, folds: Sequence[Fold], rate: float, draws: int) -
 def trained_without(cache: Path, config: tuple[str, str], seed: int, run: Path) -> dict[str, float]:
     """Return the fold means of one draw with half of the samples lacking a modality in training and test."""
     settings = (f"missing.rate={HALF}", f"missing.seed={seed}")
-    found = train(cache, make_config(*config, overrides=settings), run, default_workers("cpu"))
-    return {name: found[name]["mean"] for name in ("auroc", "auprc")}
+    measures = train(cache, make_config(*config, overrides=settings), run, default_workers("cpu")).metrics.measures
+    return {name: measures[name].mean for name in ("auroc", "auprc")}
 
 
 def main() -> None:

@@ -27,9 +27,9 @@ from omnifuse.fusion.methods import METHODS
 from omnifuse.fusion.methods.base import Method, ModelSpec
 from omnifuse.fusion.methods.fitting import FitConfig
 from omnifuse.fusion.methods.omnifuse.dwfuse import Completed
-from omnifuse.fusion.methods.omnifuse.laziness import combination_table
 from omnifuse.fusion.methods.omnifuse.method import OmniFuse
 from omnifuse.fusion.methods.omnifuse.weighting import DynamicWeightedFuse
+from omnifuse.fusion.parts.combinations import combination_table
 from omnifuse.fusion.parts.targets import Target, mean_known
 from omnifuse.fusion.scores import metrics
 from omnifuse.fusion.training.config import make_config
@@ -149,7 +149,7 @@ VARIANTS = (
     Variant("default (table4-f)"),
     Variant("as-published", preset="as-published"),
     *(Variant(f"table4-{row}", preset=f"table4-{row}") for row in "abcde"),
-    Variant("table4-b + modality dropout", ("full_probability=0.5",), preset="table4-b"),
+    Variant("table4-b + modality dropout", ("modality_dropout=0.5",), preset="table4-b"),
     Variant("concat + modality dropout", method="concat", preset="modality-dropout"),
     Variant("target: complement (A1)", ("imputation_target=complement",)),
     Variant("target: all (A1)", ("imputation_target=all",)),
@@ -160,8 +160,8 @@ VARIANTS = (
     Variant("one cascade (A5)", ("share_cascades=true",)),
     Variant("misread: cycle sees all of v' (A6)", misread=CopyingCycle),
     Variant("misread: v' overwrites (A9)", misread=Overwriting),
-    Variant("patterns: uniform over 7 (A10)", ("full_probability=0",)),
-    Variant("patterns: uniform over 6 (A10)", ("full_probability=0", "patterns=proper")),
+    Variant("patterns: uniform over 7 (A10)", ("modality_dropout=1",)),
+    Variant("patterns: uniform over 6 (A10)", ("modality_dropout=1", "patterns=proper")),
     Variant("patterns: independent (A10)", ("patterns=independent",)),
     Variant("misread: eq. 12 to the letter (A13)", misread=Literal),
     Variant("misread: weights with gradient (A14)", misread=Flowing),

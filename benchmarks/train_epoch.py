@@ -41,7 +41,7 @@ from omnifuse.fusion.inputs.normalisation import Normaliser
 from omnifuse.fusion.inputs.preparation import prepare
 from omnifuse.fusion.inputs.spec import EncoderConfig
 from omnifuse.fusion.methods.base import Method
-from omnifuse.fusion.methods.omnifuse.laziness import combination_table
+from omnifuse.fusion.parts.combinations import combination_table
 from omnifuse.fusion.parts.encoders import Encoded, mlp
 from omnifuse.fusion.scores.metrics import auroc
 from omnifuse.fusion.training.config import TrainConfig, make_config

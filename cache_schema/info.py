@@ -109,7 +109,7 @@ def _fitted(line: str) -> list[str]:
 def _making_lines(info: Mapping[str, Any]) -> Iterator[str]:
     """Yield which encoders and settings made the cache."""
     for kind, recipe in info["encoders"].items():
-        words = [recipe[key] for key in ("architecture", "name") if key in recipe]
+        words = [recipe[key] for key in ("architecture", "name", "package") if key in recipe]
         yield f"{kind} encoder: {', '.join(words)}{' (untrained)' if 'seed' in recipe else ''}"
     given = {name: value for name, value in info["settings"].items() if value not in (None, [], {})}
     if given:

@@ -3,17 +3,15 @@
 import os
 import shutil
 import sys
-from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from ..cache_schema import OmniFuseError
 from .check import Check
 from .core.encoders import Encoders
-from .image.encoder import image_recipe
+from .frozen_encoders import FROZEN_ENCODERS, blamed, frozen_encoder
 from .raw_check import check_raw
 from .sources import DATASETS, SourceOptions, open_dataset, raw_folder
-from .text.encoder import text_recipe
 
 PACKAGES = ("numpy", "polars", "safetensors", "scikit-learn", "torch", "torchvision", "transformers", "zarr")
 LEAST_FREE_BYTES = 2 << 30
@@ -26,8 +24,8 @@ def examine(encoders: Encoders, raw: Path | None = None) -> list[Check]:
         *map(_package, PACKAGES),
         _device(),
         _disk(),
-        *(_weights("text", text_recipe, *named) for named in encoders.of("text").items()),
-        *(_weights("image", image_recipe, *named) for named in encoders.of("image").items()),
+        *(_weights(content, *named) for content in encoders.contents for named in encoders.of(content).items()),
+        *map(_brought, FROZEN_ENCODERS.offered),
         *(map(_data, DATASETS) if raw is None else check_raw(raw)),
     ]
 
@@ -57,13 +55,25 @@ def _disk() -> Check:
     return Check("disk", "ok", finding)
 
 
-def _weights(content: str, recipe: Callable[[str], object], name: str, encoder: str) -> Check:
-    title = f"{content} encoder {name + '=' if name else ''}{encoder}"
+def _weights(content: str, name: str, encoder: str) -> Check:
+    title = f"{content} encoder {name + '=' if name else ''}{encoder or content}"
     try:
-        recipe(encoder)
+        chosen = frozen_encoder(content, encoder)
+        with blamed(type(chosen)):
+            chosen.recipe()
     except OmniFuseError as error:
         return Check(title, "problem", str(error))
     return Check(title, "ok", "can be loaded")
+
+
+def _brought(name: str) -> Check:
+    """Check that a family of encoders of another package can be used."""
+    title, package = f"frozen encoder {name}", FROZEN_ENCODERS.package(name)
+    try:
+        family = FROZEN_ENCODERS.get(name)
+    except OmniFuseError as error:
+        return Check(title, "problem", str(error), "install another version of the package, or remove it")
+    return Check(title, "ok", f"reads {family.content}; of {package}")
 
 
 def _data(dataset: str) -> Check:

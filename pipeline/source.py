@@ -1,12 +1,14 @@
 """What a data set must offer to be extracted: samples, labels, tables of timed values, and items to encode."""
 
 import hmac
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -39,6 +41,27 @@ def pseudonym_key(dataset: "DataSet") -> bytes | None:
 
 class UnreadableItem(Exception):  # noqa: N818  (it is an outcome of one item, not an error of the program)
     """One item (image, text, series) cannot be read; it is quarantined with this reason and the rest goes on."""
+
+
+@contextmanager
+def unreadable(reason: str) -> Iterator[None]:
+    """Make whatever a reader raises an :class:`UnreadableItem`: what damaged bytes lead to has no common class.
+
+    ``reason`` is what is said of bytes that are damaged. Warnings are not shown, because they quote header
+    values, which may name a patient.
+    """
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            yield
+    except UnreadableItem:
+        raise
+    except FileNotFoundError as error:
+        raise UnreadableItem("the file is missing") from error
+    except MemoryError as error:
+        raise UnreadableItem("decoding it needs more memory than there is") from error
+    except Exception as error:
+        system = error.strerror if isinstance(error, OSError) and error.errno else None
+        raise UnreadableItem(f"cannot be read: {system}" if system else reason) from error
 
 
 class Quarantine:
@@ -138,26 +161,31 @@ class TableModality:
 
 @dataclass(frozen=True)
 class ItemModality:
-    """A modality whose items (images, texts) go through a frozen encoder, each distinct content once.
+    """A modality whose items go through a frozen encoder, each distinct content once.
+
+    ``content`` is what they are: ``text``, ``image``, or another kind for which a package brings an encoder.
 
     ``items`` has the columns sample_id, item_id, path, time (float32 hours since t0, null without) and any attributes.
     One whose ``sample_id`` is null is not encoded, but a change of its file makes the next extraction read it again.
     A column ``place`` says where an item was listed, for the quarantine; without it, by its id and file.
     ``read_text`` gives the text to encode and raises :class:`UnreadableItem`. Texts that are cells of an input table
     are given in ``texts`` by their sha256 instead; ``items`` then has the column ``digest``, and ``path`` is the table.
-    ``read_slices`` gives the grey slices ``[S, 224, 224]`` of an image that has several, and raises the same; it is
-    called in other processes. ``windowed``: a text longer than a window of the encoder is encoded in several windows
-    instead of cut. ``digest_key``: the cache must not tell which file or text an item was, except to who has this key.
+    ``read`` gives what the encoder encodes of a file or a folder, instead of the encoder's own reading, and raises the
+    same; it is called in other processes. An image that has several slices is their grey levels ``[S, 224, 224]``.
+    ``large``: an item is megabytes in memory and minutes of work, such as a series of slices. ``windowed``: one longer
+    than a window of the encoder is encoded in several windows instead of cut. ``digest_key``: the cache must not tell
+    which file or text an item was, except to who has this key.
     """
 
     name: str
-    content: Literal["image", "text"]
+    content: str
     row_meaning: str
     items: pl.DataFrame
     recipe: dict[str, Any]
     read_text: Callable[[Path], str] | None = None
     texts: Mapping[str, str] | None = None
-    read_slices: Callable[[Path], npt.NDArray[np.uint8]] | None = None
+    read: Callable[[Path], Any] | None = None
+    large: bool = False
     windowed: bool = False
     digest_key: bytes | None = None
     title: str | None = None

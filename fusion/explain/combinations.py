@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 
 from ...cache_schema import InputError
-from ..methods.omnifuse.laziness import MOST_MODALITIES, combination_name, combination_table
+from ..parts.combinations import MOST_MODALITIES, combination_name, combination_table
 from ..runs.replay import BoolArray, Replay
 
 COMPLETE, AVAILABLE = "complete", "available"

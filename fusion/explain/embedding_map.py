@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ...cache_schema import InputError
 from ..methods.fitting import EVALUATION_BATCH
-from ..methods.omnifuse.cascade import cosine_similarity
+from ..parts.completion.fidelity import cosine_similarity
 from ..runs.replay import Replay
 from ..training.folds import torch_threads
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from ...cache_schema import InputError
 from .batches import Cohort, Source
 from .series import Segments, Summary, series_steps, series_summary
-from .spec import EncoderConfig
+from .spec import READS_A_VECTOR, READS_ROWS, EncoderConfig
 
 
 @dataclass(frozen=True)
@@ -36,12 +36,14 @@ def prepare(cohort: Cohort, config: EncoderConfig) -> dict[str, Prepared]:
 def _prepare(name: str, source: Source, config: EncoderConfig, window_hours: float | None) -> Prepared:
     if source.kind == "features":
         return Prepared(source, _single_rows(name, source), None, None)
-    if source.kind == "embedding" and config.embedding == "mean":
-        return Prepared(source, _row_means(source), None, None)
+    encoder: str = getattr(config, source.kind)
     if source.kind == "embedding":
-        return Prepared(source, None, source.rows.values, np.ones(source.rows.dim, dtype=bool))
-    summary = None if config.timeseries == "recurrent" else series_summary(source, window_hours)
-    if config.timeseries == "statistics":
+        means = None if encoder in READS_ROWS else _row_means(source)
+        if encoder in READS_A_VECTOR:
+            return Prepared(source, means, None, None)
+        return Prepared(source, means, source.rows.values, np.ones(source.rows.dim, dtype=bool))
+    summary = None if encoder in READS_ROWS else series_summary(source, window_hours)
+    if encoder in READS_A_VECTOR:
         return Prepared(source, summary, None, None)
     steps = series_steps(source)
     values = [column.role == "value" for column in source.columns]

@@ -11,6 +11,8 @@ from .files import found
 if TYPE_CHECKING:
     from .base import Method
 
+DEFAULT = "omnifuse"
+
 
 def flaw(method: Any) -> str | None:
     """Return what a class from elsewhere lacks of what every method has, None if nothing."""
@@ -39,3 +41,8 @@ def _flaw_of_options(options: Any) -> str | None:
 METHODS: Registry[type[Method]] = Registry(
     "omnifuse.methods", "method", {method.name: method.place for method in found()}, flaw
 )
+
+
+def named_by(preset: str) -> str:
+    """Return the method that a preset names by itself: of ours the one whose own it is, else the default."""
+    return next((method.name for method in found() if method.own_preset == preset), DEFAULT)

@@ -102,7 +102,7 @@ Needs = Literal["embeddings", "pooled", "models"]
 
 
 class Method(nn.Module):
-    """Base of all fusion methods; a method is one file with one subclass, listed in ``methods/__init__.py``.
+    """Base of all fusion methods; a method is one file with one subclass.
 
     A subclass sets ``name``, ``family`` and ``source`` (paper and equations), may define a frozen dataclass
     ``Options`` whose fields all have defaults, and implements ``loss`` and ``predict``. It never sees raw arguments.
@@ -113,6 +113,8 @@ class Method(nn.Module):
     family: ClassVar[str]
     source: ClassVar[str]
     presets: ClassVar[Mapping[str, tuple[str, ...]]] = {"default": ()}
+    own_preset: ClassVar[str | None] = None
+    """A preset that names this method by itself, where no method is given."""
     needs: ClassVar[Needs] = "embeddings"
     """What it fuses: ``embeddings`` of encoders trained along; ``pooled``, one vector of the cache per modality (see
     ``..pooled``); or the predictions of other ``models``. Only the first has ``encoders``."""
@@ -159,6 +161,11 @@ class Method(nn.Module):
             )
         if cls.package is not None:
             require(cls.package, f"Method {cls.name!r}")
+
+    @classmethod
+    def options_of(cls, stored: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the options that a run has stored, by their names of now."""
+        return stored
 
     @classmethod
     def notes(cls, options: Any, y: npt.NDArray[np.float32]) -> list[str]:  # noqa: ARG003  (of any method)

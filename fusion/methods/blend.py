@@ -74,5 +74,5 @@ class Blend(Concat):
         """Return the joint head's probabilities, and of a binary task those of each modality."""
         probability = self.target.probabilities(self.head_logits(batch))  # [B, M + 1, K]
         alone = probability[:, :-1, 0] if self.target.kind == "binary" else None
-        imputed = None if self.filler is None else ~batch.presence
+        imputed = self.filler.imputed(batch.presence)
         return Prediction(probability[:, -1], alone, imputed=imputed)

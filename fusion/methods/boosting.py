@@ -14,10 +14,10 @@ from torch import Tensor, nn
 
 from ...cache_schema import InputError
 from ..inputs.batches import Batch
+from ..parts.combinations import combination_table, largest_within
+from ..parts.completion.patterns import sample_patterns
 from ..parts.pooled import pooled_vectors
 from .base import Method, ModelSpec, Prediction
-from .omnifuse.cascade import sample_patterns
-from .omnifuse.laziness import combination_table, largest_within
 from .stored_trees import Models, dump_trees, load_trees
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class Table:
 
     def with_copies(self, generator: torch.Generator) -> Table:
         """Add a copy of each sample of several modalities, which shows a random non-empty proper part of them."""
-        shown = sample_patterns(self.present, generator, 0.0, "proper")
+        shown = sample_patterns(self.present, generator, dropout=1.0, patterns="proper")
         copied = (shown != self.present).any(1).numpy()
         pooled = [
             np.concatenate([table, np.where(kept[:, None], table, np.nan)[copied]])

@@ -158,7 +158,7 @@ class DrFuse(JointFusion):
     def predict(self, batch: Batch) -> Prediction:
         """Return the probabilities; of a binary task also those of the distinct parts, and the attention on them."""
         parts, logits, shown = self.read(self.encode(batch))
-        imputed = None if self.filler is None else ~batch.presence
+        imputed = self.filler.imputed(batch.presence)
         probability = self.target.probabilities(logits)
         if self.target.kind != "binary":
             return Prediction(probability, imputed=imputed)

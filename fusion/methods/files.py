@@ -32,12 +32,16 @@ FAMILIES = (
 
 
 class Found(NamedTuple):
-    """A method in a file: ``place`` as in a registry, ``title`` the first line of its module."""
+    """A method in a file.
+
+    ``place`` is as in a registry, ``title`` the first line of its module, ``own_preset`` as in `Method`.
+    """
 
     name: str
     family: str
     title: str
     place: str
+    own_preset: str | None
 
 
 @cache
@@ -50,8 +54,9 @@ def found() -> tuple[Found, ...]:
         title = (ast.get_docstring(tree) or "").partition("\n")[0]
         module = ".".join(("fusion", "methods", *path.relative_to(FOLDER).with_suffix("").parts))
         for node in tree.body:
-            if isinstance(node, ast.ClassDef) and (name := _set_in(node).get("name")):
-                methods.append(Found(name, _family(node, classes), title, f"{module}:{node.name}"))
+            if isinstance(node, ast.ClassDef) and "name" in (told := _set_in(node)):
+                place = f"{module}:{node.name}"
+                methods.append(Found(told["name"], _family(node, classes), title, place, told.get("own_preset")))
     return tuple(sorted(methods, key=lambda method: rank(method.family, method.name)))
 
 

@@ -67,5 +67,4 @@ class Hybrid(Concat):
         fused = (self.joint_logits(encoded) + (share[:, :, None] * heads).sum(1)) / 2
         fused = torch.where(there.any(1, keepdim=True), fused, self.prior)
         alone = self.target.probabilities(heads)[:, :, 0] if self.target.kind == "binary" else None
-        imputed = None if self.filler is None else ~there
-        return Prediction(self.target.probabilities(fused), alone, imputed=imputed)
+        return Prediction(self.target.probabilities(fused), alone, imputed=self.filler.imputed(there))

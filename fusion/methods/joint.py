@@ -11,10 +11,10 @@ from torch import Tensor
 
 from ...cache_schema import InputError
 from ..inputs.batches import Batch
-from ..parts.completion.filling import Filling, fit_filler, new_filler
+from ..parts.completion.filling import Filling, new_completion
+from ..parts.completion.patterns import fill, sample_patterns
 from ..parts.encoders import Encoded
 from .base import Context, Method, ModelSpec, Prediction
-from .omnifuse.cascade import fill, sample_patterns
 
 
 class JointFusion(Method):
@@ -32,7 +32,7 @@ class JointFusion(Method):
         """What every joint head can be given."""
 
         modality_dropout: float = 0.0
-        """Probability that a training sample shows only a random non-empty subset of its modalities."""
+        """Probability that a training sample shows only a random part of its modalities, which can be all."""
         imputation: Filling = "none"
         """What predictions put into the slots of absent modalities, which then take part like any other: nothing (they
         keep the missing embedding), zeros, the mean, or an estimate from the others; fitted when training has ended."""
@@ -45,8 +45,7 @@ class JointFusion(Method):
 
     def __init__(self, spec: ModelSpec, options: Options | None = None) -> None:
         super().__init__(spec, options)
-        self.filler = new_filler(self.options.imputation, len(spec.inputs), spec.encoder.dimension)
-        self.fills = self.filler is not None
+        self.filler = new_completion(self.options.imputation, len(spec.inputs), spec.encoder.dimension)
 
     def fuse(self, embeddings: Tensor, shown: Tensor) -> Tensor:
         """Return logits [B, K] of embeddings [B, M, D].
@@ -58,23 +57,19 @@ class JointFusion(Method):
     def on_fit_start(self, context: Context) -> None:
         """Keep the generator that draws the shown subsets; nothing can be filled in yet."""
         self.generator = context.generator
-        self.fills = False
+        self.filler.begin()
 
     def on_fit_end(self, context: Context) -> None:
         """Fit the imputation."""
-        if self.filler is not None:
-            fit_filler(self.filler, map(self.encode, context.training()))
-            self.fills = True
+        self.filler.end(map(self.encode, context.training()))
 
     def complete(self, encoded: Encoded) -> tuple[Tensor, Tensor]:
         """Return what :meth:`fuse` gets: embeddings [B, M, D], and which of them take part, bool [B, M]."""
         embeddings, present = encoded.embeddings, encoded.presence
         if self.training and self.options.modality_dropout:
-            shown = sample_patterns(present, self.generator, 1 - self.options.modality_dropout)
+            shown = sample_patterns(present, self.generator, self.options.modality_dropout)
             return fill(embeddings, encoded.missing, shown), shown
-        if self.fills and self.filler is not None and not self.training:
-            return self.filler(embeddings, present), torch.ones_like(present)
-        return embeddings, present
+        return self.filler.complete(embeddings, present)
 
     def joint_logits(self, encoded: Encoded) -> Tensor:
         """Return what the joint head says, [B, K]; the prior for a sample without modalities."""
@@ -87,5 +82,5 @@ class JointFusion(Method):
 
     def predict(self, batch: Batch) -> Prediction:
         """Return the joint head's probabilities."""
-        imputed = None if self.filler is None else ~batch.presence
-        return Prediction(self.target.probabilities(self.joint_logits(self.encode(batch))), imputed=imputed)
+        probability = self.target.probabilities(self.joint_logits(self.encode(batch)))
+        return Prediction(probability, imputed=self.filler.imputed(batch.presence))

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ..inputs.batches import Batch
-from ..parts.completion.filling import Filling, fit_filler, new_filler
+from ..parts.completion.filling import Filling, new_completion
 from ..parts.encoders import Encoded
 from ..parts.late_weights import equal_shares, mixture
 from .base import Context, ModelSpec, Prediction
@@ -48,20 +48,20 @@ class Late(IndependentModels):
 
     def __init__(self, spec: ModelSpec, options: Options | None = None) -> None:
         super().__init__(spec, options)
-        self.filler = new_filler(self.options.imputation, len(spec.inputs), spec.encoder.dimension)
+        self.filler = new_completion(self.options.imputation, len(spec.inputs), spec.encoder.dimension)
+
+    def on_fit_start(self, context: Context) -> None:  # noqa: ARG002  (of every method)
+        """Nothing can be filled in yet."""
+        self.filler.begin()
 
     def on_fit_end(self, context: Context) -> None:
         """Fit the imputation."""
-        if self.filler is not None:
-            fit_filler(self.filler, map(self.encode, context.training()))
+        self.filler.end(map(self.encode, context.training()))
 
     def complete(self, encoded: Encoded) -> Encoded:
-        """Return embeddings as if every sample had every modality; one without any is left without."""
-        if self.filler is None:
-            return encoded
-        present = encoded.presence
-        everything = present.any(1, keepdim=True).expand_as(present)
-        return replace(encoded, embeddings=self.filler(encoded.embeddings, present), presence=everything)
+        """Return embeddings as if every sample had what is filled in; one without anything is left without."""
+        embeddings, shown = self.filler.complete(encoded.embeddings, encoded.presence)
+        return replace(encoded, embeddings=embeddings, presence=shown & encoded.presence.any(1, keepdim=True))
 
     def mean(self, logits: Tensor, shown: Tensor) -> Tensor:
         """Return the logits [B, K] of the mean of ``logits`` [B, M, K] over those ``shown``, bool [B, M].
@@ -83,7 +83,7 @@ class Late(IndependentModels):
         encoded = self.complete(self.encode(batch))
         logits = self.heads(encoded, self.prior)  # [B, M, K]
         probability = self.target.probabilities(self.mean(logits, encoded.presence))
-        imputed = None if self.filler is None else ~batch.presence
+        imputed = self.filler.imputed(batch.presence)
         if self.target.kind != "binary":
             return Prediction(probability, imputed=imputed)
         shares = torch.where(encoded.presence, equal_shares(encoded.presence), 0.0)

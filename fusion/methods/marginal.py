@@ -56,5 +56,5 @@ class Marginal(Concat):
         encoded = self.encode(batch)
         said = self.target.probabilities(self.heads(encoded, self.prior))  # [B, M, K]
         alone = said[:, :, 0] if self.target.kind == "binary" else None
-        imputed = None if self.filler is None else ~batch.presence
+        imputed = self.filler.imputed(batch.presence)
         return Prediction(self.target.probabilities(self.joint_logits(encoded)), alone, imputed=imputed)

@@ -9,11 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from ..inputs.batches import Batch
+from ..parts.completion.patterns import fill
 from ..parts.encoders import mlp
 from ..parts.pooled import pooled_vector
 from ..parts.targets import mean_known
 from .base import ModelSpec
-from .omnifuse.cascade import fill
 from .pretrained import Pretrained
 
 

@@ -12,11 +12,11 @@ from torch import Tensor, nn
 from ...cache_schema import InputError
 from ..inputs.batches import Batch
 from ..parts.balance import EpochMeans, pairwise_ratios
+from ..parts.completion.patterns import fill
 from ..parts.encoders import Encoded, mlp
 from ..parts.targets import mean_known
 from .base import Context, ModelSpec
 from .joint import JointFusion
-from .omnifuse.cascade import fill
 
 
 class OGMGE(JointFusion):

@@ -13,10 +13,10 @@ from ...cache_schema import InputError
 from ..inputs.batches import Batch
 from ..inputs.spec import EncoderConfig
 from ..parts.calibration import fit_scale
+from ..parts.combinations import combination_name, combination_table, largest_within
 from .base import Method, ModelSpec, Prediction
 from .boosting import Boosting
 from .hybrid import Hybrid
-from .omnifuse.laziness import combination_name, combination_table, largest_within
 
 if TYPE_CHECKING:
     from .fitting import Fitting
@@ -43,6 +43,7 @@ class Stacking(Method):
         "default": ("encoder.timeseries=both", "fit.epochs=24"),
         "best": ("encoder.timeseries=both", "fit.epochs=24"),
     }
+    own_preset = "best"
     by_gradient = False
     needs = "models"
 
@@ -185,6 +186,6 @@ def _new(spec: ModelSpec, name: str) -> Method:
         return Boosting(spec)
     if name == "recurrent":
         return Hybrid(spec)
-    inputs = tuple(replace(one, rows=0) if one.summary else one for one in spec.inputs)
+    inputs = tuple(replace(one, rows=0) if one.kind == "timeseries" and one.summary else one for one in spec.inputs)
     encoder: EncoderConfig = replace(spec.encoder, timeseries="statistics")
     return Hybrid(replace(spec, inputs=inputs, encoder=encoder))

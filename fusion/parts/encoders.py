@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
+from ...cache_schema import InputError, unknown
+from ...registry import Registry
 from ..inputs.batches import Batch, ModalityBatch, Rows
 from ..inputs.spec import EncoderConfig, InputSpec
 from .pooling import GatedAttention, padded
@@ -106,6 +108,61 @@ class RecurrentEncoder(nn.Module):
         return encoded
 
 
+@dataclass(frozen=True)
+class Encoder:
+    """How a modality is encoded: by what is made of its vector, of its rows, or the sum of both.
+
+    ``vector`` is a :class:`VectorEncoder`; ``rows`` a module that is made of a number of columns and the sizes, and
+    makes [n, D] of :class:`Rows`.
+    """
+
+    vector: type[VectorEncoder] | None = None
+    rows: Callable[[int, EncoderConfig], nn.Module] | None = None
+
+
+STATISTICS = Encoder(vector=ScoreEncoder)
+RECURRENT = Encoder(rows=RecurrentEncoder)
+BOTH = Encoder(ScoreEncoder, RecurrentEncoder)
+ATTENTION = Encoder(rows=AttentionEncoder)
+MEAN = Encoder(vector=VectorEncoder)
+
+
+def _flaw(encoder: Any) -> str | None:
+    if not isinstance(encoder, Encoder):
+        return f"it is no {__name__}.Encoder"
+    if encoder.vector is None and encoder.rows is None:
+        return "it reads neither a vector nor rows"
+    vector = encoder.vector
+    if vector is not None and not (isinstance(vector, type) and issubclass(vector, VectorEncoder)):
+        return "what reads the vector is no subclass of VectorEncoder"
+    return None
+
+
+ENCODERS = Registry(
+    "omnifuse.encoders",
+    "encoder",
+    {
+        "timeseries.statistics": "fusion.parts.encoders:STATISTICS",
+        "timeseries.recurrent": "fusion.parts.encoders:RECURRENT",
+        "timeseries.both": "fusion.parts.encoders:BOTH",
+        "embedding.attention": "fusion.parts.encoders:ATTENTION",
+        "embedding.mean": "fusion.parts.encoders:MEAN",
+        "features.mlp": "fusion.parts.encoders:STATISTICS",
+    },
+    _flaw,
+)
+"""Encoders by the kind of modality and their name: ``--set encoder.timeseries=recurrent``."""
+
+
+def check_encoders(config: EncoderConfig) -> None:
+    """Raise `InputError` for a name that no encoder of the kind has."""
+    for kind in ("timeseries", "embedding", "features"):
+        name, of_kind = getattr(config, kind), f"{kind}."
+        if of_kind + name not in ENCODERS:
+            known = [known.removeprefix(of_kind) for known in ENCODERS.names() if known.startswith(of_kind)]
+            raise unknown(f"{kind} encoder", name, known)
+
+
 class ModalityEncoder(nn.Module):
     """Encoder of one modality: the sum of what its vector and its rows say, normalised, [n, D].
 
@@ -114,11 +171,12 @@ class ModalityEncoder(nn.Module):
 
     def __init__(self, spec: InputSpec, config: EncoderConfig) -> None:
         super().__init__()
+        encoder = ENCODERS.get(f"{spec.kind}.{getattr(config, spec.kind)}")
         self.row_columns = spec.rows
-        summary_encoder = VectorEncoder if spec.kind == "embedding" else ScoreEncoder
-        rows_encoder = RecurrentEncoder if spec.kind == "timeseries" else AttentionEncoder
-        self.summary = summary_encoder(spec.summary, config) if spec.summary else None
-        self.rows = rows_encoder(spec.rows, config) if spec.rows else None
+        self.summary = encoder.vector(spec.summary, config) if encoder.vector and spec.summary else None
+        self.rows = encoder.rows(spec.rows, config) if encoder.rows and spec.rows else None
+        if self.summary is None and self.rows is None:
+            raise InputError(f"The {spec.kind} encoder {getattr(config, spec.kind)!r} reads nothing of {spec.name!r}.")
         self.norm = nn.LayerNorm(config.dimension, elementwise_affine=False)
 
     def forward(self, inputs: ModalityBatch) -> Tensor:

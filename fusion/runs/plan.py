@@ -97,7 +97,7 @@ def plan_training(cache: FeatureCache, config: TrainConfig) -> TrainingPlan:
     titled = {name: cache.modality_spec(name).title for name in cohort.modalities}
     titles = Titles(cohort.task.title, {name: title for name, title in titled.items() if title})
     demanded = demands(cache, cohort)
-    method = METHODS.get(config.method)
+    method = config.method_class
     method.check(cohort.modalities)
     share = _validation_share(config)
     config = replace(config, task=cohort.task.name, modalities=cohort.modalities, validation=share)
@@ -142,7 +142,7 @@ def _validation_share(config: TrainConfig) -> float:
         return config.validation
     if config.search.trials:
         return VALIDATION_OF_SEARCH
-    return VALIDATION if METHODS.get(config.method).chooses else 0.0
+    return VALIDATION if config.method_class.chooses else 0.0
 
 
 def _splits(cache: FeatureCache, cohort: Cohort, config: TrainConfig, share: float) -> tuple[list[Split], list[str]]:

@@ -14,7 +14,6 @@ import numpy as np
 
 from ...cache_schema import InputError
 from ...processes import results
-from ..methods import METHODS
 from ..methods.fitting import FitConfig
 from ..runs.train import train
 from ..training.config import TrainConfig, make_config
@@ -66,7 +65,7 @@ def expected_seconds(plan: Plan, workers: int) -> float:
     cells = [
         seconds.cell
         + plan.scope.folds * (cell in untrained) * fold_seconds(cell.config, plan.scope, seconds)
-        + plan.scope.folds * METHODS.get(cell.config.method).cost * sum(cost[measurement] for measurement in wanted)
+        + plan.scope.folds * cell.config.method_class.cost * sum(cost[measurement] for measurement in wanted)
         for cell, wanted in plan.open.items()
     ]
     report = REPORT_SHARE * seconds.cell * len(plan.cells)
@@ -75,7 +74,7 @@ def expected_seconds(plan: Plan, workers: int) -> float:
 
 def fold_seconds(config: TrainConfig, scope: Scope, seconds: Seconds) -> float:
     """Return how long a fold of a method takes; one that does not go down a gradient knows no number of epochs."""
-    method = METHODS.get(config.method)
+    method = config.method_class
     share = len(config.modalities or scope.modalities) / len(scope.modalities)
     if method.by_gradient:
         return share * (seconds.fold + method.cost * config.fit.epochs * seconds.epoch)

@@ -12,13 +12,13 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 from ...cache_schema import InputError, shown, unknown
 from ..inputs.missingness import MissingConfig
 from ..inputs.spec import EncoderConfig
-from ..methods import METHODS
+from ..methods import DEFAULT, METHODS, named_by
+from ..methods.base import Method
 from ..methods.fitting import FitConfig
+from ..parts.encoders import check_encoders
 
 ARGUMENTS = ("method", "preset")
 """Chosen by their own arguments, never by an override."""
-METHOD_OF_PRESET = {"best": "stacking"}
-"""Methods that a preset alone names."""
 NAMED = (*ARGUMENTS, "task", "modalities", "folds", "seed", "device")
 """Settings with an option of their own on the command line."""
 
@@ -64,7 +64,7 @@ class SearchConfig:
 class TrainConfig:
     """What to train, on what, and how. Written to config.json of the run."""
 
-    method: str = "omnifuse"
+    method: str = DEFAULT
     """Name of the fusion method."""
     task: str | None = None
     """Name of the task; the cache's first by default."""
@@ -95,13 +95,18 @@ class TrainConfig:
     """Settings to try."""
     options: Any = None
     """Options of the method, an instance of its ``Options``; its defaults if None."""
+    method_class: type[Method] = field(default=None, compare=False, repr=False)  # type: ignore[assignment]
+    """What the method's name stands for, no setting: found once, and handed on wherever the settings go."""
 
     def __post_init__(self) -> None:
         for name, (lowest, highest) in BOUNDS.items():
             value = attrgetter(name)(self)
             if not lowest <= value <= highest:
                 raise InputError(f"{name} = {shown(value)}; expected {lowest} to {highest}.")
-        expected = METHODS.get(self.method).Options
+        check_encoders(self.encoder)
+        if self.method_class is None:
+            object.__setattr__(self, "method_class", METHODS.get(self.method))
+        expected = self.method_class.Options
         if self.options is None:
             object.__setattr__(self, "options", expected())
         elif not isinstance(self.options, expected):
@@ -115,11 +120,11 @@ class TrainConfig:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the settings as JSON-ready values."""
-        return asdict(self)
+        return {name: value for name, value in asdict(self).items() if name in setting_types(type(self))}
 
     def overrides(self) -> list[str]:
         """Return the ``key=value`` overrides that make these settings of the preset."""
-        preset = dict(make_config(self.method, self.preset).leaves())
+        preset = dict(_of_preset(self.method, self.method_class, self.preset).leaves())
         own = ((key, value) for key, value in self.leaves() if key not in NAMED)
         return [f"{key}={as_text(value)}" for key, value in own if value != preset[key]]
 
@@ -129,9 +134,11 @@ class TrainConfig:
         plain = {name: value for name, value in stored.items() if name != "options"}
         if not isinstance(stored.get("method"), str):
             raise InputError("Settings without the name of a method.")
-        options = build(METHODS.get(stored["method"]).Options, stored.get("options", {}), "options.")
-        config: TrainConfig = replace(build(cls, plain, ""), options=options)
-        return config
+        config: TrainConfig = build(cls, plain, "")
+        method, options = config.method_class, stored.get("options", {})
+        if isinstance(options, Mapping):
+            options = method.options_of(options)
+        return replace(config, options=build(method.Options, options, "options."))
 
 
 def make_config(
@@ -139,19 +146,23 @@ def make_config(
 ) -> TrainConfig:
     """Return the settings of a preset of a method, changed by overrides such as ``"options.beta=0.25"``.
 
-    Without ``method`` it is the one that ``preset`` belongs to: ``stacking`` for ``best``, else ``omnifuse``.
-    ``settings`` are fields of `TrainConfig` with typed values. The preset wins over them, overrides win over both.
+    Without ``method`` it is the one that ``preset`` names, else the default. ``settings`` are fields of `TrainConfig`
+    with typed values. The preset wins over them, overrides win over both.
 
     Raises
     ------
     InputError
         For an unknown method, preset or key, or a value of the wrong type; the message names what is known.
     """
-    method = method or METHOD_OF_PRESET.get(preset, "omnifuse")
-    presets = METHODS.get(method).presets
-    if preset not in presets:
-        raise unknown(f"{method} preset", preset, presets)
-    return changed(TrainConfig(method=method, preset=preset, **settings), (*presets[preset], *overrides))
+    method = method or named_by(preset)
+    return changed(_of_preset(method, METHODS.get(method), preset, **settings), overrides)
+
+
+def _of_preset(name: str, method: type[Method], preset: str, **settings: Any) -> TrainConfig:
+    if preset not in method.presets:
+        raise unknown(f"{name} preset", preset, method.presets)
+    config = TrainConfig(method=name, preset=preset, method_class=method, **settings)
+    return changed(config, method.presets[preset])
 
 
 def changed(config: TrainConfig, overrides: Sequence[str]) -> TrainConfig:
@@ -181,7 +192,8 @@ def as_text(value: Any) -> str:
 def _set(config: Any, path: Sequence[str], text: str, key: str) -> Any:
     """Return a copy of a nested frozen dataclass with one field set to the value that the text names."""
     name, *rest = path
-    known = [f.name for f in fields(config) if f.name not in ARGUMENTS]
+    types = setting_types(type(config))
+    known = [name for name in types if name not in ARGUMENTS]
     if name not in known:
         group = key.removesuffix(".".join(path))
         raise unknown("setting", key, [group + name for name in known])
@@ -190,16 +202,21 @@ def _set(config: Any, path: Sequence[str], text: str, key: str) -> Any:
         raise InputError(f"{shown(key)} is a group; set one of: {', '.join(f'{key}.{f.name}' for f in fields(inner))}.")
     if rest and not is_dataclass(inner):
         raise InputError(f"Unknown setting {shown(key)}; {shown(name)} has no parts.")
-    value = _set(inner, rest, text, key) if rest else parse(text, get_type_hints(type(config))[name], key)
+    value = _set(inner, rest, text, key) if rest else parse(text, types[name], key)
     return replace(config, **{name: value})
+
+
+def setting_types(cls: type) -> dict[str, Any]:
+    """Return the type of every setting of a dataclass; what is not compared is none."""
+    types = get_type_hints(cls)
+    return {part.name: types[part.name] for part in fields(cls) if part.compare}
 
 
 def build(cls: type, stored: Mapping[str, Any], prefix: str) -> Any:
     """Make a dataclass, nested ones included, from JSON values; unknown keys and wrong types raise `InputError`."""
     if not isinstance(stored, Mapping):
         raise InputError(f"{prefix.removesuffix('.') or 'settings'} = {shown(stored)}; expected settings by name.")
-    every = get_type_hints(cls)
-    hints = {part.name: every[part.name] for part in fields(cls)}
+    hints = setting_types(cls)
     if others := [str(name) for name in stored if name not in hints]:
         raise unknown("setting", prefix + min(others), [prefix + name for name in hints])
     values = {}

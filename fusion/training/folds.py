@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures.process import BrokenProcessPool
@@ -11,7 +12,7 @@ from contextlib import contextmanager
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -19,7 +20,7 @@ import torch
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
-from ...cache_schema import OmniFuseError
+from ...cache_schema import InputError, OmniFuseError
 from ...processes import results, worker_pool
 from ...progress import progress
 from ..files import write_table
@@ -29,7 +30,6 @@ from ..inputs.normalisation import Normaliser
 from ..inputs.preparation import Prepared, prepare
 from ..inputs.splits import Positions, Split
 from ..inputs.stored import StoredCohort
-from ..methods import METHODS
 from ..methods.base import Method, Prediction
 from ..sealed import is_sealed, seal
 from . import loop as training
@@ -80,13 +80,15 @@ def train_stored_folds(stored: StoredCohort, splits: Splits, config: TrainConfig
     Raises
     ------
     OmniFuseError
-        If a process was killed from outside; and whatever the first fold that fails raises.
+        If a process was killed from outside, or none could import the method; and whatever the first fold that fails
+        raises.
     """
     if workers == 1:
         train_folds(stored.open(), splits, config, folder)
         return
     try:
-        with worker_pool(workers, tqdm.set_lock, get_context("spawn").RLock()) as pool:
+        _refuse_unimportable(config)
+        with worker_pool(workers, _begin, get_context("spawn").RLock(), config.method_class) as pool:
             each = splits.items()
             results([pool.submit(_train_stored, stored, split, fold, config, folder) for fold, split in each])
     except BrokenProcessPool as error:
@@ -94,6 +96,21 @@ def train_stored_folds(stored: StoredCohort, splits: Splits, config: TrainConfig
             "A process that trained a fold was killed, most likely because memory ran out. Give the same command with "
             "fewer --workers; finished folds are kept."
         ) from error
+
+
+def _refuse_unimportable(config: TrainConfig) -> None:
+    method = config.method_class
+    typed_in = method.__module__ == "__main__" and not hasattr(sys.modules["__main__"], "__file__")
+    if typed_in or "<locals>" in method.__qualname__:
+        raise InputError(
+            f"Worker processes cannot import {method.__qualname__}, the class of the method {config.method!r}: write "
+            "it at the top of a module, or train with one worker."
+        )
+
+
+def _begin(lock: Any, _: type[Method]) -> None:
+    """Begin a worker, which has imported the method to get this far."""
+    tqdm.set_lock(lock)
 
 
 def _train_stored(stored: StoredCohort, split: Split, fold: int, config: TrainConfig, folder: Path) -> None:
@@ -171,7 +188,7 @@ def _fit(
         return new_method(config, cohort.task, normaliser.input_specs(prepared), seed)
 
     label = f"{config.method}, fold {fold}"
-    unit = "epochs" if METHODS.get(config.method).by_gradient else "steps"
+    unit = "epochs" if config.method_class.by_gradient else "steps"
     shown = partial(progress, name=label, unit=unit, line=line, leave=False)
     method, history, trials = fit_searched(new, config, inputs, parts, seed, shown)
     return Model(method, normaliser, best(trials).overrides if trials else ()), inputs, history, trials

@@ -18,7 +18,6 @@ from ..inputs.batches import Cohort, Inputs
 from ..inputs.normalisation import Normaliser
 from ..inputs.preparation import Prepared
 from ..inputs.spec import InputSpec
-from ..methods import METHODS
 from ..methods.base import Method, ModelSpec
 from ..parts.targets import Target
 from .config import TrainConfig, changed
@@ -33,7 +32,7 @@ def new_method(config: TrainConfig, task: Task, inputs: tuple[InputSpec, ...], s
     target = Target(task.kind, 1 if task.kind == "binary" else len(task.labels))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        method = METHODS.get(config.method)(ModelSpec(inputs, target, config.encoder), config.options)
+        method = config.method_class(ModelSpec(inputs, target, config.encoder), config.options)
     return method.to(config.device)
 
 

@@ -11,7 +11,6 @@ import torch
 
 from ...cache_schema import InputError, unknown
 from ..inputs.batches import Inputs
-from ..methods import METHODS
 from ..methods.base import Method
 from ..methods.fitting import Progress
 from .config import TrainConfig, as_text, changed
@@ -48,7 +47,7 @@ def space_of(config: TrainConfig) -> Space:
     InputError
         If ``search.over`` names a setting without values to try.
     """
-    known = known_space(METHODS.get(config.method))
+    known = known_space(config.method_class)
     over = config.search.over or tuple(known)
     for key in over:
         if key not in known:
@@ -110,7 +109,7 @@ def fit_searched(
 
         trials = search(config, judge, seed)
         config = changed(config, best(trials).overrides)
-        if not METHODS.get(config.method).chooses:
+        if not config.method_class.chooses:
             parts = Parts(torch.cat([parts.train, parts.validation]), parts.validation[:0])
     method = new(config)
     return method, fit(method, inputs, parts, config.fit, seed, show), trials

@@ -1,11 +1,10 @@
-"""The second stage: every distinct image and text through its frozen encoder, once, into parts."""
+"""The second stage: every distinct item through its frozen encoder, once, into parts."""
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 
@@ -13,16 +12,17 @@ from ...cache_schema import InputError
 from ...cluster import cluster
 from ...processes import as_done
 from ...progress import progress
+from ..frozen_encoders import Encode
 from ..source import UnreadableItem
 from .item_encoder import ItemEncoder, Outcome
-from .parts import PART_ITEMS, PART_SERIES, Part, PartStore
+from .parts import PART_ITEMS, PART_LARGE, Part, PartStore
 from .plan import PlannedItems
 from .remote_parts import RemoteParts
 
 
 @dataclass(frozen=True)
 class Machines:
-    """Where items are encoded: here, with ``workers`` processes (or none) that decode images, or on a Dask cluster.
+    """Where items are encoded: here, with ``workers`` processes (or none) that read items, or on a Dask cluster.
 
     The workers of the ``scheduler`` at an address must see the raw files under the same paths; and the folder of parts,
     unless they leave these at the URL ``parts``.
@@ -49,7 +49,7 @@ def encode_items(planned: PlannedItems, machines: Machines, executor: Executor |
     remote = RemoteParts.of(planned.store, machines.parts) if machines.parts else None
     if remote:
         remote.fetch_all(planned.store)
-    parts = planned.store.unfinished(planned.digests, PART_SERIES if planned.modality.read_slices else PART_ITEMS)
+    parts = planned.store.unfinished(planned.digests, PART_LARGE if planned.modality.large else PART_ITEMS)
     if not parts:
         return
     encoder = ItemEncoder.of(planned.modality, planned.encoder)
@@ -103,13 +103,13 @@ def _make_on(
 
 def _make_part(encoder: ItemEncoder, into: PartStore | RemoteParts, part: Part, items: Sequence[str]) -> None:
     """Make one part in a process of a cluster, which keeps the encoder for the next one."""
-    model = _loaded(ItemEncoder(encoder.content, encoder.encoder))
-    [outcomes] = encoder.outcomes(model, [items], workers=0)
+    encode = _loaded(ItemEncoder(encoder.encoder, read=None))  # whatever reads: one encoder serves several modalities
+    [outcomes] = encoder.outcomes(encode, [items], workers=0)
     _write(into, part, outcomes)
 
 
 @lru_cache(maxsize=1)
-def _loaded(encoder: ItemEncoder) -> Any:
+def _loaded(encoder: ItemEncoder) -> Encode:
     return encoder.load()
 
 

@@ -82,7 +82,7 @@ def reading_seconds(table: PlannedTable) -> float:
 def probe(planned: PlannedItems, workers: int) -> Cost:
     """Encode one item, and then two batches, of short items and of long ones, that are not encoded yet."""
     encoder = ItemEncoder.of(planned.modality, planned.encoder)
-    batches = probed_batches(planned.store.missing(planned.digests), 1 if planned.modality.read_slices else PROBED)
+    batches = probed_batches(planned.store.missing(planned.digests), 1 if planned.modality.large else PROBED)
     began = time.perf_counter()
     outcomes = encoder.outcomes(encoder.load(), [contents_of(batch, planned) for batch in batches], workers)
     next(outcomes)

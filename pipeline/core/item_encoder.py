@@ -1,4 +1,4 @@
-"""What turns the items of one modality, image files or texts, into rows: the same here and on another machine."""
+"""What turns the items of one modality into rows: the same here and on another machine."""
 
 from __future__ import annotations
 
@@ -6,80 +6,98 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any
 
 import numpy as np
 
+from ...cache_schema import InputError
+from ..frozen_encoders import Encode, FrozenEncoder, blamed
 from ..source import ItemModality, UnreadableItem
 from .parts import Rows
-
-if TYPE_CHECKING:
-    from ..image.encoder import ImageEncoder
-    from ..text.encoder import TextEncoder
+from .reading import LARGE_WAITING_PER_WORKER, WAITING_PER_WORKER, read_all
 
 Outcome = Rows | UnreadableItem
 """The rows ``[rows, D]`` of an item, or why it has none."""
-
-SERIES_AHEAD = 2
-"""Series of slices that wait decoded for each worker: one of 300 slices takes 15 MB."""
 
 
 @dataclass(frozen=True)
 class ItemEncoder:
     """How items become rows; it can be sent to another process.
 
-    ``encoder`` is the name of the frozen encoder. ``read`` gives the text of a file, or the slices of an image that has
-    several; without it, an item is a text itself, or the file of one image. ``windowed`` texts are encoded in windows.
+    ``read`` gives what is encoded of a file; without it, an item is a text itself. ``here``: reading is too quick to be
+    worth other processes. ``large`` as of the modality.
     """
 
-    content: Literal["image", "text"]
-    encoder: str
-    read: Callable[[Path], Any] | None = None
-    windowed: bool = False
+    encoder: FrozenEncoder
+    read: Callable[[Path], Any] | None
+    here: bool = False
+    large: bool = False
 
     @classmethod
-    def of(cls, modality: ItemModality, encoder: str) -> ItemEncoder:
+    def of(cls, modality: ItemModality, encoder: FrozenEncoder) -> ItemEncoder:
         """Return how the items of a modality become rows with one of its encoders."""
-        read = modality.read_text if modality.content == "text" else modality.read_slices
-        return cls(modality.content, encoder, read, modality.windowed)
+        read = None if modality.texts is not None else modality.read_text or modality.read or encoder.read
+        return cls(encoder, read, modality.read_text is not None, modality.large)
 
-    def load(self) -> ImageEncoder | TextEncoder:
+    def load(self) -> Encode:
         """Load the frozen encoder; raises :class:`InputError` if that cannot be done."""
-        if self.content == "text":
-            from ..text.encoder import TextEncoder
+        with blamed(type(self.encoder)):
+            return self.encoder.load()
 
-            return TextEncoder(self.encoder)
-        from ..image.encoder import ImageEncoder
-
-        return ImageEncoder(self.encoder)
-
-    def outcomes(self, model: Any, parts: Sequence[Sequence[str]], workers: int) -> Iterator[list[Outcome]]:
-        """Yield what becomes of the items (paths or texts) of each part; ``workers`` processes decode images, or none.
+    def outcomes(self, encode: Encode, parts: Sequence[Sequence[str]], workers: int) -> Iterator[list[Outcome]]:
+        """Yield what becomes of the items (paths or texts) of each part; ``workers`` processes read them, or none.
 
         The rows of an item depend on the other items of its part at most, never on those of other parts.
+
+        Raises
+        ------
+        InputError
+            If the encoder does not give rows for every item.
         """
-        return self._texts(model, parts) if self.content == "text" else self._images(model, parts, workers)
-
-    def _texts(self, model: TextEncoder, parts: Sequence[Sequence[str]]) -> Iterator[list[Outcome]]:
+        contents = self._contents(parts, workers)
         for part in parts:
-            texts = [self.read(Path(item)) if self.read else item for item in part]
-            yield list(model.encode(texts, windowed=self.windowed))
+            with blamed(type(self.encoder)):
+                encoded = self._encoded(encode, islice(contents, len(part)))
+            yield encoded
 
-    def _images(self, model: ImageEncoder, parts: Sequence[Sequence[str]], workers: int) -> Iterator[list[Outcome]]:
-        from ..image.decode import WAITING_PER_WORKER, decode_all, decode_image
+    def _contents(self, parts: Sequence[Sequence[str]], workers: int) -> Iterator[Any]:
+        items = (item for part in parts for item in part)
+        if self.read is None:
+            return items
+        ahead = LARGE_WAITING_PER_WORKER if self.large else WAITING_PER_WORKER
+        return read_all(map(Path, items), self.read, 0 if self.here else workers, ahead)
 
-        ahead = SERIES_AHEAD if self.read else WAITING_PER_WORKER
-        decoded = decode_all((Path(item) for part in parts for item in part), workers, self.read or decode_image, ahead)
-        for part in parts:
-            images = islice(decoded, len(part))
-            if self.read:  # a part of series would not fit into memory
-                yield [image if isinstance(image, UnreadableItem) else model.encode(image) for image in images]
-            else:
-                yield _rows_of_images(model, list(images))
+    def _encoded(self, encode: Encode, contents: Iterator[Any]) -> list[Outcome]:
+        """Encode the contents that could be read; one that is large is asked for when the one before is done."""
+        outcomes: list[Outcome | None] = []
 
+        def readable() -> Iterator[Any]:
+            for content in contents:
+                outcomes.append(content if isinstance(content, UnreadableItem) else None)
+                if outcomes[-1] is None:
+                    yield content
 
-def _rows_of_images(model: ImageEncoder, images: Sequence[Any]) -> list[Outcome]:
-    """Return one row ``[1, D]`` for every image that could be decoded; these are encoded together."""
-    readable = [image for image in images if not isinstance(image, UnreadableItem)]
-    vectors = iter(model.encode(np.stack(readable)) if readable else ())  # [n, D]
-    return [image if isinstance(image, UnreadableItem) else next(vectors)[None] for image in images]
+        encoded = [self._checked(rows) for rows in encode(readable())]
+        if len(encoded) != (number := outcomes.count(None)):
+            raise self._broken(f"gives {len(encoded)} results for {number} items")
+        if len(widths := {rows.shape[1] for rows in encoded if not isinstance(rows, UnreadableItem)}) > 1:
+            raise self._broken(f"gives rows of {' and '.join(map(str, sorted(widths)))} values")
+        following = iter(encoded)
+        return [next(following) if outcome is None else outcome for outcome in outcomes]
+
+    def _checked(self, rows: Any) -> Outcome:
+        """Return the rows of an item as they are stored; raise if they are none."""
+        if isinstance(rows, UnreadableItem):
+            return rows
+        if not (isinstance(rows, np.ndarray) and rows.ndim == 2 and rows.dtype.kind == "f"):
+            raise self._broken("gives something else than rows [rows, D] of floating-point numbers")
+        if not len(rows):
+            return UnreadableItem("the encoder gives it no rows")
+        with np.errstate(over="ignore"):
+            halves = rows.astype(np.float16, copy=False)
+        if not np.isfinite(halves).all():
+            raise self._broken("gives values that are not finite in float16")
+        return halves
+
+    def _broken(self, how: str) -> InputError:
+        return InputError(f"The encoder {self.encoder.model!r} of {self.encoder.content} cannot be used: it {how}.")

@@ -17,8 +17,8 @@ from ..sealed import read_sealed, write_sealed
 from ..tensor_file import DamagedFilesError, read_metadata, read_tensors, tensor_bytes
 
 PART_ITEMS = 128
-PART_SERIES = 8
-"""Items in a part where each is a series of slices, minutes of work for a processor."""
+PART_LARGE = 8
+"""Items in a part where each is large, such as a series of slices: minutes of work for a processor."""
 
 SUFFIX = ".safetensors"
 JOURNAL = ".plan"

@@ -25,6 +25,7 @@ from ...cache_schema import (
     read_manifest,
 )
 from ...progress import progress
+from ..frozen_encoders import FrozenEncoder, frozen_encoder
 from ..resources import resource_digests
 from ..source import DataSet, ItemModality, Quarantine, Records, TableModality, keyed_hash, pseudonym_key
 from .blocks import BlockStore
@@ -49,12 +50,12 @@ class PlannedItems:
     """A modality of encoded items, with one of the encoders of its content; its name has the encoder's behind it.
 
     ``items`` has every readable item with its ``sample`` (index) and ``digest``; ``unique`` one row for each distinct
-    content in the order of encoding (digest, path); ``encoder`` is the name of the encoder, ``recipe`` the source's
-    preprocessing and the encoder's. Of the ``listed`` items ``missing`` have no file.
+    content in the order of encoding (digest, path); ``recipe`` has the source's preprocessing and the encoder's. Of the
+    ``listed`` items ``missing`` have no file.
     """
 
     modality: ItemModality
-    encoder: str
+    encoder: FrozenEncoder
     recipe: Recipe
     items: pl.DataFrame
     unique: pl.DataFrame
@@ -152,7 +153,7 @@ def reasons_to_run(cache: Path, cohort: dict[str, Any], encoders: Encoders, memo
         reasons.append(
             "the digests of the raw files were damaged"
             if memo.damaged
-            else "image or text files were added, changed or removed"
+            else "files of items were added, changed or removed"
         )
     return reasons
 
@@ -183,7 +184,7 @@ def make_plan(dataset: DataSet, cache: Path, cohort: dict[str, Any], encoders: E
         _plan_items(
             replace(modality, name=joined(modality.name, name)),
             records.samples,
-            encoder,
+            frozen_encoder(kind_of(modality), encoder),
             recipes[joined(kind_of(modality), name)],
             folder,
             memo,
@@ -207,7 +208,7 @@ def _check_names(names: Sequence[str]) -> None:
 def _plan_items(
     modality: ItemModality,
     samples: pl.DataFrame,
-    encoder: str,
+    encoder: FrozenEncoder,
     encoder_recipe: Recipe,
     folder: Path,
     memo: DigestMemo,
@@ -247,13 +248,13 @@ def _with_place(items: pl.DataFrame) -> pl.DataFrame:
 def _entries(modality: ItemModality, memo: DigestMemo) -> list[Entry]:
     """Return the digest of each item's content, or why there is none; given texts have theirs already.
 
-    An item with slices is a file, or a folder of files.
+    An item that the data set reads is a file, or a folder of files.
     """
     if modality.texts is not None:
         return [Entry(-1, -1, digest, len(modality.texts[digest])) for digest in modality.items["digest"]]
     rule, read = _reader(modality)
     paths = progress(map(Path, modality.items["path"]), f"digests of {modality.name}", total=modality.items.height)
-    if modality.read_slices:
+    if modality.read:
         return [memo.file(path) if path.is_file() else memo.folder(path) for path in paths]
     return [memo.content(path, rule, read) if read else memo.file(path) for path in paths]
 

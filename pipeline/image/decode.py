@@ -1,21 +1,14 @@
-"""Image files to grey pixels, in this process or in several."""
+"""Image files to grey pixels."""
 
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from functools import partial
-from itertools import islice
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 from PIL import ExifTags, Image, UnidentifiedImageError
 
-from ...cache_schema import OmniFuseError
-from ...processes import worker_pool
-from ..source import UnreadableItem
-from .guard import MAX_PIXELS, check_bytes, check_pixels, unreadable
+from ..source import UnreadableItem, unreadable
+from .guard import MAX_PIXELS, check_bytes, check_pixels
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -54,9 +47,6 @@ STRIP_PIXELS = 1 << 20
 
 DICOM_MARK = b"DICM"
 DICOM_PREAMBLE_BYTES = 128
-
-WAITING_PER_WORKER = 16
-"""Images asked for ahead of the one that is due: enough to keep workers busy, about 0.8 MB of results for each."""
 
 
 def decode_image(path: Path) -> Pixels:
@@ -145,53 +135,3 @@ def _strips(image: Image.Image) -> Iterator[npt.NDArray[np.float64]]:
     for top in range(0, image.height, rows):
         strip = image.crop((0, top, image.width, min(top + rows, image.height)))
         yield np.asarray(strip).astype(np.float64)
-
-
-def decode_all(
-    paths: Iterable[Path],
-    workers: int,
-    read: Callable[[Path], Pixels] = decode_image,
-    ahead: int = WAITING_PER_WORKER,
-) -> Iterator[Pixels | UnreadableItem]:
-    """Yield what ``read`` gives of each image, or why it has nothing, in the order of ``paths``.
-
-    ``workers`` spawned processes decode ``ahead`` images each before the consumer asks for them; they end with this
-    process, however it ends. 0 decodes in this process.
-
-    Raises
-    ------
-    OmniFuseError
-        If a process was killed from outside.
-    """
-    decode = partial(_decode_or_reason, read)
-    if workers == 0:
-        yield from map(decode, paths)
-        return
-    try:
-        with worker_pool(workers) as pool:
-            yield from _in_order(pool, decode, iter(paths), workers * ahead)
-    except BrokenProcessPool as error:
-        raise OmniFuseError(
-            "A process that decoded images was killed, most likely because memory ran out. Give the same command again "
-            "with fewer --workers; what is encoded is kept."
-        ) from error
-
-
-def _in_order(
-    pool: ProcessPoolExecutor,
-    decode: Callable[[Path], Pixels | UnreadableItem],
-    paths: Iterator[Path],
-    ahead: int,
-) -> Iterator[Pixels | UnreadableItem]:
-    waiting: deque[Future[Pixels | UnreadableItem]] = deque(pool.submit(decode, path) for path in islice(paths, ahead))
-    while waiting:
-        result = waiting.popleft().result()
-        waiting.extend(pool.submit(decode, path) for path in islice(paths, 1))
-        yield result
-
-
-def _decode_or_reason(read: Callable[[Path], Pixels], path: Path) -> Pixels | UnreadableItem:
-    try:
-        return read(path)
-    except UnreadableItem as reason:
-        return reason

@@ -22,8 +22,8 @@ from pydicom.multival import MultiValue
 from pydicom.pixels import get_decoder, pixel_array
 from pydicom.uid import UID
 
-from ..source import UnreadableItem
-from .guard import MAX_BYTES, check_bytes, check_pixels, unreadable
+from ..source import UnreadableItem, unreadable
+from .guard import MAX_BYTES, check_bytes, check_pixels
 
 Levels = npt.NDArray[np.float64]
 Pixels = TypeVar("Pixels")

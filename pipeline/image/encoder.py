@@ -1,16 +1,21 @@
-"""A frozen image model that gives one vector per image, and the recipe that says what decides these vectors."""
+"""Frozen image models that give one vector per image, and the recipe that says what decides these vectors."""
 
+from abc import abstractmethod
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
-from ...cache_schema import InputError, digest_file
+from ...cache_schema import InputError, Recipe, digest_file
+from ...cache_schema.packages import require
+from ..frozen_encoders import DECIDE_SEEDED_WEIGHTS, Encode, FrozenEncoder
 from ..hub import refuse_stand_in
-from .decode import DICOM_GREY, PICTURE_GREY, SHORT_SIDE, SIZE
-from .library import ImageModel
-from .model_input import RANDOM, RESNET34
+from .decode import DICOM_GREY, PICTURE_GREY, SHORT_SIDE, SIZE, Pixels, decode_image
+from .model_input import RANDOM, RESNET34, ImageInput
 from .weights import local_file
 
 if TYPE_CHECKING:
@@ -28,65 +33,117 @@ VERSION = 1
 """Raised by hand when images get other vectors, beyond the tolerance, from the same files."""
 
 
-def image_recipe(encoder: str) -> dict[str, Any]:
-    """Return what decides the vectors of an image encoder, as JSON values; for ResNet34 without importing PyTorch.
+@dataclass(frozen=True)
+class ImageModels(FrozenEncoder):
+    """Models of images by name, all without their classifier: a family is what builds them.
 
-    See :func:`omnifuse.pipeline.text.encoder.text_recipe` for why it has no versions of packages.
-
-    Raises
-    ------
-    InputError
-        If the model is unknown, or its weights can be neither found nor fetched.
+    A model is ``NAME`` with the weights that are published, ``NAME=FILE`` (or a folder with one file), or
+    ``NAME=random``. The methods of a family raise :class:`InputError` for a name that it does not know.
     """
-    model = ImageModel.parse(encoder)
-    image = model.library.image_input(model.name).describe()
-    recipe = {
-        "version": VERSION,
-        "architecture": model.architecture,
-        "image": f"grey, shorter side {SHORT_SIDE}, central {SIZE} x {SIZE}, {image}",
-        "picture": PICTURE_GREY,
-        "dicom": DICOM_GREY,
-        "output": "after average pooling" if model.architecture == RESNET34 else "before the classifier",
-        "dtype": "float16",
-        "precision": "bfloat16 where the processor multiplies it, else float32",
-        "tolerance": TOLERANCE if model.architecture == RESNET34 else TOLERANCE_OF_OTHERS,
-    }
-    if model.weights == RANDOM:
-        return {**recipe, "name": RANDOM, "seed": SEED}
-    path = _weights_file(model)
-    return {**recipe, "name": path.stem, "weights": digest_file(path)}
 
+    content = "image"
 
-def weights_digest(encoder: str) -> str:
-    """Return the sha256 of an encoder's weights: of its file, or of the values that the seed gives.
+    library: ClassVar[str]
+    """The name of the family, before the colon."""
+    package: ClassVar[str]
+    """What must be installed; the extra that installs an optional one has its name."""
 
-    For ``random`` it builds the model; the answer depends on the versions of NumPy, PyTorch and the model's library.
-    """
-    model = ImageModel.parse(encoder)
-    if model.weights != RANDOM:
-        return digest_file(_weights_file(model))
-    from ..frozen import digest_weights
+    @abstractmethod
+    def image_input(self) -> ImageInput:
+        """Return what the model reads."""
 
-    return digest_weights(_load(model))
+    @abstractmethod
+    def published_file(self) -> Path:
+        """Return the weights that are published, fetched once; raises :class:`InputError` if they cannot be."""
 
+    @abstractmethod
+    def untrained(self) -> "nn.Module":
+        """Return the model with any weights."""
 
-def _weights_file(model: ImageModel) -> Path:
-    path = local_file(model.weights) if model.weights else model.library.published_file(model.name)
-    refuse_stand_in(path)
-    return path
+    @abstractmethod
+    def pretrained(self, path: Path) -> "nn.Module":
+        """Return the model with the weights of a file; raises :class:`InputError` if they do not fit exactly."""
 
+    def __post_init__(self) -> None:
+        require(self.package, f"--image-encoder {self.library}:{self.name}")
 
-def _load(model: ImageModel) -> "nn.Module":
-    from ..frozen import check_weights, seed_weights
+    @property
+    def name(self) -> str:
+        """The name of the model in its library."""
+        return self.model.partition("=")[0]
 
-    if model.weights != RANDOM:
-        path = _weights_file(model)
-        pretrained = model.library.pretrained(model.name, path)
-        check_weights(pretrained, path)
-        return pretrained
-    seeded = model.library.untrained(model.name)
-    seed_weights(seeded, SEED)
-    return seeded
+    @property
+    def weights(self) -> str:
+        """``random``, a file or folder, or nothing for those that are published."""
+        return self.model.partition("=")[2]
+
+    @property
+    def called(self) -> str:
+        """What the command line calls it."""
+        return f"{self.library}:{self.model}"
+
+    @property
+    def architecture(self) -> str:
+        """The name in recipes."""
+        return f"{self.library} {self.name}"
+
+    def recipe(self) -> Recipe:
+        """Return what decides the vectors; for ResNet34 without importing PyTorch.
+
+        See :class:`omnifuse.pipeline.text.encoder.Transformers` for why it has no versions of packages.
+        """
+        image = self.image_input().describe()
+        recipe = {
+            "version": VERSION,
+            "architecture": self.architecture,
+            "image": f"grey, shorter side {SHORT_SIDE}, central {SIZE} x {SIZE}, {image}",
+            "picture": PICTURE_GREY,
+            "dicom": DICOM_GREY,
+            "output": "after average pooling" if self.architecture == RESNET34 else "before the classifier",
+            "dtype": "float16",
+            "precision": "bfloat16 where the processor multiplies it, else float32",
+            "tolerance": TOLERANCE if self.architecture == RESNET34 else TOLERANCE_OF_OTHERS,
+        }
+        if self.weights == RANDOM:
+            return {**recipe, "name": RANDOM, "seed": SEED}
+        path = self._weights_file()
+        return {**recipe, "name": path.stem, "weights": digest_file(path)}
+
+    def read(self, path: Path) -> Pixels:
+        """Return an image as grey levels ``[224, 224]``; raises as :func:`decode_image`."""
+        return decode_image(path)
+
+    def load(self) -> Encode:
+        """Load the model, as :class:`ImageEncoder` does."""
+        return ImageEncoder(self).rows
+
+    def seeded_by(self) -> tuple[str, ...]:
+        """Return the packages that decide weights that come from the seed."""
+        return tuple(dict.fromkeys((*DECIDE_SEEDED_WEIGHTS, self.package))) if self.weights == RANDOM else ()
+
+    def weights_digest(self) -> str:
+        """Return the sha256 of the weights that the seed gives: it builds the model."""
+        from ..frozen import digest_weights
+
+        return digest_weights(self.module())
+
+    def module(self) -> "nn.Module":
+        """Return the model with its weights; raises :class:`InputError` if it cannot be loaded."""
+        from ..frozen import check_weights, seed_weights
+
+        if self.weights != RANDOM:
+            path = self._weights_file()
+            pretrained = self.pretrained(path)
+            check_weights(pretrained, path)
+            return pretrained
+        seeded = self.untrained()
+        seed_weights(seeded, SEED)
+        return seeded
+
+    def _weights_file(self) -> Path:
+        path = local_file(self.weights) if self.weights else self.published_file()
+        refuse_stand_in(path)
+        return path
 
 
 class ImageEncoder:
@@ -94,10 +151,8 @@ class ImageEncoder:
 
     Parameters
     ----------
-    encoder : str
-        ``resnet34`` for torchvision's weights, ``random``, or a file (or a folder with one file) of weights of a
-        ResNet34; or a model of a library as ``LIBRARY:NAME``, ``LIBRARY:NAME=FILE`` or ``LIBRARY:NAME=random``, the
-        library being ``torchvision``, ``timm`` or ``xrv`` (torchxrayvision).
+    model : ImageModels
+        Which one.
 
     Attributes
     ----------
@@ -112,20 +167,30 @@ class ImageEncoder:
         If the model cannot be loaded, or gives no vector; the message names other choices.
     """
 
-    def __init__(self, encoder: str) -> None:
+    def __init__(self, model: ImageModels) -> None:
         import torch
 
         from ..frozen import default_device, fast_precision
 
-        model = ImageModel.parse(encoder)
-        self._encoder = encoder
-        self._input = model.library.image_input(model.name)
+        self._called = model.called
+        self._input = model.image_input()
         self._device = default_device()
         self._dtype = fast_precision(self._device)
-        module = _load(model).eval().requires_grad_(False).to(self._device, self._dtype)
+        module = model.module().eval().requires_grad_(False).to(self._device, self._dtype)
         self._model = module.to(memory_format=torch.channels_last)
         self.precision = str(self._dtype).removeprefix("torch.")
         self.dim: int = self._forward(np.zeros((1, SIZE, SIZE), np.uint8)).shape[1]
+
+    def rows(self, items: Iterable[Pixels]) -> Iterator[npt.NDArray[np.float16]]:
+        """Yield one row of each image ``[224, 224]``, encoded together, and the rows of each ``[S, 224, 224]`` alone.
+
+        Items with slices are taken one by one: several would not fit into memory.
+        """
+        for with_slices, images in groupby(items, lambda item: item.ndim == 3):
+            if with_slices:
+                yield from map(self.encode, images)
+            else:
+                yield from self.encode(np.stack(list(images)))[:, None]
 
     def encode(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float16]:
         """Return the vectors ``[n, dim]`` of grey images ``[n, 224, 224]``.
@@ -155,5 +220,5 @@ class ImageEncoder:
             channels = ((grey - mean) / deviation).to(self._dtype)  # [B, C, H, W]
             vectors = self._model(channels.contiguous(memory_format=torch.channels_last))
         if getattr(vectors, "ndim", 0) != 2:
-            raise InputError(f"The image encoder {self._encoder!r} does not give one vector for an image.")
-        return to_float16(vectors, self._encoder)
+            raise InputError(f"The image encoder {self._called!r} does not give one vector for an image.")
+        return to_float16(vectors, self._called)

@@ -1,8 +1,5 @@
-"""What no decoder may do: take more memory than an image is worth, or end an extraction because of one file."""
+"""What no decoder may do: take more memory than an image is worth."""
 
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from ..source import UnreadableItem
@@ -18,27 +15,6 @@ MAX_VOLUME_BYTES = 1_000_000_000
 
 MAX_SLICES = 5000
 """Of a series; the longest scans of a whole body have 2,500."""
-
-
-@contextmanager
-def unreadable(reason: str) -> Iterator[None]:
-    """Make whatever a decoder raises an :class:`UnreadableItem`: what damaged bytes lead to has no common class.
-
-    ``reason`` is what is said of bytes that are damaged. Warnings of decoders are not shown, because they quote header
-    values, which may name a patient.
-    """
-    try:
-        with warnings.catch_warnings(action="ignore"):
-            yield
-    except UnreadableItem:
-        raise
-    except FileNotFoundError as error:
-        raise UnreadableItem("the file is missing") from error
-    except MemoryError as error:
-        raise UnreadableItem("decoding it needs more memory than there is") from error
-    except Exception as error:
-        system = error.strerror if isinstance(error, OSError) and error.errno else None
-        raise UnreadableItem(f"cannot be read: {system}" if system else reason) from error
 
 
 def check_bytes(path: Path) -> None:

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..source import UnreadableItem
-from .guard import MAX_SLICES, MAX_VOLUME_BYTES, unreadable
+from ..source import UnreadableItem, unreadable
+from .guard import MAX_SLICES, MAX_VOLUME_BYTES
 
 NUMBERS = "iuf"
 """Kinds of NumPy's types that are voxels; others are colours, complex numbers or records."""

@@ -8,10 +8,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps
 
-from ..source import UnreadableItem
+from ..source import UnreadableItem, unreadable
 from .decode import SIZE, Pixels
 from .dicom import read_dataset, read_rescaled
-from .guard import unreadable
 from .nifti import read_volume
 from .series import LEAST_SLICES, is_nifti, read_series
 from .suv import scan_start, suv_factor

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...cache_schema import InputError
 from ..hub import cut, download_text, fetch_from_hub, first_line
+from .encoder import ImageModels
 from .model_input import ImageInput
 from .weights import cannot_load, read_weights, unknown_model
 
@@ -14,62 +15,63 @@ if TYPE_CHECKING:
 HUB_FILE = "model.safetensors"
 
 
-def image_input(name: str) -> ImageInput:
-    """Return what the model's own data configuration says."""
-    config = _config(name)
-    _, height, width = config.input_size
-    return ImageInput(height, width, tuple(config.mean), tuple(config.std))
+class Timm(ImageModels):
+    """Models of timm."""
 
+    library = package = "timm"
 
-def published_file(name: str) -> Path:
-    """Return the weights on the Hugging Face hub, from its local cache if they are there."""
-    from huggingface_hub import try_to_load_from_cache
+    def image_input(self) -> ImageInput:
+        """Return what the model's own data configuration says."""
+        config = _config(self.name)
+        _, height, width = config.input_size
+        return ImageInput(height, width, tuple(config.mean), tuple(config.std))
 
-    config, encoder = _config(name), f"timm:{name}"
-    if not config.hf_hub_id or config.custom_load:
-        raise cannot_load(encoder, "timm names no weights on the Hugging Face hub that can be read as they are.")
-    file = config.hf_hub_filename or HUB_FILE
-    cached = try_to_load_from_cache(config.hf_hub_id, file)
-    if isinstance(cached, str):
-        return Path(cached)
-    try:
-        return fetch_from_hub(config.hf_hub_id, [file]) / file
-    except OSError as error:
-        reason = f"{config.hf_hub_id} is not in the local hub cache, and fetching it failed ({first_line(error)})."
-        command = ["hf", "download", config.hf_hub_id, file, "--local-dir", name]
-        raise cannot_load(
-            encoder, reason, download_text(command, ["--image-encoder", f"{encoder}={name}/{file}"])
-        ) from error
+    def published_file(self) -> Path:
+        """Return the weights on the Hugging Face hub, from its local cache if they are there."""
+        from huggingface_hub import try_to_load_from_cache
 
+        config, encoder = _config(self.name), f"timm:{self.name}"
+        if not config.hf_hub_id or config.custom_load:
+            raise cannot_load(encoder, "timm names no weights on the Hugging Face hub that can be read as they are.")
+        file = config.hf_hub_filename or HUB_FILE
+        cached = try_to_load_from_cache(config.hf_hub_id, file)
+        if isinstance(cached, str):
+            return Path(cached)
+        try:
+            return fetch_from_hub(config.hf_hub_id, [file]) / file
+        except OSError as error:
+            reason = f"{config.hf_hub_id} is not in the local hub cache, and fetching it failed ({first_line(error)})."
+            command = ["hf", "download", config.hf_hub_id, file, "--local-dir", self.name]
+            option = ["--image-encoder", f"{encoder}={self.name}/{file}"]
+            raise cannot_load(encoder, reason, download_text(command, option)) from error
 
-def untrained(name: str) -> "nn.Module":
-    """Return a model without its classifier."""
-    import timm
+    def untrained(self) -> "nn.Module":
+        """Return a model without its classifier."""
+        import timm
 
-    _config(name)
-    model: nn.Module = timm.create_model(name, num_classes=0)
-    return model
+        _config(self.name)
+        model: nn.Module = timm.create_model(self.name, num_classes=0)
+        return model
 
+    def pretrained(self, path: Path) -> "nn.Module":
+        """Return a model with the weights of a state dict, with a classifier of any number of classes or without one.
 
-def pretrained(name: str, path: Path) -> "nn.Module":
-    """Return a model with the weights of a state dict, with a classifier of any number of classes or without one.
+        timm renames tensors of older files. It skips tensors that are absent if the number of classes differs; so the
+        model is built with the file's own classifier, which is taken off afterwards.
+        """
+        import timm
 
-    timm renames tensors of older files. It skips tensors that are absent if the number of classes differs; so the model
-    is built with the file's own classifier, which is taken off afterwards.
-    """
-    import timm
-
-    tensors, classifier = read_weights(path), _config(name).classifier
-    first = classifier if isinstance(classifier, str) or classifier is None else classifier[0]
-    classes = len(tensors[weight]) if (weight := f"{first}.weight") in tensors else 0
-    overlay = {"state_dict": tensors, "num_classes": classes, "label_offset": 0, "custom_load": False}
-    try:
-        model = timm.create_model(name, pretrained=True, num_classes=classes, pretrained_cfg_overlay=overlay)
-    except Exception as error:  # what weights of another model make timm raise has no common class
-        raise InputError(f"{path} does not hold the weights of timm's {name}: {cut(error)}") from error
-    model.reset_classifier(0)
-    headless: nn.Module = model
-    return headless
+        tensors, classifier = read_weights(path), _config(self.name).classifier
+        first = classifier if isinstance(classifier, str) or classifier is None else classifier[0]
+        classes = len(tensors[weight]) if (weight := f"{first}.weight") in tensors else 0
+        overlay = {"state_dict": tensors, "num_classes": classes, "label_offset": 0, "custom_load": False}
+        try:
+            model = timm.create_model(self.name, pretrained=True, num_classes=classes, pretrained_cfg_overlay=overlay)
+        except Exception as error:  # what weights of another model make timm raise has no common class
+            raise InputError(f"{path} does not hold the weights of timm's {self.name}: {cut(error)}") from error
+        model.reset_classifier(0)
+        headless: nn.Module = model
+        return headless
 
 
 def _config(name: str) -> Any:

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .encoder import ImageModels
 from .model_input import IMAGENET, RESNET34, ImageInput
 from .weights import fetched_by_torch, load_exactly, unknown_model
 
@@ -16,30 +17,58 @@ RESCALING = ("googlenet", "inception_v3")
 """Models that were trained with another scaling than ImageNet's, to which they are told to change their input."""
 
 
-def image_input(name: str) -> ImageInput:
-    """Return what torchvision's own weights expect."""
-    if name == RESNET34:
-        return IMAGENET
-    transform = _published(name).transforms()
-    (side,) = transform.crop_size
-    return ImageInput(side, side, tuple(transform.mean), tuple(transform.std))
+class Torchvision(ImageModels):
+    """Classification models of torchvision."""
+
+    library = package = "torchvision"
+
+    @property
+    def architecture(self) -> str:
+        """The name in recipes: torchvision's own."""
+        return self.name
+
+    def image_input(self) -> ImageInput:
+        """Return what torchvision's own weights expect."""
+        if self.name == RESNET34:
+            return IMAGENET
+        transform = _published(self.name).transforms()
+        (side,) = transform.crop_size
+        return ImageInput(side, side, tuple(transform.mean), tuple(transform.std))
+
+    def published_file(self) -> Path:
+        """Return torchvision's default weights from where torchvision itself looks for them."""
+        url = RESNET34_URL if self.name == RESNET34 else _published(self.name).url
+        return fetched_by_torch(url, RESNET34 if self.name == RESNET34 else f"torchvision:{self.name}")
+
+    def untrained(self) -> "nn.Module":
+        """Return a model without its last layer."""
+        return _without_last_layer(self.name)[0]
+
+    def pretrained(self, path: Path) -> "nn.Module":
+        """Return a model without its last layer, with the weights of a state dict of the whole model."""
+        model, last = _without_last_layer(self.name)
+        return load_exactly(model, path, (f"{last}.",), f"torchvision's {self.name}")
 
 
-def published_file(name: str) -> Path:
-    """Return torchvision's default weights from where torchvision itself looks for them."""
-    url = RESNET34_URL if name == RESNET34 else _published(name).url
-    return fetched_by_torch(url, RESNET34 if name == RESNET34 else f"torchvision:{name}")
+class ResNet34(Torchvision):
+    """torchvision's ResNet34 as ``resnet34``, with other weights as their file or folder, or ``random``."""
 
+    default = RESNET34
 
-def untrained(name: str) -> "nn.Module":
-    """Return a model without its last layer."""
-    return _without_last_layer(name)[0]
+    @property
+    def name(self) -> str:
+        """Whatever the weights are."""
+        return RESNET34
 
+    @property
+    def weights(self) -> str:
+        """What the command line names, but for the published ones."""
+        return "" if self.model == RESNET34 else self.model
 
-def pretrained(name: str, path: Path) -> "nn.Module":
-    """Return a model without its last layer, with the weights of a state dict of the whole model."""
-    model, last = _without_last_layer(name)
-    return load_exactly(model, path, (f"{last}.",), f"torchvision's {name}")
+    @property
+    def called(self) -> str:
+        """What the command line calls it."""
+        return self.model
 
 
 def _published(name: str) -> Any:

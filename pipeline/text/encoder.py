@@ -1,14 +1,17 @@
 """A frozen encoder that gives one vector per token of a text, and the recipe that says what decides these vectors."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from itertools import islice
-from typing import Any
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from ...cache_schema import InputError, digest
+from ...cache_schema import InputError, Recipe
+from ..frozen_encoders import DECIDE_SEEDED_WEIGHTS, Encode, FrozenEncoder
+from ..source import UnreadableItem, unreadable
 from .folder import digest_folder, encoder_folder
 from .tokens import MAX_CHARACTERS, MAX_TOKENS, WINDOW_TOKENS
 
@@ -23,49 +26,63 @@ VERSION = 1
 """Raised by hand when texts get other vectors, beyond the tolerance, from the same files."""
 
 
-def text_recipe(encoder: str, *, windowed: bool = False) -> dict[str, Any]:
-    """Return what decides the vectors of a text encoder, as JSON values, without importing PyTorch.
+class Transformers(FrozenEncoder):
+    """Encoders of texts in the format of Hugging Face: ``random``, a folder, or an id of the hub."""
 
-    ``windowed``: of texts that are encoded in several windows where they are longer than one.
+    content = "text"
+    default = "bert-base-uncased"
+    windows = True
 
-    Weights and vocabulary are named by the sha256 of their files, so a renamed copy or the hub's own gives the same
-    digests. The versions of PyTorch and transformers are left out on purpose: the files define model and tokeniser, and
-    another version computes them within ``tolerance``; were they part of the recipe, every upgrade would encode
-    everything again and separate models from caches. A cache tells its versions elsewhere. For the same reason the
-    precision is the rule by which each machine chooses, not the choice of this one.
+    def recipe(self) -> Recipe:
+        """Return what decides the vectors of the tokens, without importing PyTorch.
 
-    Raises
-    ------
-    InputError
-        If the files are incomplete, or can be neither found nor fetched.
-    """
-    windows = {"max_characters": MAX_CHARACTERS, "window_tokens": WINDOW_TOKENS}
-    recipe = {
-        "version": VERSION,
-        **(windows if windowed else {"max_tokens": MAX_TOKENS}),
-        "output": "last hidden state of every token",
-        "dtype": "float16",
-        "precision": "bfloat16 where the processor multiplies it, else float32",
-        "tolerance": TOLERANCE,
-    }
-    if encoder == RANDOM:
-        return {**recipe, "name": RANDOM, "layers": 2, "hidden": 768, "seed": SEED}
-    folder = encoder_folder(encoder)
-    return {**recipe, "name": encoder.rstrip("/").rpartition("/")[2], "files": digest_folder(folder)}
+        Weights and vocabulary are named by the sha256 of their files, so a renamed copy or the hub's own gives the same
+        digests. The versions of PyTorch and transformers are left out on purpose: the files define model and tokeniser,
+        and another version computes them within ``tolerance``; were they part of the recipe, every upgrade would encode
+        everything again and separate models from caches. A cache tells its versions elsewhere. For the same reason the
+        precision is the rule by which each machine chooses, not the choice of this one.
 
+        Raises
+        ------
+        InputError
+            If the files are incomplete, or can be neither found nor fetched.
+        """
+        windows = {"max_characters": MAX_CHARACTERS, "window_tokens": WINDOW_TOKENS}
+        recipe = {
+            "version": VERSION,
+            **(windows if self.windowed else {"max_tokens": MAX_TOKENS}),
+            "output": "last hidden state of every token",
+            "dtype": "float16",
+            "precision": "bfloat16 where the processor multiplies it, else float32",
+            "tolerance": TOLERANCE,
+        }
+        if self.model == RANDOM:
+            return {**recipe, "name": RANDOM, "layers": 2, "hidden": 768, "seed": SEED}
+        folder = encoder_folder(self.model)
+        return {**recipe, "name": self.model.rstrip("/").rpartition("/")[2], "files": digest_folder(folder)}
 
-def weights_digest(encoder: str) -> str:
-    """Return the sha256 of an encoder's weights: of its files, or of the values that the seed gives.
+    def read(self, path: Path) -> str:
+        """Return the text of a UTF-8 file, without white space around it; raises as :class:`FrozenEncoder`."""
+        with unreadable("not a text in UTF-8"):
+            text = path.read_text(encoding="utf-8").strip()
+        if not text:
+            raise UnreadableItem("empty text")
+        return text
 
-    For ``random`` it builds the model, which takes seconds; the answer depends on the versions of NumPy, PyTorch and
-    transformers alone.
-    """
-    if encoder != RANDOM:
-        return digest(digest_folder(encoder_folder(encoder)))
-    from ..frozen import digest_weights
-    from .model import random_model
+    def load(self) -> Encode:
+        """Load model and tokeniser, as :class:`TextEncoder` does."""
+        return partial(TextEncoder(self.model).encode, windowed=self.windowed)
 
-    return digest_weights(random_model(SEED, MAX_TOKENS))
+    def seeded_by(self) -> tuple[str, ...]:
+        """Return the packages that decide the weights of ``random``."""
+        return DECIDE_SEEDED_WEIGHTS if self.model == RANDOM else ()
+
+    def weights_digest(self) -> str:
+        """Return the sha256 of the weights of ``random``: it builds the model."""
+        from ..frozen import digest_weights
+        from .model import random_model
+
+        return digest_weights(random_model(SEED, MAX_TOKENS))
 
 
 class TextEncoder:
@@ -118,7 +135,7 @@ class TextEncoder:
                 "ones stand around every text. Choose another with --text-encoder."
             )
 
-    def encode(self, texts: Sequence[str], *, windowed: bool = False) -> list[npt.NDArray[np.float16]]:
+    def encode(self, texts: Iterable[str], *, windowed: bool = False) -> list[npt.NDArray[np.float16]]:
         """Return for each text the vectors of its tokens ``[tokens, dim]``, those of the special tokens included.
 
         Of a text at most 150 tokens are encoded, or the model's positions if it has fewer. ``windowed`` encodes its
@@ -135,7 +152,7 @@ class TextEncoder:
         """
         length = WINDOW_TOKENS if windowed else MAX_TOKENS
         length = min(length, self._positions or length)
-        read = [text[:MAX_CHARACTERS] for text in texts] if windowed else texts
+        read = [text[:MAX_CHARACTERS] for text in texts] if windowed else list(texts)
         windows = [of_text if windowed else of_text[:1] for of_text in self._tokenizer.windows(read, length)]
         encoded = iter(self._encode_windows([ids for of_text in windows for ids in of_text]))
         return [np.concatenate(list(islice(encoded, len(of_text)))) for of_text in windows]

@@ -22,8 +22,8 @@ def ehr_values() -> np.ndarray:
     return values
 
 
-def stage(path: Path, reports: np.ndarray | None = None) -> StagedCache:
-    """Stage three samples (ids 10, 20, 30) with reports, an EHR, a task, a split and a quarantine."""
+def stage(path: Path, reports: np.ndarray | None = None, *, split: bool = True) -> StagedCache:
+    """Stage three samples (ids 10, 20, 30) with reports, an EHR, a task, a quarantine and a split."""
     reports = report_values() if reports is None else reports
     items = pl.DataFrame(
         {
@@ -39,7 +39,7 @@ def stage(path: Path, reports: np.ndarray | None = None) -> StagedCache:
     report_time = np.array([1, 1, 5, 5, 50], dtype=np.float32)
     columns = (Column("Heart Rate", "beats/min", "Heart Rate"), Column("mask", "", "Heart Rate", "mask"))
     y = np.array([[0], [1], [np.nan]], dtype=np.float32)
-    return (
+    staged = (
         StagedCache(path, "toy", {"omnifuse": "0"})
         .add_samples(
             pl.DataFrame({"sample_id": [10, 20, 30], "subject_id": ["x", "y", "y"], "age": [60.5, None, 41.0]})
@@ -57,7 +57,6 @@ def stage(path: Path, reports: np.ndarray | None = None) -> StagedCache:
         .add_task(
             Task("mortality", "binary", ("died",), y, 48.0, {"rep": {"rows": "last"}}, (("adults", 3), ("48 h", 2)))
         )
-        .add_split("published", pl.DataFrame({"sample_id": [10, 20, 30], "part": ["train", "train", "test"]}))
         .add_quarantine(
             pl.DataFrame(
                 {"stage": ["plan"], "source": ["t.csv"], "where": ["row 3"], "value": ["x"], "reason": ["bad"]}
@@ -65,6 +64,9 @@ def stage(path: Path, reports: np.ndarray | None = None) -> StagedCache:
             pl.DataFrame({"stage": ["plan"], "source": ["t.csv"], "reason": ["bad"], "count": [7]}),
         )
     )
+    if split:
+        staged.add_split("published", pl.DataFrame({"sample_id": [10, 20, 30], "part": ["train", "train", "test"]}))
+    return staged
 
 
 @pytest.fixture

@@ -4,9 +4,9 @@ import contextlib
 import os
 import shutil
 import stat
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from shutil import rmtree
 
 import pytest
 from omnifuse.cache_schema import FeatureCache, InputError, StagedCache, cache_lock, damaged_files, verify_cache
@@ -79,44 +79,82 @@ def test_a_commit_repairs_damaged_arrays(cache_path: Path, staged: Callable[...,
     assert verify_cache(cache_path).passed
 
 
-class KilledError(Exception):
-    """Stands for the end of the process."""
+class KilledError(BaseException):
+    """Stands for the end of the process: nothing that handles errors handles it."""
 
 
-def die_at(step: int, patch: pytest.MonkeyPatch, shutil: bool = False) -> None:
-    """End the process at its so many-th renaming or removing of a file (and of a folder, with ``shutil``)."""
-    left = step
+class Steps:
+    """Counts what renames or removes something, as Python audits it, and ends the process at one of these steps."""
 
-    def or_die(action: Callable[..., object]) -> Callable[..., object]:
-        def act(*args: object, **options: object) -> object:
-            nonlocal left
-            left -= 1
-            if left == 0:
-                raise KilledError
-            return action(*args, **options)
+    CHANGES = ("os.rename", "os.remove", "os.rmdir")
 
-        return act
+    def __init__(self) -> None:
+        self.counting, self.last = False, 0
+        self.done: list[str] = []
+        sys.addaudithook(self._see)
 
-    for name in ("rename", "replace", "unlink"):
-        patch.setattr(Path, name, or_die(getattr(Path, name)))
-    if shutil:
-        patch.setattr("shutil.rmtree", or_die(rmtree))
+    def _see(self, event: str, arguments: tuple[object, ...]) -> None:
+        if not self.counting or event not in self.CHANGES:
+            return
+        self.done.append(str(arguments[0]))
+        if len(self.done) == self.last:
+            self.counting = False  # a process that has ended cleans nothing up
+            raise KilledError
+
+    @contextlib.contextmanager
+    def ending_at(self, step: int | None = None) -> Iterator[None]:
+        """Count within a block, and end it at its so many-th step."""
+        self.counting, self.last, self.done = True, step or 0, []
+        try:
+            yield
+        finally:
+            self.counting = False
 
 
-@pytest.mark.parametrize("step", range(1, 9))
-def test_a_commit_cut_off_at_any_step_is_incomplete_or_complete_never_mixed(
-    cache_path: Path, staged: Callable[..., StagedCache], monkeypatch: pytest.MonkeyPatch, step: int
+STEPS = Steps()
+KILLED_AT = range(1, 16)
+
+
+def changed(path: Path, staged: Callable[..., StagedCache]) -> StagedCache:
+    return staged(path, report_values() + 1)
+
+
+def without_the_split(path: Path, staged: Callable[..., StagedCache]) -> StagedCache:
+    return staged(path, split=False)
+
+
+COMMITS = [changed, without_the_split]
+
+
+@pytest.mark.parametrize("new", COMMITS)
+@pytest.mark.parametrize("step", KILLED_AT)
+def test_a_commit_killed_at_any_step_leaves_a_complete_cache_or_none_and_can_be_given_again(
+    cache_path: Path, staged: Callable[..., StagedCache], step: int, new: Callable[..., StagedCache]
 ) -> None:
-    new = report_values() + 1
-    stage = staged(cache_path, new)
-    with monkeypatch.context() as patch, contextlib.suppress(KilledError):
-        die_at(step, patch)
+    stage = new(cache_path, staged)
+    with STEPS.ending_at(step), pytest.raises(KilledError):
         stage.commit({})
-    if (cache_path / "manifest.json").exists():
+    if complete := (cache_path / "manifest.json").exists():
         assert verify_cache(cache_path).passed
-    staged(cache_path, new).commit({})
+    (cache_path / "extraction.json.partial").write_bytes(b"{")
+    with cache_lock(cache_path):
+        pass  # an extraction that finds nothing to do
+    assert {path.name for path in cache_path.parent.iterdir()} == {"cache"}
+    assert (cache_path / "manifest.json").exists() == complete
+    again = staged(cache_path, report_values() + 1)
+    again.commit({})
     assert verify_cache(cache_path).passed
     assert FeatureCache.open(cache_path).modality("rep").values[0, 0] == 1
+
+
+@pytest.mark.parametrize("new", COMMITS)
+def test_every_step_until_the_new_cache_is_complete_is_among_those(
+    cache_path: Path, staged: Callable[..., StagedCache], new: Callable[..., StagedCache]
+) -> None:
+    stage = new(cache_path, staged)
+    with STEPS.ending_at():
+        stage.commit({})
+    assert STEPS.done.index(str(cache_path / "manifest.json.partial")) + 1 in KILLED_AT
 
 
 def test_a_folder_that_is_not_a_cache_is_never_overwritten(tmp_path: Path, staged: Callable[..., StagedCache]) -> None:
@@ -183,22 +221,6 @@ def test_a_folder_without_a_name_is_refused(
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError, match="A cache needs a folder with a name"):
         staged(Path(path))
-
-
-@pytest.mark.parametrize("step", range(1, 12))
-def test_what_a_killed_writer_left_is_gone_after_the_next_one(
-    cache_path: Path, staged: Callable[..., StagedCache], monkeypatch: pytest.MonkeyPatch, step: int
-) -> None:
-    stage = staged(cache_path, report_values() + 1)
-    with monkeypatch.context() as patch, contextlib.suppress(KilledError):
-        die_at(step, patch, shutil=True)
-        stage.commit({})
-    (cache_path / "extraction.json.partial").write_bytes(b"{")
-    with cache_lock(cache_path):
-        pass  # an extraction that finds nothing to do
-    assert {path.name for path in cache_path.parent.iterdir()} == {"cache"}
-    if (cache_path / "manifest.json").exists():
-        assert verify_cache(cache_path).passed
 
 
 def test_a_new_cache_is_its_owners_and_an_old_one_stays_as_open_as_it_was(

@@ -1,6 +1,7 @@
 """A small cohort of three modalities, in memory and as a cache."""
 
-from collections.abc import Callable
+import importlib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -9,6 +10,8 @@ import polars as pl
 import pytest
 from omnifuse.cache_schema import Column, ModalitySpec, RaggedArray, StagedCache, Task, offsets_of
 from omnifuse.fusion.inputs.batches import Cohort, Source
+from omnifuse.fusion.methods import METHODS
+from omnifuse.fusion.parts.encoders import ENCODERS
 
 SERIES = (
     Column("pulse", "bpm", "pulse"),
@@ -114,3 +117,25 @@ def toy_cache() -> Callable[..., Path]:
         return write_cache(path, Signal(**signal), split, recipe)
 
     return write
+
+
+@pytest.fixture
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str, str, str], None]]:
+    """Return what installs a package of one module with entry points, as pip leaves it; it is gone after the test."""
+
+    def forget() -> None:
+        for registry in (METHODS, ENCODERS):
+            vars(registry).pop("offered", None)
+        importlib.invalidate_caches()
+
+    def installed(package: str, entries: str, module: str) -> None:
+        information = tmp_path / package / f"{package}-1.2.dist-info"
+        information.mkdir(parents=True)
+        (information / "METADATA").write_text(f"Name: {package}\nVersion: 1.2\n")
+        (information / "entry_points.txt").write_text(f"{entries}\n")
+        (tmp_path / package / f"{package}.py").write_text(module.strip())
+        monkeypatch.syspath_prepend(str(tmp_path / package))
+        forget()
+
+    yield installed
+    forget()

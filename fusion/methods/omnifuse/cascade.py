@@ -9,9 +9,9 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-Patterns = Literal["uniform", "proper", "independent"]
+from ...parts.completion.patterns import fill
+
 Goal = Literal["hidden", "complement", "all"]
 WayBack = Literal["own", "shared", "none"]
 HIDDEN_SIZES = (256, 128, 64)  # of MMIN, for an input of 384
@@ -112,11 +112,6 @@ class CycleImputation(nn.Module):
         return reconstructed.view_as(imputed)
 
 
-def fill(embeddings: Tensor, substitute: Tensor, where: Tensor) -> Tensor:
-    """``embeddings`` [B, M, D] ``where`` [B, M], and ``substitute`` ([M, D] or [B, M, D]) in the other slots."""
-    return torch.where(where.unsqueeze(-1), embeddings, substitute)
-
-
 def squared_error(estimate: Tensor, truth: Tensor, slots: Tensor) -> Tensor:
     """Squared error per element over some slots: the norm of equations 7 and 8.
 
@@ -158,82 +153,6 @@ def forward_loss(
 def backward_loss(reconstructed: Tensor, truth: Tensor, used: Tensor) -> Tensor:
     """Equation 8: error at the shown slots of samples in which something was imputed."""
     return squared_error(reconstructed, truth, used & ~used.all(-1, keepdim=True))
-
-
-def explained_variance(imputed: Tensor, truth: Tensor, slots: Tensor) -> Tensor:
-    """Share of each modality's variance over samples that its imputation explains: float [M] in [0, 1].
-
-    Parameters
-    ----------
-    imputed, truth : float [N, M, D]
-    slots : bool [N, M], the slots that count; a modality without any gets 0
-    """
-    error, spread = (
-        torch.where(slots.unsqueeze(-1), difference, 0.0).square().sum((0, 2))
-        for difference in (imputed - truth, truth - _mean(truth, slots))
-    )
-    return (1 - error / spread).nan_to_num(0.0).clamp(0.0, 1.0)
-
-
-def cosine_similarity(imputed: Tensor, truth: Tensor, slots: Tensor, centred: bool) -> Tensor:
-    """Mean cosine of imputed and true embeddings of each modality: float [M] in [-1, 1].
-
-    Parameters
-    ----------
-    imputed, truth : float [N, M, D]
-    slots : bool [N, M], the slots that count; a modality without any gets NaN
-    centred : take the mean true embedding of the slots off both first. All embeddings of a modality have much in
-        common, so that its mean alone is similar to every one of them; with the mean taken off it is worth 0.
-    """
-    origin = _mean(truth, slots) if centred else torch.zeros_like(truth[0])
-    cosine = F.cosine_similarity(imputed - origin, truth - origin, dim=-1)  # [N, M]
-    return torch.where(slots, cosine, 0.0).sum(0) / slots.sum(0)
-
-
-def _mean(embeddings: Tensor, slots: Tensor) -> Tensor:
-    """Mean over the slots that count, [M, D]; 0 without any."""
-    counted = slots.unsqueeze(-1)
-    return torch.where(counted, embeddings, 0.0).sum(0) / counted.sum(0).clamp(min=1)
-
-
-def sample_patterns(
-    present: Tensor, generator: torch.Generator, full_probability: float = 0.5, patterns: Patterns = "uniform"
-) -> Tensor:
-    """Draw for every sample which of its modalities are shown. A sample with one modality, or none, is left alone.
-
-    Parameters
-    ----------
-    present : bool [B, M], M at most 52
-    generator : source of all randomness
-    full_probability : probability of all that are present
-    patterns : what is shown otherwise. ``uniform``: any non-empty subset, the full set being one of them; ``proper``:
-        any non-empty subset but the full set; ``independent``: every modality is hidden or not on its own, all with
-        the same probability, and one is kept if none would be left.
-
-    Returns
-    -------
-    bool [B, M], a subset of ``present``
-    """
-    if patterns == "independent":
-        return _independent_patterns(present, generator, full_probability)
-    draw = torch.rand(2, len(present), generator=generator, device=generator.device, dtype=torch.float64)
-    keep_all, uniform = draw.to(present.device)
-    number = present.sum(-1)
-    subsets = 2**number - 1  # non-empty ones
-    if patterns == "proper":
-        subsets = torch.where(number > 1, subsets - 1, subsets)
-    chosen = (uniform * subsets).long() + 1  # its bits tell which of the present modalities are shown
-    rank = (present.long().cumsum(-1) - 1).clamp(min=0)
-    shown: Tensor = (chosen.unsqueeze(-1) >> rank) % 2 == 1
-    shown |= (keep_all < full_probability).unsqueeze(-1)
-    return shown & present
-
-
-def _independent_patterns(present: Tensor, generator: torch.Generator, full_probability: float) -> Tensor:
-    draw = torch.rand(present.shape, generator=generator, device=generator.device, dtype=torch.float64)
-    draw = torch.where(present, draw.to(present.device), float("inf"))
-    keep = full_probability ** (1 / present.sum(-1, keepdim=True).clamp(min=1))
-    return ((draw < keep) | (draw == draw.amin(-1, keepdim=True))) & present
 
 
 def _perceptron(sizes: tuple[int, ...], activation: type[nn.Module]) -> nn.Sequential:

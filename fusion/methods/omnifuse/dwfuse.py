@@ -8,19 +8,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import ClassVar, Literal, NamedTuple, get_args
+from typing import Any, ClassVar, Literal, NamedTuple, get_args
 
 import torch
 from torch import Tensor, nn
 
 from ....cache_schema import InputError
 from ...inputs.batches import Batch
-from ...parts.completion.filling import Filling, fit_filler, new_filler
+from ...parts.combinations import combination_name, combination_table, every_combination
+from ...parts.completion.filling import Filling, new_completion
+from ...parts.completion.patterns import Patterns, fill, sample_patterns
 from ...parts.encoders import Encoded, mlp
 from ...parts.targets import mean_known
 from ..base import Context, Method, ModelSpec, Prediction
-from .cascade import Patterns, fill, sample_patterns
-from .laziness import combination_name, combination_table, every_combination
 from .weighting import DynamicWeightedFuse
 
 Readout = Literal["fused", "joint", "weighted", "mean"]
@@ -74,7 +74,7 @@ class DWFuse(Method):
     )
     presets: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "default": (),
-        "modality-dropout": ("options.full_probability=0.5",),
+        "modality-dropout": ("options.modality_dropout=0.5",),
         "ridge": ("options.imputation=ridge",),
     }
     search_space: ClassVar[Mapping[str, tuple[str, ...]]] = {
@@ -98,8 +98,8 @@ class DWFuse(Method):
         the mean probability of the modalities' heads. Training is the same but for laziness activation."""
         modality_heads: bool = True
         """False: the joint head is trained alone and predicts: concatenation, or with imputation MMIN."""
-        full_probability: float = 1.0
-        """Probability that a training sample is shown all that it has; otherwise a part of it."""
+        modality_dropout: float = 0.0
+        """Probability that a training sample shows only a random part of its modalities."""
         patterns: Patterns = "uniform"
         """Which part: any non-empty one, any but the whole, or every modality hidden independently."""
         class_weights: bool = False
@@ -111,20 +111,26 @@ class DWFuse(Method):
         do not weigh), zeros, the mean, or an estimate from the others; fitted when training has ended."""
 
         def __post_init__(self) -> None:
-            if not 0 <= self.full_probability <= 1:
-                raise InputError(f"full_probability must lie between 0 and 1; got {self.full_probability}")
+            if not 0 <= self.modality_dropout <= 1:
+                raise InputError(f"modality_dropout must lie between 0 and 1; got {self.modality_dropout}")
             for name, value in vars(self).items():
                 if isinstance(value, float) and not value >= 0:
                     raise InputError(f"{name} must not be negative; got {value}")
 
     options: Options
 
+    @classmethod
+    def options_of(cls, stored: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return stored options; earlier runs have the probability of showing everything."""
+        rest = {name: value for name, value in stored.items() if name != "full_probability"}
+        everything = stored.get("full_probability")
+        return {**rest, "modality_dropout": 1 - everything} if isinstance(everything, int | float) else stored
+
     def __init__(self, spec: ModelSpec, options: Options | None = None) -> None:
         super().__init__(spec, options)
         encoder, count = spec.encoder, len(spec.inputs)
         head = partial(mlp, hidden=encoder.hidden, output=spec.target.output_size, dropout=encoder.dropout)
         joint_width = self.build()
-        self.fills = self.filler is not None
         self.heads = nn.ModuleList(head(encoder.dimension) for _ in range(count if self.options.modality_heads else 0))
         self.joint = head(joint_width)
         normalised = self.options.score == "mean"
@@ -135,23 +141,21 @@ class DWFuse(Method):
     def build(self) -> int:
         """Build what lies between encoders and heads; return the width of the joint head's input."""
         count, width = len(self.spec.inputs), self.spec.encoder.dimension
-        self.filler = new_filler(self.options.imputation, count, width)
+        self.filler = new_completion(self.options.imputation, count, width)
         return count * width
 
     def on_fit_start(self, context: Context) -> None:
         """Keep the generator that draws what is shown; nothing can be filled in yet."""
         self.generator = context.generator
-        self.fills = False
+        self.filler.begin()
 
     def on_fit_end(self, context: Context) -> None:
         """Fit the imputation that predictions alone use."""
-        if self.filler is not None:
-            fit_filler(self.filler, map(self.encode, context.training()))
-            self.fills = True
+        self.filler.end(map(self.encode, context.training()))
 
     def complete(self, embeddings: Tensor, missing: Tensor, used: Tensor) -> Completed:
         """Put something into the slots that are not shown: the missing embedding, or in predictions an estimate."""
-        if self.fills and self.filler is not None and not self.training:
+        if self.filler.fills:
             imputed = self.filler(embeddings, used)
             return Completed(imputed, imputed.flatten(1), imputed)
         completed = fill(embeddings, missing, used)  # [B, M, D]
@@ -159,7 +163,7 @@ class DWFuse(Method):
 
     def trust(self, used: Tensor) -> Tensor:
         """How much each modality takes part, [B, M]: those that are shown; all where nothing is, to have a value."""
-        if self.fills and not self.training:
+        if self.filler.fills:
             return torch.ones_like(used, dtype=torch.float32)
         return (used | ~used.any(1, keepdim=True)).float()
 
@@ -220,9 +224,9 @@ class DWFuse(Method):
 
     def shown(self, present: Tensor) -> Tensor:
         """Return what each sample is shown, bool [B, M]: all that is ``present``, in training at times a part."""
-        if not self.training or self.options.full_probability == 1:
+        if not self.training or not self.options.modality_dropout:
             return present
-        return sample_patterns(present, self.generator, self.options.full_probability, self.options.patterns)
+        return sample_patterns(present, self.generator, self.options.modality_dropout, self.options.patterns)
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         """Return equation 14 as ``total``, and its terms; ``ce`` is the cross-entropy of the prediction."""

@@ -16,15 +16,19 @@ from torch import Tensor
 
 from ....cache_schema import InputError
 from ...inputs.batches import Batch
+from ...parts.combinations import combination_called
+from ...parts.completion.fidelity import explained_variance
+from ...parts.completion.filling import NoFilling
+from ...parts.completion.patterns import fill
 from ...parts.encoders import Encoded
 from ...parts.targets import mean_known
 from ..base import Context, ModelSpec
-from .cascade import CycleImputation, Goal, WayBack, backward_loss, explained_variance, fill, forward_loss
+from .cascade import CycleImputation, Goal, WayBack, backward_loss, forward_loss
 from .dwfuse import Completed, DWFuse, Heads
-from .laziness import Activation, Distances, Score, combination_called
+from .laziness import Activation, Distances, Score
 from .trace import imputation_rows
 
-WITHOUT_IMPUTATION = ("options.imputation=none", "options.lambda3=0", "options.full_probability=1")
+WITHOUT_IMPUTATION = ("options.imputation=none", "options.lambda3=0", "options.modality_dropout=0")
 CONCATENATION = ("options.modality_heads=false", "options.lambda2=1")
 
 Samples = Sequence[tuple[Encoded, Tensor]]
@@ -64,8 +68,8 @@ class OmniFuse(DWFuse):
     class Options(DWFuse.Options):
         """Options of OmniFuse; where the paper states a value, it is the default unless said otherwise."""
 
-        full_probability: float = 0.5
-        """Probability that a training sample is shown all that it has; otherwise a part of it."""
+        modality_dropout: float = 0.5
+        """Probability that a training sample shows only a random part of its modalities."""
         imputation: Literal["cycle", "forward", "none"] = "cycle"  # type: ignore[assignment]
         """Both cascades, the forward one alone, or none: then the joint head sees the embeddings side by side."""
         blocks: int = 5
@@ -120,7 +124,7 @@ class OmniFuse(DWFuse):
 
     def build(self) -> int:
         """Build the cascades; return the width of the joint head's input, the latents of the forward cascade."""
-        options, self.imputation, self.filler = self.options, None, None
+        options, self.imputation, self.filler = self.options, None, NoFilling()
         if options.imputation == "none":
             return super().build()
         backward: WayBack = "shared" if options.share_cascades else "own"

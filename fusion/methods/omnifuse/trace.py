@@ -9,9 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ...parts.completion.fidelity import cosine_similarity
+from ...parts.completion.patterns import sample_patterns
 from ...parts.encoders import Encoded
 from ...scores import metrics
-from .cascade import cosine_similarity, sample_patterns
 from .dwfuse import DWFuse
 
 SEED = 0
@@ -35,7 +36,7 @@ def imputation_rows(method: DWFuse, encoded: Sequence[tuple[Encoded, Tensor]]) -
     generator = torch.Generator().manual_seed(SEED)
     pieces = []
     for batch, y in encoded:
-        shown = sample_patterns(batch.presence, generator, full_probability=0.0, patterns="proper")
+        shown = sample_patterns(batch.presence, generator, dropout=1.0, patterns="proper")
         heads = method.run(batch.embeddings, batch.missing, shown)
         assert heads.imputed is not None
         probability = method.target.probabilities(method.logits(heads))

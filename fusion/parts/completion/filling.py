@@ -6,10 +6,11 @@ from collections.abc import Iterable
 from typing import Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ....cache_schema.packages import require
 from ..encoders import Encoded
+from .completion import Completion
 from .factors import PACKAGE, FactorModel
 from .ridge import RidgeImputation
 
@@ -19,7 +20,19 @@ FACTORS = 10
 """Factors of the filling by factor analysis."""
 
 
-class MeanFilling(nn.Module):
+class NoFilling(Completion):
+    """The missing embeddings stay."""
+
+    @property
+    def fills(self) -> bool:
+        """Never."""
+        return False
+
+    def end(self, encoded: Iterable[Encoded]) -> None:
+        """Learn nothing, and read nothing for it."""
+
+
+class MeanFilling(Completion):
     """The mean embedding of each modality over the training samples that have it."""
 
     mean: Tensor
@@ -45,7 +58,7 @@ class ZeroFilling(MeanFilling):
         """Learn nothing."""
 
 
-class FactorFilling(nn.Module):
+class FactorFilling(Completion):
     """What the factors of multi-omics factor analysis, estimated from what a sample has, make of the rest."""
 
     def __init__(self, modalities: int, width: int) -> None:
@@ -63,21 +76,14 @@ class FactorFilling(nn.Module):
         return torch.where(used[:, :, None], embeddings, torch.stack(estimates, dim=1))
 
 
-Filler = MeanFilling | RidgeImputation | FactorFilling
-
-
-def new_filler(name: Filling, modalities: int, width: int) -> Filler | None:
-    """Return an unfitted filler of [B, modalities, width] embeddings; None leaves the missing embeddings."""
-    kinds: dict[str, type[Filler]] = {
+def new_completion(name: Filling, modalities: int, width: int) -> Completion:
+    """Return what fills in [B, modalities, width] embeddings, not fitted yet."""
+    if name == "none":
+        return NoFilling()
+    kinds: dict[str, type[MeanFilling | RidgeImputation | FactorFilling]] = {
         "zero": ZeroFilling,
         "mean": MeanFilling,
         "ridge": RidgeImputation,
         "mofa": FactorFilling,
     }
-    return None if name == "none" else kinds[name](modalities, width)
-
-
-def fit_filler(filler: Filler, encoded: Iterable[Encoded]) -> None:
-    """Fit a filler to some batches of training samples."""
-    batches = list(encoded)
-    filler.fit(torch.cat([batch.embeddings for batch in batches]), torch.cat([batch.presence for batch in batches]))
+    return kinds[name](modalities, width)

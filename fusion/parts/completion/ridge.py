@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+
+from .completion import Completion
 
 
-class RidgeImputation(nn.Module):
+class RidgeImputation(Completion):
     """The linear estimate of what a sample lacks from what it has, for any combination of modalities.
 
     It is the conditional mean of a normal distribution with the training samples' mean and covariance, of which every

@@ -1,10 +1,7 @@
 """Methods by name: each class of the folder under the name that it sets, and those of packages from elsewhere."""
 
-import importlib
 import logging
 from dataclasses import dataclass
-from pathlib import Path
-from types import ModuleType
 
 import pytest
 from omnifuse.cache_schema import InputError
@@ -27,24 +24,6 @@ class Mean(Sum):
 '''
 
 
-@pytest.fixture
-def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """Return what installs a package of one module that offers methods, as pip leaves it."""
-
-    def installed(package: str, entries: str, module: str) -> ModuleType:
-        place = tmp_path / package
-        (place / f"{package}-1.2.dist-info").mkdir(parents=True)
-        (place / f"{package}-1.2.dist-info" / "METADATA").write_text(f"Name: {package}\nVersion: 1.2\n")
-        (place / f"{package}-1.2.dist-info" / "entry_points.txt").write_text(f"[omnifuse.methods]\n{entries}\n")
-        (place / f"{package}.py").write_text(module.strip())
-        monkeypatch.syspath_prepend(str(place))
-        monkeypatch.delitem(METHODS.__dict__, "offered", raising=False)
-        importlib.invalidate_caches()
-
-    yield installed
-    METHODS.__dict__.pop("offered", None)
-
-
 @pytest.mark.parametrize("name", METHODS.names())
 def test_a_method_is_found_under_the_name_that_its_class_sets(name: str) -> None:
     assert METHODS.get(name).name == name
@@ -60,7 +39,7 @@ def test_no_two_classes_have_one_name() -> None:
 
 
 def test_a_method_of_a_package_is_listed_under_its_family(install) -> None:
-    install("acme", "mean = acme:Mean", MEAN)
+    install("acme", "[omnifuse.methods]\nmean = acme:Mean", MEAN)
     assert index()[-1] == ("mean", "of elsewhere", "Another mean of embeddings.")
     assert str(METHODS.package("mean")) == "acme 1.2"
 
@@ -69,7 +48,7 @@ def test_one_that_fails_to_import_is_named_in_a_line_and_the_others_are_listed(
     install, caplog: pytest.LogCaptureFixture
 ) -> None:
     before = index()
-    install("broken", "sick = broken:Sick\nwell = broken:Concat", "import nowhere")
+    install("broken", "[omnifuse.methods]\nsick = broken:Sick\nwell = broken:Concat", "import nowhere")
     with caplog.at_level(logging.WARNING):
         assert index() == before
     assert [record.getMessage() for record in caplog.records] == [

@@ -1,10 +1,17 @@
 """What an embedding may and may not depend on."""
 
+from collections.abc import Callable
+from pathlib import Path
+
 import pytest
 import torch
+from omnifuse.cache_schema import InputError
 from omnifuse.fusion.inputs.batches import Batch, ModalityBatch, Rows, RowStore
 from omnifuse.fusion.inputs.spec import EncoderConfig, InputSpec
-from omnifuse.fusion.parts.encoders import MEAN_DISTANCE, ModalityEncoder, ModalityEncoders, ScoreEncoder
+from omnifuse.fusion.parts.encoders import ENCODERS, MEAN_DISTANCE, ModalityEncoder, ModalityEncoders, ScoreEncoder
+from omnifuse.fusion.runs.run import load_run
+from omnifuse.fusion.runs.train import train
+from omnifuse.fusion.training.config import make_config
 
 CONFIGS = {
     "statistics": (InputSpec("ehr", "timeseries", 60, 0), EncoderConfig()),
@@ -123,3 +130,53 @@ def test_the_largest_half_precision_values_do_not_overflow(name: str) -> None:
     store = RowStore(values, torch.tensor([0, 3000]), torch.ones(spec.rows), torch.zeros(spec.rows))
     inputs = ModalityBatch(torch.zeros(1, dtype=torch.int64), None, store.gather(torch.tensor([0])))
     assert ModalityEncoder(spec, config).eval()(inputs).isfinite().all()
+
+
+LAST = """
+from torch import nn
+from omnifuse.fusion.parts.encoders import Encoder
+
+class LastRow(nn.Module):
+    def __init__(self, columns, config):
+        super().__init__()
+        self.project = nn.Linear(columns, config.dimension)
+
+    def forward(self, rows):
+        return self.project(rows.values[rows.lengths.cumsum(0) - 1])
+
+last = Encoder(rows=LastRow)
+wrong = LastRow
+empty = Encoder()
+reading = Encoder(vector=LastRow)
+"""
+
+
+def test_a_package_brings_an_encoder_that_is_chosen_like_ours(
+    install: Callable[[str, str, str], None], toy_cache: Callable[..., Path], tmp_path: Path
+) -> None:
+    install("lasts", "[omnifuse.encoders]\ntimeseries.last = lasts:last", LAST)
+    config = make_config("concat", overrides=["encoder.timeseries=last", "fit.epochs=1", "folds=2"])
+    run, cache = tmp_path / "run", toy_cache(tmp_path / "cache")
+    train(cache, config, run)
+    assert load_run(run).predict(cache)["p"].is_finite().all()
+    encoder = ModalityEncoder(InputSpec("ehr", "timeseries", 60, 4), config.encoder)
+    assert encoder.summary is None and type(encoder.rows).__name__ == "LastRow"
+    with pytest.raises(InputError, match=r"Unknown embedding encoder 'last'\. Known are: attention, mean\."):
+        make_config("concat", overrides=["encoder.embedding=last"])
+    with pytest.raises(InputError, match="The features encoder 'last' reads nothing of 'static'"):
+        install("rows", "[omnifuse.encoders]\nfeatures.last = lasts:last", "")
+        ModalityEncoder(InputSpec("static", "features", 5, 0), EncoderConfig(features="last"))
+
+
+@pytest.mark.parametrize(
+    ("what", "said"),
+    [
+        ("wrong", r"it is no .*parts\.encoders\.Encoder"),
+        ("empty", "it reads neither a vector nor rows"),
+        ("reading", "what reads the vector is no subclass of VectorEncoder"),
+    ],
+)
+def test_what_is_no_encoder_is_refused_by_name(install: Callable[[str, str, str], None], what: str, said: str) -> None:
+    install("lasts", f"[omnifuse.encoders]\ntimeseries.last = lasts:{what}", LAST)
+    with pytest.raises(InputError, match=rf"'timeseries\.last' of the package lasts 1\.2 cannot be used: {said}"):
+        ENCODERS.get("timeseries.last")

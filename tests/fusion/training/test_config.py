@@ -39,7 +39,10 @@ def test_overrides_win_over_settings_and_settings_over_nothing() -> None:
         ("method=concat", "Unknown setting 'method'"),
         ("fit.epochs=many", "expected int"),
         ("fit.epochs=2.5", "expected int"),
-        ("encoder.timeseries=transformer", "statistics, recurrent, both"),
+        (
+            "encoder.timeseries=transformer",
+            r"Unknown timeseries encoder.* statistics, recurrent, both\.",
+        ),
         ("fit=3", "fit.epochs"),
         ("seed.x=3", "has no parts"),
         ("fit.epochs", "key=value"),
@@ -106,6 +109,15 @@ def test_stored_settings_are_read_strictly() -> None:
         TrainConfig.from_dict({**stored, "fit": {**stored["fit"], "momentum": 0.9}})
 
 
+def test_a_run_that_stored_how_often_everything_is_shown_means_the_same_as_before() -> None:
+    stored = make_config("omnifuse", "table4-c").to_dict()
+    del stored["options"]["modality_dropout"]
+    earlier = TrainConfig.from_dict({**stored, "options": {**stored["options"], "full_probability": 0.75}})
+    assert earlier.options.modality_dropout == 0.25
+    with pytest.raises(InputError, match=r"Unknown setting 'options\.full_probability'\..* options\.modality_dropout"):
+        TrainConfig.from_dict({**stored, "options": {**stored["options"], "full_probability": "often"}})
+
+
 def test_options_belong_to_their_method() -> None:
     with pytest.raises(InputError, match="takes"):
         TrainConfig("concat", options=make_config("unimodal").options)
@@ -137,3 +149,10 @@ def test_stored_settings_that_were_changed_by_hand_are_one_short_message(
 def test_a_number_that_is_none_is_refused(value: str) -> None:
     with pytest.raises(InputError, match="expected float"):
         make_config("concat", overrides=[f"missing.rate={value}"])
+
+
+def test_a_preset_can_name_its_method_alone() -> None:
+    assert make_config(preset="best").method == "stacking"
+    assert make_config(preset="as-published").method == "omnifuse"
+    with pytest.raises(InputError, match="Unknown omnifuse preset 'ridge'"):
+        make_config(preset="ridge")

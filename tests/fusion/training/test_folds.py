@@ -1,6 +1,8 @@
 """Folds in processes: the same bytes as one after the other, and one clear end if anything goes wrong."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -15,10 +17,11 @@ from omnifuse.cache_schema import InputError, OmniFuseError
 from omnifuse.fusion.inputs.batches import Cohort
 from omnifuse.fusion.inputs.splits import k_folds, strata
 from omnifuse.fusion.inputs.stored import StoredCohort
+from omnifuse.fusion.methods.concat import Concat
 from omnifuse.fusion.runs.train import train
 from omnifuse.fusion.training import folds
-from omnifuse.fusion.training.config import make_config
-from omnifuse.fusion.training.folds import torch_threads, train_stored_folds
+from omnifuse.fusion.training.config import TrainConfig, changed, make_config
+from omnifuse.fusion.training.folds import torch_threads, train_folds, train_stored_folds
 
 
 def without_seconds(metrics: Path) -> str:
@@ -113,3 +116,41 @@ def test_threads_are_given_back_even_after_an_error() -> None:
         assert torch.get_num_threads() == before + 1
         raise KeyError
     assert torch.get_num_threads() == before
+
+
+SCRIPT = """
+import sys
+from omnifuse.fusion.methods import METHODS
+from omnifuse.fusion.methods.concat import Concat
+from omnifuse.fusion.runs.train import train
+from omnifuse.fusion.training.config import TrainConfig, changed, make_config
+
+class Mine(Concat):
+    name = "mine"
+
+if __name__ == "__main__":
+    METHODS.register("mine", Mine)
+    train(sys.argv[1], make_config("mine", overrides=["fit.epochs=1", "folds=2"]), sys.argv[2], workers=2)
+"""
+
+
+def test_a_method_that_a_script_registers_is_trained_by_several_workers(
+    toy_cache: Callable[..., Path], tmp_path: Path
+) -> None:
+    (tmp_path / "mine.py").write_text(SCRIPT)
+    cache, run = toy_cache(tmp_path / "cache"), tmp_path / "run"
+    subprocess.run([sys.executable, tmp_path / "mine.py", cache, run], check=True, capture_output=True)
+    assert json.loads((run / "metrics.json").read_text())["method"] == "mine"
+
+
+def test_a_class_goes_with_its_settings_and_one_that_workers_cannot_import_is_refused(
+    toy_cohort: Callable[..., Cohort], tmp_path: Path
+) -> None:
+    class Mine(Concat):
+        name = "mine"
+
+    cohort, config = toy_cohort(), changed(TrainConfig("mine", method_class=Mine), ["fit.epochs=1"])
+    splits = dict(enumerate(k_folds(cohort.subject_id, strata(cohort.y, "binary"), 2, 0.0, 0)))
+    train_folds(cohort, splits, config, tmp_path)
+    with pytest.raises(InputError, match=r"cannot import .*Mine, the class of the method 'mine': write it at the top"):
+        train_stored_folds(store(cohort, tmp_path / "rows"), splits, config, tmp_path, workers=2)

@@ -7,16 +7,18 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from omnifuse.cache_schema import FeatureCache, InputError, MissingInputError, read_manifest, verify_cache
+from omnifuse.cache_schema import FeatureCache, InputError, MissingInputError, digest, read_manifest, verify_cache
 from omnifuse.cache_schema.selection import input_rows
 from omnifuse.cli import main
 from omnifuse.pipeline.core.encoders import Encoders
 from omnifuse.pipeline.core.stages import Extraction, extract
+from omnifuse.pipeline.frozen_encoders import frozen_encoder
 from omnifuse.pipeline.source import Quarantine, Records
 from omnifuse.pipeline.sources import SourceOptions, open_dataset
 
 from .toy import ToyDataSet, write_raw
 
+XRV = "densenet121-res224-all"
 VIT = "timm:test_vit=random"
 RANDOM = Encoders("random", "random")
 WITH_VIT = Encoders("random", {"": "random", "vit": VIT})
@@ -85,6 +87,20 @@ def test_a_cache_of_unnamed_encoders_has_the_keys_that_it_always_had(toy: Path) 
     assert read_manifest(toy / "cache").keys["encoders"].keys() == {"image", "image.vit", "text"}
 
 
+RECIPES = {
+    ("windowed text", "random"): "0dca9b08f280018382ff657acb8d59372d1eb6893a600679140ffec3b6059335",
+    ("image", "torchvision:resnet18=random"): "d96f18afc82afbf59be8d2b0ec606556c2296a6c1c718aa20eecdfb0cca07f21",
+    ("image", "timm:test_vit=random"): "40a12a7b182fbefdffe015aa3ba50988df5338e7de1bf6350b5e3c8d12989915",
+    ("image", f"xrv:{XRV}=random"): "6b626a836284759c816924caa2264274cb899033c062f14de3c8647ce18aedaf",
+}
+
+
+@pytest.mark.parametrize(("kind", "name"), RECIPES)
+def test_the_recipes_of_other_encoders_are_what_caches_were_made_with(kind: str, name: str) -> None:
+    """Those of the default encoders are held beside them."""
+    assert digest(frozen_encoder(kind, name).recipe()) == RECIPES[kind, name]
+
+
 def test_an_older_cache_gives_the_items_of_the_encoders_that_it_has(toy: Path) -> None:
     run(toy, WITH_VIT)
     (toy / "cache").rename(toy / "older")
@@ -135,6 +151,18 @@ def test_options_name_encoders_and_the_unnamed_one_has_a_default() -> None:
 def test_encoders_that_cannot_be_told_apart_are_refused(values: list[str]) -> None:
     with pytest.raises(InputError, match=f"--image-encoder '{values[-1]}': give one encoder without a name"):
         Encoders.parse([], values)
+
+
+def test_encoders_of_other_contents_are_named_with_their_content() -> None:
+    encoders = Encoders.parse([], [], others=["waveform=acme:small", "waveform.wide=/a=b.npy", "odour.rose=x"])
+    assert encoders.contents == ("text", "image", "waveform", "odour")
+    assert encoders.of("waveform") == {"": "acme:small", "wide": "/a=b.npy"}
+    assert encoders.of("odour") == {"": "", "rose": "x"}
+    assert encoders.of("gait") == {"": ""}
+    with pytest.raises(InputError, match=r"'image=random': encoders of image are named with --image-encoder"):
+        Encoders.parse([], [], others=["image=random"])
+    with pytest.raises(InputError, match=r"'waveform=b': give each once"):
+        Encoders.parse([], [], others=["waveform=a", "waveform=b"])
 
 
 def test_a_name_that_cannot_be_part_of_a_modality_is_refused() -> None:

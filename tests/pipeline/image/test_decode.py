@@ -1,21 +1,14 @@
-"""Image files to pixels: what the result is, what is unreadable, and workers that never outlive their parent."""
+"""Image files to pixels: what the result is, and what is unreadable."""
 
 import os
-import signal
 import struct
-import subprocess
-import sys
-import time
 import zlib
 from collections.abc import Callable
-from itertools import islice, repeat
 from pathlib import Path
 
 import numpy as np
-import psutil
 import pytest
-from omnifuse.cache_schema import OmniFuseError
-from omnifuse.pipeline.image.decode import SIZE, decode_all, decode_image
+from omnifuse.pipeline.image.decode import SIZE, decode_image
 from omnifuse.pipeline.source import UnreadableItem
 from PIL import EpsImagePlugin, ExifTags, Image, ImageFile
 
@@ -230,63 +223,3 @@ def test_the_reason_names_neither_path_nor_content(tmp_path: Path) -> None:
     path.write_text("no image")
     with pytest.raises(UnreadableItem, match=r"^not an image of a known format$"):
         decode_image(path)
-
-
-@pytest.mark.parametrize("workers", [0, 2])
-def test_all_are_decoded_in_order_and_the_unreadable_stand_in_their_place(draw: Draw, workers: int) -> None:
-    paths = [draw(np.full((230, 230), level, np.uint8), f"{level}.png") for level in range(0, 240, 5)]
-    paths[7].write_bytes(b"")
-    decoded = list(decode_all(paths, workers))
-    assert str(decoded[7]) == "not an image of a known format"
-    levels = [image[0, 0] for image in decoded if not isinstance(image, UnreadableItem)]
-    assert levels == [level for level in range(0, 240, 5) if level != 35]
-
-
-def test_it_asks_for_a_bounded_number_of_images_ahead(draw: Draw) -> None:
-    path = draw(gradient(230, 230))
-    asked: list[Path] = []
-    images = decode_all((asked.append(path) or path for _ in range(10_000)), workers=1)
-    next(images)
-    images.close()
-    assert len(asked) < 20
-
-
-def test_a_worker_that_is_killed_is_said(draw: Draw) -> None:
-    before = set(psutil.Process().children(recursive=True))
-    images = decode_all(repeat(draw(gradient(230, 230))), workers=1)
-    next(images)
-    for process in set(psutil.Process().children(recursive=True)) - before:
-        if any("spawn_main" in part for part in process.cmdline()):  # and not the tracker of semaphores
-            process.kill()
-    with pytest.raises(OmniFuseError, match=r"A process that decoded images was killed.*fewer --workers"):
-        list(islice(images, 1000))
-
-
-PARENT = """
-import sys, time
-from itertools import repeat
-from pathlib import Path
-from omnifuse.pipeline.image.decode import decode_all
-
-if __name__ == "__main__":
-    for _ in decode_all(repeat(Path(sys.argv[1])), workers=2):
-        print("decoding", flush=True)
-        time.sleep(0.1)
-"""
-
-
-@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")
-def test_workers_end_when_their_parent_is_killed(draw: Draw, tmp_path: Path) -> None:
-    script = tmp_path / "parent.py"
-    script.write_text(PARENT)
-    command = [sys.executable, str(script), str(draw(gradient(230, 230)))]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:
-        assert parent.stdout is not None
-        assert parent.stdout.readline() == "decoding\n"
-        children = psutil.Process(parent.pid).children(recursive=True)
-        assert len(children) >= 2
-        os.kill(parent.pid, signal.SIGKILL)
-    deadline = time.monotonic() + 20
-    while (alive := [child for child in children if child.is_running()]) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert [child for child in alive if child.status() != psutil.STATUS_ZOMBIE] == []

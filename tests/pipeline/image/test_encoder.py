@@ -9,17 +9,25 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
-from omnifuse.cache_schema import InputError, difference, digest
+from omnifuse.cache_schema import InputError, difference, digest, digest_file
 from omnifuse.pipeline import frozen
 from omnifuse.pipeline.frozen import seed_weights
+from omnifuse.pipeline.frozen_encoders import frozen_encoder
 from omnifuse.pipeline.image.decode import DICOM_GREY
-from omnifuse.pipeline.image.encoder import TOLERANCE, ImageEncoder, image_recipe, weights_digest
+from omnifuse.pipeline.image.encoder import TOLERANCE, ImageEncoder, ImageModels
 from omnifuse.pipeline.image.model_input import IMAGENET
 from safetensors.torch import save_file
 from torchvision.models import resnet34
 from torchvision.transforms.functional import normalize
 
 Vectors = npt.NDArray[np.float16]
+
+
+def image_model(encoder: str) -> ImageModels:
+    """Return the model that the command line calls so."""
+    model = frozen_encoder("image", encoder)
+    assert isinstance(model, ImageModels)
+    return model
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +74,7 @@ def largest_error(vectors: Vectors, reference: npt.NDArray[np.float32] | Vectors
 def test_equals_plain_torchvision_within_the_tolerance(
     weights: Path, images: npt.NDArray[np.uint8], plain: npt.NDArray[np.float32]
 ) -> None:
-    vectors = ImageEncoder(str(weights)).encode(images)
+    vectors = ImageEncoder(image_model(str(weights))).encode(images)
     assert (vectors.shape, vectors.dtype) == ((5, 512), np.float16)
     assert largest_error(vectors, plain) < TOLERANCE
 
@@ -75,33 +83,33 @@ def test_in_float32_equals_plain_torchvision_to_half_precision(
     weights: Path, images: npt.NDArray[np.uint8], plain: npt.NDArray[np.float32], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(frozen, "fast_precision", lambda device: torch.float32)
-    assert largest_error(ImageEncoder(str(weights)).encode(images), plain) < 2**-10
+    assert largest_error(ImageEncoder(image_model(str(weights))).encode(images), plain) < 2**-10
 
 
 def test_the_batch_changes_an_image_within_the_tolerance(images: npt.NDArray[np.uint8]) -> None:
-    encoder = ImageEncoder("random")
+    encoder = ImageEncoder(image_model("random"))
     many = np.concatenate([np.roll(images, shift, axis=2) for shift in range(7)])  # 35: a full batch and a rest
     alone = np.concatenate([encoder.encode(image[None]) for image in many[::8]])
     assert largest_error(encoder.encode(many)[::8], alone) < TOLERANCE
 
 
 def test_random_is_the_same_in_every_encoder(images: npt.NDArray[np.uint8]) -> None:
-    first, second = (ImageEncoder("random").encode(images) for _ in range(2))
+    first, second = (ImageEncoder(image_model("random")).encode(images) for _ in range(2))
     np.testing.assert_array_equal(first, second)
-    assert len(weights_digest("random")) == 64
+    assert len(image_model("random").weights_digest()) == 64
     assert np.abs(first).max() < 1000  # far from the largest float16
 
 
 def test_no_images_give_no_vectors() -> None:
-    assert ImageEncoder("random").encode(np.empty((0, 224, 224), np.uint8)).shape == (0, 512)
+    assert ImageEncoder(image_model("random")).encode(np.empty((0, 224, 224), np.uint8)).shape == (0, 512)
 
 
 def test_a_state_dict_of_torchvision_gives_the_same_as_safetensors(
     weights: Path, resnet: torch.nn.Module, images: npt.NDArray[np.uint8], tmp_path: Path
 ) -> None:
     torch.save(resnet.state_dict(), tmp_path / "ours.pth")
-    from_folder = ImageEncoder(str(tmp_path)).encode(images)
-    np.testing.assert_array_equal(from_folder, ImageEncoder(str(weights)).encode(images))
+    from_folder = ImageEncoder(image_model(str(tmp_path))).encode(images)
+    np.testing.assert_array_equal(from_folder, ImageEncoder(image_model(str(weights))).encode(images))
 
 
 def test_resnet34_is_found_where_torchvision_downloads_it(
@@ -111,15 +119,15 @@ def test_resnet34_is_found_where_torchvision_downloads_it(
     path = Path(torch.hub.get_dir()) / "checkpoints" / "resnet34-b627a593.pth"
     path.parent.mkdir(parents=True)
     torch.save(resnet.state_dict(), path)
-    assert image_recipe("resnet34")["name"] == "resnet34-b627a593"
-    assert ImageEncoder("resnet34").dim == 512
+    assert image_model("resnet34").recipe()["name"] == "resnet34-b627a593"
+    assert ImageEncoder(image_model("resnet34")).dim == 512
 
 
 def test_weights_of_another_model_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "other.safetensors"
     save_file({"embeddings.weight": torch.zeros(2, 2)}, path)
     with pytest.raises(ValueError, match=r"other\.safetensors does not hold.*unknown \(first: embeddings\.weight\)"):
-        ImageEncoder(str(path))
+        ImageEncoder(image_model(str(path)))
 
 
 @pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
@@ -127,7 +135,7 @@ def test_a_file_that_holds_no_weights_is_refused(tmp_path: Path, suffix: str) ->
     path = tmp_path / f"broken{suffix}"
     path.write_bytes(b"not weights at all")
     with pytest.raises(ValueError, match=f"broken{suffix} cannot be read as weights"):
-        ImageEncoder(str(path))
+        ImageEncoder(image_model(str(path)))
 
 
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 87306240\n"
@@ -140,9 +148,9 @@ def test_what_stands_in_place_of_weights_is_said_with_the_recipe(
 ) -> None:
     path = tmp_path / f"weights{suffix}"
     path.write_bytes(content)
-    for use in (image_recipe, ImageEncoder):
+    for use in (ImageModels.recipe, ImageEncoder):
         with pytest.raises(InputError, match=rf"weights{suffix} {reason}"):
-            use(str(path))
+            use(image_model(str(path)))
 
 
 @pytest.mark.parametrize("kept", [0.1, 0.5, 0.99])
@@ -157,19 +165,19 @@ def test_weights_that_are_cut_off_are_refused(
         path.write_bytes(weights.read_bytes())
     os.truncate(path, int(path.stat().st_size * kept))
     with pytest.raises(InputError, match=f"cut{suffix} cannot be read as weights"):
-        ImageEncoder(str(path))
+        ImageEncoder(image_model(str(path)))
 
 
 def test_a_folder_must_hold_one_file_of_weights(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="it holds none"):
-        ImageEncoder(str(tmp_path))
+        ImageEncoder(image_model(str(tmp_path)))
 
 
 def test_missing_weights_are_named_with_the_choices() -> None:
     with pytest.raises(
         FileNotFoundError, match=r"'/no/such/file\.pth'.*a file or folder.*timm:NAME.*--image-encoder random"
     ):
-        image_recipe("/no/such/file.pth")
+        image_model("/no/such/file.pth").recipe()
 
 
 def test_unreachable_torchvision_weights_are_said_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -178,28 +186,31 @@ def test_unreachable_torchvision_weights_are_said_at_once(tmp_path: Path, monkey
         "omnifuse.pipeline.image.torchvision_models.RESNET34_URL", "http://127.0.0.1:9/resnet34-b627a593.pth"
     )
     with pytest.raises(FileNotFoundError, match=r"could not be fetched.*--image-encoder random"):
-        image_recipe("resnet34")
+        image_model("resnet34").recipe()
 
 
 def test_recipe_names_the_weights_by_content_and_random_as_such(weights: Path) -> None:
-    assert image_recipe(str(weights))["weights"] == weights_digest(str(weights))
-    assert image_recipe("random")["name"] == "random"
+    assert image_model(str(weights)).recipe()["weights"] == digest_file(weights)
+    assert image_model("random").recipe()["name"] == "random"
 
 
 def test_recipe_says_how_dicom_files_become_grey(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = image_recipe("random")
+    before = image_model("random").recipe()
     monkeypatch.setattr("omnifuse.pipeline.image.encoder.DICOM_GREY", "another rule")
-    assert difference(before, image_recipe("random")) == [f"dicom: {DICOM_GREY[:57]}... -> another rule"]
+    assert difference(before, image_model("random").recipe()) == [f"dicom: {DICOM_GREY[:57]}... -> another rule"]
 
 
 def test_the_recipe_of_a_resnet34_is_what_caches_were_made_with(weights: Path) -> None:
-    of_file = {key: value for key, value in image_recipe(str(weights)).items() if key not in ("name", "weights")}
+    of_file = {
+        key: value for key, value in image_model(str(weights)).recipe().items() if key not in ("name", "weights")
+    }
     assert digest(of_file) == "7a64935dd641905c7f69475d1a5d050ffe209f319a667cb5bc749b99d28451fd"
-    assert digest(image_recipe("random")) == "e568cc957b18ff3027eb0c7b88cecfdc86d86c5567e73aa70f621a155428b7e9"
+    assert digest(image_model("random").recipe()) == "e568cc957b18ff3027eb0c7b88cecfdc86d86c5567e73aa70f621a155428b7e9"
 
 
 def test_recipe_needs_no_torch(weights: Path) -> None:
     code = (
-        f"import sys; from omnifuse.pipeline.image.encoder import image_recipe as r; r({str(weights)!r}); r('random');"
+        "import sys; from omnifuse.pipeline.frozen_encoders import frozen_encoder as f; "
+        f"f('image', {str(weights)!r}).recipe(); f('image', 'random').recipe(); "
     )
     subprocess.run([sys.executable, "-c", code + "assert 'torch' not in sys.modules"], check=True, env=os.environ)

@@ -11,12 +11,13 @@ import pytest
 import timm
 import torch
 from click.testing import CliRunner
-from omnifuse.cache_schema import InputError, MissingInputError, packages
+from omnifuse.cache_schema import InputError, MissingInputError, digest_file, packages
 from omnifuse.cli import main
 from omnifuse.pipeline import frozen
 from omnifuse.pipeline.frozen import seed_weights
+from omnifuse.pipeline.frozen_encoders import frozen_encoder
 from omnifuse.pipeline.image import torchvision_models, xrv_models
-from omnifuse.pipeline.image.encoder import ImageEncoder, image_recipe, weights_digest
+from omnifuse.pipeline.image.encoder import ImageEncoder, ImageModels
 from omnifuse.pipeline.image.model_input import IMAGENET
 from safetensors.torch import save_file
 from torch import nn
@@ -27,6 +28,13 @@ XRV = "densenet121-res224-all"
 
 Images = npt.NDArray[np.uint8]
 Save = Callable[[nn.Module, str], Path]
+
+
+def image_model(encoder: str) -> ImageModels:
+    """Return the model that the command line calls so."""
+    model = frozen_encoder("image", encoder)
+    assert isinstance(model, ImageModels)
+    return model
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +71,7 @@ def float32(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def assert_same(encoder: str, images: Images, plain: torch.Tensor) -> None:
-    vectors = ImageEncoder(encoder).encode(images)
+    vectors = ImageEncoder(image_model(encoder)).encode(images)
     assert vectors.dtype == np.float16
     np.testing.assert_allclose(vectors, plain.numpy(), rtol=2**-9, atol=1e-4)
 
@@ -107,9 +115,9 @@ WIDTHS = {
 
 @pytest.mark.parametrize("name", WIDTHS)
 def test_every_family_of_torchvision_loses_its_classifier(name: str) -> None:
-    side = torchvision_models.image_input(name).height
+    side = torchvision_models.Torchvision(name).image_input().height
     with torch.device("meta"):
-        vectors = torchvision_models.untrained(name).eval()(torch.empty(1, 3, side, side))
+        vectors = torchvision_models.Torchvision(name).untrained().eval()(torch.empty(1, 3, side, side))
     assert vectors.shape == (1, WIDTHS[name])
 
 
@@ -152,28 +160,30 @@ def test_xrv_leaves_the_warnings_of_the_process_alone() -> None:
     ],
 )
 def test_the_recipe_names_architecture_and_scaling(encoder: str, architecture: str, image: str) -> None:
-    recipe = image_recipe(encoder)
+    recipe = image_model(encoder).recipe()
     assert (recipe["architecture"], recipe["name"], recipe["seed"]) == (architecture, "random", 0)
     assert recipe["image"] == f"grey, shorter side 256, central 224 x 224, {image}"
 
 
 def test_the_recipe_names_the_weights_by_content(save: Save) -> None:
     path = save(timm.create_model("test_resnet"), "ours.pth")
-    recipe = image_recipe(f"timm:test_resnet={path}")
-    assert (recipe["name"], recipe["weights"]) == ("ours", weights_digest(f"timm:test_resnet={path}"))
+    recipe = image_model(f"timm:test_resnet={path}").recipe()
+    assert (recipe["name"], recipe["weights"]) == ("ours", digest_file(path))
 
 
 def test_random_weights_are_those_of_the_seed(images: Images) -> None:
-    first, second = (ImageEncoder("timm:test_resnet=random").encode(images) for _ in range(2))
+    first, second = (ImageEncoder(image_model("timm:test_resnet=random")).encode(images) for _ in range(2))
     np.testing.assert_array_equal(first, second)
-    assert weights_digest("timm:test_resnet=random") != weights_digest("timm:test_vit=random")
+    assert (
+        image_model("timm:test_resnet=random").weights_digest() != image_model("timm:test_vit=random").weights_digest()
+    )
 
 
 @pytest.mark.parametrize("encoder", ["torchvision:resnet18", "timm:test_resnet", f"xrv:{XRV}"])
 def test_weights_of_another_model_are_refused(encoder: str, save: Save) -> None:
     path = save(nn.Linear(2, 2), "other.pth")
     with pytest.raises(InputError, match=r"other\.pth does not hold the weights of"):
-        ImageEncoder(f"{encoder}={path}")
+        ImageEncoder(image_model(f"{encoder}={path}"))
 
 
 BUILDERS: dict[str, Callable[[], nn.Module]] = {
@@ -191,7 +201,7 @@ def test_weights_that_are_not_finite_are_refused(encoder: str, value: float, tmp
     tensors[damaged][0] = value
     torch.save(tensors, tmp_path / "damaged.pth")
     with pytest.raises(InputError, match=r"damaged\.pth are damaged: 1 of \d+ tensors have values that are not finite"):
-        ImageEncoder(f"{encoder}={tmp_path / 'damaged.pth'}")
+        ImageEncoder(image_model(f"{encoder}={tmp_path / 'damaged.pth'}"))
 
 
 @pytest.mark.parametrize("encoder", BUILDERS)
@@ -202,7 +212,7 @@ def test_weights_of_too_large_values_are_refused(encoder: str, tmp_path: Path) -
     }
     torch.save(tensors, tmp_path / "large.pth")
     with pytest.raises(InputError, match=r"large\.pth' gave values that are not finite"):
-        ImageEncoder(f"{encoder}={tmp_path / 'large.pth'}").encode(np.full((1, 224, 224), 255, np.uint8))
+        ImageEncoder(image_model(f"{encoder}={tmp_path / 'large.pth'}")).encode(np.full((1, 224, 224), 255, np.uint8))
 
 
 @pytest.mark.parametrize("encoder", BUILDERS)
@@ -211,14 +221,14 @@ def test_a_tensor_that_is_absent_is_not_made_up(encoder: str, save: Save, tmp_pa
     del tensors[next(name for name in tensors if name.endswith("weight"))]
     torch.save(tensors, tmp_path / "less.pth")
     with pytest.raises(InputError, match=r"less\.pth does not hold the weights of"):
-        ImageEncoder(f"{encoder}={tmp_path / 'less.pth'}")
+        ImageEncoder(image_model(f"{encoder}={tmp_path / 'less.pth'}"))
 
 
 @pytest.mark.parametrize("content", [nn.Linear(2, 2), {"state_dict": {"fc": torch.zeros(1)}}, torch.zeros(2)])
 def test_a_file_of_anything_but_tensors_by_name_is_refused(content: Any, tmp_path: Path) -> None:
     torch.save(content, tmp_path / "whole.pth")
     with pytest.raises(InputError, match=r"whole\.pth cannot be read as weights; give a state dict.*more than tensors"):
-        ImageEncoder(f"torchvision:resnet18={tmp_path / 'whole.pth'}")
+        ImageEncoder(image_model(f"torchvision:resnet18={tmp_path / 'whole.pth'}"))
 
 
 @pytest.mark.parametrize(
@@ -226,7 +236,7 @@ def test_a_file_of_anything_but_tensors_by_name_is_refused(content: Any, tmp_pat
 )
 def test_an_unknown_model_is_named_with_those_that_are_near(encoder: str, near: str) -> None:
     with pytest.raises(InputError, match=rf"no image model '{encoder}'; names that are near: .*{near}.*Choices"):
-        image_recipe(encoder)
+        image_model(encoder).recipe()
 
 
 def test_weights_that_cannot_be_fetched_are_said_with_the_choices(
@@ -238,7 +248,7 @@ def test_weights_that_cannot_be_fetched_are_said_with_the_choices(
     monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda *_: None)
     for encoder in ("torchvision:resnet18", "timm:test_resnet"):
         with pytest.raises(MissingInputError, match=rf"'{encoder}' cannot be loaded.*fetch.*Choices.*random"):
-            image_recipe(encoder)
+            image_model(encoder).recipe()
 
 
 def refuse(*_: object, **__: object) -> None:
@@ -259,4 +269,4 @@ def test_an_optional_package_that_is_missing_is_named(
     with pytest.raises(
         InputError, match=rf"{encoder} needs the package {package}: pip install 'omnifuse\[{package}\]'"
     ):
-        image_recipe(encoder)
+        image_model(encoder).recipe()

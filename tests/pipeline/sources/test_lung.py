@@ -254,8 +254,8 @@ class TestSynthetic:
         assert [item.name for item in records.items] == ["ct", "pet", "rep"]
         assert all(3 < number <= 12 for number in present) and min(present) < 12
         for item in records.items[:2]:
-            assert item.read_slices is not None
-            assert 8 <= len(item.read_slices(Path(item.items["path"][0]))) <= 12
+            assert item.read is not None
+            assert 8 <= len(item.read(Path(item.items["path"][0]))) <= 12
         assert quarantine.total == 0
 
     def test_the_same_seed_gives_the_same_bytes(self, tmp_path: Path) -> None:

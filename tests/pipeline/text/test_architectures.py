@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from omnifuse.cache_schema import InputError, difference
-from omnifuse.pipeline.text.encoder import TOLERANCE, TextEncoder, text_recipe
+from omnifuse.pipeline.text.encoder import TOLERANCE, TextEncoder, Transformers
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import (
@@ -115,7 +115,7 @@ def test_random_has_windows_of_its_150_positions() -> None:
 
 
 def test_the_recipe_says_how_long_a_text_may_be() -> None:
-    plain, windowed = text_recipe("random"), text_recipe("random", windowed=True)
+    plain, windowed = Transformers("random").recipe(), Transformers("random", windowed=True).recipe()
     assert difference(plain, windowed) == [
         "max_characters: (absent) -> 1748",
         "max_tokens: 150 -> (absent)",
@@ -153,7 +153,7 @@ def test_what_stands_in_place_of_a_file_is_said_with_the_recipe(
     copied: Path, name: str, content: bytes, reason: str
 ) -> None:
     (copied / name).write_bytes(content)
-    for use in (text_recipe, TextEncoder):
+    for use in (lambda name: Transformers(name).recipe(), TextEncoder):
         with pytest.raises(InputError, match=f"enc/{name} {reason}"):
             use(str(copied))
 

@@ -17,11 +17,11 @@ from omnifuse.pipeline.text.encoder import (
     BATCH_TEXTS,
     TOLERANCE,
     TextEncoder,
+    Transformers,
     batches_of_one_length,
-    text_recipe,
-    weights_digest,
 )
 from omnifuse.pipeline.text.tokens import MAX_TOKENS
+from omnifuse.testing import check_encoder
 from transformers import BertModel, BertTokenizerFast
 
 Rows = list[npt.NDArray[np.float16]]
@@ -109,7 +109,7 @@ def test_random_takes_one_chinese_character_as_a_token() -> None:
 def test_random_is_the_same_in_every_encoder() -> None:
     first, second = (TextEncoder("random").encode(["small effusion"])[0] for _ in range(2))
     np.testing.assert_array_equal(first, second)
-    assert len(weights_digest("random")) == 64
+    assert len(Transformers("random").weights_digest()) == 64
 
 
 @given(st.lists(st.integers(1, 5), max_size=200))
@@ -121,28 +121,38 @@ def test_every_text_is_in_one_batch_of_its_length(lengths: list[int]) -> None:
 
 
 def test_recipe_names_files_by_content_and_random_as_such(minilm: Path) -> None:
-    recipe = text_recipe(str(minilm))
+    recipe = Transformers(str(minilm)).recipe()
     assert {"config.json", "model.safetensors", "vocab.txt"} <= recipe["files"].keys()
-    assert text_recipe("random")["name"] == "random"
-    assert weights_digest(str(minilm)) != weights_digest("random")
+    assert Transformers("random").recipe()["name"] == "random"
+    assert digest(recipe["files"]) != Transformers("random").weights_digest()
 
 
 def test_the_recipe_is_what_caches_were_made_with() -> None:
-    assert digest(text_recipe("random")) == "9179994b5bf80ad5d094cb5665aefb931edce44eac363663d957d3d4adbcba46"
+    assert digest(Transformers("random").recipe()) == "9179994b5bf80ad5d094cb5665aefb931edce44eac363663d957d3d4adbcba46"
+
+
+@pytest.mark.parametrize("windowed", [False, True])
+def test_it_keeps_the_contract_of_frozen_encoders(windowed: bool, minilm: Path, tmp_path: Path) -> None:
+    notes = [tmp_path / f"{number}.txt" for number in range(5)]
+    for number, note in enumerate(notes):
+        note.write_text("Small left effusion. " * (1 + number % 3) + f"No. {number}")
+    ours, random, absent = (Transformers(name, windowed) for name in (str(minilm), "random", "/no/such/bert"))
+    check_encoder(ours, notes, other_weights=random, without_weights=absent, tolerance=TOLERANCE)
 
 
 def test_recipe_needs_no_torch(minilm: Path) -> None:
-    code = f"import sys; from omnifuse.pipeline.text.encoder import text_recipe as r; r({str(minilm)!r}); r('random'); "
+    code = "import sys; from omnifuse.pipeline.text.encoder import Transformers as T; "
+    code += f"T({str(minilm)!r}).recipe(); T('random').recipe(); "
     subprocess.run([sys.executable, "-c", code + "assert 'torch' not in sys.modules"], check=True)
 
 
 def test_a_missing_folder_is_named_with_the_choices() -> None:
     with pytest.raises(FileNotFoundError, match=r"'/no/such/bert'.*--text-encoder DIR.*--text-encoder random"):
-        text_recipe("/no/such/bert")
+        Transformers("/no/such/bert").recipe()
 
 
 def test_an_unreachable_hub_is_said_at_once(tmp_path: Path) -> None:
-    code = "from omnifuse.pipeline.text.encoder import text_recipe; text_recipe('bert-base-uncased')"
+    code = "from omnifuse.pipeline.text.encoder import Transformers; Transformers('bert-base-uncased').recipe()"
     environment = os.environ | {"HF_HOME": str(tmp_path), "HF_ENDPOINT": "http://127.0.0.1:9"}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=60)
     assert "'bert-base-uncased' cannot be loaded" in done.stderr

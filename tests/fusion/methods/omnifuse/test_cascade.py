@@ -1,21 +1,14 @@
-"""Imputation: equations 2 to 8, what may and what may not reach them, and the sampling of patterns."""
+"""Imputation: equations 2 to 8, and what may and what may not reach them."""
 
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from omnifuse.fusion.methods.omnifuse.cascade import (
     CascadeResidualAutoencoder,
     CycleImputation,
     Goal,
-    Patterns,
     backward_loss,
-    cosine_similarity,
-    explained_variance,
-    fill,
     forward_loss,
     layer_sizes,
-    sample_patterns,
 )
 from torch import Tensor, nn
 
@@ -75,13 +68,6 @@ def test_layers_have_leaky_encoder_and_rectified_decoder_and_bare_latent() -> No
     assert CascadeResidualAutoencoder(384).latent_size == 5 * 64
 
 
-def test_shown_slots_enter_as_they_are_and_others_as_missing(embeddings: Tensor, missing: Tensor) -> None:
-    used = torch.tensor([[True, False, True]]).expand(BATCH, -1)
-    filled = fill(embeddings, missing, used)
-    assert filled[:, [0, 2]].equal(embeddings[:, [0, 2]])
-    assert filled[:, 1].equal(missing[1].expand(BATCH, -1))
-
-
 def test_slots_that_are_not_shown_reach_nothing(
     imputation: CycleImputation, embeddings: Tensor, missing: Tensor
 ) -> None:
@@ -131,33 +117,6 @@ def test_complete_samples_do_not_enter_the_way_back(embeddings: Tensor) -> None:
     assert backward_loss(embeddings + 1, embeddings, used).item() == pytest.approx(1.0)
 
 
-@given(st.lists(st.lists(st.booleans(), min_size=4, max_size=4), min_size=1, max_size=30), st.integers(0, 99))
-def test_patterns_are_non_empty_parts_of_what_is_present(present: list[list[bool]], seed: int) -> None:
-    r = torch.tensor(present)
-    a = sample_patterns(r, seeded(seed))
-    assert not (a & ~r).any()
-    assert a.any(-1).equal(r.any(-1))
-
-
-def test_patterns_follow_the_stated_law() -> None:
-    """Three of four present: all of them with 1/2 + 1/2 * 1/7, each other non-empty subset with 1/14."""
-    draws = 70_000
-    a = sample_patterns(torch.tensor([[True, False, True, True]]).expand(draws, -1), seeded())
-    codes = (a.long() * torch.tensor([1, 0, 2, 4])).sum(-1)
-    counts = torch.bincount(codes, minlength=8)
-    expected = torch.tensor([0.0, *[1 / 14] * 6, 8 / 14]) * draws
-    assert counts[0] == 0
-    deviation = (counts - expected)[1:] / (expected * (1 - expected / draws))[1:].sqrt()
-    assert deviation.abs().max() < 4
-
-
-def test_patterns_depend_on_the_generator_alone() -> None:
-    present = torch.ones(50, 3, dtype=torch.bool)
-    assert sample_patterns(present, seeded(3)).equal(sample_patterns(present, seeded(3)))
-    assert not sample_patterns(present, seeded(3)).equal(sample_patterns(present, seeded(4)))
-    assert sample_patterns(present, seeded(), full_probability=1.0).all()
-
-
 def test_imputation_learns_a_modality_that_another_determines() -> None:
     """Both show the same two hidden numbers; the mean alone would leave an error of 1."""
     torch.manual_seed(0)
@@ -196,62 +155,3 @@ def test_what_the_forward_cascade_is_trained_towards(goal: Goal, expected: float
     truth = torch.tensor([[[1.0, 1.0], [2.0, 0.0]], [[3.0, 1.0], [9.0, 9.0]]])
     imputed = torch.tensor([[[7.0, 7.0], [1.0, 0.5]], [[7.0, 7.0], [0.0, 0.0]]])
     assert forward_loss(imputed, truth, missing, present, used, goal).item() == pytest.approx(expected)
-
-
-def test_explained_variance_by_hand() -> None:
-    """Modality 0: means (2, 0), spread 2, error 1. Modality 1 is worse than its mean; modality 2 exists once."""
-    truth = torch.tensor([[[1.0, 0.0], [1.0, 1.0], [4.0, 4.0]], [[3.0, 0.0], [2.0, 2.0], [8.0, 8.0]]])
-    imputed = torch.tensor([[[2.0, 0.0], [9.0, 9.0], [4.0, 4.0]], [[3.0, 0.0], [9.0, 9.0], [0.0, 0.0]]])
-    slots = torch.tensor([[True, True, True], [True, True, False]])
-    assert explained_variance(imputed, truth, slots).tolist() == pytest.approx([0.5, 0.0, 0.0])
-
-
-def test_cosine_similarity_by_hand() -> None:
-    """Modality 0: cosines 2 / sqrt 5 and 1, about the mean (2, 2) 0 and -1; 1 counts once, 2 never."""
-    truth = torch.tensor([[[3.0, 3.0], [0.0, 2.0], [1.0, 1.0]], [[1.0, 1.0], [5.0, 5.0], [1.0, 1.0]]])
-    imputed = torch.tensor([[[1.0, 3.0], [0.0, 1.0], [1.0, 1.0]], [[4.0, 4.0], [5.0, 5.0], [1.0, 1.0]]])
-    slots = torch.tensor([[True, True, False], [True, False, False]])
-    expected = [(2 / 5**0.5 + 1) / 2, 1.0]
-    assert cosine_similarity(imputed, truth, slots, centred=False)[:2].tolist() == pytest.approx(expected)
-    assert cosine_similarity(imputed, truth, slots, centred=True)[0].item() == pytest.approx((0 - 1) / 2)
-    assert cosine_similarity(imputed, truth, slots, centred=False)[2].isnan()
-
-
-@given(st.integers(0, 99))
-def test_an_imputed_mean_is_similar_until_it_is_centred(seed: int) -> None:
-    generator = torch.Generator().manual_seed(seed)
-    truth = 3 + torch.randn(50, 2, 8, generator=generator)
-    mean, slots = truth.mean(0).expand_as(truth), torch.ones(50, 2, dtype=torch.bool)
-    assert (cosine_similarity(mean, truth, slots, centred=False) > 0.8).all()
-    assert cosine_similarity(mean, truth, slots, centred=True).abs().max() < 1e-3
-
-
-def pattern_shares(patterns: Patterns, full_probability: float) -> dict[str, float]:
-    """How often each pattern of three present modalities (of four) is drawn."""
-    draws, present = 40_000, torch.tensor([[True, False, True, True]])
-    a = sample_patterns(present.expand(draws, -1), seeded(), full_probability, patterns)[:, [0, 2, 3]]
-    unique, counts = torch.unique(a.long(), dim=0, return_counts=True)
-    return {"".join(map(str, row)): n / draws for row, n in zip(unique.tolist(), counts.tolist(), strict=True)}
-
-
-def test_proper_patterns_show_everything_only_as_often_as_asked() -> None:
-    patterns = ("001", "010", "011", "100", "101", "110")
-    assert pattern_shares("proper", 0.0) == pytest.approx(dict.fromkeys(patterns, 1 / 6), abs=0.01)
-    shares = pattern_shares("proper", 0.4)
-    assert shares["111"] == pytest.approx(0.4, abs=0.01)
-    assert shares["010"] == pytest.approx(0.1, abs=0.01)
-
-
-def test_independent_patterns_hide_each_modality_alike() -> None:
-    """Kept with q = 0.512 ** (1/3) = 0.8 each; where all three would go (0.008), one stays."""
-    shares = pattern_shares("independent", 0.512)
-    assert shares["111"] == pytest.approx(0.512, abs=0.01)
-    assert shares["110"] == pytest.approx(0.8**2 * 0.2, abs=0.01)
-    assert shares["001"] == pytest.approx(0.8 * 0.2**2 + 0.2**3 / 3, abs=0.01)
-
-
-@pytest.mark.parametrize("patterns", ["uniform", "proper", "independent"])
-@pytest.mark.parametrize("full_probability", [0.0, 1.0])
-def test_a_single_modality_is_never_hidden(patterns: Patterns, full_probability: float) -> None:
-    present = torch.cat([torch.eye(4, dtype=torch.bool), torch.zeros(1, 4, dtype=torch.bool)])
-    assert sample_patterns(present, seeded(), full_probability, patterns).equal(present)

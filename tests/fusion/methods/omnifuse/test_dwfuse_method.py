@@ -39,8 +39,8 @@ def test_a_sample_with_one_modality_is_its_head_and_the_joint_head() -> None:
 
 def test_modality_dropout_hides_in_training_only() -> None:
     batch, options = whole(noise(share=1.1)), make_config("dwfuse", "modality-dropout").options
-    assert options.full_probability == 0.5
-    with_dropout, without = (dwfuse(dropout=0.0, full_probability=share) for share in (0.5, 1.0))
+    assert options.modality_dropout == 0.5
+    with_dropout, without = (dwfuse(dropout=0.0, modality_dropout=share) for share in (0.5, 0.0))
     assert not step(with_dropout, batch)[0]["total"].equal(step(without, batch)[0]["total"])
     assert with_dropout.predict(batch).probability.equal(without.predict(batch).probability)
 

@@ -8,8 +8,8 @@ import pytest
 import torch
 from omnifuse.cache_schema.errors import InputError
 from omnifuse.fusion.methods.fitting import FitConfig
-from omnifuse.fusion.methods.omnifuse.laziness import combination_table
 from omnifuse.fusion.methods.omnifuse.method import OmniFuse
+from omnifuse.fusion.parts.combinations import combination_table
 from omnifuse.fusion.parts.targets import Target
 from omnifuse.fusion.training.config import make_config
 from omnifuse.fusion.training.loop import Parts, fit, predict
@@ -356,7 +356,7 @@ class TestOptions:
         ("option", "value", "message"),
         [
             ("blocks", 0, "blocks must be at least 1; got 0"),
-            ("full_probability", 1.5, "full_probability must lie between 0 and 1; got 1.5"),
+            ("modality_dropout", 1.5, "modality_dropout must lie between 0 and 1; got 1.5"),
             ("beta", -0.5, "beta must not be negative; got -0.5"),
             ("lambda3", math.nan, "lambda3 must not be negative; got nan"),
         ],

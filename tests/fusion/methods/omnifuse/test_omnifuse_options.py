@@ -299,7 +299,7 @@ class TestActivation:
         """Complete data, nothing hidden: nobody is ever shown ehr alone."""
         batch, losses = whole(noise(share=1.1)), {}
         for activation in ("select", "force"):
-            method = model(activation=activation, full_probability=1.0, dropout=0.0)
+            method = model(activation=activation, modality_dropout=0.0, dropout=0.0)
             method.activation.active = 0
             losses[activation] = step(method, batch)[0]["tla"].item()
         method = model(dropout=0.0)

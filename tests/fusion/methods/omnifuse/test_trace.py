@@ -88,7 +88,7 @@ def told_by_each_other(samples: int = 300) -> Inputs:
 
 
 def test_training_brings_imputed_embeddings_closer_where_modalities_tell_of_each_other() -> None:
-    method, everyone = model(dropout=0.0, full_probability=0.0), Parts(torch.arange(300), torch.arange(0))
+    method, everyone = model(dropout=0.0, modality_dropout=1.0), Parts(torch.arange(300), torch.arange(0))
     fit(method, told_by_each_other(), everyone, FitConfig(epochs=5, batch_size=16, learning_rate=1e-2), seed=1)
     of_cxr = [row for row in method.imputation_trace if row["modality"] == "cxr"]
     for name, gain in (("cosine", 0.1), ("centred_cosine", 0.3), ("auroc", 0.0)):

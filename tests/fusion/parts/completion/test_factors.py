@@ -9,7 +9,7 @@ import pytest
 import torch
 from omnifuse.cache_schema import InputError
 from omnifuse.fusion.parts.completion.factors import PACKAGE, FactorModel
-from omnifuse.fusion.parts.completion.filling import new_filler
+from omnifuse.fusion.parts.completion.filling import new_completion
 from torch import Tensor
 
 EVERYTHING = torch.ones(1, 2, dtype=torch.bool)
@@ -81,8 +81,7 @@ def test_planted_factors_are_found_in_unseen_samples_by_any_modality() -> None:
 @needs_mofapy2
 def test_the_filling_estimates_missing_embeddings_and_leaves_the_others() -> None:
     embeddings, present, (_, complete) = planted(400)
-    filler = new_filler("mofa", 3, 8)
-    assert filler is not None
+    filler = new_completion("mofa", 3, 8)
     filler.fit(embeddings[:200], present[:200])
     used = torch.tensor([True, False, True]).expand(200, 3)
     filled = filler(torch.where(used[:, :, None], complete[200:], torch.nan), used)
@@ -106,4 +105,4 @@ def test_fitting_prints_nothing_and_leaves_the_generator_of_numpy() -> None:
 def test_a_missing_package_is_said_before_training(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("omnifuse.cache_schema.packages.find_spec", lambda _: None)
     with pytest.raises(InputError, match=rf"Imputation by 'mofa' needs .*: pip install 'omnifuse\[{PACKAGE}\]'"):
-        new_filler("mofa", 3, 8)
+        new_completion("mofa", 3, 8)

@@ -12,14 +12,15 @@ from omnifuse.fusion.methods.fitting import FitConfig
 from omnifuse.fusion.methods.hybrid import Hybrid
 from omnifuse.fusion.methods.late import Late
 from omnifuse.fusion.methods.omnifuse.dwfuse import DWFuse
-from omnifuse.fusion.parts.completion.filling import Filling, MeanFilling, ZeroFilling, fit_filler, new_filler
+from omnifuse.fusion.parts.completion.completion import Completion
+from omnifuse.fusion.parts.completion.filling import Filling, MeanFilling, NoFilling, ZeroFilling, new_completion
 from omnifuse.fusion.parts.completion.ridge import RidgeImputation
 from omnifuse.fusion.parts.encoders import Encoded
 from omnifuse.fusion.parts.targets import Target
 from omnifuse.fusion.training.loop import Parts, fit, predict
 from torch import Tensor, nn
 
-from ...vectors import COLUMNS, TARGETS, changed, noise, spec_of, whole
+from ...vectors import COLUMNS, TARGETS, changed, context_of, noise, spec_of, whole
 
 FILLINGS: list[Filling] = ["zero", "mean", "ridge"]
 HEADS = [Concat, Hybrid, Late, DWFuse]
@@ -30,9 +31,8 @@ every_filling = pytest.mark.parametrize("filling", FILLINGS)
 every_head = pytest.mark.parametrize("head", HEADS, ids=lambda head: head.name)
 
 
-def filler(filling: Filling, embeddings: Tensor = EMBEDDINGS) -> MeanFilling | RidgeImputation:
-    made = new_filler(filling, 2, 2)
-    assert made is not None
+def filler(filling: Filling, embeddings: Tensor = EMBEDDINGS) -> Completion:
+    made = new_completion(filling, 2, 2)
     made.fit(embeddings, PRESENT)
     return made
 
@@ -81,13 +81,13 @@ def test_batches_are_fitted_as_one() -> None:
     missing = torch.zeros(2, 2)
     batches = [Encoded(EMBEDDINGS[part], missing, PRESENT[part]) for part in (slice(0, 1), slice(1, 3))]
     made = MeanFilling(2, 2)
-    fit_filler(made, iter(batches))
+    made.end(iter(batches))
     assert made.mean.equal(filler("mean").mean)
 
 
 def test_each_name_has_its_filler() -> None:
-    made = map(partial(new_filler, modalities=2, width=2), ("none", *FILLINGS))
-    assert [type(one) for one in made] == [type(None), ZeroFilling, MeanFilling, RidgeImputation]
+    made = map(partial(new_completion, modalities=2, width=2), ("none", *FILLINGS))
+    assert [type(one) for one in made] == [NoFilling, ZeroFilling, MeanFilling, RidgeImputation]
 
 
 class Answers(nn.Module):
@@ -152,3 +152,26 @@ def test_nothing_is_filled_in_before_it_was_fitted(head: type[Method]) -> None:
         method = head(spec_of(), head.Options(imputation=imputation))
         histories.append(fit(method, inputs, parts, FitConfig(epochs=2, batch_size=16), seed=0))
     assert histories[0] == histories[1]
+
+
+@every_filling
+def test_nothing_is_filled_in_before_the_end_of_a_training_nor_in_training_mode(filling: Filling) -> None:
+    made = filler(filling).eval()
+    assert not made.complete(EMBEDDINGS, PRESENT)[0].equal(EMBEDDINGS)
+    made.begin()
+    embeddings, shown = made.complete(EMBEDDINGS, PRESENT)
+    assert embeddings is EMBEDDINGS and shown is PRESENT and made.imputed(PRESENT) is None
+    made.end([Encoded(EMBEDDINGS, torch.zeros(2, 2), PRESENT)])
+    embeddings, shown = made.complete(EMBEDDINGS, PRESENT)
+    assert embeddings.equal(made(EMBEDDINGS, PRESENT)) and shown.all()
+    assert made.imputed(PRESENT).equal(~PRESENT)
+    assert made.train().imputed(PRESENT) is None
+
+
+def test_a_late_fusion_that_is_being_trained_asks_no_unfitted_imputation() -> None:
+    method, batch = trained(Late, "ridge"), whole(noise(60))
+    filled = method.predict(batch).probability
+    method.on_fit_start(context_of(noise(60)))
+    plain = method.predict(batch)
+    assert plain.imputed is None
+    assert not plain.probability.equal(filled)
