@@ -114,8 +114,8 @@ def under_rate(cohort: Cohort, folds: Sequence[Fold], rate: float, draws: int) -
 def trained_without(cache: Path, config: tuple[str, str], seed: int, run: Path) -> dict[str, float]:
     """Return the fold means of one draw with half of the samples lacking a modality in training and test."""
     settings = (f"missing.rate={HALF}", f"missing.seed={seed}")
-    found = train(cache, make_config(*config, overrides=settings), run, default_workers("cpu"))
-    return {name: found[name]["mean"] for name in ("auroc", "auprc")}
+    measures = train(cache, make_config(*config, overrides=settings), run, default_workers("cpu")).metrics.measures
+    return {name: measures[name].mean for name in ("auroc", "auprc")}
 
 
 def main() -> None:

@@ -70,7 +70,7 @@ def measured(name: str, preset: str, everyone: Path, training: Path, seeds: int,
     auroc = [roc_auc_score(y, p) for p in chances]
     return {
         "method": name if preset == "default" else f"{name} {preset}",
-        "cv_auroc": round(float(np.mean([run["auroc"]["mean"] for run in inner])), 3),
+        "cv_auroc": round(float(np.mean([run.metrics.auroc.mean for run in inner])), 3),
         "accuracy": round(float(np.mean([accuracy_score(y, p > 0.5) for p in chances])), 3),
         "f1": round(float(np.mean([f1_score(y, p > 0.5) for p in chances])), 3),
         "auroc": round(float(np.mean(auroc)), 3),

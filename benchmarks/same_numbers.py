@@ -25,6 +25,8 @@ import polars as pl
 RANDOM = ("--text-encoder", "random", "--image-encoder", "random")
 OF_THE_MACHINE = {"seconds", "finished", "versions", "memory", "workers", "run", "path"}
 """Fields of metrics.json that say when and where a run was made."""
+WORDS = {"format", "titles", "method_words", "package"}
+"""Fields that hold words and no result; they came with later formats."""
 
 
 def omnifuse(*arguments: str) -> str:
@@ -71,7 +73,7 @@ def run_digest(run: Path) -> str:
     """Return the digest of predictions and measures of a run."""
     predictions = pl.read_parquet(run / "predictions.parquet", glob=False).drop("run", strict=False)
     metrics = json.loads((run / "metrics.json").read_text())
-    kept = {name: value for name, value in flat(metrics) if not OF_THE_MACHINE & set(name.split("/"))}
+    kept = {name: value for name, value in flat(metrics) if not (OF_THE_MACHINE | WORDS) & set(name.split("/"))}
     return digest({"predictions": predictions.write_json(), "metrics": kept})
 
 

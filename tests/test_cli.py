@@ -133,7 +133,7 @@ def test_a_study_says_what_it_will_do_does_it_once_and_reports(synthetic_cache: 
     assert "3 cells, 3 of them finished; 0 trainings to do." in call(*arguments, "--workers", 1).stderr
     again = call("report", tmp_path / "study", "--against", tmp_path / "study")
     assert again.exit_code == 0 and "Beside another cache" in Path(done["report"]).read_text()
-    assert "not a finished run" in refused("report", tmp_path / "study", "--patients")
+    assert "no finished run" in refused("report", tmp_path / "study", "--patients")
 
 
 def test_a_study_whose_cells_all_fail_says_why(
@@ -374,7 +374,7 @@ def test_an_interrupted_command_ends_with_130(monkeypatch: pytest.MonkeyPatch, t
     monkeypatch.setattr("omnifuse.cache_schema.FeatureCache.open", interrupt)
     result = call("cache", "export", "--format", "npz", "--cache", tmp_path, "--out", tmp_path / "out.npz")
     assert result.stderr == "Interrupted. Nothing was exported; give the same command again.\n"
-    monkeypatch.setattr("omnifuse.fusion.runs.run.train", interrupt)
+    monkeypatch.setattr("omnifuse.fusion.runs.train.train", interrupt)
     result = call("train", "--cache", tmp_path)
     assert (result.exit_code, result.stderr) == (
         130,

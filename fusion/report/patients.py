@@ -43,12 +43,13 @@ LEAD = (
 WITHOUT_TIMES = "The cache of the run is not where it was, so the times of what a sample has are not shown."
 
 
-def write_patients(run_folder: Path, ids: bool = True) -> Path:
+def write_patients(folder: Path, ids: bool = True, most: int = MOST_SAMPLES) -> Path:
     """Write ``patients.html``, a page to look into single test samples, into a run folder; return its path.
 
     Unlike the report it shows single samples and, with ``ids``, their ids: it is as sensitive as the data. Without
-    ``ids`` samples are called by their place in the page. At most 5,000 samples are shown: first every false alert and
-    missed positive at the alert rate of the run, then those whose probability is furthest from the outcome.
+    ``ids`` samples are called by their place in the page. Of more than ``most`` samples so many are shown: first every
+    false alert and missed positive at the alert rate of the run, then those whose probability is furthest from the
+    outcome.
 
     Raises
     ------
@@ -57,24 +58,24 @@ def write_patients(run_folder: Path, ids: bool = True) -> Path:
     InputError
         A file of the run is damaged or lacks what the page needs.
     """
-    run = load_run(run_folder)
-    data = _data(run, ids)
+    run = load_run(folder)
+    data = _data(run, ids, most)
     top = Headline(
         title=f"Single samples: {run.metrics.task_title}",
-        lead=" ".join([LEAD, *_selection(len(run.tested.y)), *([] if data["timed"] else [WITHOUT_TIMES])]),
+        lead=" ".join([LEAD, *_selection(len(run.tested.y), most), *([] if data["timed"] else [WITHOUT_TIMES])]),
         caveats=(SENSITIVE if ids else WITHOUT_IDS, *run.metrics.caveats),
     )
     page = render("patients.html", "patients.js", kind="run", name=run.name, top=top, sections=(), data=data)
-    path = run_folder / PATIENTS
+    path = folder / PATIENTS
     write_whole(path, page)
     return path
 
 
-def _selection(samples: int) -> list[str]:
-    if samples <= MOST_SAMPLES:
+def _selection(samples: int, most: int) -> list[str]:
+    if samples <= most:
         return []
     return [
-        f"Shown are {count(MOST_SAMPLES)} of {count(samples)} samples: false alerts and missed positives first, then "
+        f"Shown are {count(most)} of {count(samples)} samples: false alerts and missed positives first, then "
         "those whose probability is furthest from the outcome."
     ]
 
@@ -103,12 +104,12 @@ def _errors_first(predictions: Predictions, alert: Bools) -> list[int]:
     return [int(row) for row in np.argsort(-(surprise + wrong), kind="stable")]
 
 
-def _data(run: Run, ids: bool) -> dict[str, Any]:
+def _data(run: Run, ids: bool, most: int) -> dict[str, Any]:
     """Return what the page's script reads; None stands where a number is not defined."""
     metrics, predictions, modalities = run.metrics, run.tested, run.tested.modalities
     rate = metrics.alert.rate if metrics.alert else ALERT_RATE
     ranks, ranked = _ranks(predictions), scores.known(predictions.y, predictions.p).sum(axis=0)  # [N, C], [C]
-    rows = _errors_first(predictions, ranks <= np.floor(rate * ranked + ROUNDING))[:MOST_SAMPLES]
+    rows = _errors_first(predictions, ranks <= np.floor(rate * ranked + ROUNDING))[:most]
     table = run.predictions[rows]
     when = recorded(run, table["sample_id"].to_numpy())
     of_modalities = {f"{name}.{what}" for name in metrics.modalities for what in ("present", "imputed", "p", "weight")}

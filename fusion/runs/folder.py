@@ -92,7 +92,7 @@ class RunFolder:
         if absent and not (self.path / SEAL).is_file():
             found = ", ".join(sorted(entry.name for entry in self.path.iterdir())[:SHOWN]) or "nothing"
             raise MissingInputError(
-                f"{self.path} is not a finished run: {', '.join(absent)} missing, found {found}. "
+                f"{self.path} is no finished run: {', '.join(absent)} missing, found {found}. "
                 "Give the folder that `omnifuse train` printed, or train again."
             )
         check_seal(self.path)

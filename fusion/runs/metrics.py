@@ -211,16 +211,16 @@ class CacheFacts:
 class Titles:
     """What the cache calls its task and its modalities for people; without a title they go by their names."""
 
-    task: str | None = None
-    modalities: Mapping[str, str] = field(default_factory=dict)
+    task: str | None
+    modalities: Mapping[str, str]
 
 
 @dataclass(frozen=True)
 class MethodWords:
     """What the method's class says for a report: title and meaning of its loss terms, and what its weights mean."""
 
-    terms: Mapping[str, tuple[str, str]] = field(default_factory=dict)
-    weight: str | None = None
+    terms: Mapping[str, tuple[str, str]]
+    weight: str | None
 
 
 @dataclass(frozen=True)
@@ -327,7 +327,8 @@ def _refusal(found: Any) -> str:
 
 
 def _with_words_and_package(content: Mapping[str, Any]) -> Mapping[str, Any]:
-    return {**content, "format": 3, "method_words": {}, "titles": {}, "package": None}
+    titles, words = {"task": None, "modalities": {}}, {"terms": {}, "weight": None}
+    return {**content, "format": 3, "method_words": words, "titles": titles, "package": None}
 
 
 UPGRADES: dict[int, Callable[[Mapping[str, Any]], Mapping[str, Any]]] = {2: _with_words_and_package}

@@ -160,16 +160,9 @@ def _can_be_a_folder(name: str) -> bool:
 def _slices(name: str, rows: Sequence[Row]) -> ItemModality:
     read, recipe = SERIES[name]
     items = pl.DataFrame(rows, schema=ITEMS, orient="row").with_columns(time=pl.lit(None, pl.Float32))
-    return ItemModality(
-        name,
-        "image",
-        "one slice, from the feet to the head",
-        items,
-        recipe,
-        read=read,
-        large=True,
-        title=f"{name.upper()} slices",
-    )
+    title = f"{name.upper()} slices"
+    meaning = "one slice, from the feet to the head"
+    return ItemModality(name, "image", meaning, items, recipe, read=read, large=True, title=title)
 
 
 def _reports(patients: Patients, table: Path) -> ItemModality:

@@ -48,12 +48,12 @@ def test_a_draw_is_that_of_a_run_that_hides_in_the_test(
     modality: str | None, curves: pl.DataFrame, replay: Replay, tmp_path: Path
 ) -> None:
     hidden = ["missing.rate=0.5", "missing.protocol=test", "missing.draws=2", f"missing.modality={modality or 'none'}"]
-    metrics = train(
-        replay.run.path.parent / "cache", make_config("concat", overrides=OVERRIDES + hidden), tmp_path / "r"
-    )
+    config = make_config("concat", overrides=OVERRIDES + hidden)
+    missing = train(replay.run.path.parent / "cache", config, tmp_path / "r").metrics.missing
+    assert missing is not None
     of_curve = curves.filter(hidden=modality or "random", rate=0.5)
     for name in ("auroc", "auprc", "log_loss"):
-        expected = [draw[name]["mean"] for draw in metrics["missing"]["each_draw"]]
+        expected = [draw[name].mean for draw in missing.each_draw]
         assert of_curve[name].to_list() == pytest.approx(expected, rel=1e-6)
 
 

@@ -127,23 +127,24 @@ def test_all_methods_see_the_same_draw(protocol: str, toy_cache: Callable[..., P
     cache, shown, metrics = toy_cache(tmp_path / "cache"), [], []
     for seed, method in enumerate(("concat", "omnifuse")):
         config = make_config(method, overrides=[*OVERRIDES, f"missing.protocol={protocol}", f"seed={seed}"])
-        metrics.append(train(cache, config, tmp_path / method)["missing"])
+        metrics.append(train(cache, config, tmp_path / method).metrics.missing)
         predictions = pl.read_parquet(tmp_path / method / "predictions.parquet")
         shown.append(predictions.select("sample_id", "^.*present$"))
     assert shown[0].equals(shown[1])
-    assert metrics[0]["lost"] == metrics[1]["lost"] and metrics[0]["protocol"] == protocol
+    assert metrics[0].lost == metrics[1].lost and metrics[0].protocol == protocol
 
 
 def test_a_test_over_draws_reports_each_beside_the_complete_one(toy_cache: Callable[..., Path], tmp_path: Path) -> None:
     cache = toy_cache(tmp_path / "cache")
-    complete = train(cache, make_config("concat", overrides=OVERRIDES[:2]), tmp_path / "complete")
+    complete = train(cache, make_config("concat", overrides=OVERRIDES[:2]), tmp_path / "complete").metrics
     overrides = [*OVERRIDES, "missing.protocol=test", "missing.draws=3", "missing.modality=ehr"]
-    metrics = train(cache, make_config("concat", overrides=overrides), tmp_path / "drawn")
-    missing = metrics["missing"]
-    assert complete["missing"] is None
-    assert missing["complete"]["auroc"] == {name: complete["auroc"][name] for name in ("mean", "sd")}
-    means = [draw["auroc"]["mean"] for draw in missing["each_draw"]]
-    assert len(means) == 3 and missing["over_draws"]["auroc"]["mean"] == pytest.approx(np.mean(means))
-    assert metrics["auroc"]["mean"] == means[0]  # predictions.parquet is the first draw
-    assert set(missing["lost"]) == {"ehr", "rep", "static"} and missing["lost"]["rep"] == 0
-    assert any("lost ehr on purpose, in the test alone" in note for note in metrics["notes"])
+    metrics = train(cache, make_config("concat", overrides=overrides), tmp_path / "drawn").metrics
+    missing = metrics.missing
+    assert complete.missing is None
+    assert missing is not None and missing.complete is not None and missing.over_draws is not None
+    assert missing.complete["auroc"] == replace(complete.auroc, ci=None)
+    means = [draw["auroc"].mean for draw in missing.each_draw]
+    assert len(means) == 3 and missing.over_draws["auroc"].mean == pytest.approx(np.mean(means))
+    assert metrics.auroc.mean == means[0]  # predictions.parquet is the first draw
+    assert set(missing.lost) == {"ehr", "rep", "static"} and missing.lost["rep"] == 0
+    assert any("lost ehr on purpose, in the test alone" in note for note in metrics.notes)

@@ -105,8 +105,8 @@ def test_with_every_label_known_it_is_the_mean_of_independent_regressions() -> N
 def test_a_run_says_if_there_was_nothing_to_label(
     preset: str, expected: bool, toy_cache: Callable[..., Path], tmp_path: Path
 ) -> None:
-    metrics = train(toy_cache(tmp_path / "cache"), make_config("co-training", preset, ["folds=2"]), tmp_path / "run")
-    assert any("co-training had nothing to label" in note for note in metrics["notes"]) == expected
+    run = train(toy_cache(tmp_path / "cache"), make_config("co-training", preset, ["folds=2"]), tmp_path / "run")
+    assert any("co-training had nothing to label" in note for note in run.metrics.notes) == expected
 
 
 def test_labels_that_are_unknown_are_something_to_label() -> None:

@@ -9,7 +9,8 @@ from omnifuse.cache_schema import InputError
 from omnifuse.fusion.inputs.batches import Batch, ModalityBatch, Rows, RowStore
 from omnifuse.fusion.inputs.spec import EncoderConfig, InputSpec
 from omnifuse.fusion.parts.encoders import ENCODERS, MEAN_DISTANCE, ModalityEncoder, ModalityEncoders, ScoreEncoder
-from omnifuse.fusion.runs.run import load_run, train
+from omnifuse.fusion.runs.run import load_run
+from omnifuse.fusion.runs.train import train
 from omnifuse.fusion.training.config import make_config
 
 CONFIGS = {

@@ -1,16 +1,22 @@
-"""Run folders as ``omnifuse train`` leaves them, small and made up, with known structure."""
+"""Runs that were trained on small caches with known structure, and what a study may find."""
 
-import itertools
-import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
-from omnifuse.fusion.scores.agreement import reliability
+from omnifuse.cache_schema import Column as CacheColumn
+from omnifuse.cache_schema import ModalitySpec, StagedCache, Task
+from omnifuse.fusion.files import write_json, write_table
+from omnifuse.fusion.runs.folder import RunFolder
+from omnifuse.fusion.runs.metrics import RunMetrics
+from omnifuse.fusion.runs.run import load_run
+from omnifuse.fusion.runs.train import train
+from omnifuse.fusion.sealed import SEAL, seal
 from omnifuse.fusion.study.results import (
     Chapter,
     Column,
@@ -22,214 +28,116 @@ from omnifuse.fusion.study.results import (
     Series,
     StudyResults,
 )
-from sklearn.metrics import average_precision_score, roc_auc_score
+from omnifuse.fusion.training.config import make_config
 
 MODALITIES = ("cxr", "ehr", "rep")
-COMBINATIONS = ["+".join(c) for n in (1, 2, 3) for c in itertools.combinations(MODALITIES, n)]
-EPOCHS = 24
+TITLES = {"cxr": "chest X-rays", "ehr": "vital signs and laboratory values over time", "rep": "radiology reports"}
+RECIPES: dict[str, dict[str, Any]] = {
+    "cxr": {"encoder": {"name": "resnet34", "weights": "sha256:ab12"}, "pixels": 224},
+    "ehr": {"bin_hours": 2.0, "profile": "clean"},
+    "rep": {"encoder": {"name": "bert-base-uncased"}, "sections": "findings"},
+}
+SHARE = {"cxr": 0.7, "ehr": 1.0, "rep": 0.5}
+EPOCHS = 2
+KEPT = {".json", ".parquet", ".safetensors"}
 
 
 def sigmoid(x: np.ndarray) -> np.ndarray:
     return 1 / (1 + np.exp(-x))
 
 
-def area(score: Callable[..., float], y: np.ndarray, p: np.ndarray) -> float | None:
-    return float(score(y, p)) if 0 < y.sum() < len(y) else None
+def write_cache(
+    path: Path, task: Task, hints: np.ndarray, share: dict[str, float], dataset: str, recipes: dict[str, Any]
+) -> Path:
+    """Write a cache of three modalities: each shows one of ``hints`` [N, 3], and noise, of a share of the stays."""
+    rng = np.random.default_rng(0)
+    staged = StagedCache(path, dataset, {"omnifuse": "0.0.9"})
+    stays = [f"stay-{10_000_000 + i}" for i in range(len(hints))]
+    staged.add_samples(pl.DataFrame({"sample_id": stays, "subject_id": [f"patient-{i}" for i in range(len(hints))]}))
+    for m, name in enumerate(MODALITIES):
+        present = rng.random(len(hints)) < share[name]
+        values = np.stack([hints[:, m], rng.normal(size=len(hints))], axis=1).astype(np.float32)[present]
+        columns = (CacheColumn("hint", "", "hint"), CacheColumn("noise", "", "noise"))
+        spec = ModalitySpec(name, "features", "row", recipes[name], columns, TITLES[name])
+        times = np.full(len(values), 2.0, dtype=np.float32)
+        staged.add_modality(spec, present.astype(np.int64), 2, [values], times)
+    staged.add_task(task)
+    staged.commit({})
+    return path
 
 
-def summary(values: list[float | None]) -> dict[str, Any]:
-    defined = [value for value in values if value is not None]
-    mean = float(np.mean(defined))
-    return {"mean": mean, "sd": float(np.std(defined, ddof=1)), "ci": [mean - 0.03, min(1.0, mean + 0.03)]}
-
-
-def alert_of(y: np.ndarray, p: np.ndarray) -> dict[str, Any]:
-    """The highest tenth raises an alert; no two probabilities are equal here."""
-    alerts = len(y) // 10
-    highest = np.argsort(-p)[:alerts]
-    found = int(y[highest].sum())
-    shares = {"sensitivity": found / max(1, int(y.sum())), "positive_predictive_value": found / alerts}
-    return {
-        "rate": 0.1, "samples": len(y), "alerts": alerts, "threshold": float(p[highest].min()), **shares,
-        **{f"{name}_ci": [share - 0.05, share + 0.05] for name, share in shares.items()},
-    }  # fmt: skip
-
-
-def presence_of(present: dict[str, np.ndarray]) -> dict[str, int]:
-    rows = np.stack([present[m] for m in MODALITIES], axis=1)
-    patterns, counts = np.unique(rows, axis=0, return_counts=True)
-    return {"+".join(np.array(MODALITIES)[p]): int(n) for p, n in zip(patterns, counts, strict=True)}
-
-
-def write_history(run: Path, folds: int, rng: np.random.Generator, terms: tuple[str, ...]) -> None:
-    for fold in range(folds):
-        epochs = EPOCHS - fold % 2
-        rows = [
-            (
-                epoch,
-                part,
-                term,
-                (1 + i) * (0.35 + np.exp(-epoch / 6)) + 0.02 * rng.normal() + 0.05 * (part == "validation"),
-            )
-            for epoch in range(epochs)
-            for part in ("train", "validation")
-            for i, term in enumerate(terms)
-            if not (term == "tla" and part == "validation")
-        ]
-        folder = run / "folds" / str(fold)
-        folder.mkdir(parents=True)
-        schema = ["epoch", "part", "term", "value"]
-        pl.DataFrame(rows, schema=schema, orient="row").write_parquet(folder / "history.parquet")
-
-
-def write_laziness(run: Path, folds: int, rng: np.random.Generator, lazy_epochs: int = 20) -> None:
-    """``cxr`` is chosen in the first ``lazy_epochs`` epochs of every fold, ``cxr+rep`` afterwards."""
-    rows = []
-    for fold, epoch in itertools.product(range(folds), range(EPOCHS)):
-        chosen = "cxr" if epoch < lazy_epochs else "cxr+rep"
-        for combination in COMBINATIONS:
-            size = combination.count("+") + 1
-            distance = 0.55 - 0.06 * size - 0.05 * ("ehr" in combination) - 0.003 * epoch + 0.006 * rng.normal()
-            distance += 0.08 * (combination == chosen)
-            excess = None if size == 1 else 0.02 * rng.normal() - 0.015 + 0.05 * (combination == chosen)
-            rows.append((fold, epoch, combination, distance, excess, 400, combination == chosen))
-    schema = ["fold", "epoch", "combination", "distance", "excess", "rows", "chosen"]
-    pl.DataFrame(rows, schema=schema, orient="row").write_parquet(run / "laziness.parquet")
-
-
-def write_json(run: Path, metrics: dict[str, Any]) -> None:
-    environment = {
-        "python": "3.11.7", "platform": "Linux x86_64", "cpus": 2, "versions": {"omnifuse": "0.1.0", "torch": "2.9.1"},
-    }  # fmt: skip
-    options = {"alpha": 0.1, "lambda3": 0.5} if metrics["method"] == "omnifuse" else {}
-    config = {"method": metrics["method"], "options": options, "fit": {"epochs": EPOCHS}}
-    for name, content in (("metrics", metrics), ("environment", environment), ("config", config)):
-        (run / f"{name}.json").write_text(json.dumps(content))
-
-
-def base_metrics(run: Path, kind: str, samples: int, present: dict[str, np.ndarray]) -> dict[str, Any]:
-    return {
-        "run": run.name, "kind": kind, "modalities": list(MODALITIES), "seed": 0, "seconds": 41.2, "samples": samples,
-        "cohort": [["ICU stays in the tables", 2 * samples], ["adults", 2 * samples - 9],
-                   ["first stay of the patient", samples + samples // 3], ["at least 48 h", samples]],
-        "presence": presence_of(present),
-        "cache": {"path": "cache", "digest": "5f" * 32, "dataset": "mimic", "versions": {"omnifuse": "0.0.9"}},
-        "recipes": {"cxr": {"encoder": {"name": "resnet34", "weights": "sha256:ab12"}, "pixels": 224},
-                    "ehr": {"bin_hours": 2.0, "profile": "clean"},
-                    "rep": {"encoder": {"name": "bert-base-uncased"}, "sections": "findings"}},
-        "notes": [], "method_details": {"folds": [{"epochs": 24}]},
-    }  # fmt: skip
-
-
-def binary_run(run: Path, samples: int = 1200, base_rate: float = -2.3, seed: int = 0) -> Path:
+def binary_run(folder: Path, samples: int = 1200) -> Path:
     """OmniFuse on a binary task, 5 folds; ``ehr`` is always there, ``cxr`` and ``rep`` sometimes."""
-    run.mkdir(parents=True)
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     risk = rng.normal(size=(samples, 3)) * [0.6, 1.2, 0.4]
-    y = (rng.random(samples) < sigmoid(base_rate + risk.sum(axis=1))).astype(float)
-    fold = np.arange(samples) % 5
-    share = {"cxr": 0.7, "ehr": 1.0, "rep": 0.5}
-    present = {m: rng.random(samples) < share[m] for m in MODALITIES}
-    columns: dict[str, Any] = {"sample_id": [f"stay-{10_000_000 + i}" for i in range(samples)], "fold": fold, "y": y}
-    own = {
-        m: sigmoid(base_rate + 0.3 * rng.normal(size=samples) + present[m] * risk[:, i])
-        for i, m in enumerate(MODALITIES)
-    }
-    p = sigmoid(
-        base_rate + 0.2 * rng.normal(size=samples) + sum(present[m] * risk[:, i] for i, m in enumerate(MODALITIES))
-    )
-    columns["p"] = p
-    for m in MODALITIES:
-        others = np.prod([1 - np.maximum(own[n], 1 - own[n]) for n in MODALITIES if n != m], axis=0)
-        columns |= {
-            f"{m}.present": present[m],
-            f"{m}.imputed": ~present[m],
-            f"{m}.p": own[m],
-            f"{m}.weight": others**0.25,
-        }
-    pl.DataFrame(columns).write_parquet(run / "predictions.parquet")
-    folds = [
-        {"fold": k, "rows": int((fold == k).sum()), "positives": int(y[fold == k].sum()), "epochs": EPOCHS,
-         "seconds": 8.1, "auroc": area(roc_auc_score, y[fold == k], p[fold == k]),
-         "auprc": area(average_precision_score, y[fold == k], p[fold == k])}
-        for k in range(5)
-    ]  # fmt: skip
-    metrics = base_metrics(run, "binary", samples, present) | {
-        "task": "mortality", "method": "omnifuse", "labels": ["mortality"], "positives": int(y.sum()), "folds": folds,
-        "auroc": summary([f["auroc"] for f in folds]),
-        "auprc": summary([f["auprc"] for f in folds]), "per_label": [],
-        "reliability": reliability(y, p, np.arange(samples)),
-        "alert": alert_of(y, p), "finished": "2026-11-30T17:53:05+00:00",
-    }  # fmt: skip
-    write_json(run, metrics)
-    write_history(run, 5, rng, ("total", "forward", "backward", "enc", "joint", "tla"))
-    write_laziness(run, 5, rng)
-    return run
+    y = (rng.random(samples) < sigmoid(-2.3 + risk.sum(axis=1))).astype(np.float32)[:, None]
+    counts = (
+        ("ICU stays in the tables", 2 * samples), ("adults", 2 * samples - 9),
+        ("first stay of the patient", samples + samples // 3), ("at least 48 h", samples),
+    )  # fmt: skip
+    task = Task("mortality", "binary", ("mortality",), y, counts=counts, title="in-hospital mortality")
+    cache = write_cache(folder / "cache", task, risk, SHARE, "mimic", RECIPES)
+    settings = (f"fit.epochs={EPOCHS}", "validation=0.1", "options.alpha=0.1")
+    return train(cache, make_config("omnifuse", overrides=settings), folder / "binary").path
 
 
-def multilabel_run(run: Path, samples: int = 600, labels: int = 25) -> Path:
+def multilabel_run(folder: Path, samples: int = 600, labels: int = 25) -> Path:
     """Concatenation on 25 labels, 3 folds: no weights, no trace."""
-    run.mkdir(parents=True)
     rng = np.random.default_rng(1)
-    names = [f"phenotype {i:02d}" for i in range(labels)]
-    logit = np.linspace(-3, -0.5, labels) + rng.normal(size=(samples, labels))
-    y, p = (rng.random(logit.shape) < sigmoid(logit)).astype(float), sigmoid(0.8 * logit)
-    fold = np.arange(samples) % 3
-    present = {m: np.ones(samples, dtype=bool) for m in MODALITIES}
-    columns: dict[str, Any] = {"sample_id": np.arange(samples), "fold": fold}
-    columns |= {f"y_{n}": y[:, i] for i, n in enumerate(names)} | {f"p_{n}": p[:, i] for i, n in enumerate(names)}
-    columns |= {f"{m}.present": present[m] for m in MODALITIES}
-    pl.DataFrame(columns).write_parquet(run / "predictions.parquet")
-    folds = [
-        {"fold": k, "rows": int((fold == k).sum()), "positives": None, "epochs": EPOCHS, "seconds": 5.5,
-         "auroc": float(roc_auc_score(y[fold == k], p[fold == k])), "auprc": 0.4}
-        for k in range(3)
-    ]  # fmt: skip
-    per_label = [
-        {"label": n, "auroc": roc_auc_score(y[:, i], p[:, i]), "auprc": average_precision_score(y[:, i], p[:, i]),
-         "positives": int(y[:, i].sum())}
-        for i, n in enumerate(names)
-    ]  # fmt: skip
-    metrics = base_metrics(run, "multilabel", samples, present) | {
-        "task": "phenotyping", "method": "concat", "labels": names, "positives": None, "folds": folds,
-        "auroc": summary([f["auroc"] for f in folds]), "auprc": summary([0.4, 0.41, 0.42]),
-        "per_label": per_label,
-    }  # fmt: skip
-    write_json(run, metrics)
-    write_history(run, 3, rng, ("total", "ce"))
-    return run
+    hints = rng.normal(size=(samples, 3))
+    logit = np.linspace(-2.5, -0.5, labels) + hints[:, np.arange(labels) % 3]
+    y = (rng.random(logit.shape) < sigmoid(logit)).astype(np.float32)
+    names = tuple(f"phenotype {i:02d}" for i in range(labels))
+    task = Task("phenotyping", "multilabel", names, y, title="acute care phenotypes")
+    cache = write_cache(folder / "cache", task, hints, dict.fromkeys(MODALITIES, 1.0), "mimic", RECIPES)
+    return train(cache, make_config("concat", overrides=("fit.epochs=2", "folds=3")), folder / "multilabel").path
 
 
-def tiny_run(run: Path) -> Path:
-    """60 stays, few deaths, none in fold 3: its scores are not defined."""
-    binary_run(run, samples=60, base_rate=-1.0, seed=3)
-    table = pl.read_parquet(run / "predictions.parquet")
-    table = table.with_columns(y=pl.when(pl.col("fold") == 3).then(0.0).otherwise("y"))
-    table.write_parquet(run / "predictions.parquet")
-    metrics = json.loads((run / "metrics.json").read_text())
-    metrics["folds"][3] |= {"auroc": None, "auprc": None, "positives": 0}
-    metrics["positives"] = int(table["y"].sum())
-    metrics["auprc"]["ci"] = None
-    metrics["auroc"]["ci"], metrics["cache"]["dataset"] = [0.46, 0.83], "synthetic"
-    metrics["recipes"]["cxr"]["encoder"] = metrics["recipes"]["rep"]["encoder"] = "random"
-    metrics["notes"] = [
-        f"Only {metrics['positives']} of 60 test samples are positive: too few to conclude anything.",
-        "Fold 3 has one class in its test part: AUROC and AUPRC are not defined there.",
-    ]
-    (run / "metrics.json").write_text(json.dumps(metrics))
-    return run
+def tiny_run(folder: Path) -> Path:
+    """60 stays, four deaths, so that one fold of five has none, made-up data and encoders that know nothing."""
+    hints = np.random.default_rng(3).normal(size=(60, 3))
+    y = (np.arange(60) % 15 == 0).astype(np.float32)[:, None]
+    task = Task("mortality", "binary", ("mortality",), y, title="in-hospital mortality")
+    recipes = {**RECIPES, "cxr": {"encoder": "random"}, "rep": {"encoder": "random"}}
+    cache = write_cache(folder / "cache", task, hints, SHARE, "synthetic", recipes)
+    return train(cache, make_config("omnifuse", overrides=("fit.epochs=2",)), folder / "tiny").path
+
+
+def reseal(run: Path) -> None:
+    """Take a run folder as it is, without its pages, for what a training left."""
+    seal(run, (path for path in run.rglob("*") if path.suffix in KEPT and path.name != SEAL))
+
+
+def alter_metrics(run: Path, /, **entries: Any) -> RunMetrics:
+    """Let a training have found something else; measures such as ``auroc`` go by name."""
+    old = load_run(run).metrics
+    measures = {name: entries.pop(name) for name in old.measures if name in entries}
+    new = replace(old, measures={**old.measures, **measures}, **entries)
+    write_json(RunFolder(run).metrics, new.to_json())
+    reseal(run)
+    return new
+
+
+def alter_predictions(run: Path, change: Callable[[pl.DataFrame], pl.DataFrame]) -> pl.DataFrame:
+    """Let the models of a run have predicted something else."""
+    table = change(load_run(run).predictions)
+    write_table(RunFolder(run).predictions, table)
+    reseal(run)
+    return table
 
 
 @pytest.fixture(scope="session")
 def binary(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return binary_run(tmp_path_factory.mktemp("runs") / "binary")
+    return binary_run(tmp_path_factory.mktemp("runs"))
 
 
 @pytest.fixture(scope="session")
 def plain(tmp_path_factory: pytest.TempPathFactory, binary: Path) -> Path:
-    """The same run from a method that leaves no history and no trace: quick to draw."""
-    skip = shutil.ignore_patterns("folds", "laziness.parquet", "report.html")
-    return shutil.copytree(binary, tmp_path_factory.mktemp("runs") / "plain", ignore=skip)
+    """The same run from a method that leaves no history and no tables: quick to draw."""
+    skip = shutil.ignore_patterns("history.parquet", "laziness.parquet", "imputation.parquet", "report.html", "tables")
+    run = shutil.copytree(binary, tmp_path_factory.mktemp("runs") / "plain", ignore=skip)
+    reseal(run)
+    return run
 
 
 @pytest.fixture
@@ -240,12 +148,12 @@ def run(plain: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def multilabel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return multilabel_run(tmp_path_factory.mktemp("runs") / "multilabel")
+    return multilabel_run(tmp_path_factory.mktemp("runs"))
 
 
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny_run(tmp_path_factory.mktemp("runs") / "tiny")
+    return tiny_run(tmp_path_factory.mktemp("runs"))
 
 
 METHODS = (

@@ -1,6 +1,6 @@
 """The chapter on decisions: numbers of metrics.json as a reader sees them, and runs that do not have them."""
 
-import json
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -8,26 +8,29 @@ import pytest
 from omnifuse.fusion.report.blocks import Figures, Measure, Section, Table, tables
 from omnifuse.fusion.report.decisions import decisions_section
 from omnifuse.fusion.report.performance import performance_section
-from omnifuse.fusion.runs.folder import read_run
+from omnifuse.fusion.runs.metrics import Alert, Calibration, Subgroup
+from omnifuse.fusion.runs.run import load_run
 
-ALERT = {
-    "rate": 0.1, "samples": 1200, "alerts": 118, "threshold": 0.31,
-    "sensitivity": 0.42, "sensitivity_ci": [0.35, 0.49],
-    "positive_predictive_value": None, "positive_predictive_value_ci": None,
-}  # fmt: skip
-CALIBRATION = {"slope": 0.87, "intercept": -0.12, "observed_expected": 0.95, "observed_expected_ci": [0.9, 1.0]}
-SUBGROUPS = [
-    {"group": "sex", "value": "F", "samples": 1000, "positives": 90, "auroc": 0.871, "observed_expected": 1.31,
-     "observed_expected_ci": [1.1, 1.5], "auroc_gap": 0.02, "auroc_gap_ci": [-0.01, 0.05]},
-    {"group": "age", "value": "80+", "samples": 200, "positives": 0, "auroc": None, "observed_expected": None,
-     "observed_expected_ci": None},
-]  # fmt: skip
+from tests.fusion.report.conftest import alter_metrics, alter_predictions
+
+ALERT = Alert(
+    rate=0.1, samples=1200, alerts=118, threshold=0.31, sensitivity=0.42, sensitivity_ci=(0.35, 0.49), specificity=None,
+    specificity_ci=None, positive_predictive_value=None, positive_predictive_value_ci=None,
+)  # fmt: skip
+CALIBRATION = Calibration(0.87, -0.12, 0.95, (0.9, 1.0), 0.021)
+NOTHING = dict.fromkeys(f"{name}{ending}" for name in ("auroc", "sensitivity", "observed_expected", "auroc_gap",
+                                                       "sensitivity_gap") for ending in ("", "_ci"))  # fmt: skip
+WOMEN = {"auroc": 0.871, "observed_expected": 1.31, "observed_expected_ci": (1.1, 1.5),
+         "auroc_gap": 0.02, "auroc_gap_ci": (-0.01, 0.05)}  # fmt: skip
+SUBGROUPS = (
+    Subgroup("sex", "F", samples=1000, patients=900, positives=90, **{**NOTHING, **WOMEN}),
+    Subgroup("age", "80+", samples=200, patients=150, positives=0, **NOTHING),
+)
 
 
 def chapter(run: Path, **metrics: object) -> Section | None:
-    stored = json.loads((run / "metrics.json").read_text()) | metrics
-    (run / "metrics.json").write_text(json.dumps(stored))
-    return decisions_section(read_run(run))
+    alter_metrics(run, **metrics)
+    return decisions_section(load_run(run))
 
 
 def table(section: Section, caption: str) -> Table:
@@ -41,7 +44,7 @@ def test_alerts_say_how_many_and_what_they_find(run: Path) -> None:
 
 
 def test_calibration_stands_beside_its_ideal(run: Path) -> None:
-    found = table(chapter(run, calibration=CALIBRATION | {"ece": 0.021}), "Do the probabilities")
+    found = table(chapter(run, calibration=CALIBRATION), "Do the probabilities")
     ratio = Measure("0.950", 0.95, "[0.900,\N{NO-BREAK SPACE}1.000]")
     shown = [
         (Measure("0.870", 0.87), "1"),
@@ -64,32 +67,29 @@ def test_each_subgroup_is_a_row_that_sorts_by_its_ratio(run: Path) -> None:
 
 
 def test_a_run_without_these_numbers_has_no_such_chapter_but_its_decision_curve(run: Path) -> None:
-    assert chapter(run, alert=None) is None
-    curves = performance_section(read_run(run)).blocks[0]
+    assert chapter(run, alert=None, calibration=None, per_subgroup=()) is None
+    curves = performance_section(load_run(run)).blocks[0]
     assert [figure.title for figure in curves.figures] == ["ROC curve", "Reliability", "Decision curve"]
 
 
-def test_calibration_of_an_older_run_lacks_only_its_error(run: Path) -> None:
-    found = table(chapter(run, calibration=CALIBRATION), "Do the probabilities")
+def test_a_calibration_error_that_is_not_defined_is_a_dash(run: Path) -> None:
+    found = table(chapter(run, calibration=replace(CALIBRATION, ece=None)), "Do the probabilities")
     assert found.rows[-1][:2] == ("expected calibration error", "–")
 
 
 def test_other_tasks_have_no_such_chapter(multilabel: Path) -> None:
-    assert decisions_section(read_run(multilabel)) is None
+    assert decisions_section(load_run(multilabel)) is None
 
 
 @pytest.mark.parametrize("outcome", [0.0, None])
 def test_one_outcome_decides_nothing(run: Path, outcome: float | None) -> None:
-    predictions = pl.read_parquet(run / "predictions.parquet")
-    predictions.with_columns(y=pl.lit(outcome, dtype=pl.Float64)).write_parquet(run / "predictions.parquet")
+    alter_predictions(run, lambda table: table.with_columns(y=pl.lit(outcome, dtype=pl.Float64)))
     assert chapter(run, alert=ALERT) is None
 
 
 def test_unknown_labels_and_probabilities_are_left_out_of_the_curve(run: Path) -> None:
-    predictions = pl.read_parquet(run / "predictions.parquet")
     unknown = pl.int_range(pl.len()) % 7 == 0
-    predictions = predictions.with_columns(p=pl.when(unknown).then(float("nan")).otherwise("p"))
-    predictions.write_parquet(run / "predictions.parquet")
-    curve = next(block for block in performance_section(read_run(run)).blocks if isinstance(block, Figures)).figures[2]
+    alter_predictions(run, lambda table: table.with_columns(p=pl.when(unknown).then(float("nan")).otherwise("p")))
+    curve = next(block for block in performance_section(load_run(run)).blocks if isinstance(block, Figures)).figures[2]
     assert curve.title == "Decision curve"
     assert "nan" not in curve.svg.lower()

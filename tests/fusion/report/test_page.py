@@ -1,15 +1,25 @@
 """What the page says, that it needs nothing else, and that it keeps quiet about patients."""
 
-import json
+import os
 import re
-from collections.abc import Callable
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
 from html.parser import HTMLParser
+from importlib.metadata import version
 from pathlib import Path
 
 import polars as pl
 import pytest
+from omnifuse.cache_schema import FeatureCache
 from omnifuse.cache_schema.errors import InputError, MissingInputError
 from omnifuse.fusion.report import write_report
+from omnifuse.fusion.runs.metrics import FoldScores, Score, Titles
+from omnifuse.fusion.runs.run import load_run
+from omnifuse.fusion.words import day
+
+from tests.fusion.report.conftest import alter_metrics, alter_predictions, reseal
 
 VOID = {"meta", "br", "img", "input", "link", "hr"}
 
@@ -54,13 +64,8 @@ def page(source: str) -> Page:
 
 def page_of(folder: Path, /, **metrics: object) -> Page:
     """The page of a run after some entries of its metrics were replaced."""
-    stored = json.loads((folder / "metrics.json").read_text()) | metrics
-    (folder / "metrics.json").write_text(json.dumps(stored))
+    alter_metrics(folder, **metrics)
     return Page(write_report(folder).read_text(encoding="utf-8"))
-
-
-def alter_predictions(run: Path, change: Callable[[pl.DataFrame], pl.DataFrame]) -> None:
-    change(pl.read_parquet(run / "predictions.parquet")).write_parquet(run / "predictions.parquet")
 
 
 def anchors(page: Page) -> list[str | None]:
@@ -73,28 +78,30 @@ def test_report_lies_in_the_run_folder(binary: Path, source: str) -> None:
 
 
 def test_headline_says_what_was_trained_on_what(binary: Path, page: Page) -> None:
-    metrics = json.loads((binary / "metrics.json").read_text())
+    auroc = load_run(binary).metrics.auroc
+    assert auroc.ci is not None
     assert "Predicting in-hospital mortality" in page.text
     assert "The method omnifuse was trained and tested on 1,200 samples of the data set mimic." in page.text
     assert "cxr (chest X-rays)" in page.text
-    assert f"{metrics['auroc']['mean']:.3f}" in page.text
-    assert f"95 % interval [{metrics['auroc']['ci'][0]:.3f}, {metrics['auroc']['ci'][1]:.3f}]" in page.text
+    assert f"{auroc.mean:.3f}" in page.text
+    assert f"95 % interval [{auroc.ci[0]:.3f}, {auroc.ci[1]:.3f}]" in page.text
     assert page.text.count("For research, not for clinical decisions.") == 2
 
 
-def test_first_lines_say_when_by_what_and_of_which_cache(page: Page) -> None:
+def test_first_lines_say_when_by_what_and_of_which_cache(binary: Path, page: Page) -> None:
+    run = load_run(binary)
     facts = (
-        "30 November 2026, 17:53 UTC · OmniFuse 0.1.0 · method omnifuse · data set mimic, cache made by OmniFuse 0.0.9 "
-        "· cache digest 5f5f5f5f5f5f"
+        f"{day(run.metrics.finished)} · OmniFuse {version('omnifuse')} · method omnifuse · data set mimic, cache made "
+        f"by OmniFuse 0.0.9 · cache digest {FeatureCache.open(binary.parent / 'cache').digest[:12]}"
     )
     assert facts in page.text
 
 
 def test_answer_stands_before_everything_but_what_decides_whether_it_means_anything(binary: Path, tiny: Path) -> None:
-    metrics = json.loads((binary / "metrics.json").read_text())
-    low, high = (f"{bound:.3f}" for bound in metrics["auroc"]["ci"])
+    auroc = load_run(binary).metrics.auroc
+    low, high = (f"{bound:.3f}" for bound in auroc.ci or ())
     text = Page(write_report(binary).read_text(encoding="utf-8")).text
-    answer = f"omnifuse predicts in-hospital mortality better than guessing: AUROC {metrics['auroc']['mean']:.3f}"
+    answer = f"omnifuse predicts in-hospital mortality better than guessing: AUROC {auroc.mean:.3f}"
     assert f"{answer} (95 % interval {low} to {high}) against 0.5 of guessing." in text
     text = Page(write_report(tiny).read_text(encoding="utf-8")).text
     order = ["The data are synthetic", "These data do not show", "The method omnifuse", "too few to conclude anything"]
@@ -105,35 +112,26 @@ def test_answer_stands_before_everything_but_what_decides_whether_it_means_anyth
 @pytest.mark.parametrize(
     ("ci", "said"),
     [
-        ([0.51, 0.6], "better than guessing: AUROC"),
-        ([0.5, 0.6], "do not show that omnifuse predicts in-hospital mortality better than guessing"),
-        ([0.4, 0.49], "worse than guessing: AUROC"),
+        ((0.51, 0.6), "better than guessing: AUROC"),
+        ((0.5, 0.6), "do not show that omnifuse predicts in-hospital mortality better than guessing"),
+        ((0.4, 0.49), "worse than guessing: AUROC"),
         (None, "There is no interval"),
     ],
 )
-def test_the_interval_decides_what_is_answered(run: Path, ci: list[float] | None, said: str) -> None:
-    score = {"mean": 0.55, "sd": None, "ci": ci}
-    assert said in page_of(run, auroc=score).text
+def test_the_interval_decides_what_is_answered(run: Path, ci: tuple[float, float] | None, said: str) -> None:
+    assert said in page_of(run, auroc=Score(0.55, None, ci)).text
 
 
 def test_four_chapters_are_folded_with_a_sentence_that_says_what_they_hold(page: Page) -> None:
     assert ("class", "chapter") in page.attributes
     assert [value for name, value in page.attributes if name == "class"].count("chapter") == 4
     assert "1,200 of 2,400 ICU stays in the tables are left." in page.text
-    assert "5 folds, up to 24 epochs; the total loss went from" in page.text
+    assert "5 folds, up to 2 epochs; the total loss went from" in page.text
 
 
 def test_every_table_is_linked(binary: Path, page: Page) -> None:
     links = [value for name, value in page.attributes if name == "href" and value and value.startswith("tables/")]
     assert {binary / link for link in links} == set((binary / "tables").iterdir())
-
-
-def test_the_interval_of_a_run_of_the_first_format_stands_beside_what_it_is_of(run: Path) -> None:
-    old = {"mean": 0.615, "sd": 0.03, "pooled": 0.512, "ci": [0.472, 0.562]}
-    text = page_of(run, auroc=old, reliability=None).text
-    assert "all predictions together 0.512, their 95 % interval [0.472, 0.562]; guessing 0.500; mean of 5 folds" in text
-    assert "AUROC 0.512 (95 % interval 0.472 to 0.562)" in text  # the estimate that the interval is of
-    assert "Reliability" not in text
 
 
 def test_chapters_of_an_omnifuse_run(page: Page) -> None:
@@ -155,7 +153,7 @@ def test_page_needs_no_network(source: str, page: Page) -> None:
 
 def test_every_figure_has_words_for_screen_readers(page: Page) -> None:
     labels = [value for name, value in page.attributes if name == "aria-label"]
-    assert page.tags.count("svg") == page.tags.count("figcaption") == 14
+    assert page.tags.count("svg") == page.tags.count("figcaption") == 16
     for title in (
         "ROC curve",
         "Precision and recall",
@@ -167,11 +165,24 @@ def test_every_figure_has_words_for_screen_readers(page: Page) -> None:
 
 
 def test_page_holds_no_identifier_of_a_patient(binary: Path, source: str) -> None:
-    assert not [name for name in pl.read_parquet(binary / "predictions.parquet")["sample_id"] if name in source]
+    assert not [name for name in load_run(binary).predictions["sample_id"] if name in source]
 
 
-def test_same_run_gives_the_same_bytes(run: Path) -> None:
-    assert write_report(run).read_bytes() == write_report(run).read_bytes()
+def test_same_run_gives_the_same_bytes_in_every_process(binary: Path, tmp_path: Path) -> None:
+    """Two processes that hash texts in other ways, and so go through their sets in other orders."""
+    program = "import sys; from pathlib import Path; from omnifuse.fusion.report import *\n"
+    program += "write_report(Path(sys.argv[1])), write_patients(Path(sys.argv[1]))"
+    skip = shutil.ignore_patterns("report.html", "tables")
+    copies = [shutil.copytree(binary, tmp_path / seed / "run", ignore=skip) for seed in ("1", "2")]
+    environments = [{**os.environ, "PYTHONHASHSEED": copy.parent.name} for copy in copies]
+    processes = [
+        subprocess.Popen([sys.executable, "-c", program, copy], env=environment)
+        for copy, environment in zip(copies, environments, strict=True)
+    ]
+    assert [process.wait() for process in processes] == [0, 0]
+    written = [[copy / "report.html", copy / "patients.html", *sorted((copy / "tables").iterdir())] for copy in copies]
+    found = [{path.name: path.read_bytes() for path in paths} for paths in written]
+    assert found[0] == found[1] and len(found[0]) > 8
 
 
 def test_cohort_counts_every_filter(page: Page) -> None:
@@ -179,12 +190,14 @@ def test_cohort_counts_every_filter(page: Page) -> None:
     assert re.search(r"at least 48 h\s*1,200\s*400\s", page.text)
 
 
-def test_repeat_gives_command_seed_digest_and_recipes(page: Page) -> None:
+def test_repeat_gives_command_seed_digest_and_recipes(binary: Path, page: Page) -> None:
+    cache = FeatureCache.open(binary.parent / "cache")
     command = (
-        "omnifuse train --cache cache --task mortality --method omnifuse --modalities cxr,ehr,rep --folds 5 --seed 0"
+        f"omnifuse train --cache {cache.path} --task mortality --method omnifuse --modalities cxr,ehr,rep --folds 5 "
+        "--seed 0"
     )
-    assert f"{command} --set fit.epochs=24 --set options.alpha=0.1" in page.text
-    for fact in ("5f" * 32, "Recipe of rep", "bert-base-uncased", '"alpha": 0.1', "versions: torch"):
+    assert f"{command} --set validation=0.1 --set fit.epochs=2 --set options.alpha=0.1" in page.text
+    for fact in (cache.digest, "Recipe of rep", "bert-base-uncased", '"alpha": 0.1', "versions: torch"):
         assert fact in page.text
 
 
@@ -200,9 +213,10 @@ def test_multilabel_page_has_a_sortable_row_per_label(multilabel: Path) -> None:
 
 def test_tiny_cohort_says_that_it_concludes_nothing(tiny: Path) -> None:
     text = Page(write_report(tiny).read_text(encoding="utf-8")).text
+    (without,) = [fold.fold for fold in load_run(tiny).metrics.folds if fold.measures["auroc"] is None]
     assert "too few to conclude anything" in text
     assert "mean of 4 folds out of 5" in text
-    assert "the test part of fold 3 has one outcome only" in text
+    assert f"the test part of fold {without} has one outcome only" in text
     assert "The interval includes 0.5" in text
     assert "Encoders with random weights were used for cxr and rep" in text
     assert "The data are synthetic" in text
@@ -210,7 +224,8 @@ def test_tiny_cohort_says_that_it_concludes_nothing(tiny: Path) -> None:
 
 def test_warnings_of_the_training_are_not_repeated(run: Path) -> None:
     note = "Random encoders on synthetic data."
-    text = page_of(run, notes=[note], recipes={"cxr": {"encoder": "random"}}, cache={"dataset": "synthetic"}).text
+    synthetic = replace(load_run(run).metrics.cache, dataset="synthetic")
+    text = page_of(run, notes=(note,), recipes={"cxr": {"encoder": "random"}}, cache=synthetic).text
     assert text.count(note) == 1
     assert "Encoders with random weights" not in text
     assert "no number here says anything about patients" not in text
@@ -218,8 +233,8 @@ def test_warnings_of_the_training_are_not_repeated(run: Path) -> None:
 
 def test_hostile_texts_stay_texts(run: Path) -> None:
     attack = '<script>alert("x")</script><img src=x onerror=alert(1)>'
-    names = {"run": attack, "task": attack, "notes": [attack], "cohort": [[attack, 3]], "recipes": {attack: attack}}
-    page = page_of(run, **names)
+    names = {"run": attack, "task": attack, "notes": (attack,), "cohort": ((attack, 3),), "recipes": {attack: attack}}
+    page = page_of(run, **names, titles=Titles(attack, {"cxr": attack}))
     assert page.tags.count("script") == 1
     assert "img" not in page.tags
     assert attack in page.text
@@ -230,21 +245,22 @@ def test_hostile_names_stay_texts_in_figures(run: Path, binary: Path) -> None:
     trace = pl.read_parquet(binary / "laziness.parquet")
     trace = trace.with_columns(pl.col("combination").str.replace_all("cxr", attack, literal=True))
     trace.write_parquet(run / "laziness.parquet")
+    reseal(run)
     page = page_of(run)
     assert page.tags.count("script") == 1
     assert attack in page.text
 
 
 def test_parts_that_a_method_does_not_leave_are_left_out(run: Path) -> None:
-    alter_predictions(run, lambda table: table.select("fold", "y", "p"))
-    page = page_of(run, cohort=[], presence={})
+    alter_predictions(run, lambda table: table.select("sample_id", "fold", "y", "p"))
+    page = page_of(run, cohort=(), presence={})
     assert not {"cohort", "training", "modalities", "laziness"} & set(anchors(page))
 
 
 def test_undefined_scores_are_said_plainly(run: Path) -> None:
-    undefined = {"mean": None, "sd": None, "ci": None}
-    fold = {"fold": 0, "rows": 1200, "positives": 0, "auroc": None, "auprc": None, "epochs": 3, "seconds": 1.0}
-    text = page_of(run, auroc=undefined, auprc=undefined, folds=[fold], positives=0).text
+    undefined = Score(None, None)
+    fold = FoldScores(0, 1200, 0, {"auroc": None, "auprc": None}, epochs=3, seconds=1.0)
+    text = page_of(run, auroc=undefined, auprc=undefined, folds=(fold,), positives=0).text
     assert "The AUROC is not defined here" in text
     assert "one fixed split" in text
 
@@ -267,7 +283,7 @@ def test_predictions_without_rows_do_not_crash(run: Path) -> None:
 
 def test_multiclass_predictions_are_read(run: Path) -> None:
     alter_predictions(run, lambda table: table.rename({"p": "p_no"}).with_columns(p_yes=1 - pl.col("p_no")))
-    text = page_of(run, kind="multiclass", labels=["no", "yes"]).text
+    text = page_of(run, kind="multiclass", labels=("no", "yes")).text
     assert re.search(r"Classes\s*2\b", text)
     assert "AUROC alone" not in text
 
@@ -288,8 +304,8 @@ def test_foreign_folder_names_what_is_missing_and_what_was_found(tmp_path: Path)
     [
         ("metrics.json", b"{", r"metrics.json is not JSON \(.*line 1"),
         ("metrics.json", b"[]", "holds a list, not an object"),
-        ("metrics.json", b"{}", "lacks task, method"),
-        ("metrics.json", b'{"task": [1], "method": 3}', "lacks task, method, kind"),
+        ("metrics.json", b"{}", "no file of a run of this or the last version.*Train again"),
+        ("metrics.json", b'{"format": 3, "run": [1], "seed": 3}', "lacks task, method, kind"),
         ("metrics.json", b"[" * 100_000, "metrics.json is not JSON"),
         ("predictions.parquet", b"PAR1", "predictions.parquet cannot be read as parquet"),
         ("folds/0/history.parquet", b"", "history.parquet cannot be read as parquet"),
@@ -298,6 +314,7 @@ def test_foreign_folder_names_what_is_missing_and_what_was_found(tmp_path: Path)
 def test_damaged_file_is_named(run: Path, name: str, content: bytes, message: str) -> None:
     (run / name).parent.mkdir(parents=True, exist_ok=True)
     (run / name).write_bytes(content)
+    reseal(run)
     with pytest.raises(InputError, match=message):
         write_report(run)
 
@@ -310,7 +327,7 @@ def test_predictions_without_the_needed_column_are_refused(run: Path, kind: str,
 
 
 def test_a_method_that_is_fitted_at_once_has_no_curves_of_training(run: Path) -> None:
-    (run / "folds/0").mkdir(parents=True)
     rows = {"epoch": [0], "part": ["train"], "term": ["total"], "value": [0.3]}
     pl.DataFrame(rows).write_parquet(run / "folds/0/history.parquet")
+    reseal(run)
     assert "How training went" not in write_report(run).read_text()

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,14 @@ import pytest
 from omnifuse.cache_schema import FeatureCache
 from omnifuse.cache_schema.errors import InputError
 from omnifuse.fusion.inputs.loading import select
-from omnifuse.fusion.report import patients, write_patients
+from omnifuse.fusion.report import write_patients
+from omnifuse.fusion.runs.run import load_run
 from omnifuse.fusion.runs.train import train
 from omnifuse.fusion.scores.decisions import at_alert_rate
 from omnifuse.fusion.training.config import make_config
 
 from tests.fusion.conftest import Signal, write_cache
+from tests.fusion.report.conftest import alter_metrics, alter_predictions
 
 
 def data_of(run: Path, **options: Any) -> dict[str, Any]:
@@ -32,9 +35,7 @@ def page_of(run: Path, **options: Any) -> str:
 
 
 def alter(run: Path, *columns: pl.Expr) -> pl.DataFrame:
-    table = pl.read_parquet(run / "predictions.parquet").with_columns(*columns)
-    table.write_parquet(run / "predictions.parquet")
-    return table
+    return alter_predictions(run, lambda table: table.with_columns(*columns))
 
 
 def test_every_sample_is_there_with_what_was_predicted(run: Path) -> None:
@@ -60,6 +61,7 @@ def test_a_modality_is_present_imputed_or_missing(run: Path) -> None:
 
 
 def test_combinations_and_readouts_are_shown_where_the_method_gives_them(run: Path) -> None:
+    alter_predictions(run, lambda table: table.select(pl.exclude("^p\\[.*$", "^p\\..*$")))
     assert data_of(run)["combinations"] == data_of(run)["readouts"] == []
     alter(run, pl.lit(0.25).alias("p[cxr+ehr]"), pl.lit(None, pl.Float32).alias("p[rep]"), pl.lit(0.5).alias("p.joint"))
     data = data_of(run)
@@ -75,21 +77,19 @@ def test_unknown_outcomes_are_none_and_come_last(run: Path) -> None:
 
 
 def test_a_method_that_says_nothing_of_modalities_still_has_a_page(run: Path) -> None:
-    table = pl.read_parquet(run / "predictions.parquet").select("sample_id", "fold", "y", "p")
-    table.write_parquet(run / "predictions.parquet")
+    alter_predictions(run, lambda table: table.select("sample_id", "fold", "y", "p"))
     data = data_of(run)
     assert (data["modalities"], data["explained"], len(data["samples"])) == ([], [], 1200)
 
 
-def test_errors_at_the_alert_rate_are_kept_before_all_others(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_errors_at_the_alert_rate_are_kept_before_all_others(run: Path) -> None:
     table = pl.read_parquet(run / "predictions.parquet")
     alert = pl.col("p").rank(descending=True) <= 120
     wrong = table.filter(alert != (pl.col("y") == 1))
     assert 0 < len(wrong) < 300
     assert "Shown are" not in page_of(run)
-    monkeypatch.setattr(patients, "MOST_SAMPLES", 300)
-    assert {sample["id"] for sample in data_of(run)["samples"]} > set(wrong["sample_id"])
-    assert "Shown are 300 of 1,200 samples" in page_of(run)
+    assert {sample["id"] for sample in data_of(run, most=300)["samples"]} > set(wrong["sample_id"])
+    assert "Shown are 300 of 1,200 samples" in page_of(run, most=300)
 
 
 def test_alerts_are_those_of_the_report(run: Path) -> None:
@@ -99,8 +99,9 @@ def test_alerts_are_those_of_the_report(run: Path) -> None:
     )
     y, p = (table[name].cast(pl.Float64).fill_null(float("nan")).to_numpy() for name in ("y", "p"))
     for rate in (0.05, 0.1, 0.3):
-        metrics = json.loads((run / "metrics.json").read_text())
-        (run / "metrics.json").write_text(json.dumps(metrics | {"alert": {"rate": rate}}))
+        alert = load_run(run).metrics.alert
+        assert alert is not None
+        alter_metrics(run, alert=replace(alert, rate=rate))
         data, expected = data_of(run), at_alert_rate(y, p, np.arange(len(y)), rate)
         assert (data["rate"], data["ranked"]) == (rate, [expected["samples"]])
         known = [sample for sample in data["samples"] if sample["y"] != [None]]
@@ -123,10 +124,7 @@ def test_what_a_sample_has_is_shown_with_its_times_while_the_cache_is_there(tmp_
             times = np.unique(rows.time[rows.offsets[n] : rows.offsets[n + 1]])
             assert (state["state"] == "present") == bool(state["when"]) == bool(len(times))
             assert not len(times) or f"{times[-1]:.1f}\N{NO-BREAK SPACE}h" in state["when"]
-    moved = json.loads((tmp_path / "run/metrics.json").read_text())
-    moved["cache"]["digest"] = "0" * 64
-    (tmp_path / "run/checksums.json").unlink()
-    (tmp_path / "run/metrics.json").write_text(json.dumps(moved))
+    alter_metrics(tmp_path / "run", cache=replace(load_run(tmp_path / "run").metrics.cache, digest="0" * 64))
     assert not data_of(tmp_path / "run")["timed"]
     assert "the times of what a sample has are not shown" in page_of(tmp_path / "run")
 
@@ -163,12 +161,11 @@ def test_every_label_of_a_multilabel_task_can_be_chosen(multilabel: Path) -> Non
 
 
 def test_a_table_without_ids_is_refused(run: Path) -> None:
-    table = pl.read_parquet(run / "predictions.parquet").drop("sample_id")
-    table.write_parquet(run / "predictions.parquet")
+    alter_predictions(run, lambda table: table.drop("sample_id"))
     with pytest.raises(InputError, match="sample_id"):
         write_patients(run)
 
 
 def test_predictions_without_rows_make_an_empty_page(run: Path) -> None:
-    pl.read_parquet(run / "predictions.parquet").clear().write_parquet(run / "predictions.parquet")
+    alter_predictions(run, pl.DataFrame.clear)
     assert data_of(run)["samples"] == []

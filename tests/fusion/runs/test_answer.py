@@ -15,6 +15,7 @@ from omnifuse.fusion.inputs.normalisation import Normaliser
 from omnifuse.fusion.inputs.preparation import prepare
 from omnifuse.fusion.inputs.spec import EncoderConfig
 from omnifuse.fusion.runs.answer import Answer, Outside, answer, check_ending, run_digest, trained_ranges
+from omnifuse.fusion.runs.folder import RunFolder
 
 ToyCohort = Callable[..., Cohort]
 
@@ -45,7 +46,7 @@ def altered(cohort: Cohort, modality: str, row: int, column: int, value: float) 
 def asked(run: Path, trained: Cohort, cohort: Cohort, config: EncoderConfig, drop: tuple[str, ...] = ()) -> Answer:
     ranges = trained_ranges(trained, Normaliser.fit(prepare(trained, config), np.arange(40)))
     table = pl.DataFrame({"sample_id": cohort.sample_id, "models": "mean"})
-    return answer(run, table, cohort, [ranges], other_cache=True, drop=drop)
+    return answer(RunFolder(run), table, cohort, [ranges], other_cache=True, drop=drop)
 
 
 @pytest.mark.parametrize("encoder", ["statistics", "recurrent"])
@@ -108,11 +109,11 @@ def test_of_another_cache_equal_subject_ids_are_taken_for_the_same_people_and_sa
 
 
 def test_the_digest_of_a_run_is_that_of_its_models_and_settings_and_of_nothing_else(run: Path) -> None:
-    before = run_digest(run)
+    before = run_digest(RunFolder(run))
     (run / "report.html").write_text("a report")
-    assert run_digest(run) == before
+    assert run_digest(RunFolder(run)) == before
     (run / "folds/0/model.safetensors").write_bytes(b"others")
-    assert run_digest(run) != before
+    assert run_digest(RunFolder(run)) != before
 
 
 @pytest.mark.parametrize(

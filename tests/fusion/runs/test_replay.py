@@ -1,6 +1,5 @@
 """A finished run asked again: the same answers to the same question, and the prior where nothing is left to ask."""
 
-import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -66,27 +65,29 @@ def test_with_nothing_hidden_it_is_the_prediction_of_the_run_to_the_last_digit(
 
 @pytest.mark.parametrize("kind", ["multilabel", "multiclass"])
 def test_other_kinds_of_tasks(kind: str, toy_cache: ToyCache, tmp_path: Path) -> None:
-    metrics = train(toy_cache(tmp_path / "cache", kind=kind), quick("omnifuse"), tmp_path / "run")
+    metrics = train(toy_cache(tmp_path / "cache", kind=kind), quick("omnifuse"), tmp_path / "run").metrics
     replay = Replay.open(tmp_path / "run")
     np.testing.assert_array_equal(replay.predict(), stored(tmp_path / "run"))
     scores = replay.scores(replay.predict())
-    assert scores == {name: metrics[name]["mean"] for name in scores}
+    assert scores == {name: metrics.measures[name].mean for name in scores}
 
 
 def test_of_a_run_that_hid_in_the_test_alone_it_is_the_complete_test(cache: Path, tmp_path: Path) -> None:
-    metrics = train(cache, quick("concat", "missing.rate=0.5", "missing.protocol=test"), tmp_path / "run")
+    config = quick("concat", "missing.rate=0.5", "missing.protocol=test")
+    missing = train(cache, config, tmp_path / "run").metrics.missing
+    assert missing is not None and missing.complete is not None
     replay = Replay.open(tmp_path / "run")
     scores = replay.scores(replay.predict())
-    assert scores == {name: metrics["missing"]["complete"][name]["mean"] for name in scores}
+    assert scores == {name: missing.complete[name].mean for name in scores}
     predictions = pl.read_parquet(tmp_path / "run" / "predictions.parquet").sort("sample_id")
     shown = predictions.select([f"{name}.present" for name in replay.modalities]).to_numpy()
     np.testing.assert_array_equal(replay.predict(replay.presence & ~shown), stored(tmp_path / "run"))
 
 
 def test_scores_are_the_means_over_folds_of_the_run(replay: Replay, finished: Path) -> None:
-    metrics = json.loads((finished / "metrics.json").read_text(encoding="utf-8"))
+    measures = load_run(finished).metrics.measures
     scores = replay.scores(replay.predict())
-    assert scores == {name: metrics[name]["mean"] for name in ("auroc", "auprc", "log_loss", "brier")}
+    assert scores == {name: measures[name].mean for name in ("auroc", "auprc", "log_loss", "brier")}
 
 
 def test_scores_of_nobody_are_undefined(replay: Replay) -> None:
@@ -102,13 +103,11 @@ def test_what_is_hidden_matters_to_those_who_lose_it_alone(replay: Replay) -> No
 
 
 def test_a_hidden_modality_is_a_dropped_one(replay: Replay, cache: Path, finished: Path) -> None:
-    """The mean of the folds' models, by another way: each asked for the samples that it tested."""
+    """The run asked about its own cache, by another way: each model for the samples that it tested."""
     hidden = np.array([name == "rep" for name in replay.modalities])
-    run = load_run(finished)
-    for fold, folder in enumerate(run.folders):
-        dropped = type(run)(run.path, run.config, run.demands, (folder,)).predict(cache, drop=["rep"])["p"].to_numpy()
-        tested = replay.fold == fold
-        np.testing.assert_allclose(replay.predict(hidden)[tested, 0], dropped[tested], rtol=1e-4)
+    dropped = load_run(finished).predict(cache, drop=["rep"])
+    assert dropped["fold"].to_list() == replay.fold.tolist()
+    np.testing.assert_allclose(replay.predict(hidden)[:, 0], dropped["p"].to_numpy(), rtol=1e-4)
 
 
 @pytest.mark.parametrize("method", ["omnifuse", "early", "logistic"])
@@ -128,12 +127,12 @@ def test_where_nothing_is_left_it_is_the_prior(method: str, cache: Path, tmp_pat
 
 def test_samples_that_no_fold_tested_have_no_prediction(toy_cache: ToyCache, tmp_path: Path) -> None:
     parts = pl.DataFrame({"sample_id": range(60), "part": ["train"] * 40 + ["test"] * 20})
-    metrics = train(toy_cache(tmp_path / "cache", split=parts), quick("concat"), tmp_path / "run")
+    metrics = train(toy_cache(tmp_path / "cache", split=parts), quick("concat"), tmp_path / "run").metrics
     replay = Replay.open(tmp_path / "run")
     assert replay.fold.tolist() == [-1] * 40 + [0] * 20
     p = replay.predict()
     assert np.isnan(p[:40]).all() and np.array_equal(p[40:], stored(tmp_path / "run"))
-    assert replay.scores(p)["auroc"] == metrics["auroc"]["mean"]
+    assert replay.scores(p)["auroc"] == metrics.auroc.mean
 
 
 def test_it_knows_the_samples_of_the_run(replay: Replay, finished: Path) -> None:

@@ -1,22 +1,24 @@
 """A run folder: complete or absent, true to its predictions, and able to predict again."""
 
 import json
+import shutil
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
+import torch
 from omnifuse.cache_schema import CacheNotFoundError, FeatureCache, InputError
 from omnifuse.fusion.inputs.loading import load
 from omnifuse.fusion.inputs.preparation import prepare
-from omnifuse.fusion.runs import run
-from omnifuse.fusion.runs.run import load_run
+from omnifuse.fusion.runs.run import Run, load_run
 from omnifuse.fusion.runs.train import train
 from omnifuse.fusion.scores.metrics import MEASURES, auroc, calibration
-from omnifuse.fusion.training.config import TrainConfig, changed, make_config
+from omnifuse.fusion.sealed import SEAL, seal
+from omnifuse.fusion.training.config import TrainConfig, make_config
+from omnifuse.fusion.training.loop import predict
 from omnifuse.fusion.training.model import Model
 
 ToyCache = Callable[..., Path]
@@ -37,6 +39,15 @@ def finished(toy_cache: ToyCache, tmp_path_factory: pytest.TempPathFactory) -> P
 def read(path: Path) -> dict[str, Any]:
     content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return content
+
+
+def by_the_model_of(run: Run, fold: int, cache: Path) -> np.ndarray:
+    """Return the probabilities [N] of the model of a fold for every sample of a cache."""
+    cohort = load(FeatureCache.open(cache), "outcome")
+    prepared = prepare(cohort, run.config.encoder)
+    model = Model.load(run.files.fold(fold), run.config, cohort.task, prepared)
+    everyone = torch.arange(len(cohort))
+    return predict(model.method, model.inputs(cohort, prepared), everyone).probability[:, 0].numpy()
 
 
 def test_a_run_holds_all_files_and_nothing_else(finished: Path) -> None:
@@ -146,10 +157,7 @@ def test_strangers_are_predicted_by_the_mean_of_the_models_and_no_label_is_used(
     """Of 100 samples the first 60 are of subjects that the run knows."""
     loaded, cache = load_run(finished / "run"), toy_cache(tmp_path / "cache", samples=100)
     predicted = loaded.predict(cache)
-    single = [
-        run.Run(loaded.path, loaded.config, loaded.demands, (folder,)).predict(cache) for folder in loaded.folders
-    ]
-    mean = np.mean([one["p"] for one in single], axis=0)
+    mean = np.mean([by_the_model_of(loaded, fold, cache) for fold in range(3)], axis=0)
     np.testing.assert_allclose(predicted["p"][60:], mean[60:], rtol=1e-5)
     assert not np.isclose(predicted["p"][:60], mean[:60], rtol=1e-5).any()
     assert predicted["fold"].is_null().to_list() == [False] * 60 + [True] * 40
@@ -179,19 +187,17 @@ def test_where_every_model_has_seen_a_subject_that_is_said(toy_cache: ToyCache, 
 
 def test_a_model_of_a_fold_predicts_again_what_it_predicted(finished: Path) -> None:
     loaded, stored = load_run(finished / "run"), pl.read_parquet(finished / "run" / "predictions.parquet")
-    fold = run.Run(loaded.path, loaded.config, loaded.demands, loaded.folders[1:2]).predict(
-        FeatureCache.open(finished / "cache")
-    )
-    both = stored.filter(fold=1).join(fold, on="sample_id", suffix="_again")
-    np.testing.assert_allclose(both["p"], both["p_again"], rtol=1e-4)
-    assert (both["models"] == "out-of-fold").all() and (fold["models"] == "seen").sum() == 60 - both.height
+    again = pl.DataFrame({"sample_id": np.arange(60), "again": by_the_model_of(loaded, 1, finished / "cache")})
+    both = stored.filter(fold=1).join(again, on="sample_id")
+    np.testing.assert_allclose(both["p"], both["again"], rtol=1e-4)
+    assert 0 < both.height < 60
 
 
 def test_a_loaded_model_is_ready_to_predict_without_dropout(finished: Path) -> None:
     loaded = load_run(finished / "run")
     cohort = load(FeatureCache.open(finished / "cache"), "outcome")
     prepared = prepare(cohort, loaded.config.encoder)
-    method = Model.load(loaded.folders[0], loaded.config, cohort.task, prepared).method
+    method = Model.load(loaded.files.fold(0), loaded.config, cohort.task, prepared).method
     assert not any(module.training for module in method.modules())
 
 
@@ -212,52 +218,56 @@ def test_another_recipe_is_refused_by_name(finished: Path, toy_cache: ToyCache, 
         load_run(finished / "run").predict(toy_cache(tmp_path / "cache", recipe=2))
 
 
-def test_models_that_do_not_fit_the_settings_are_refused(finished: Path) -> None:
-    loaded = load_run(finished / "run")
-    wider = replace(loaded, config=changed(loaded.config, ["encoder.dimension=8"]))
+def test_models_that_do_not_fit_the_settings_are_refused(finished: Path, tmp_path: Path) -> None:
+    wider = shutil.copytree(finished / "run", tmp_path / "run")
+    config = read(wider / "config.json")
+    config["encoder"]["dimension"] = 8
+    (wider / "config.json").write_text(json.dumps(config))
+    seal(wider, (path for path in wider.rglob("*") if path.is_file() and path.name != SEAL))
     with pytest.raises(InputError, match=r"0/model\.safetensors does not fit the run's config"):
-        wider.predict(finished / "cache")
+        load_run(wider).predict(finished / "cache")
 
 
 @pytest.mark.parametrize("kind", ["multilabel", "multiclass"])
 def test_other_kinds_of_tasks(kind: str, toy_cache: ToyCache, tmp_path: Path) -> None:
-    metrics = train(toy_cache(tmp_path / "cache", kind=kind), quick(), tmp_path / "run")
+    metrics = train(toy_cache(tmp_path / "cache", kind=kind), quick(), tmp_path / "run").metrics
     predicted = load_run(tmp_path / "run").predict(tmp_path / "cache")
     names = {"multilabel": ["y_first", "y_second", "p_first", "p_second"], "multiclass": ["y", "p_a", "p_b", "p_c"]}[
         kind
     ]
     assert predicted.columns[2 : 2 + len(names)] == names
-    assert [row["label"] for row in metrics["per_label"]] == metrics["labels"]
-    assert 0 <= metrics["auroc"]["mean"] <= 1
+    assert tuple(row.label for row in metrics.per_label) == metrics.labels
+    assert metrics.auroc.mean is not None and 0 <= metrics.auroc.mean <= 1
 
 
 def test_unimodal_reports_its_choice(toy_cache: ToyCache, tmp_path: Path) -> None:
-    details = train(toy_cache(tmp_path / "cache"), quick("unimodal"), tmp_path / "run")["method_details"]
-    assert {fold["chosen"] for fold in details["folds"]} <= {"ehr", "rep", "static"}
-    assert set(details["modalities"][0]) == {"modality", "auroc_where_present", "auroc_on_all"}
+    details = train(toy_cache(tmp_path / "cache"), quick("unimodal"), tmp_path / "run").metrics.method_details
+    assert {fold["chosen"] for fold in details.folds} <= {"ehr", "rep", "static"}
+    assert [alone.modality for alone in details.modalities] == ["ehr", "rep", "static"]
+    assert all(alone.auroc_where_present and alone.auroc_on_all for alone in details.modalities)
 
 
 def test_a_supplied_split_replaces_folds(toy_cache: ToyCache, tmp_path: Path) -> None:
     parts = pl.DataFrame({"sample_id": np.arange(60), "part": ["train"] * 40 + ["test"] * 20})
     cache = toy_cache(tmp_path / "cache", split=parts)
-    metrics = train(cache, quick(), tmp_path / "run")
-    assert len(metrics["folds"]) == 1 and metrics["auroc"]["sd"] is None and metrics["samples"] == 20
-    assert any("supplied split 'given'" in note for note in metrics["notes"])
-    assert len(train(cache, quick("concat", "split=none"), tmp_path / "folds")["folds"]) == 3
+    metrics = train(cache, quick(), tmp_path / "run").metrics
+    assert len(metrics.folds) == 1 and metrics.auroc.sd is None and metrics.samples == 20
+    assert any("supplied split 'given'" in note for note in metrics.notes)
+    assert len(train(cache, quick("concat", "split=none"), tmp_path / "folds").metrics.folds) == 3
     with pytest.raises(InputError, match="has the splits: given"):
         train(cache, quick("concat", "split=other"), tmp_path / "other")
 
 
 def test_a_fold_of_one_class_has_no_auroc_and_is_named(toy_cache: ToyCache, tmp_path: Path) -> None:
-    metrics = train(toy_cache(tmp_path / "cache", positives=1), quick(), tmp_path / "run")
-    without = [fold["fold"] for fold in metrics["folds"] if fold["auroc"] is None]
+    metrics = train(toy_cache(tmp_path / "cache", positives=1), quick(), tmp_path / "run").metrics
+    without = [fold.fold for fold in metrics.folds if fold.measures["auroc"] is None]
     assert len(without) == 2
-    assert any(note.startswith(f"Fold {without[0]}, {without[1]} ") for note in metrics["notes"])
+    assert any(note.startswith(f"Fold {without[0]}, {without[1]} ") for note in metrics.notes)
 
 
 def test_modalities_fix_the_order_and_the_rest_is_not_read(toy_cache: ToyCache, tmp_path: Path) -> None:
-    metrics = train(toy_cache(tmp_path / "cache"), quick("concat", "modalities=static,rep"), tmp_path / "run")
-    assert metrics["modalities"] == ["static", "rep"] and set(metrics["recipes"]) == {"static", "rep"}
+    metrics = train(toy_cache(tmp_path / "cache"), quick("concat", "modalities=static,rep"), tmp_path / "run").metrics
+    assert metrics.modalities == ("static", "rep") and set(metrics.recipes) == {"static", "rep"}
 
 
 def test_wrong_input_leaves_no_folder(toy_cache: ToyCache, tmp_path: Path) -> None:

@@ -15,7 +15,6 @@ from typing import Any
 
 import pytest
 from omnifuse.cache_schema import FeatureCache, LockedError, folder_lock
-from omnifuse.fusion.runs import run
 from omnifuse.fusion.runs.run import load_run
 from omnifuse.fusion.runs.train import train
 from omnifuse.fusion.training import folds
@@ -140,7 +139,7 @@ def test_a_training_stopped_after_its_last_fold_trains_nothing_again(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(run, "summarise", interrupt)
+        patch.setattr("omnifuse.fusion.runs.train.summarise", interrupt)
         with pytest.raises(KeyboardInterrupt):
             train(cache, quick(), tmp_path / "run")
     assert not (tmp_path / "run").exists()
@@ -168,9 +167,9 @@ def test_other_settings_take_nothing_over_and_leave_alone_what_is_unfinished(
     cache: Path, undisturbed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trained: list[int]
 ) -> None:
     stop(monkeypatch, cache, quick(), tmp_path / "run", after=2, numbered=True)
-    assert train(cache, quick(seed=1), tmp_path / "run", numbered=True)["run"] == "run-2"
+    assert train(cache, quick(seed=1), tmp_path / "run", numbered=True).name == "run-2"
     assert trained == [0, 1, 2]
-    assert train(cache, quick(), tmp_path / "run", numbered=True)["run"] == "run"
+    assert train(cache, quick(), tmp_path / "run", numbered=True).name == "run"
     assert trained == [0, 1, 2, 2]
     assert names(tmp_path) == ["run", "run-2"]
     assert_same_bytes(undisturbed, tmp_path / "run")
@@ -200,7 +199,7 @@ def test_a_training_goes_on_under_the_number_that_it_had(
     (tmp_path / "run").mkdir()
     stop(monkeypatch, cache, quick(), tmp_path / "run", after=1, numbered=True)
     (tmp_path / "run").rmdir()
-    assert train(cache, quick(), tmp_path / "run", numbered=True)["run"] == "run-2"
+    assert train(cache, quick(), tmp_path / "run", numbered=True).name == "run-2"
 
 
 def test_a_name_that_another_training_holds_is_refused_with_its_owner(cache: Path, tmp_path: Path) -> None:
@@ -216,9 +215,9 @@ def test_trainings_of_one_default_name_at_the_same_moment_get_names_of_their_own
     configs = [quick(seed=seed) for seed in (0, 1, 1)]
     with ThreadPoolExecutor(3) as threads:
         found = list(threads.map(lambda config: train(cache, config, tmp_path / "run", numbered=True), configs))
-    assert sorted(metrics["run"] for metrics in found) == ["run", "run-2", "run-3"] == names(tmp_path)
-    for config, metrics in zip(configs, found, strict=True):
-        assert load_run(tmp_path / metrics["run"]).config.seed == config.seed == metrics["seed"]
+    assert sorted(run.name for run in found) == ["run", "run-2", "run-3"] == names(tmp_path)
+    for config, run in zip(configs, found, strict=True):
+        assert load_run(tmp_path / run.name).config.seed == config.seed == run.metrics.seed
 
 
 def test_a_run_tells_of_the_cache_that_it_was_trained_on_although_it_was_replaced(
@@ -232,10 +231,10 @@ def test_a_run_tells_of_the_cache_that_it_was_trained_on_although_it_was_replace
         train_fold(*arguments, **named)
 
     monkeypatch.setattr(folds, "train_fold", replacing)
-    metrics = train(path, quick(), tmp_path / "run")
-    assert FeatureCache.open(path).digest != before.digest == metrics["cache"]["digest"]
+    metrics = train(path, quick(), tmp_path / "run").metrics
+    assert FeatureCache.open(path).digest != before.digest == metrics.cache.digest
     stored = json.loads((tmp_path / "run" / "config.json").read_text())["model"]["inputs"]
-    for name, recipe in metrics["recipes"].items():
+    for name, recipe in metrics.recipes.items():
         assert recipe == stored[name]["recipe"] and recipe["version"] == 1
 
 

@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 from omnifuse.fusion.inputs.batches import Cohort
 from omnifuse.fusion.inputs.splits import Split, split_frame
+from omnifuse.fusion.runs.folder import RunFolder
 from omnifuse.fusion.runs.unseen import who_answers
 
 ToyCohort = Callable[..., Cohort]
@@ -30,7 +31,7 @@ def answers(run: Path, cohort: Cohort, *folds: int) -> dict[int, tuple[tuple[int
     """Return for each sample which folds' models answer, and as what."""
     return {
         sample: (one.folds, one.models)
-        for one in who_answers(run, cohort, folds or (0, 1))
+        for one in who_answers(RunFolder(run), cohort, folds or (0, 1))
         for sample in one.samples.tolist()
     }
 
@@ -57,7 +58,7 @@ def test_it_does_not_change_who_is_asked_about_together_with_those_that_were_tes
 ) -> None:
     subject = toy_cohort().subject_id.copy()
     subject[45] = 12
-    asked = who_answers(run, replace(toy_cohort(), subject_id=subject), (0, 1))
+    asked = who_answers(RunFolder(run), replace(toy_cohort(), subject_id=subject), (0, 1))
     assert [one.samples.tolist() for one in asked if one.folds == (1,)] == [list(range(20, 40)), [45]]
 
 

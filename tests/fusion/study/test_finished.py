@@ -9,7 +9,7 @@ from omnifuse.fusion.study.cell import Cell, Scope
 from omnifuse.fusion.study.finished import FinishedCell, Study, compare, estimate, pooled, sd_over_seeds
 from sklearn.metrics import roc_auc_score
 
-from tests.fusion.study.runs import write_run
+from tests.fusion.study.runs import reseal, write_run
 
 SCOPE = Scope("outcome", ("ehr", "rep"), folds=2, seeds=(0, 1))
 Y = np.tile([0, 1, 0, 1, 1, 0, 0, 1], 10)
@@ -55,7 +55,7 @@ def test_an_interval_is_about_the_mean_over_seeds_and_folds(study: Study) -> Non
     several = [*runs(study, "concat"), *study.find_all([other])]
     for measure in ("auroc", "auprc"):
         one, mean = pooled(several[:1], study, measure), pooled(several, study, measure)
-        assert one.value == pytest.approx(several[0].metrics[measure]["mean"])
+        assert one.value == pytest.approx(several[0].metrics.measures[measure].mean)
         assert mean.value == pytest.approx(estimate(several, measure).value)
         for found in (one, mean):
             assert found.low is not None and found.high is not None and found.value is not None
@@ -102,6 +102,7 @@ def test_runs_that_share_no_samples_are_not_compared(study: Study, tmp_path: Pat
     write_run(path, Y, GOOD, folds=2)
     table = pl.read_parquet(path / "predictions.parquet")
     table.with_columns(pl.col("sample_id") + 1000).write_parquet(path / "predictions.parquet")
+    reseal(path)
     assert compare(study.find_all([cell("late")]), study.find_all([cell("concat")]), study) is None
 
 

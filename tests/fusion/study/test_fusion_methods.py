@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from omnifuse.fusion.runs.metrics import Calibration
 from omnifuse.fusion.study.cell import Cell, Scope
 from omnifuse.fusion.study.finished import Study
 from omnifuse.fusion.study.kinds.fusion_methods import FusionMethods
@@ -24,7 +25,7 @@ def study_of(folder: Path, seeds: tuple[int, ...]) -> Study:
         for seed in seeds:
             p = np.clip(0.5 + 0.2 * (Y - 0.5) + rng.normal(0, 0.2, len(Y)), 0.01, 0.99)
             path = folder / "cells" / Cell(method, SCOPE.modalities, "outcome", 2, seed).id
-            write_run(path, Y, p, calibration={"slope": float(seed), "intercept": 0.0, "ece": 0.1})
+            write_run(path, Y, p, calibration=Calibration(float(seed), 0.0, None, None, 0.1))
     subject = pl.DataFrame({"sample_id": np.arange(len(Y)), "subject": np.arange(len(Y)) // 2})
     return Study(folder, SCOPE, subject)
 
@@ -44,7 +45,7 @@ def test_scores_are_means_over_seeds_beside_what_seeds_differ_by(tmp_path: Path)
     for number, method in enumerate(("concat", "sum")):
         row = named(scores, number)
         cells = [Cell(method, SCOPE.modalities, "outcome", 2, seed) for seed in SEEDS]
-        means = [run.metrics["auroc"]["mean"] for run in study.find_all(cells)]
+        means = [run.metrics.auroc.mean for run in study.find_all(cells)]
         assert isinstance(row["AUROC"], Estimate) and row["AUROC"].value == pytest.approx(np.mean(means))
         assert row["sd over seeds"] == pytest.approx(np.std(means, ddof=1))
         assert row["slope"] == 1  # of 0, 1 and 2

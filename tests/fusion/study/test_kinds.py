@@ -116,7 +116,7 @@ def test_a_cell_of_the_table_of_methods_is_the_mean_of_its_run(study: Study, res
         [c for c in GRID.cells(study.scope) if (c.method, c.modalities) == ("sum", ("rep", "static"))]
     )
     row = next(row for row in found.rows if row[0] == "sum")
-    assert value(row[3]) == run.metrics["auroc"]["mean"]
+    assert value(row[3]) == run.metrics.auroc.mean
 
 
 def test_a_combination_stands_beside_the_best_of_its_own_modalities(study: Study, results: StudyResults) -> None:
@@ -160,7 +160,7 @@ def test_who_lacks_a_modality_is_drawn_anew_for_every_seed_and_many_times_in_the
         said = run.answers(drawn(0.5, 20))
         assert said is not None and said.p.shape == (20, 120, 1)
         assert len(np.unique(said.p[:, :, 0], axis=0)) == 20
-        patterns.append(run.predictions.modalities["ehr"].present)
+        patterns.append(run.tested.modalities["ehr"].present)
     assert (patterns[0] != patterns[1]).any()
 
 

@@ -122,8 +122,7 @@ SCRIPT = """
 import sys
 from omnifuse.fusion.methods import METHODS
 from omnifuse.fusion.methods.concat import Concat
-from omnifuse.fusion.runs.run import train
-from omnifuse.fusion.methods.concat import Concat
+from omnifuse.fusion.runs.train import train
 from omnifuse.fusion.training.config import TrainConfig, changed, make_config
 
 class Mine(Concat):

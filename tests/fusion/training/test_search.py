@@ -93,9 +93,9 @@ def test_the_folds_find_settings_of_their_own_and_the_run_predicts_with_them(
     toy_cache: ToyCache, tmp_path: Path
 ) -> None:
     cache = toy_cache(tmp_path / "cache")
-    metrics = train(cache, config(*SETTINGS), tmp_path / "run")
-    for fold in metrics["folds"]:
-        assert len(fold["search"]) == 3 and not fold["search"][0]["overrides"]
+    trained = train(cache, config(*SETTINGS), tmp_path / "run")
+    for fold in trained.metrics.folds:
+        assert len(fold.search) == 3 and not fold.search[0].overrides
     stored = pl.read_parquet(tmp_path / "run" / "predictions.parquet")
     parts = pl.read_parquet(tmp_path / "run" / "splits.parquet")
     assert set(parts["part"]) == {"train", "validation", "test"}
@@ -125,6 +125,6 @@ def test_labels_of_the_test_fold_do_not_choose(toy_cache: ToyCache, tmp_path: Pa
     chosen = []
     for name, positives in (("one", 20), ("other", 40)):
         cache = toy_cache(tmp_path / name, split, positives=positives)
-        metrics = train(cache, config(*SETTINGS), tmp_path / f"{name}-run")
-        chosen.append([trial["overrides"] for trial in metrics["folds"][0]["search"]])
+        trained = train(cache, config(*SETTINGS), tmp_path / f"{name}-run")
+        chosen.append([trial.overrides for trial in trained.metrics.folds[0].search])
     assert chosen[0] == chosen[1]

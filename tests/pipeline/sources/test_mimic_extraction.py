@@ -116,8 +116,8 @@ def test_a_split_changes_nothing_else_and_is_trained_on(
     assert [reason.split(":")[0] for reason in outcome.reasons] == ["cohort.settings.splits"]
     assert not run(synthetic_raw, growing, **options).done
     config = make_config("concat", overrides=["fit.epochs=1"])
-    metrics = train(growing, config, tmp_path / "run")
-    assert metrics["task"] == "mortality", "the first task with one prediction a sample"
+    trained = train(growing, config, tmp_path / "run")
+    assert trained.metrics.task == "mortality", "the first task with one prediction a sample"
     tested = pl.read_parquet(tmp_path / "run" / "predictions.parquet")["sample_id"]
     in_test = FeatureCache.open(growing).splits["my_split"].filter(part="test")["sample_id"]
     assert set(tested) <= set(in_test) and len(tested)
