@@ -1,147 +1,30 @@
 """The command line: parse, call the library, print. Heavy imports happen inside the commands."""
 
-import json
-import logging
 import os
-import sys
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext
-from functools import partial, wraps
+from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import click
 
-PATH: Any = click.Path(path_type=Path)
+from .terminal import (
+    PATH,
+    Choice,
+    Commands,
+    DataSetCommand,
+    Result,
+    cache_option,
+    encoder_option,
+    image_encoder_option,
+    memory_size,
+    modalities_option,
+    reporting,
+    split_names,
+    text_encoder_option,
+)
 
 PROBLEMS = ("missing", "imbalance", "void")
 """What the synthetic cohort plants."""
-
-LONGEST_LINE, MOST_LINES = 1000, 100
-"""Characters of a line, and lines, of an error message."""
-
-
-class Result(NamedTuple):
-    """What a command found: for a machine, for a person, and the exit code."""
-
-    content: dict[str, Any]
-    text: str
-    exit_code: int = 0
-
-
-def reporting(kept: str = "") -> Callable[[Callable[..., Result]], Callable[..., None]]:
-    """Print a command's result, as JSON with ``--json``, and turn errors into one message and an exit code.
-
-    ``kept`` says what is left of the work of a command that was stopped, by an interrupt or a full disk.
-    """
-
-    def decorate(command: Callable[..., Result]) -> Callable[..., None]:
-        @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on standard output, nothing else.")
-        @wraps(command)
-        def run(*, as_json: bool, **options: Any) -> None:
-            logging.basicConfig(level=logging.WARNING if as_json else logging.INFO, format="%(message)s", force=True)
-            logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # of a full disk each writer of zarr would say so
-            try:
-                result = attempt(partial(command, **options), kept)
-            except KeyboardInterrupt:
-                result = failure(f"Interrupted. {kept}".rstrip(), 130)
-            show(result, as_json)
-            sys.exit(result.exit_code)
-
-        return run
-
-    return decorate
-
-
-def attempt(command: Callable[[], Result], kept: str) -> Result:
-    """Return a command's result, or what went wrong; an error that is no message to a person goes on."""
-    try:
-        return command()
-    except Exception as error:
-        from .cache_schema import OmniFuseError, system_reason
-
-        if isinstance(error, OmniFuseError):
-            return failure(f"Error: {error}", error.exit_code)
-        if (reason := system_reason(error)) is None:
-            raise
-        place = f"{error.filename}: " if isinstance(error, OSError) and error.filename else ""
-        return failure(f"Error: {place}{reason}. {kept}".rstrip(), 2)
-
-
-def show(result: Result, as_json: bool) -> None:
-    """Print a result: JSON or text on standard output, errors in words on standard error."""
-    if as_json:
-        click.echo(json.dumps(result.content, ensure_ascii=False))
-    else:
-        click.echo(result.text, err="error" in result.content)
-
-
-def failure(message: str, exit_code: int) -> Result:
-    """Return the result of a command that could not do its work; a line that echoes long input is cut."""
-    lines = [line if len(line) <= LONGEST_LINE else f"{line[:LONGEST_LINE]} ..." for line in message.splitlines()]
-    text = "\n".join([*lines[:MOST_LINES], *(["..."] if len(lines) > MOST_LINES else [])])
-    return Result({"error": text, "exit_code": exit_code}, text, exit_code)
-
-
-class Commands(click.Group):
-    """Commands whose errors of usage are JSON, too, where ``--json`` is given."""
-
-    def main(self, args: Sequence[str] | None = None, **extra: Any) -> Any:  # type: ignore[override]
-        """Run the command that the arguments name."""
-        given = sys.argv[1:] if args is None else list(args)
-        if "--json" not in given:
-            return super().main(given, **extra)
-        try:
-            return super().main(given, **{**extra, "standalone_mode": False})
-        except click.ClickException as error:
-            show(failure(f"Error: {error.format_message()}", error.exit_code), as_json=True)
-            sys.exit(error.exit_code)
-
-
-def split_names(_context: click.Context, _parameter: click.Parameter, value: str | None) -> tuple[str, ...] | None:
-    """Parse a comma-separated list of names."""
-    return tuple(name.strip() for name in value.split(",") if name.strip()) if value else None
-
-
-def memory_size(_context: click.Context, _parameter: click.Parameter, value: str | None) -> int | None:
-    """Parse a number of bytes such as 500MB or 1.5GB."""
-    if value is None:
-        return None
-    units = {"KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
-    number, unit = value[:-2], value[-2:].upper()
-    try:
-        if (size := int(float(number) * units[unit])) < 0:
-            raise ValueError
-        return size
-    except (KeyError, ValueError, OverflowError) as error:
-        raise click.BadParameter(f"{value!r} is no size; write a number and KB, MB, GB or TB, such as 8GB.") from error
-
-
-cache_option = click.option("--cache", type=PATH, default=Path("cache"), show_default=True, help="The feature cache.")
-label_option = click.option(
-    "--label", "labels", multiple=True, metavar="COL|NAME=COL,COL", help="What to predict, one or several labels."
-)
-split_option = click.option("--split", metavar="COL", help="Column of train, validation, test.")
-keep_option = click.option("--keep", callback=split_names, metavar="A,B", help="Columns to store that no model sees.")
-modalities_option = click.option("--modalities", callback=split_names, metavar="A,B", help="Default: all there are.")
-text_encoder_option = click.option(
-    "--text-encoder",
-    multiple=True,
-    metavar="ID|DIR|random",
-    help="One, and any others as NAME=ID.  [default: bert-base-uncased; of --dataset lung: bert-base-chinese]",
-)
-image_encoder_option = click.option(
-    "--image-encoder",
-    multiple=True,
-    metavar="resnet34|FILE|LIBRARY:MODEL|random",
-    help="One, and any others as NAME=...; LIBRARY is torchvision, timm or xrv.  [default: resnet34]",
-)
-encoder_option = click.option(
-    "--encoder",
-    multiple=True,
-    metavar="CONTENT=ID",
-    help="Of items that are neither texts nor images, from an installed package; any others as CONTENT.NAME=ID.",
-)
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -198,166 +81,74 @@ def doctor(
 @click.option("--out", type=PATH, required=True, help="New folder for the raw files.")
 @click.option("--stays", default=500, show_default=True, help="ICU stays of the cohort, or patients.")
 @click.option("--seed", default=0, show_default=True)
-@click.option("--layout", type=click.Choice(["mimic4", "mimic3", "lung"]), default="mimic4", show_default=True)
+@click.option("--layout", type=Choice(["mimic4", "mimic3", "lung"]), default="mimic4", show_default=True)
 @click.option("--events-per-stay", default=300, show_default=True, help="Rows in CHARTEVENTS for each stay.")
 @click.option("--images", type=int, help="Write at most this many chest images.  [default: all]")
-@click.option(
-    "--without",
-    multiple=True,
-    type=click.Choice(PROBLEMS),
-    help="Leave one of the planted problems out; may be repeated.",
-)
+@click.option("--without", multiple=True, type=Choice(PROBLEMS), help="Leave a planted problem out; may be repeated.")
 @reporting("Nothing is in place; the same command starts over.")
-def synth(
-    out: Path, stays: int, seed: int, layout: Any, events_per_stay: int, images: int | None, without: tuple[str, ...]
-) -> Result:
+def synth(out: Path, stays: int, seed: int, layout: str, **how: Any) -> Result:
     """Write a synthetic raw folder.
 
     It is shaped like MIMIC and planted with missing, imbalanced and void modalities; or of lung patients.
     """
-    from .cache_schema import InputError
-    from .pipeline.synthetic import Law, SynthSettings, write_cohort
-    from .pipeline.synthetic.lung import write_lung
+    from .pipeline.synthetic.raw_folder import write_raw
     from .progress import next_text
 
-    dataset, whom = ("lung", "patients") if layout == "lung" else ("synthetic", "stays")
-    if layout != "lung":
-        law = Law("missing" not in without, "imbalance" not in without, "void" not in without)
-        write_cohort(out, SynthSettings(stays, seed, layout, events_per_stay, images, law))
-    elif images is None and not without:
-        write_lung(out, stays, seed)
-    else:
-        raise InputError("--images and --without are for the MIMIC-shaped cohorts; leave them out with lung.")
+    dataset, whom = write_raw(out, layout, stays, seed, **how)
     after = next_text("omnifuse", "extract", "--dataset", dataset, "--raw", out)
     return Result({"raw": str(out), whom: stays}, f"Wrote {stays:,} {whom} to {out}.\n{after}")
 
 
-@main.command()
-@click.option("--dataset", required=True, help="mimic, physionet2012, lung, meds, synthetic, or files.")
+@main.command(cls=DataSetCommand)
+@click.option("--dataset", required=True, metavar="NAME", help="One of those below.")
 @click.option("--raw", type=PATH, help="Raw files.  [default: $OMNIFUSE_DATA/DATASET, then ./data/DATASET]")
 @cache_option
-@modalities_option
-@click.option(
-    "--profile",
-    type=click.Choice(["clean", "benchmark"]),
-    default="clean",
-    show_default=True,
-    help="Mended values, or those of the published MIMIC-III benchmark, oddities included.",
-)
-@click.option("--bin-hours", default=2.0, show_default=True, help="Width of an EHR bin.")
 @text_encoder_option
 @image_encoder_option
 @encoder_option
-@click.option("--limit", type=int, help="Only the first samples, in order of their id.")
-@click.option(
-    "--without-rule",
-    "without",
-    multiple=True,
-    metavar="NAME",
-    help="Switch a rule of the clean profile off; may be repeated.",
-)
 @click.option(
     "--splits",
     multiple=True,
     type=PATH,
     help="Table of subject_id and split (train, val, test), or folder of testset.csv and valset.csv; may be repeated.",
 )
-@click.option("--samples", type=PATH, metavar="TABLE", help="Your own table, for --dataset files; labels, for meds.")
-@click.option("--columns", type=PATH, metavar="YAML", help="What the columns of --samples are; codes to use, for meds.")
-@click.option("--window-hours", type=float, help="How far --dataset meds looks back.  [default: 48]")
-@click.option("--events", multiple=True, metavar="NAME=FILE", help="A long table of events beside --samples.")
-@label_option
-@split_option
-@keep_option
 @click.option("--workers", type=click.IntRange(min=0), default=1, show_default=True, help="Processes that read items.")
 @click.option("--scheduler", metavar="URL", help="A Dask scheduler, such as tcp://host:8786, whose workers encode.")
 @click.option("--parts", metavar="URL", help="Where those workers leave what they encoded, if not on a shared disk.")
 @click.option("--reuse", type=PATH, metavar="CACHE", help="Take items over that an older cache has encoded already.")
 @click.option("--drop-items", is_flag=True, help="Delete the encoded parts after the commit.")
-@click.option(
-    "--pseudonymise", is_flag=True, help="Replace ids by hashes with a secret key, which is kept in CACHE.key."
-)
+@click.option("--pseudonymise", is_flag=True, help="Replace ids by hashes with a secret key, kept in CACHE.key.")
 @click.option("--dry-run", is_flag=True, help="Check the files, say what would be done, write nothing.")
 @reporting("Parts that were encoded are kept; the same command goes on from there.")
-def extract(
-    dataset: str,
-    raw: Path | None,
-    cache: Path,
-    modalities: tuple[str, ...] | None,
-    profile: str,
-    bin_hours: float,
-    limit: int | None,
-    without: tuple[str, ...],
-    splits: tuple[Path, ...],
-    samples: Path | None,
-    columns: Path | None,
-    window_hours: float | None,
-    events: tuple[str, ...],
-    labels: tuple[str, ...],
-    split: str | None,
-    keep: tuple[str, ...] | None,
-    text_encoder: tuple[str, ...],
-    image_encoder: tuple[str, ...],
-    encoder: tuple[str, ...],
-    workers: int,
-    scheduler: str | None,
-    parts: str | None,
-    pseudonymise: bool,
-    **how: Any,
-) -> Result:
+def extract(dataset: str, raw: Path | None, cache: Path, options: dict[str, Any], **how: Any) -> Result:
     """Turn raw records into a cache.
 
-    Killed at any time, the same command goes on from there.
+    Killed at any time, the same command goes on from there. `omnifuse extract --dataset NAME --help` shows the options
+    of a data set.
     """
-    from .pipeline.core.encode import Machines
-    from .pipeline.core.encoders import DEFAULT_TEXT, Encoders
-    from .pipeline.core.stages import extract
-    from .pipeline.pseudonym_key import secret_key
-    from .pipeline.sources import DEFAULT_TEXT_ENCODERS, SourceOptions, TableOptions, open_dataset, raw_folder
-    from .pipeline.sources.pairs import named_files
+    from .pipeline.library import extract
     from .pipeline.summary import outcome
 
-    folder = raw_folder(dataset, raw, samples)
-    table = TableOptions(samples, columns, labels, split, keep or (), named_files("--events", events))
-    key = secret_key(cache, keep=not how["dry_run"]) if pseudonymise else None
-    options = SourceOptions(modalities, profile, bin_hours, limit, without, splits, table, window_hours, key)
-    source = open_dataset(dataset, folder, options)
-    encoders = Encoders.parse(text_encoder, image_encoder, DEFAULT_TEXT_ENCODERS.get(dataset, DEFAULT_TEXT), encoder)
-    extraction = extract(source, cache, encoders, Machines(workers, scheduler, parts), **how)
-    return Result(*outcome(extraction))
+    return Result(*outcome(extract(dataset, raw, cache, **how, **options)))
 
 
-@main.command()
+@main.command(cls=DataSetCommand, dataset="files", only=("columns", "events", "label", "split", "keep"))
 @click.argument("samples", type=PATH, metavar="TABLE")
-@click.option("--columns", type=PATH, metavar="YAML", help="What the columns are, as of extract.")
-@click.option("--events", multiple=True, metavar="NAME=FILE", help="A long table of events beside it.")
-@label_option
-@split_option
-@keep_option
 @click.option("--out", type=PATH, metavar="YAML", help="New file for the draft of --columns.")
 @reporting()
-def check(
-    samples: Path,
-    columns: Path | None,
-    events: tuple[str, ...],
-    labels: tuple[str, ...],
-    split: str | None,
-    keep: tuple[str, ...] | None,
-    out: Path | None,
-) -> Result:
+def check(samples: Path, out: Path | None, options: dict[str, Any]) -> Result:
     """List all problems of your own table.
 
     Says what each column would become in `extract --dataset files`, and drafts its YAML; exit code 1 if there are
     problems.
     """
     from .cache_schema import InputError
+    from .pipeline.sources import make_options
     from .pipeline.sources.files.check import check_table, check_text
-    from .pipeline.sources.pairs import named_files
-    from .pipeline.tables.sample_table import SampleColumns
 
     if out is not None and out.exists():
         raise InputError(f"{out} exists already; name a new file with --out.")
-    found = check_table(samples, columns, SampleColumns(labels, split, keep or ()), named_files("--events", events))
+    found = check_table(make_options("files", {"samples": samples, **options}))
     if out is not None:
         out.write_text(found.yaml, encoding="utf-8")
     return Result(found.to_json(), check_text(found), 1 if found.problems else 0)
@@ -387,31 +178,22 @@ def check(
 )
 @reporting("Folds that were finished are kept; the same command goes on with the others.")
 def train(
-    cache: Path,
-    run: Path | None,
-    workers: int | None,
-    memory_limit: int | None,
-    method: str | None,
-    preset: str,
-    overrides: tuple[str, ...],
-    **settings: Any,
-) -> Result:
+    cache: Path, run: Path | None, workers: int | None, memory_limit: int | None, method: str | None, preset: str,
+    overrides: tuple[str, ...], **settings: Any,
+) -> Result:  # fmt: skip
     """Train and test a method.
 
     By cross-validation over patients, or on the cache's own split; writes a run folder with a report.
     """
-    from .fusion.report import write_report
+    from .fusion.library import train_config
     from .fusion.report.page import REPORT
     from .fusion.runs.describe import run_text
-    from .fusion.runs.train import train
     from .fusion.training.config import make_config
     from .fusion.training.folds import default_workers
     from .progress import next_text
 
     config = make_config(method, preset, overrides, **settings)
-    wanted = run or Path("runs") / "-".join(name for name in (config.task, config.method) if name)
-    at_once = workers or default_workers(config.device)
-    made = train(cache, config, wanted, at_once, memory_limit, numbered=run is None, report=write_report)
+    made = train_config(cache, config, run, workers or default_workers(config.device), memory_limit, report=True)
     text = f"{run_text(made.metrics)}\nRun: {made.path}\nReport: {made.path / REPORT}"
     after = next_text("omnifuse", "report", made.path, "--patients")
     return Result({**made.metrics.to_json(), "run": str(made.path)}, f"{text}\n{after}")
@@ -474,42 +256,28 @@ def methods(names: tuple[str, ...]) -> Result:
 @click.option("--dry-run", is_flag=True, help="Say what would be trained and how long it may take.")
 @reporting("Cells that were finished are kept; the same command goes on with the others.")
 def study(
-    cache: Path,
-    task: str | None,
-    modalities: tuple[str, ...] | None,
-    preset: str,
-    out: Path,
-    workers: int | None,
-    scheduler: str | None,
-    dry_run: bool,
+    cache: Path, preset: str, out: Path, workers: int | None, scheduler: str | None, dry_run: bool, **data: Any
 ) -> Result:
     """Run a grid of trainings and report on it.
 
     Presets: quick, paper, paper-full, baselines. Stopped at any time, the same command goes on from there.
     """
-    from .cluster import cluster
-    from .fusion.report import write_study
+    from .fusion.library import study_plan
     from .fusion.study.describe import failures_text, plan_content, plan_text
     from .fusion.study.grid import read_grid
-    from .fusion.study.overview import study_results
-    from .fusion.study.run import plan_study, run_study
+    from .fusion.study.run import plan_study
     from .fusion.training.folds import default_workers
 
-    plan = plan_study(cache, read_grid(preset), out, task, modalities)
+    plan = plan_study(cache, read_grid(preset), out, **data)
     workers = workers or default_workers("cpu")
     content = plan_content(plan, workers)
     if dry_run:
         return Result(content, plan_text(content))
     click.echo(plan_text(content), err=True)
-    with cluster(scheduler) if scheduler else nullcontext() as executor:
-        failed = run_study(plan, workers, executor)
-    if len(failed) == content["cells"]:  # a report has nothing to show, and the reasons must not be lost
-        return Result(
-            {**content, "failed": failed, "report": None}, f"{failures_text(failed)}No report: all failed.", 1
-        )
-    report = write_study(study_results(out), out)
-    content |= {"failed": failed, "report": str(report)}
-    return Result(content, f"{failures_text(failed)}Report: {report}", 1 if failed else 0)
+    done = study_plan(plan, workers, scheduler)
+    report = None if done.report is None else str(done.report)
+    text = failures_text(done.failed) + (f"Report: {report}" if report else "No report: all failed.")
+    return Result({**content, "failed": done.failed, "report": report}, text, 1 if done.failed else 0)
 
 
 @main.command()
@@ -537,28 +305,10 @@ def cache() -> None:
     """Import, export, inspect, compare or verify a cache."""
 
 
-@cache.command("import")
-@click.option("--samples", type=PATH, required=True, help="Table of sample_id, subject_id, labels.")
-@click.option(
-    "--features",
-    multiple=True,
-    required=True,
-    metavar="NAME=FILE[#PART]|FILE",
-    help="Numbers with sample ids, one modality; repeat it. FILE alone: every modality of a MuData file or an export.",
-)
-@label_option
-@split_option
-@keep_option
+@cache.command("import", cls=DataSetCommand, dataset="imported")
 @cache_option
 @reporting("The same command goes on from there.")
-def import_features(
-    samples: Path,
-    features: tuple[str, ...],
-    labels: tuple[str, ...],
-    split: str | None,
-    keep: tuple[str, ...] | None,
-    cache: Path,
-) -> Result:
+def import_features(cache: Path, options: dict[str, Any]) -> Result:
     """Make a cache of your own features, joined by sample_id; a sample without a row lacks the modality.
 
     Tables are .csv, .tsv, .parquet, matrices .npz, .npy, .h5, .h5ad, .h5mu; a folder has a file SAMPLE_ID.h5 for each
@@ -566,14 +316,10 @@ def import_features(
     """
     from .pipeline.core.encoders import Encoders
     from .pipeline.core.stages import extract
-    from .pipeline.sources.imported import ImportedDataSet, with_every_modality
-    from .pipeline.sources.pairs import named_files
+    from .pipeline.sources import open_dataset
     from .pipeline.summary import outcome
 
-    files = named_files("--features", with_every_modality(features))
-    source = ImportedDataSet(samples, files, labels, split, keep or ())
-    extraction = extract(source, cache, Encoders())
-    return Result(*outcome(extraction))
+    return Result(*outcome(extract(open_dataset("imported", options=options), cache, Encoders())))
 
 
 @cache.command()

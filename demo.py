@@ -14,7 +14,7 @@ from .fusion.runs.train import train
 from .fusion.training.config import make_config
 from .pipeline.core.encoders import Encoders
 from .pipeline.core.stages import extract
-from .pipeline.sources import SourceOptions, open_dataset
+from .pipeline.sources import open_dataset
 from .pipeline.synthetic import BestPossible, SynthSettings, best_possible, write_cohort
 from .pipeline.synthetic.describe import best_possible_text
 
@@ -64,7 +64,7 @@ def run_demo(out: Path, stays: int, seed: int, say: Callable[[str], None]) -> De
     say(f"1/5  writing a MIMIC-shaped cohort of {stays:,} stays to {raw}")
     write_cohort(raw, settings)
     say(f"2/5  extracting it to {cache} with random (untrained) encoders")
-    extract(open_dataset("synthetic", raw, SourceOptions()), cache, Encoders("random", "random"))
+    extract(open_dataset("synthetic", raw), cache, Encoders("random", "random"))
     runs = {}
     for step, method in enumerate(METHODS, 3):
         say(f"{step}/5  training {method}")

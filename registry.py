@@ -6,7 +6,7 @@ A package adds to a registry with an entry point in its own ``pyproject.toml``, 
     my-method = "my_package.my_method:MyMethod"
 
 Nothing is imported until it is asked for. A name that is taken keeps its owner: OmniFuse first, then the package whose
-name comes first.
+name comes first. ``--help`` lists names, so that this module imports what an error needs only when there is one.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ class Registry(Generic[T]):
     """Things of one kind by name.
 
     ``group`` is that of the entry points, ``what`` the word for one thing, ``own`` maps the names of ours to
-    ``module:attribute``, modules being relative to ``omnifuse``. ``flaw`` returns what a thing from elsewhere lacks of
-    its contract, and None if it lacks nothing.
+    ``module:attribute``, or to ``module`` where that itself is the thing, modules being relative to ``omnifuse``.
+    ``flaw`` returns what a thing from elsewhere lacks of its contract, and None if it lacks nothing.
     """
 
     def __init__(
@@ -99,7 +99,8 @@ class Registry(Generic[T]):
             return self._given[name]
         if name in self.own:
             module, attribute = self.place(name)
-            return cast("T", getattr(import_module(module), attribute))
+            found = import_module(module)
+            return cast("T", getattr(found, attribute) if attribute else found)
         if name not in self.offered:
             from .cache_schema import unknown  # here as below, so that names alone are known at once
 

@@ -24,7 +24,7 @@ from omnifuse.fusion.scores.paired import area_draws, over_trainings, patient_we
 from omnifuse.fusion.training.config import make_config
 from omnifuse.pipeline.core.plan import Encoders
 from omnifuse.pipeline.core.stages import extract
-from omnifuse.pipeline.sources.imported import ImportedDataSet
+from omnifuse.pipeline.sources.imported.data_set import ImportedDataSet
 from sklearn.metrics import accuracy_score, f1_score, roc_auc_score
 
 VIEWS = {"rna": 1, "methylation": 2, "mirna": 3}

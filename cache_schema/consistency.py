@@ -12,6 +12,17 @@ from .errors import InputError
 ITEM_COLUMNS = ("item_id", "sample", "first_row", "rows", "time", "digest")
 
 
+def check_samples(samples: pl.DataFrame) -> None:
+    """Raise :class:`InputError` unless a cohort has both ids, and those of its samples are unique and rise."""
+    if missing := {"sample_id", "subject_id"} - set(samples.columns):
+        raise InputError(f"The table of samples has no column {', '.join(sorted(missing))}.")
+    ids = samples["sample_id"]
+    if ids.is_duplicated().any():
+        raise InputError(f"Sample {ids.filter(ids.is_duplicated())[0]!r} occurs twice; sample ids must be unique.")
+    if not ids.is_sorted():
+        raise InputError("Samples must be sorted by sample_id.")
+
+
 def check_modality(
     spec: ModalitySpec, samples: int, offsets: Sequence[int], values: Sequence[int], time: Sequence[int]
 ) -> None:

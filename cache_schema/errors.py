@@ -81,10 +81,14 @@ def shown(value: Any) -> str:
 def unknown(what: str, name: Any, known: Iterable[str]) -> InputError:
     """Return the error of a name that nothing has: what it is the name of, the nearest known one, and all known."""
     names = list(known)
-    near = difflib.get_close_matches(str(name).lower(), {known.lower(): known for known in names}, 1)
-    meant = [known for known in names if near and known.lower() == near[0]]
-    hint = f" Did you mean {shown(meant[0])}?" if meant else ""
-    return InputError(f"Unknown {what} {shown(name)}.{hint} Known are: {', '.join(names) or 'none'}.")
+    return InputError(f"Unknown {what} {shown(name)}.{meant(name, names)} Known are: {', '.join(names) or 'none'}.")
+
+
+def meant(name: Any, known: Iterable[str]) -> str:
+    """Return `` Did you mean 'x'?``, to be put behind a sentence; nothing if no known name is near."""
+    names = {known.lower(): known for known in known}
+    near = difflib.get_close_matches(str(name).lower(), names, 1)
+    return f" Did you mean {shown(names[near[0]])}?" if near else ""
 
 
 def system_reason(error: Exception) -> str | None:

@@ -14,9 +14,9 @@ import polars as pl
 import zarr
 
 from .checked_store import CheckedStore
-from .consistency import check_items, check_modality, check_split, check_task
+from .consistency import check_items, check_modality, check_samples, check_split, check_task
 from .elements import Column, ModalitySpec, Task
-from .errors import CacheChangedError, CacheError, CorruptCacheError, InputError, UnknownVersionError, unknown
+from .errors import CacheChangedError, CacheError, CorruptCacheError, InputError, UnknownVersionError, meant
 from .files import MEND
 from .layout import (
     ATTRIBUTE,
@@ -84,7 +84,10 @@ class StoredCache:
     @property
     def samples(self) -> pl.DataFrame:
         """The cohort: sample_id, subject_id and descriptive columns, one row a sample."""
-        return self._table(SAMPLES)
+        samples = self._table(SAMPLES)
+        with self._reading(SAMPLES):
+            check_samples(samples)
+        return samples
 
     @property
     def modalities(self) -> tuple[str, ...]:
@@ -309,7 +312,9 @@ class StoredCache:
 
     def _require(self, name: str, known: tuple[str, ...], what: str) -> None:
         if name not in known:
-            raise InputError(f"{self.path}: {unknown(what, name, known)}")
+            raise InputError(
+                f"{self.path} has no {what} {name!r}; it has: {', '.join(known) or 'none'}.{meant(name, known)}"
+            )
 
     def _refuse_change(self) -> None:
         manifest = self.path / MANIFEST_FILE

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import polars as pl
 import zarr
 
-from .consistency import check_items, check_modality, check_split, check_task
+from .consistency import check_items, check_modality, check_samples, check_split, check_task
 from .elements import ModalitySpec, Task
 from .errors import InputError
 from .files import entries_below, flush, flush_below, problem, real_path, remove
@@ -91,16 +91,9 @@ class StagedCache:
 
     def add_samples(self, samples: pl.DataFrame) -> Self:
         """Add the cohort: ``sample_id`` (unique, rising), ``subject_id``, and columns that no model may see."""
-        missing = {"sample_id", "subject_id"} - set(samples.columns)
-        if missing:
-            raise InputError(f"The table of samples has no column {', '.join(sorted(missing))}.")
-        ids = samples["sample_id"]
-        if ids.is_duplicated().any():
-            raise InputError(f"Sample {ids.filter(ids.is_duplicated())[0]!r} occurs twice; sample ids must be unique.")
-        if not ids.is_sorted():
-            raise InputError("Samples must be sorted by sample_id.")
+        check_samples(samples)
         write_table(self.root, SAMPLES, samples)
-        self._samples = ids
+        self._samples = samples["sample_id"]
         return self
 
     def add_modality(

@@ -1,8 +1,10 @@
 """One thing that was looked at before work begins, and how a person reads a list of them."""
 
+import shlex
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 COLUMNS = 80
@@ -17,6 +19,12 @@ class Check:
     state: Literal["ok", "note", "problem"]
     finding: str
     mend: str = ""
+
+
+def recognised(dataset: str, raw: Path, finding: str, more: str = "") -> Check:
+    """Return that a folder holds a data set, with the command that looks further; ``more`` is what that needs."""
+    command = f"omnifuse extract --dataset {dataset} --raw {shlex.quote(str(raw))}{more} --dry-run"
+    return Check("raw files", "ok", f"data set {dataset}: {finding}. Look further with\n    {command}")
 
 
 def checks_text(checks: Sequence[Check]) -> str:

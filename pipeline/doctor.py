@@ -3,6 +3,7 @@
 import os
 import shutil
 import sys
+from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from .check import Check
 from .core.encoders import Encoders
 from .frozen_encoders import FROZEN_ENCODERS, blamed, frozen_encoder
 from .raw_check import check_raw
-from .sources import DATASETS, SourceOptions, open_dataset, raw_folder
+from .sources import has_folder, open_dataset, raw_folder, usable
 
 PACKAGES = ("numpy", "polars", "safetensors", "scikit-learn", "torch", "torchvision", "transformers", "zarr")
 LEAST_FREE_BYTES = 2 << 30
@@ -26,7 +27,7 @@ def examine(encoders: Encoders, raw: Path | None = None) -> list[Check]:
         _disk(),
         *(_weights(content, *named) for content in encoders.contents for named in encoders.of(content).items()),
         *map(_brought, FROZEN_ENCODERS.offered),
-        *(map(_data, DATASETS) if raw is None else check_raw(raw)),
+        *(_folders() if raw is None else check_raw(raw)),
     ]
 
 
@@ -76,10 +77,14 @@ def _brought(name: str) -> Check:
     return Check(title, "ok", f"reads {family.content}; of {package}")
 
 
+def _folders() -> Iterator[Check]:
+    return (_data(name) for name, module in usable() if has_folder(module))
+
+
 def _data(dataset: str) -> Check:
     try:
-        folder = raw_folder(dataset, None)
-        tables = open_dataset(dataset, folder, SourceOptions()).inputs()
+        folder = raw_folder(dataset)
+        tables = open_dataset(dataset, folder).inputs()
     except OmniFuseError as error:
         return Check(f"data {dataset}", "note", str(error))
     return Check(f"data {dataset}", "ok", f"{folder}, {len(tables)} tables")

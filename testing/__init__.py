@@ -10,7 +10,7 @@ from typing import Any
 __path__ = extend_path(__path__, __name__)
 # anndata brings modules in a namespace `testing`, which this folder would hide where the checkout is on sys.path.
 
-_HOMES: dict[str, str] = {"check_encoder": "encoder"}
+_HOMES: dict[str, str] = {"check_dataset": "dataset", "check_encoder": "encoder"}
 """The module of every suite; they import much, and a test wants one of them."""
 
 __all__ = [*_HOMES]

@@ -67,10 +67,10 @@ def synthetic_cache(synthetic_raw: Path) -> Path:
     """The cache of the synthetic raw folder, made with random encoders; read-only for tests."""
     from omnifuse.pipeline.core.plan import Encoders
     from omnifuse.pipeline.core.stages import extract
-    from omnifuse.pipeline.sources import SourceOptions, open_dataset
+    from omnifuse.pipeline.sources import open_dataset
 
     cache = synthetic_raw.parent / "cache"
-    dataset = open_dataset("synthetic", synthetic_raw, SourceOptions())
+    dataset = open_dataset("synthetic", synthetic_raw)
     extract(dataset, cache, Encoders("random", "random"))
     return cache
 

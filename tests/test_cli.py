@@ -319,15 +319,17 @@ def test_extract_says_where_raw_files_are_looked_for(tmp_path: Path, monkeypatch
     monkeypatch.delenv("OMNIFUSE_DATA", raising=False)
     message = refused("extract", "--dataset", "mimic")
     assert "There is no folder data/mimic" in message and "omnifuse demo" in message
-    assert "Unknown data set 'eicu'; known: mimic" in refused("extract", "--dataset", "eicu", "--raw", tmp_path)
-    assert "Unknown data set 'mimc'; known: mimic" in refused("extract", "--dataset", "mimc")
+    assert "Unknown data set 'eicu'. Known are: mimic" in refused("extract", "--dataset", "eicu", "--raw", tmp_path)
+    assert "Unknown data set 'mimc'. Did you mean 'mimic'? Known are: mimic" in refused("extract", "--dataset", "mimc")
 
 
 def test_a_wrong_rule_lists_the_known_ones(synthetic_raw: Path, tmp_path: Path) -> None:
     arguments = ["extract", "--raw", synthetic_raw, "--cache", tmp_path / "cache", "--without-rule", "rounding"]
     message = refused(*arguments, "--dataset", "synthetic")
     assert "There is no rule 'rounding' in the clean profile; its rules: " in message and ", inches, " in message
-    assert "physionet2012 has no rule 'rounding'" in refused(*arguments, "--dataset", "physionet2012")
+    assert "The data set physionet2012 has no option --without-rule, which is for: mimic, synthetic." in refused(
+        *arguments, "--dataset", "physionet2012"
+    )
 
 
 def test_an_encoder_without_weights_is_named_with_the_mend(synthetic_raw: Path, tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ MODULES = (
     "progress.py",
     "py.typed",
     "registry.py",
+    "terminal.py",
     "yaml_file.py",
 )
 

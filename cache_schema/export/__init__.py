@@ -6,7 +6,7 @@ from pathlib import Path
 
 import polars as pl
 
-from ..errors import InputError, OmniFuseError, system_reason
+from ..errors import InputError, OmniFuseError, system_reason, unknown
 from ..files import flush
 from ..lock import cache_lock
 from ..read import StoredCache
@@ -36,7 +36,7 @@ def export_cache(cache: StoredCache, form: str, out: Path, modalities: Sequence[
         If another export to ``out`` is under way.
     """
     if form not in FORMATS:
-        raise InputError(f"There is no export format {form!r}; known are {', '.join(FORMATS)}.")
+        raise unknown("export format", form, FORMATS)
     if out.exists():
         raise InputError(f"{out} exists already. Name another place to export to, or remove it.")
     names = tuple(modalities) if modalities else cache.modalities

@@ -14,7 +14,7 @@ from sklearn.utils.validation import validate_data
 from ...cache_schema import InputError, unknown
 from ..device import check_device
 from ..inputs.batches import Source
-from ..training.config import TrainConfig, as_text, make_config
+from ..training.config import TrainConfig, as_overrides, make_config
 from .samples import Samples, read_sources
 
 FEATURES = "features"
@@ -66,11 +66,10 @@ class FusionEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn is n
         for key in settings:
             if key.partition(".")[0] in OF_A_RUN:
                 raise InputError(f"{key} is a setting of a training on a cache; an estimator has none.")
-        overrides = [f"{key}={as_text(tuple(v) if isinstance(v, list) else v)}" for key, v in settings.items()]
         seed = self.random_state
         if not isinstance(seed, int | np.integer):
             seed = check_random_state(seed).randint(2**31 - 1)
-        config = make_config(self.method, self.preset, overrides, seed=int(seed))
+        config = make_config(self.method, self.preset, as_overrides(settings), seed=int(seed))
         check_device(config.device)
         return config
 

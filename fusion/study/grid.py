@@ -7,14 +7,27 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ...cache_schema import InputError, MissingInputError, shown
+from ...cache_schema import InputError, MissingInputError, meant, shown
+from ...registry import Registry
 from ...yaml_file import load_yaml
 from ..scores.paired import MARGIN
 from ..training.config import build
 from .cell import Cell, Measurement, Scope
 from .kinds import KINDS, Experiment
 
-PRESETS = Path(__file__).parent / "presets"
+
+def _flaw(grid: Path) -> str | None:
+    return None if isinstance(grid, Path) and grid.is_file() else "it is not the path of a YAML file"
+
+
+PRESETS: Registry[Path] = Registry(
+    "omnifuse.presets",
+    "preset",
+    {name: f"fusion.study.presets:{name.replace('-', '_')}" for name in ("baselines", "paper", "paper-full", "quick")},
+    _flaw,
+)
+"""Grids by name; a package adds one by an entry point that is the path of a YAML file."""
+
 MOST_CELLS = 10_000
 """Cells of a study; its largest preset has some hundred."""
 
@@ -78,7 +91,7 @@ class Grid:
 
 def preset_names() -> list[str]:
     """Return the names of the presets."""
-    return sorted(path.stem for path in PRESETS.glob("*.yaml"))
+    return sorted(PRESETS.names())
 
 
 def read_grid(wanted: str | Path) -> Grid:
@@ -89,15 +102,16 @@ def read_grid(wanted: str | Path) -> Grid:
     MissingInputError
         If there is neither.
     InputError
-        If the file is no grid; the message names what is wrong and what is known.
+        If the package that offers the preset cannot be used, or the file is no grid; the message names what is wrong
+        and what is known.
     """
-    path = PRESETS / f"{wanted}.yaml" if str(wanted) in preset_names() else Path(wanted)
+    name, known = str(wanted), preset_names()
+    path = PRESETS.get(name) if name in PRESETS else Path(wanted)
     if not path.is_file():
         raise MissingInputError(
-            f"{wanted} is neither a preset ({', '.join(preset_names())}) nor a YAML file of a grid."
+            f"{wanted} is neither a preset ({', '.join(known)}) nor a YAML file of a grid.{meant(wanted, known)}"
         )
-    content = load_yaml(path)
-    return make_grid(path.stem, content, str(wanted))
+    return make_grid(path.stem, load_yaml(path), name)
 
 
 def make_grid(name: str, content: Any, source: str) -> Grid:

@@ -189,6 +189,11 @@ def as_text(value: Any) -> str:
     return ",".join(map(str, value)) if isinstance(value, tuple) else str(value).replace("None", "none")
 
 
+def as_overrides(settings: Mapping[str, Any]) -> list[str]:
+    """Return settings by dotted name as ``key=value`` overrides."""
+    return [f"{key}={as_text(tuple(v) if isinstance(v, list) else v)}" for key, v in settings.items()]
+
+
 def _set(config: Any, path: Sequence[str], text: str, key: str) -> Any:
     """Return a copy of a nested frozen dataclass with one field set to the value that the text names."""
     name, *rest = path

@@ -1,90 +1,106 @@
-"""Data sets, one folder each: where the raw files are and what they hold."""
+"""Data sets, one folder each: where the raw files are and what they hold.
 
+A data set is a module with a ``title``, a class of ``Options`` and ``open``; a package of somebody else adds one by an
+entry point ``omnifuse.datasets`` (docs/data-sets.md). `extract --help` imports these modules, so that nothing heavy is
+imported before ``open``.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
 
-from ...cache_schema import InputError, MissingInputError
-from ..source import DataSet
-from ..tables.splits import SplitDataSet
-from .pseudonyms import PseudonymousDataSet
+from ...registry import Registry
 
-DATASETS = {
-    "mimic": "MIMIC-III or MIMIC-IV, with MIMIC-CXR images and reports where the folder holds them",
-    "physionet2012": "PhysioNet/CinC Challenge 2012: 48 hours of vital signs and laboratory values",
-    "lung": "CT and PET series, Chinese clinical text, and how invasive the pathology of the lung is",
-    "meds": "a MEDS folder of events, with labels named by --samples",
-    "synthetic": "a MIMIC-shaped cohort written by `omnifuse synth`",
-}
-DEFAULT_TEXT_ENCODERS = {"lung": "bert-base-chinese"}
-"""Text encoders of data sets whose texts are not English."""
+if TYPE_CHECKING:
+    from ...cache_schema import InputError
+    from ..check import Check
+    from ..source import DataSet
 
-FILES = "files"
-"""The data set that is a user's own table, which --samples names, and has no raw folder."""
+LOG = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class TableOptions:
-    """A user's own table: the file, a YAML file of its columns, and which are labels, a split, or kept.
+class DataSetModule(Protocol):
+    """What a module offers that is a data set.
 
-    ``events``: long tables of timed events, by the modality that each becomes. Of the data set ``meds``: its labels,
-    and a YAML file of codes.
+    It may also have ``text_encoder``, the encoder of texts that are not English; ``has_folder`` = False if it is named
+    by options of its own; and ``look(raw)``, the checks of a folder (`check.py`) if it is this data set's and none if
+    not, with the ``sign`` that it is known by.
     """
 
-    samples: Path | None = None
-    columns: Path | None = None
-    labels: tuple[str, ...] = ()
-    split: str | None = None
-    keep: tuple[str, ...] = ()
-    events: Mapping[str, Path] = field(default_factory=dict)
+    title: str
+    """What it is, in one line."""
+    Options: type[Any]
+    """A frozen dataclass; see `options.py`."""
+
+    def open(self, raw: Path, options: Any) -> DataSet:
+        """Return the data set that lies in a folder."""
+        ...
 
 
-@dataclass(frozen=True)
-class SourceOptions:
-    """What of a data set is extracted, and how.
-
-    ``modalities`` None: all that the folder holds. ``limit``: only the first samples, in order of their id.
-    ``without``: rules of the clean profile that are switched off. ``splits``: lists of subjects and their part.
-    ``table``: for the data sets ``files`` and ``meds`` alone. ``window_hours``: how far ``meds`` looks back, None: 48.
-    ``pseudonym_key``: replaces ids by their hashes with this key.
-    """
-
-    modalities: tuple[str, ...] | None = None
-    profile: str = "clean"
-    bin_hours: float = 2.0
-    limit: int | None = None
-    without: tuple[str, ...] = ()
-    splits: tuple[Path, ...] = ()
-    table: TableOptions = field(default_factory=TableOptions)
-    window_hours: float | None = None
-    pseudonym_key: bytes | None = None
-
-    def __post_init__(self) -> None:
-        if self.bin_hours <= 0 or 24 % self.bin_hours:
-            raise InputError(f"--bin-hours {self.bin_hours:g} does not divide a day; use 1, 2, 3, 4, 6, 8, 12 or 24.")
-        if self.limit is not None and self.limit < 1:
-            raise InputError(f"--limit {self.limit} leaves no sample; give a number of at least 1.")
+def flaw(module: DataSetModule) -> str | None:
+    """Return what a module lacks of the contract of a data set."""
+    if not isinstance(getattr(module, "title", None), str):
+        return "it has no title, a text of one line"
+    options = getattr(module, "Options", None)
+    if not (isinstance(options, type) and is_dataclass(options) and options.__dataclass_params__.frozen):  # type: ignore[attr-defined]
+        return "its Options are no frozen dataclass"
+    if not callable(opened := getattr(module, "open", None)) or len(inspect.signature(opened).parameters) != 2:
+        return "it has no function open(raw, options)"
+    return None
 
 
-def raw_folder(dataset: str, raw: Path | None, samples: Path | None = None) -> Path:
+DATASETS: Registry[DataSetModule] = Registry(
+    "omnifuse.datasets",
+    "data set",
+    {
+        name: f"pipeline.sources.{name}"
+        for name in ("mimic", "physionet2012", "lung", "meds", "synthetic", "files", "imported")
+    },
+    flaw,
+)
+
+
+def usable() -> Iterator[tuple[str, DataSetModule]]:
+    """Yield every data set by name; of one whose package cannot be used that is said, and the others go on."""
+    for name in DATASETS.names():
+        try:
+            yield name, DATASETS.get(name)
+        except ValueError as error:  # an InputError; `extract --help` has no time to import its class
+            LOG.warning("%s", error)
+
+
+def has_folder(module: DataSetModule) -> bool:
+    """Return whether a data set is a folder; without one it is named by options of its own."""
+    return bool(getattr(module, "has_folder", True))
+
+
+def text_encoder(module: DataSetModule, default: str) -> str:
+    """Return the encoder of a data set's texts: the default, unless they are in another language than English."""
+    return str(getattr(module, "text_encoder", default))
+
+
+def raw_folder(dataset: str, raw: Path | None = None) -> Path:
     """Return the folder of raw files: the given one, else ``$OMNIFUSE_DATA/<dataset>``, else ``./data/<dataset>``.
-
-    That of the data set ``files`` is where the table ``samples`` lies.
 
     Raises
     ------
     InputError
-        If there is no data set of this name, or ``files`` is asked for without a table.
+        If there is no data set of this name, or a folder is given to one that has none.
     MissingInputError
         If the folder does not exist; the message says what to do.
     """
-    if dataset == FILES:
-        if samples is None or raw is not None:
-            raise InputError("--dataset files reads one table: name it with --samples, and leave --raw out.")
-        return samples.parent
-    if dataset not in DATASETS:
-        raise _unknown(dataset)
+    from ...cache_schema import InputError, MissingInputError
+
+    if not has_folder(DATASETS.get(dataset)):
+        if raw is not None:
+            raise InputError(f"The data set {dataset} reads the tables that its options name; leave --raw out.")
+        return Path()
     roots = [Path(root) for root in (os.environ.get("OMNIFUSE_DATA"), "data") if root]
     candidates = [raw] if raw else [root / dataset for root in roots]
     for folder in candidates:
@@ -96,78 +112,89 @@ def raw_folder(dataset: str, raw: Path | None, samples: Path | None = None) -> P
     )
 
 
-def open_dataset(dataset: str, raw: Path, options: SourceOptions) -> DataSet:
-    """Return the data set of a name; an unknown name raises :class:`InputError` that lists the known ones."""
-    opened = _open(dataset, raw, options)
-    if options.splits:  # they name subjects by their own ids
-        opened = SplitDataSet(opened, options.splits)
-    return opened if options.pseudonym_key is None else PseudonymousDataSet(opened, options.pseudonym_key)
+def flag(field: str) -> str:
+    """Return the option of the command line that a field of a class of options is."""
+    return f"--{field.replace('_', '-')}"
 
 
-def _open(dataset: str, raw: Path, options: SourceOptions) -> DataSet:
-    if options.window_hours is not None and dataset != "meds":
-        raise InputError(f"--window-hours is for meds; of {dataset} the tasks say how much is seen. Leave it out.")
-    if dataset == FILES:
-        return _open_files(options)
-    if dataset == "meds":
-        return _open_meds(raw, options)
-    if options.table != TableOptions():
-        raise InputError(
-            "--samples, --columns, --label, --split, --keep and --events describe a table of your own; "
-            f"{dataset} has none. Give --dataset files with them, or leave them out."
-        )
-    if dataset == "lung":
-        from .lung import LungDataSet
-
-        if options.without:
-            raise InputError(f"lung has no rule {options.without[0]!r}; only MIMIC's can be switched off.")
-        return LungDataSet(raw, options.modalities, options.limit)
-    if dataset in ("mimic", "synthetic"):
-        from .mimic import MimicDataSet
-
-        return MimicDataSet(raw, options.modalities, options.profile, options.bin_hours, options.limit, options.without)
-    if dataset == "physionet2012":
-        from .physionet2012 import Physionet2012DataSet
-
-        if options.without:
-            raise InputError(f"physionet2012 has no rule {options.without[0]!r}; only MIMIC's can be switched off.")
-        return Physionet2012DataSet(raw, options.modalities, options.bin_hours, options.limit)
-    raise _unknown(dataset)
+def having(field: str) -> list[str]:
+    """Return the data sets that have an option."""
+    return [name for name, module in usable() if field in _names(module)]
 
 
-def _open_files(options: SourceOptions) -> DataSet:
-    from ..tables.sample_table import SampleColumns
-    from .files import FilesDataSet
+def lacking(dataset: str, field: str) -> InputError:
+    """Return the error of an option that a data set does not have: which have it, or the nearest of its own."""
+    from ...cache_schema import InputError, unknown
 
-    table = options.table
-    if table.samples is None:
-        raise InputError("--dataset files reads one table: name it with --samples.")
-    if options.without:
-        raise InputError(f"files has no rule {options.without[0]!r}; only MIMIC's can be switched off.")
-    columns = SampleColumns(table.labels, table.split, table.keep)
-    return FilesDataSet(
-        table.samples, table.columns, columns, options.modalities, options.limit, table.events, options.bin_hours
-    )
+    if others := having(field):
+        return InputError(f"The data set {dataset} has no option {flag(field)}, which is for: {', '.join(others)}.")
+    return unknown(f"option of the data set {dataset}", flag(field), map(flag, _names(DATASETS.get(dataset))))
 
 
-def _open_meds(raw: Path, options: SourceOptions) -> DataSet:
-    from .meds import WINDOW_HOURS, MedsDataSet
-    from .meds.labels import COLUMNS
-
-    table = options.table
-    if table.samples is None:
-        raise InputError(f"A MEDS data set has no labels of its own: name a table of them, {COLUMNS}, with --samples.")
-    if table != TableOptions(table.samples, table.columns):
-        raise InputError(
-            f"--label, --split, --keep and --events are for tables of your own; labels of MEDS have {COLUMNS}."
-        )
-    if options.without:
-        raise InputError(f"meds has no rule {options.without[0]!r}; only MIMIC's can be switched off.")
-    hours = WINDOW_HOURS if options.window_hours is None else options.window_hours
-    return MedsDataSet(
-        raw, table.samples, table.columns, options.modalities, options.bin_hours, hours, options.limit
-    )  # fmt: skip
+def _names(module: DataSetModule) -> list[str]:
+    return [field.name for field in fields(module.Options)]
 
 
-def _unknown(dataset: str) -> InputError:
-    return InputError(f"Unknown data set {dataset!r}; known: {', '.join([*DATASETS, FILES])}.")
+def make_options(dataset: str, given: Mapping[str, Any]) -> Any:
+    """Return the options of a data set.
+
+    Raises
+    ------
+    InputError
+        If there is no such data set, it has no such option, or one that it needs is not given.
+    """
+    from ...cache_schema import InputError
+
+    kind = DATASETS.get(dataset).Options
+    known = {field.name: field for field in fields(kind)}
+    for name in given:
+        if name not in known:
+            raise lacking(dataset, name)
+    for name, field in known.items():
+        if name not in given and field.default is MISSING and field.default_factory is MISSING:
+            raise InputError(
+                f"--dataset {dataset} needs {flag(name)}: {field.metadata.get('help', 'it has no default')}"
+            )
+    return kind(**given)
+
+
+def open_dataset(
+    dataset: str,
+    raw: Path | None = None,
+    options: Mapping[str, Any] | None = None,
+    *,
+    splits: tuple[Path, ...] = (),
+    pseudonym_key: bytes | None = None,
+) -> DataSet:
+    """Return the data set of a name.
+
+    Parameters
+    ----------
+    raw
+        Its folder; see :func:`raw_folder`.
+    options
+        Values of fields of its ``Options``.
+    splits
+        Lists of subjects and their part.
+    pseudonym_key
+        Replaces ids by their hashes with this key.
+
+    Raises
+    ------
+    InputError
+        As :func:`raw_folder` and :func:`make_options`.
+    """
+    from ..tables.splits import SplitDataSet
+    from .pseudonyms import PseudonymousDataSet
+
+    opened = DATASETS.get(dataset).open(raw_folder(dataset, raw), make_options(dataset, options or {}))
+    if splits:  # they name subjects by their own ids
+        opened = SplitDataSet(opened, splits)
+    return opened if pseudonym_key is None else PseudonymousDataSet(opened, pseudonym_key)
+
+
+def looks() -> Iterator[tuple[str, str, Callable[[Path], list[Check]]]]:
+    """Yield name, sign and ``look`` of every data set that can tell its folder from others."""
+    for name, module in usable():
+        if hasattr(module, "look"):
+            yield name, str(getattr(module, "sign", module.title)), module.look

@@ -222,8 +222,8 @@ def test_the_command_writes_the_named_modalities_only(cache_path: Path, tmp_path
 @pytest.mark.parametrize(
     ("form", "names", "message"),
     [
-        ("xls", None, "no export format 'xls'; known are hdf5, npz, parquet, mudata, xarray"),
-        ("npz", ["ct"], "Unknown modality 'ct'. Known are: ehr, rep"),
+        ("xls", None, "Unknown export format 'xls'. Known are: hdf5, npz, parquet, mudata, xarray"),
+        ("npz", ["ct"], "no modality 'ct'; it has: ehr, rep"),
     ],
 )
 def test_what_is_unknown_is_refused(

@@ -13,13 +13,14 @@ from omnifuse.pipeline.core.plan import Encoders
 from omnifuse.pipeline.core.stages import extract
 from omnifuse.pipeline.resources import resource_digests, resource_files
 from omnifuse.pipeline.source import Block, DataSet, Quarantine, Records, TableModality
-from omnifuse.pipeline.sources import SourceOptions, open_dataset
-from omnifuse.pipeline.sources.files import FilesDataSet
-from omnifuse.pipeline.sources.imported import ImportedDataSet
-from omnifuse.pipeline.sources.lung import LungDataSet
-from omnifuse.pipeline.sources.meds import MedsDataSet
-from omnifuse.pipeline.sources.mimic import MimicDataSet
-from omnifuse.pipeline.sources.physionet2012 import Physionet2012DataSet, variables
+from omnifuse.pipeline.sources import open_dataset
+from omnifuse.pipeline.sources.files.data_set import FilesDataSet
+from omnifuse.pipeline.sources.imported.data_set import ImportedDataSet
+from omnifuse.pipeline.sources.lung.data_set import LungDataSet
+from omnifuse.pipeline.sources.meds.data_set import MedsDataSet
+from omnifuse.pipeline.sources.mimic.data_set import MimicDataSet
+from omnifuse.pipeline.sources.physionet2012 import variables
+from omnifuse.pipeline.sources.physionet2012.data_set import Physionet2012DataSet
 
 from .core.toy import ToyDataSet, write_raw
 
@@ -78,7 +79,7 @@ def own_resources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[P
 def test_a_changed_table_of_variables_computes_the_rows_anew_and_is_named(physionet: Path, own_resources: Path) -> None:
     def again(**options: object) -> tuple[str, ...]:
         variables.variables.cache_clear()
-        dataset = open_dataset("physionet2012", physionet, SourceOptions(("vitals",), **options))  # type: ignore[arg-type]
+        dataset = open_dataset("physionet2012", physionet, {"modalities": ("vitals",), **options})
         return extract(dataset, physionet.parent / "cache", RANDOM).reasons
 
     again()
@@ -98,7 +99,7 @@ def test_a_changed_table_of_variables_computes_the_rows_anew_and_is_named(physio
 def test_data_sets_around_another_pass_its_resources_on(physionet: Path, options: dict[str, bytes]) -> None:
     split = physionet.parent / "mine.csv"
     split.write_text("subject_id,split\n7,train\n")
-    dataset = open_dataset("physionet2012", physionet, SourceOptions(splits=(split,), **options))  # type: ignore[arg-type]
+    dataset = open_dataset("physionet2012", physionet, splits=(split,), **options)
     assert dataset.resources == Physionet2012DataSet.resources
 
 

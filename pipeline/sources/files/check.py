@@ -13,6 +13,7 @@ from ...tables.feature_files import SAMPLE_ID, read_table, require_columns
 from ...tables.headers import is_row_number
 from ...tables.labels import read_parts, read_task
 from ...tables.sample_table import IF_NOT, OWN_PATIENTS, SUBJECT_ID, SampleColumns, SampleTable, read_samples
+from . import Options
 from .cells import Levels, cells_modality, levels_of
 from .columns import CATEGORIES, LABEL, NUMBERS, T0, Content, Description, contents_of, parse_content, read_description
 from .data_set import images
@@ -46,14 +47,16 @@ class TableCheck:
         return {**vars(self), "path": str(self.path), "problems": problems}
 
 
-def check_table(path: Path, mapping: Path | None, columns: SampleColumns, events: Mapping[str, Path]) -> TableCheck:
-    """Check a table by its description: the YAML file ``mapping``, or its header, or else what its cells look like.
+def check_table(options: Options) -> TableCheck:
+    """Check a table by its description: the file of ``--columns``, or its header, or else what its cells look like.
 
     Raises
     ------
     InputError
-        If a file cannot be read, or ``mapping`` is no description.
+        If a file cannot be read, or that of ``--columns`` is no description.
     """
+    path, mapping = options.samples, options.columns
+    columns = SampleColumns(options.label, options.split, options.keep)
     table = read_table(path)
     check = _Check(path, table)
     guessed = guess(table, path)
@@ -70,7 +73,7 @@ def check_table(path: Path, mapping: Path | None, columns: SampleColumns, events
     )
     check.samples_and_labels(columns)
     described = replace(described, levels=check.contents(contents, described.levels))
-    check.events(named.get(T0), events, described)
+    check.events(named.get(T0), options.events, described)
     left_out = {name: why for name, why in guessed.left_out.items() if name not in check.becomes}
     return TableCheck(
         path,

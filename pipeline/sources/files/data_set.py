@@ -9,7 +9,7 @@ from typing import Any
 
 import polars as pl
 
-from ....cache_schema import InputError
+from ....cache_schema import InputError, meant
 from ...source import ItemModality, Quarantine, Records
 from ...tables.feature_files import SAMPLE_ID, STAGE, as_text, read_table, require_columns, row_of
 from ...tables.headers import say_left_out
@@ -143,7 +143,8 @@ class FilesDataSet:
                 f"{self.samples} has no column of contents. Name some {KINDS}, or say with --columns which are."
             )
         if unknown := [name for name in self.modalities or () if name not in known]:
-            raise InputError(f"{self.samples} has no modality {unknown[0]!r}; it has {', '.join(sorted(known))}.")
+            hint = meant(unknown[0], known)
+            raise InputError(f"{self.samples} has no modality {unknown[0]!r}; it has {', '.join(sorted(known))}.{hint}")
         label = mapping.get(LABEL, LABEL)
         default = (label,) if LABEL in mapping or label in header.columns else ()
         columns = replace(

@@ -30,6 +30,7 @@ from ...image.slices import CT_RECIPE, PET_RECIPE, read_ct, read_pet
 from ...source import ItemModality, Quarantine, Records
 from ...tables.feature_files import STAGE
 from ...text.tokens import MAX_CHARACTERS
+from ..options import check_modalities
 from .folders import find_series
 from .table import PATIENT_ID, TABLE, TEXT, Patients, check_table, read_patients
 
@@ -69,8 +70,7 @@ class LungDataSet:
     resources: tuple[Path, ...] = ()
 
     def __init__(self, raw: Path, modalities: Sequence[str] | None = None, limit: int | None = None) -> None:
-        if unknown := sorted(set(modalities or ()) - set(MODALITIES)):
-            raise InputError(f"lung has no modality {unknown[0]!r}; it has {', '.join(MODALITIES)}.")
+        check_modalities("lung", modalities, MODALITIES)
         self.raw = raw
         self.modalities = None if modalities is None else tuple(name for name in MODALITIES if name in modalities)
         self.limit = limit

@@ -8,6 +8,8 @@ import polars as pl
 
 from ....cache_schema import InputError
 from ...source import Quarantine, Records, TableModality
+from ..options import check_modalities
+from . import WINDOW_HOURS
 from .codes import MOST_CODES, most_frequent, read_codes
 from .folder import SPLITS, data_files, read_parts
 from .labels import Labels, label_files, leave_out, make_labels, read_rows
@@ -16,8 +18,6 @@ from .tables import Windows, table_modality
 
 VERSION = 2
 """To be raised whenever the same files would give another result."""
-
-WINDOW_HOURS = 48.0
 
 
 class MedsDataSet:
@@ -61,8 +61,7 @@ class MedsDataSet:
     ) -> None:
         if window_hours <= 0 or window_hours % bin_hours:
             raise InputError(f"--window-hours {window_hours:g} is no multiple of --bin-hours {bin_hours:g}.")
-        if unknown := sorted(set(modalities or ()) - set(MOST_CODES)):
-            raise InputError(f"meds has no modality {unknown[0]!r}; it has {', '.join(MOST_CODES)}.")
+        check_modalities("meds", modalities, MOST_CODES)
         self.raw = Path(raw)
         self.labels = labels
         self.listed = read_codes(codes) if codes else {}

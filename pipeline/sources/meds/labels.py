@@ -13,13 +13,12 @@ from ...source import Quarantine
 from ...tables.feature_files import as_text, read_numbered_table, require_columns, row_of
 from ...tables.ids import as_ids
 from ...tables.labels import check_name, read_task
+from . import COLUMNS, VALUES
 
 STAGE = "labels"
-VALUES = ("boolean_value", "integer_value", "categorical_value")
 QUANTITY = "float_value"
 ZONE = r":\d\d(\.\d+)? *(Z|UTC|GMT|[+-]\d\d:?(\d\d)?)$"
 EXAMPLE = "2020-01-31 23:59:00"
-COLUMNS = f"subject_id, prediction_time and one of {', '.join(VALUES)}"
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,10 @@ from typing import Any, cast
 import numpy as np
 import polars as pl
 
-from ....cache_schema import InputError, Task
+from ....cache_schema import Task
 from ....progress import progress
 from ...source import Block, FirstHours, Quarantine, Records, TableModality
+from ..options import check_modalities
 from .benchmark import RESOURCES, EhrSettings, EhrTensors, Profile, columns, extract_tensors
 from .benchmark.long_tasks import decompensation, length_of_stay
 from .benchmark.tasks import Stays, mortality, phenotyping
@@ -73,9 +74,7 @@ class MimicDataSet:
         limit: int | None = None,
         without: tuple[str, ...] = (),
     ) -> None:
-        unknown = sorted(set(modalities or ()) - set(MODALITIES))
-        if unknown:
-            raise InputError(f"MIMIC has no modality {unknown[0]!r}; it has {', '.join(MODALITIES)}.")
+        check_modalities("MIMIC", modalities, MODALITIES)
         self.raw = Path(raw)
         self.name = "synthetic" if (self.raw / SYNTHETIC_MARK).is_file() else "mimic"
         self.limit = limit

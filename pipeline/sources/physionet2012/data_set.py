@@ -15,6 +15,7 @@ from ....cache_schema import Column, InputError, Task
 from ....progress import progress
 from ...series.event_block import event_block, event_columns
 from ...source import Block, Quarantine, Records, TableModality
+from ..options import check_modalities
 from .records import DESCRIPTORS, find_outcomes, find_records, read_outcomes, read_rows, set_name
 from .variables import parameters
 
@@ -74,8 +75,7 @@ class Physionet2012DataSet:
     ) -> None:
         if bin_hours <= 0 or HOURS % bin_hours:
             raise InputError(f"Bins of {bin_hours:g} hours do not divide 48 hours.")
-        if unknown := sorted(set(modalities or ()) - set(MODALITIES)):
-            raise InputError(f"physionet2012 has no modality {unknown[0]!r}; it has {', '.join(MODALITIES)}.")
+        check_modalities("physionet2012", modalities, MODALITIES)
         self.raw = Path(raw)
         self.bin_hours = bin_hours
         self.limit = limit

@@ -14,7 +14,7 @@ from omnifuse.pipeline.core.encoders import Encoders
 from omnifuse.pipeline.core.stages import Extraction, extract
 from omnifuse.pipeline.frozen_encoders import frozen_encoder
 from omnifuse.pipeline.source import Quarantine, Records
-from omnifuse.pipeline.sources import SourceOptions, open_dataset
+from omnifuse.pipeline.sources import open_dataset
 
 from .toy import ToyDataSet, write_raw
 
@@ -110,7 +110,7 @@ def test_an_older_cache_gives_the_items_of_the_encoders_that_it_has(toy: Path) -
 
 
 def test_what_a_task_selects_holds_for_every_encoder(synthetic_raw: Path, tmp_path: Path) -> None:
-    dataset = open_dataset("synthetic", synthetic_raw, SourceOptions(modalities=("cxr",)))
+    dataset = open_dataset("synthetic", synthetic_raw, {"modalities": ("cxr",)})
     extract(dataset, tmp_path / "cache", WITH_VIT)
     cache = FeatureCache.open(tmp_path / "cache")
     task = cache.task("mortality")

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from omnifuse.cache_schema import InputError, MissingInputError
 from omnifuse.pipeline.source import Block, Quarantine, Records
-from omnifuse.pipeline.sources.mimic import MimicDataSet
+from omnifuse.pipeline.sources.mimic.data_set import MimicDataSet
 
 from .conftest import III, RawFolder, add_stay3, chart3
 

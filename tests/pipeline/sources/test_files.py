@@ -11,7 +11,7 @@ from omnifuse.cli import main
 from omnifuse.pipeline.core.plan import Encoders
 from omnifuse.pipeline.core.stages import Extraction, extract
 from omnifuse.pipeline.source import Quarantine, Records
-from omnifuse.pipeline.sources.files import FilesDataSet
+from omnifuse.pipeline.sources.files.data_set import FilesDataSet
 from omnifuse.pipeline.tables.sample_table import SampleColumns
 from PIL import Image
 
@@ -221,11 +221,14 @@ class TestCommand:
     @pytest.mark.parametrize(
         ("arguments", "message"),
         [
-            (("--dataset", "files"), "name it with --samples"),
+            (("--dataset", "files"), "--dataset files needs --samples: Your own table"),
             (("--dataset", "files", "--samples", "x.csv", "--raw", "."), "leave --raw out"),
-            (("--dataset", "mimic", "--raw", ".", "--label", "died"), "describe a table of your own; mimic has none"),
+            (
+                ("--dataset", "mimic", "--raw", ".", "--label", "died"),
+                "mimic has no option --label, which is for: files, imported",
+            ),
             (("--dataset", "files", "--samples", "x.csv"), "There is no file x.csv"),
-            (("--dataset", "none"), "known: mimic, physionet2012, "),
+            (("--dataset", "none"), "Known are: mimic, physionet2012, "),
         ],
     )
     def test_options_that_do_not_fit_are_explained(

@@ -11,7 +11,8 @@ from click.testing import CliRunner
 from omnifuse.cache_schema import FeatureCache, InputError, MissingInputError
 from omnifuse.cli import main
 from omnifuse.pipeline.source import Block, Quarantine, TableModality
-from omnifuse.pipeline.sources.files import FilesDataSet, event_table
+from omnifuse.pipeline.sources.files import event_table
+from omnifuse.pipeline.sources.files.data_set import FilesDataSet
 
 SAMPLES = "sample_id,label\nb,1\na,0\nc,1\n"
 DATED = "sample_id,label,t0\nb,1,2020-01-01 08:00\na,0,2020-01-02\nc,1,\n"

@@ -17,9 +17,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from omnifuse.cache_schema import InputError
 from omnifuse.pipeline.source import DataSet, Quarantine
-from omnifuse.pipeline.sources.imported import ImportedDataSet
-from omnifuse.pipeline.sources.meds import MedsDataSet
-from omnifuse.pipeline.sources.physionet2012 import Physionet2012DataSet
+from omnifuse.pipeline.sources.imported.data_set import ImportedDataSet
+from omnifuse.pipeline.sources.meds.data_set import MedsDataSet
+from omnifuse.pipeline.sources.physionet2012.data_set import Physionet2012DataSet
 from scipy import sparse
 
 EXAMPLES = int(os.environ.get("OMNIFUSE_EXAMPLES", "15"))

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from omnifuse.cache_schema import FeatureCache, InputError, MissingInputError
 from omnifuse.cli import main
 from omnifuse.pipeline.source import Quarantine, Records
-from omnifuse.pipeline.sources.imported import ImportedDataSet
+from omnifuse.pipeline.sources.imported.data_set import ImportedDataSet
 
 SAMPLES = "sample_id,subject_id,died,age,part\nb,1,1,70,test\na,2,0,60,train\nc,2,,50,train\n"
 RNA = "sample_id,g1,g2\na,1,2.5\nb,,\nc,3,\n"

@@ -20,8 +20,8 @@ from omnifuse.cli import main
 from omnifuse.pipeline.core.plan import Encoders
 from omnifuse.pipeline.core.stages import extract
 from omnifuse.pipeline.source import Quarantine, TableModality
-from omnifuse.pipeline.sources.imported import ImportedDataSet, with_every_modality
 from omnifuse.pipeline.sources.imported import items as imported_items
+from omnifuse.pipeline.sources.imported.data_set import ImportedDataSet, with_every_modality
 from scipy import sparse
 
 IDS = ["c", "b", "a"]

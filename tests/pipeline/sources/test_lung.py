@@ -12,8 +12,8 @@ from omnifuse.cli import main
 from omnifuse.pipeline.core.plan import Encoders
 from omnifuse.pipeline.core.stages import Extraction, extract
 from omnifuse.pipeline.source import Quarantine, Records
-from omnifuse.pipeline.sources import DEFAULT_TEXT_ENCODERS
-from omnifuse.pipeline.sources.lung import LungDataSet
+from omnifuse.pipeline.sources import DATASETS, text_encoder
+from omnifuse.pipeline.sources.lung.data_set import LungDataSet
 from omnifuse.pipeline.synthetic.lung import write_lung
 
 HEADER = "patient_id,label,text:既往史,text:手术指征\n"
@@ -277,4 +277,4 @@ class TestSynthetic:
 
 
 def test_its_texts_are_read_by_a_chinese_encoder_unless_told_otherwise() -> None:
-    assert DEFAULT_TEXT_ENCODERS["lung"] == "bert-base-chinese"
+    assert text_encoder(DATASETS.get("lung"), "bert-base-uncased") == "bert-base-chinese"

@@ -13,8 +13,8 @@ from omnifuse.cache_schema import FeatureCache, InputError, MissingInputError, T
 from omnifuse.cli import main
 from omnifuse.pipeline.series import event_block
 from omnifuse.pipeline.source import Block, Quarantine, Records, TableModality
-from omnifuse.pipeline.sources.meds import MedsDataSet
 from omnifuse.pipeline.sources.meds import codes as meds_codes
+from omnifuse.pipeline.sources.meds.data_set import MedsDataSet
 
 NOW = datetime(2020, 1, 3)
 """The prediction time; with the default window t0 is 48 hours before."""
@@ -552,13 +552,16 @@ class TestCommand:
         [
             (
                 (),
-                "has no labels of its own: name a table of them, subject_id, prediction_time and one of boolean_value",
+                "of labels, of which MEDS has none of its own: subject_id, prediction_time and one of boolean_value",
             ),
             (
                 ("--samples", "x.parquet", "--label", "died"),
-                "--label, --split, --keep and --events are for tables of your own",
+                "meds has no option --label, which is for: files, imported",
             ),
-            (("--samples", "x.parquet", "--without-rule", "rounding"), "meds has no rule 'rounding'"),
+            (
+                ("--samples", "x.parquet", "--without-rule", "rounding"),
+                "meds has no option --without-rule, which is for: mimic, synthetic",
+            ),
             (("--samples", "x.parquet", "--window-hours", "-2"), "--window-hours -2 is no multiple"),
             (("--samples", "x.parquet"), "There are no labels at x.parquet"),
         ],
@@ -573,4 +576,4 @@ class TestCommand:
     def test_the_window_is_an_option_of_no_other_data_set(self, tmp_path: Path) -> None:
         arguments = ("--dataset", "mimic", "--raw", tmp_path, "--window-hours", 24, "--cache", tmp_path / "cache")
         code, text = self.call("extract", *arguments)
-        assert (code, "--window-hours is for meds" in text) == (2, True)
+        assert (code, "mimic has no option --window-hours, which is for: meds" in text) == (2, True)

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 from omnifuse.cache_schema import InputError, MissingInputError
 from omnifuse.pipeline.source import Quarantine, Records
-from omnifuse.pipeline.sources.mimic import MimicDataSet
+from omnifuse.pipeline.sources.mimic.data_set import MimicDataSet
 
 from .label import tasks_of
 

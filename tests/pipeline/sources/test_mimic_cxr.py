@@ -9,8 +9,8 @@ import pytest
 from omnifuse.cache_schema import InputError, MissingInputError, Modality, ModalitySpec, Task, offsets_of
 from omnifuse.cache_schema.selection import input_rows
 from omnifuse.pipeline.source import Quarantine, Records, UnreadableItem
-from omnifuse.pipeline.sources.mimic import MimicDataSet
 from omnifuse.pipeline.sources.mimic.benchmark.tasks import SELECTION
+from omnifuse.pipeline.sources.mimic.data_set import MimicDataSet
 
 from .conftest import RawFolder
 

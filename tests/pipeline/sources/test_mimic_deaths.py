@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 from omnifuse.cache_schema import Task
 from omnifuse.pipeline.source import Quarantine
-from omnifuse.pipeline.sources.mimic import MimicDataSet
+from omnifuse.pipeline.sources.mimic.data_set import MimicDataSet
 from omnifuse.pipeline.sources.mimic.deaths import BY_ADMISSION, BY_DATE, CONTRADICTION
 
 from .conftest import RawFolder

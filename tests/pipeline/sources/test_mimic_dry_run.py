@@ -7,7 +7,7 @@ import pytest
 from omnifuse.cache_schema import InputError
 from omnifuse.pipeline.core.encoders import Encoders
 from omnifuse.pipeline.core.stages import Extraction, extract
-from omnifuse.pipeline.sources.mimic import MimicDataSet
+from omnifuse.pipeline.sources.mimic.data_set import MimicDataSet
 from omnifuse.pipeline.summary import outcome
 
 RANDOM = Encoders("random", "random")

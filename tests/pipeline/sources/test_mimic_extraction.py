@@ -12,14 +12,16 @@ from omnifuse.fusion.runs.train import train
 from omnifuse.fusion.training.config import make_config
 from omnifuse.pipeline.core.plan import Encoders
 from omnifuse.pipeline.core.stages import Extraction, extract
-from omnifuse.pipeline.sources import SourceOptions, open_dataset
-from omnifuse.pipeline.sources.mimic import MimicDataSet
+from omnifuse.pipeline.sources import open_dataset
+from omnifuse.pipeline.sources.mimic.data_set import MimicDataSet
 
 RANDOM = Encoders("random", "random")
 
 
-def run(raw: Path, cache: Path, *, dry_run: bool = False, **options: object) -> Extraction:
-    dataset = open_dataset("synthetic", raw, SourceOptions(**options))  # type: ignore[arg-type]
+def run(
+    raw: Path, cache: Path, *, dry_run: bool = False, splits: tuple[Path, ...] = (), **options: object
+) -> Extraction:
+    dataset = open_dataset("synthetic", raw, options, splits=splits)
     return extract(dataset, cache, RANDOM, dry_run=dry_run)
 
 
@@ -110,11 +112,10 @@ def test_a_split_changes_nothing_else_and_is_trained_on(
     parts = ["train", "val", "test"]
     split = pl.DataFrame({"subject_id": subjects, "split": [parts[row % 3] for row in range(len(subjects))]})
     split.write_csv(tmp_path / "my split.csv")
-    options = {"modalities": ("ehr",), "splits": (tmp_path / "my split.csv",)}
-    outcome = run(synthetic_raw, growing, **options)
+    outcome = run(synthetic_raw, growing, modalities=("ehr",), splits=(tmp_path / "my split.csv",))
     assert outcome.pending == {"ehr": 0}
     assert [reason.split(":")[0] for reason in outcome.reasons] == ["cohort.settings.splits"]
-    assert not run(synthetic_raw, growing, **options).done
+    assert not run(synthetic_raw, growing, modalities=("ehr",), splits=(tmp_path / "my split.csv",)).done
     config = make_config("concat", overrides=["fit.epochs=1"])
     trained = train(growing, config, tmp_path / "run")
     assert trained.metrics.task == "mortality", "the first task with one prediction a sample"

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from omnifuse.cache_schema import Task
 from omnifuse.pipeline.source import Quarantine
-from omnifuse.pipeline.sources.mimic import MimicDataSet
 from omnifuse.pipeline.sources.mimic.benchmark import columns
+from omnifuse.pipeline.sources.mimic.data_set import MimicDataSet
 
 from .label import tasks_of
 

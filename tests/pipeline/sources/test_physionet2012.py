@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from omnifuse.cache_schema import InputError, MissingInputError
 from omnifuse.pipeline.source import Block, Quarantine, Records, TableModality
-from omnifuse.pipeline.sources.physionet2012 import Physionet2012DataSet
+from omnifuse.pipeline.sources.physionet2012.data_set import Physionet2012DataSet
 from omnifuse.pipeline.sources.physionet2012.records import RECORD_ID, read_rows
 
 PATIENT = "00:00,RecordID,{0}\n00:00,Age,54\n00:00,Gender,0\n00:00,Height,170\n00:00,ICUType,4\n00:00,Weight,-1\n"

@@ -4,6 +4,7 @@ import hashlib
 import hmac
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -12,7 +13,7 @@ from omnifuse.cache_schema import FeatureCache, InputError
 from omnifuse.pipeline.core.encoders import Encoders
 from omnifuse.pipeline.core.stages import Extraction, extract
 from omnifuse.pipeline.pseudonym_key import KEY_BYTES, secret_key
-from omnifuse.pipeline.sources import SourceOptions, TableOptions, open_dataset
+from omnifuse.pipeline.sources import open_dataset
 from PIL import Image
 
 from .conftest import RawFolder
@@ -38,8 +39,8 @@ def raw(mimic3: RawFolder, stay3: Callable[..., None], charted3: Callable[..., N
     return mimic3.write()
 
 
-def cached(raw: Path, cache: Path, key: bytes | None = KEY, **options: object) -> FeatureCache:
-    extract(open_dataset("mimic", raw, SourceOptions(("ehr",), pseudonym_key=key, **options)), cache, RANDOM)  # type: ignore[arg-type]
+def cached(raw: Path, cache: Path, key: bytes | None = KEY, **options: Any) -> FeatureCache:
+    extract(open_dataset("mimic", raw, {"modalities": ("ehr",)}, pseudonym_key=key, **options), cache, RANDOM)
     return FeatureCache.open(cache)
 
 
@@ -92,7 +93,7 @@ def test_images_keep_what_a_task_chooses_by_and_lose_their_ids(
     with_images(mimic4)
     for image in mimic4.path.rglob("*.jpg"):
         Image.new("L", (32, 32), ord(image.stem)).save(image)
-    dataset = open_dataset("mimic", mimic4.write(), SourceOptions(("cxr", "rep"), pseudonym_key=KEY))
+    dataset = open_dataset("mimic", mimic4.write(), {"modalities": ("cxr", "rep")}, pseudonym_key=KEY)
     extract(dataset, tmp_path / "cache", RANDOM)
     cache = FeatureCache.open(tmp_path / "cache")
     images, reports = cache.items("cxr"), cache.items("rep")
@@ -111,7 +112,7 @@ def test_the_same_key_gives_the_same_cache_and_another_one_other_ids(raw: Path, 
     other = cached(raw, tmp_path / "other", bytes(KEY_BYTES))
     assert not set(other.samples["sample_id"]) & set(first.samples["sample_id"])
     outcome = extract(
-        open_dataset("mimic", raw, SourceOptions(("ehr",), pseudonym_key=bytes(KEY_BYTES))), tmp_path / "first", RANDOM
+        open_dataset("mimic", raw, {"modalities": ("ehr",)}, pseudonym_key=bytes(KEY_BYTES)), tmp_path / "first", RANDOM
     )
     reasons = [reason.split(":")[0] for reason in outcome.reasons]
     assert reasons == ["cohort.inputs.6 entries", "cohort.settings.pseudonyms"]
@@ -146,7 +147,7 @@ def test_files_that_are_called_like_patients_are_not_named(tmp_path: Path) -> No
     folder.mkdir(parents=True)
     for record in (132539, 132540):
         (folder / f"{record}.txt").write_text(f"Time,Parameter,Value\n00:00,RecordID,{record}\n01:00,HR,80\n")
-    dataset = open_dataset("physionet2012", tmp_path / "raw", SourceOptions(pseudonym_key=KEY))
+    dataset = open_dataset("physionet2012", tmp_path / "raw", pseudonym_key=KEY)
     extract(dataset, tmp_path / "cache", RANDOM)
     assert not extract(dataset, tmp_path / "cache", RANDOM).done
     written = [path.read_bytes() for path in (tmp_path / "cache").rglob("*") if path.is_file()]
@@ -166,8 +167,8 @@ class TestContents:
         return tmp_path
 
     def extracted(self, folder: Path, name: str, key: bytes | None, reuse: Path | None = None) -> Extraction:
-        options = SourceOptions(table=TableOptions(folder / "samples.csv"), pseudonym_key=key)
-        return extract(open_dataset("files", folder, options), folder / name, RANDOM, reuse=reuse)
+        dataset = open_dataset("files", options={"samples": folder / "samples.csv"}, pseudonym_key=key)
+        return extract(dataset, folder / name, RANDOM, reuse=reuse)
 
     def digests(self, folder: Path, name: str) -> set[str]:
         items = FeatureCache.open(folder / name).items("note")

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 from omnifuse.cache_schema import InputError, MissingInputError
 from omnifuse.pipeline.source import Quarantine
-from omnifuse.pipeline.sources import SourceOptions, open_dataset
+from omnifuse.pipeline.sources import open_dataset
 from omnifuse.pipeline.tables.splits import read_split, split_name
 
 SAMPLES = pl.DataFrame({"sample_id": [1, 2, 3, 4, 5], "subject_id": [10, 10, 20, 30, 40]})
@@ -51,8 +51,8 @@ def test_a_list_may_be_written_by_other_programs(listed) -> None:
 def test_samples_in_no_part_are_counted(mimic3, stay3, listed) -> None:
     stay3(mimic3, subject=2, hadm=20, stay=200)
     quarantine = Quarantine()
-    options = SourceOptions(splits=(listed("1,train"),))
-    records = open_dataset("mimic", mimic3.write(), options).read(quarantine)
+    splits = (listed("1,train"),)
+    records = open_dataset("mimic", mimic3.write(), splits=splits).read(quarantine)
     assert records.splits["split"].rows() == [(100, "train")]
     counts = {reason: n for stage, source, reason, n in quarantine.counts().rows() if source == "split"}
     assert counts == {"the sample's subject is in no part of the split": 1}
@@ -169,7 +169,7 @@ def test_the_lists_of_the_port_to_mimic4_have_names_of_their_own(benchmark_lists
 
 def test_every_list_of_the_benchmark_decides_what_is_done_again(mimic3, benchmark_lists) -> None:
     folder = benchmark_lists("10,1\n")
-    dataset = open_dataset("mimic", mimic3.write(), SourceOptions(splits=(folder,)))
+    dataset = open_dataset("mimic", mimic3.write(), splits=(folder,))
     before = dataset.settings()["splits"]
     benchmark_lists("10,1\n", "20,1\n")
     assert set(before) == {folder.name} and dataset.settings()["splits"] != before
@@ -179,11 +179,11 @@ def test_files_give_names(tmp_path: Path) -> None:
     assert split_name(Path("a/split mimic3.v1.csv")) == "split_mimic3_v1"
     paths = (tmp_path / "one/split.csv", tmp_path / "two/split.csv")
     with pytest.raises(InputError, match="give a split of one name; rename one"):
-        open_dataset("mimic", tmp_path, SourceOptions(splits=paths))
+        open_dataset("mimic", tmp_path, splits=paths)
 
 
 def test_a_missing_file_is_named(mimic3, tmp_path: Path) -> None:
-    dataset = open_dataset("mimic", mimic3.write(), SourceOptions(splits=(tmp_path / "no.csv",)))
+    dataset = open_dataset("mimic", mimic3.write(), splits=(tmp_path / "no.csv",))
     with pytest.raises(MissingInputError, match=r"no file .*no\.csv"):
         dataset.settings()
 

@@ -12,8 +12,8 @@ from omnifuse.fusion.inputs.loading import load
 from omnifuse.pipeline.core.plan import Encoders
 from omnifuse.pipeline.core.stages import extract
 from omnifuse.pipeline.source import Quarantine
-from omnifuse.pipeline.sources import SourceOptions, open_dataset
-from omnifuse.pipeline.sources.mimic import MimicDataSet
+from omnifuse.pipeline.sources import open_dataset
+from omnifuse.pipeline.sources.mimic.data_set import MimicDataSet
 from omnifuse.pipeline.synthetic import SynthSettings, write_cohort
 from PIL import Image
 
@@ -69,7 +69,7 @@ def extracted(folder: Path, *, late: bool) -> FeatureCache:
     for number, studies in enumerate(STUDIES.values()):
         add_stay(raw, 10_000_000 + 10 * number, studies, late=late)
     path = raw.write()
-    extract(open_dataset("mimic", path, SourceOptions()), folder / "cache", Encoders("random", "random"))
+    extract(open_dataset("mimic", path), folder / "cache", Encoders("random", "random"))
     return FeatureCache.open(folder / "cache")
 
 

@@ -10,8 +10,8 @@ import openpyxl
 import pytest
 from omnifuse.cache_schema import InputError
 from omnifuse.pipeline.source import Quarantine
-from omnifuse.pipeline.sources.files import FilesDataSet
-from omnifuse.pipeline.sources.imported import ImportedDataSet
+from omnifuse.pipeline.sources.files.data_set import FilesDataSet
+from omnifuse.pipeline.sources.imported.data_set import ImportedDataSet
 from omnifuse.pipeline.tables.excel import read_excel
 
 HEADER = ("sample_id", "subject_id", "label", "num:age", "t0")

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from omnifuse.cache_schema import InputError
 from omnifuse.pipeline.source import Quarantine, Records
-from omnifuse.pipeline.sources.files import FilesDataSet
-from omnifuse.pipeline.sources.imported import ImportedDataSet
+from omnifuse.pipeline.sources.files.data_set import FilesDataSet
+from omnifuse.pipeline.sources.imported.data_set import ImportedDataSet
 from omnifuse.pipeline.tables.feature_files import as_text
 from omnifuse.pipeline.tables.ids import as_ids
 from omnifuse.pipeline.tables.labels import as_classes

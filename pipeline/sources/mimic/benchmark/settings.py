@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from .....cache_schema import InputError
+from .....cache_schema import InputError, meant
 from .rules import CLEAN_RULES, Profile
 
 
@@ -26,8 +26,8 @@ class EhrSettings:
             raise InputError("The benchmark profile is fixed; rules can be switched off in the clean profile only.")
         unknown = sorted(self.without - set(CLEAN_RULES))
         if unknown:
-            known = ", ".join(CLEAN_RULES)
-            raise InputError(f"There is no rule {unknown[0]!r} in the clean profile; its rules: {known}.")
+            known, hint = ", ".join(CLEAN_RULES), meant(unknown[0], CLEAN_RULES)
+            raise InputError(f"There is no rule {unknown[0]!r} in the clean profile; its rules: {known}.{hint}")
 
     def uses(self, rule: str) -> bool:
         """Whether a rule of the clean profile applies."""

@@ -1,0 +1,26 @@
+"""Whether a folder is MIMIC, and what of it is there."""
+
+from pathlib import Path
+
+from ...check import Check, recognised
+from .cxr import not_found
+from .data_set import COHORT_TABLES, EVENT_TABLES, MimicDataSet
+from .folder import MimicFolder
+
+
+def recognise(raw: Path) -> list[Check]:
+    """Check every table by its name, and then what they hold; images and reports may be missing."""
+    folder, dataset = MimicFolder.find(raw), MimicDataSet(raw)
+    checks = [recognised(dataset.name, raw, f"MIMIC-{'IV' if folder.version == 4 else 'III'}")]
+    for name in (*COHORT_TABLES, *EVENT_TABLES):
+        path = folder.find_table(name)
+        if path is None:
+            checks.append(Check(f"table {name}", "problem", "missing", f"add {name}.csv.gz"))
+        else:
+            checks.append(Check(f"table {name}", "ok", str(path.relative_to(raw))))
+    if all(check.state == "ok" for check in checks):
+        dataset.inputs()
+    if folder.version == 4:
+        checks += [Check(name, "ok", "there") for name in folder.modalities if name != "ehr"]
+        checks += [Check(names, "note", reason) for names, reason in not_found(folder, ("cxr", "rep"))]
+    return checks

@@ -1,0 +1,36 @@
+"""A synthetic raw folder of any layout."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ...cache_schema import InputError
+from .cohort import SynthSettings
+from .law import Law
+from .lung import write_lung
+from .write import write_cohort
+
+
+def write_raw(
+    out: Path,
+    layout: Any,
+    stays: int,
+    seed: int,
+    *,
+    events_per_stay: int,
+    images: int | None = None,
+    without: Sequence[str] = (),
+) -> tuple[str, str]:
+    """Write a cohort of ``stays`` in the layout ``mimic4``, ``mimic3`` or ``lung``; see :class:`SynthSettings`.
+
+    ``without`` names planted problems that are left out: missing, imbalance, void. Returns the name of the data set
+    that reads it, and what its samples are.
+    """
+    if layout != "lung":
+        law = Law("missing" not in without, "imbalance" not in without, "void" not in without)
+        write_cohort(out, SynthSettings(stays, seed, layout, events_per_stay, images, law))
+        return "synthetic", "stays"
+    if images is not None or without:
+        raise InputError("--images and --without are for the MIMIC-shaped cohorts; leave them out with lung.")
+    write_lung(out, stays, seed)
+    return "lung", "patients"
