@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 from ..progress import Told, telling
 from .core.encode import Machines
@@ -75,7 +75,7 @@ def extract(
     """
     key = secret_key(Path(cache), keep=not dry_run) if pseudonymise else None
     source = open_dataset(
-        dataset, _path(raw), options, splits=tuple(Path(table) for table in splits), pseudonym_key=key
+        dataset, _path(raw), _typed(dataset, options), splits=tuple(Path(table) for table in splits), pseudonym_key=key
     )
     default = encoder_of_texts(DATASETS.get(dataset), DEFAULT_TEXT)
     encoders = Encoders.parse(_several(text_encoder), _several(image_encoder), default, _several(encoder))
@@ -84,6 +84,23 @@ def extract(
             source, Path(cache), encoders, Machines(workers, scheduler, parts),
             dry_run=dry_run, drop_items=drop_items, reuse=_path(reuse),
         )  # fmt: skip
+
+
+def _typed(dataset: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return options with paths where a data set takes paths, and tuples in place of lists."""
+    hints = get_type_hints(DATASETS.get(dataset).Options)
+    return {name: _as(value, hints.get(name)) for name, value in options.items()}
+
+
+def _as(value: Any, hint: Any) -> Any:
+    if isinstance(value, list):
+        value = tuple(value)
+    if hint is Path or Path in get_args(hint):
+        if isinstance(value, str):
+            return Path(value)
+        if isinstance(value, Mapping):
+            return {name: Path(file) for name, file in value.items()}
+    return value
 
 
 def _path(given: Place | None) -> Path | None:

@@ -10,9 +10,9 @@ import numpy as np
 
 from ...cache_schema import FeatureCache, InputError
 from ..scores import intervals
-from ..scores.intervals import Measured
 from ..scores.metrics import mean_defined, measures
 from .answer import Answer
+from .metrics import Measured
 from .run import Run
 from .stored_predictions import predictions_of
 
@@ -25,7 +25,7 @@ class Evaluation:
     """
 
     samples: int
-    measures: Mapping[str, float | Measured | None]
+    measures: Mapping[str, Measured]
     answer: Answer
 
 
@@ -51,7 +51,9 @@ def evaluate(run: Run, cache: FeatureCache | str | Path, drop: Sequence[str] = (
     truth, chance, models = said.y[known], said.p[known], np.nan_to_num(said.fold[known], nan=-1)
     y = truth.argmax(axis=1)[:, None].astype(np.float32) if kind == "multiclass" else truth
     each = [measures(kind, y[models == number], chance[models == number]) for number in np.unique(models)]
-    found: dict[str, float | Measured | None] = {name: mean_defined([one[name] for one in each]) for name in each[0]}
-    for name in intervals.INFLUENCES:
-        found[name] = intervals.mean_area(name, truth, chance, subjects, models)
+    areas = {name: intervals.mean_area(name, truth, chance, subjects, models) for name in intervals.INFLUENCES}
+    found = {
+        name: Measured(mean_defined([one[name] for one in each]), (area.low, area.high) if area else None)
+        for name, area in ((name, areas.get(name)) for name in each[0])
+    }
     return Evaluation(len(known), found, answer)
