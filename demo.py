@@ -15,7 +15,7 @@ from .pipeline.synthetic.describe import best_possible_text
 
 IMAGES = 400
 METHODS = ("unimodal", "concat", "omnifuse")
-BUDGET = {"folds": 3, "validation": 0.1}
+FOLDS, VALIDATION = 3, 0.1
 """Three folds, so that it takes no more than three minutes, and a validation part for the curves of the report."""
 
 PARTS = {"raw", "cache", "cache.items", "cache.lock", "runs", "raw.partial", "cache.partial"}
@@ -63,7 +63,8 @@ def run_demo(out: Path, stays: int, seed: int, say: Callable[[str], None]) -> De
     runs = {}
     for step, method in enumerate(METHODS, 3):
         say(f"{step}/5  training {method}")
-        runs[method] = train(cache, method, "mortality", out / "runs" / method, seed=seed, **BUDGET)
+        folder = out / "runs" / method
+        runs[method] = train(cache, method, "mortality", folder, seed=seed, folds=FOLDS, validation=VALIDATION)
     return Demo(runs["omnifuse"].report(), cache, runs, best_possible(raw))
 
 

@@ -327,7 +327,8 @@ def _refusal(found: Any) -> str:
 
 
 def _with_words_and_package(content: Mapping[str, Any]) -> Mapping[str, Any]:
-    titles, words = {"task": None, "modalities": {}}, {"terms": {}, "weight": None}
+    titles: dict[str, Any] = {"task": None, "modalities": {}}
+    words: dict[str, Any] = {"terms": {}, "weight": None}
     return {**content, "format": 3, "method_words": words, "titles": titles, "package": None}
 
 
