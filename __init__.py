@@ -1,18 +1,56 @@
 """OmniFuse: clinical records encoded once, fused many times.
 
-``FeatureCache`` reads a cache; ``load_run`` loads a trained run; ``collate`` batches samples for PyTorch.
+``extract`` makes a cache, ``FeatureCache`` reads it; ``train`` and ``study`` leave runs, ``load_run`` opens one;
+``FusionClassifier`` needs no files. docs/library.md shows all of them.
 """
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .cache_schema import FeatureCache, InputError, OmniFuseError
+    from .cache_schema.torch_dataset import collate
+    from .fusion.estimators import FusionClassifier, FusionRegressor
+    from .fusion.library import Run, Study, load_run, register_method, study, train
+    from .fusion.runs.evaluation import Evaluation
+    from .pipeline.core.stages import Extraction
+    from .pipeline.library import extract
 
 _HOMES = {
+    "Evaluation": "fusion.runs.evaluation",
+    "Extraction": "pipeline.core.stages",
     "FeatureCache": "cache_schema",
+    "FusionClassifier": "fusion.estimators",
+    "FusionRegressor": "fusion.estimators",
+    "InputError": "cache_schema",
+    "OmniFuseError": "cache_schema",
+    "Run": "fusion.library",
+    "Study": "fusion.library",
     "collate": "cache_schema.torch_dataset",
-    "load_run": "fusion.runs.run",
+    "extract": "pipeline.library",
+    "load_run": "fusion.library",
+    "register_method": "fusion.library",
+    "study": "fusion.library",
+    "train": "fusion.library",
 }
 
-__all__ = ["FeatureCache", "collate", "load_run"]
+__all__ = [
+    "Evaluation",
+    "Extraction",
+    "FeatureCache",
+    "FusionClassifier",
+    "FusionRegressor",
+    "InputError",
+    "OmniFuseError",
+    "Run",
+    "Study",
+    "collate",
+    "extract",
+    "load_run",
+    "register_method",
+    "study",
+    "train",
+]
 
 
 def __getattr__(name: str) -> Any:

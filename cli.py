@@ -1,7 +1,6 @@
 """The command line: parse, call the library, print. Heavy imports happen inside the commands."""
 
 import os
-from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -114,31 +113,16 @@ def synth(out: Path, stays: int, seed: int, layout: str, **how: Any) -> Result:
 @click.option("--pseudonymise", is_flag=True, help="Replace ids by hashes with a secret key, kept in CACHE.key.")
 @click.option("--dry-run", is_flag=True, help="Check the files, say what would be done, write nothing.")
 @reporting("Parts that were encoded are kept; the same command goes on from there.")
-def extract(
-    dataset: str, raw: Path | None, cache: Path, text_encoder: tuple[str, ...], image_encoder: tuple[str, ...],
-    encoder: tuple[str, ...], splits: tuple[Path, ...], workers: int, scheduler: str | None, parts: str | None,
-    pseudonymise: bool, options: dict[str, Any], **how: Any,
-) -> Result:  # fmt: skip
+def extract(dataset: str, raw: Path | None, cache: Path, options: dict[str, Any], **how: Any) -> Result:
     """Turn raw records into a cache.
 
     Killed at any time, the same command goes on from there. `omnifuse extract --dataset NAME --help` shows the options
     of a data set.
     """
-    from .pipeline.core.encode import Machines
-    from .pipeline.core.encoders import DEFAULT_TEXT, Encoders
-    from .pipeline.core.stages import extract
-    from .pipeline.pseudonym_key import secret_key
-    from .pipeline.sources import DATASETS, language_encoder, open_dataset
-    from .pipeline.sources.pseudonyms import PseudonymousDataSet
+    from .pipeline.library import extract
     from .pipeline.summary import outcome
 
-    source = open_dataset(dataset, raw, options, splits)
-    if pseudonymise:
-        source = PseudonymousDataSet(source, secret_key(cache, keep=not how["dry_run"]))
-    language = language_encoder(DATASETS.get(dataset), DEFAULT_TEXT)
-    encoders = Encoders.parse(text_encoder, image_encoder, language, encoder)
-    extraction = extract(source, cache, encoders, Machines(workers, scheduler, parts), **how)
-    return Result(*outcome(extraction))
+    return Result(*outcome(extract(dataset, raw, cache, **how, **options)))
 
 
 @main.command(cls=DataSetCommand, dataset="files", only=("columns", "events", "label", "split", "keep"))
@@ -194,18 +178,15 @@ def train(
 
     By cross-validation over patients, or on the cache's own split; writes a run folder with a report.
     """
-    from .fusion.report import write_report
+    from .fusion.library import train_config
     from .fusion.report.page import REPORT
     from .fusion.runs.describe import run_text
-    from .fusion.runs.train import train
     from .fusion.training.config import make_config
     from .fusion.training.folds import default_workers
     from .progress import next_text
 
     config = make_config(method, preset, overrides, **settings)
-    wanted = run or Path("runs") / "-".join(name for name in (config.task, config.method) if name)
-    at_once = workers or default_workers(config.device)
-    made = train(cache, config, wanted, at_once, memory_limit, numbered=run is None, report=write_report)
+    made = train_config(cache, config, run, workers or default_workers(config.device), memory_limit, report=True)
     text = f"{run_text(made.metrics)}\nRun: {made.path}\nReport: {made.path / REPORT}"
     after = next_text("omnifuse", "report", made.path, "--patients")
     return Result({**made.metrics.to_json(), "run": str(made.path)}, f"{text}\n{after}")
@@ -274,12 +255,10 @@ def study(
 
     Presets: quick, paper, paper-full, baselines. Stopped at any time, the same command goes on from there.
     """
-    from .cluster import cluster
-    from .fusion.report import write_study
+    from .fusion.library import study_plan
     from .fusion.study.describe import failures_text, plan_content, plan_text
     from .fusion.study.grid import read_grid
-    from .fusion.study.overview import study_results
-    from .fusion.study.run import plan_study, run_study
+    from .fusion.study.run import plan_study
     from .fusion.training.folds import default_workers
 
     plan = plan_study(cache, read_grid(preset), out, **data)
@@ -288,12 +267,10 @@ def study(
     if dry_run:
         return Result(content, plan_text(content))
     click.echo(plan_text(content), err=True)
-    with cluster(scheduler) if scheduler else nullcontext() as executor:
-        failed = run_study(plan, workers, executor)
-    some = len(failed) < content["cells"]  # if none, a report has nothing to show, and the reasons must not be lost
-    report = str(write_study(study_results(out), out)) if some else None
-    text = failures_text(failed) + (f"Report: {report}" if some else "No report: all failed.")
-    return Result({**content, "failed": failed, "report": report}, text, 1 if failed else 0)
+    done = study_plan(plan, workers, scheduler)
+    report = None if done.report is None else str(done.report)
+    text = failures_text(done.failed) + (f"Report: {report}" if report else "No report: all failed.")
+    return Result({**content, "failed": done.failed, "report": report}, text, 1 if done.failed else 0)
 
 
 @main.command()

@@ -7,7 +7,6 @@ from concurrent.futures import CancelledError, Executor
 from contextlib import contextmanager
 
 from .cache_schema import InputError, OmniFuseError
-from .cache_schema.packages import require
 
 AGAIN = "give the same command again: nothing finished is lost."
 
@@ -19,11 +18,10 @@ def cluster(address: str) -> Iterator[Executor]:
     Raises
     ------
     InputError
-        If the package distributed is missing, or nobody answers at the address.
+        If nobody answers at the address.
     OmniFuseError
         If the scheduler is lost, or a task brings one worker after the other down.
     """
-    require("distributed", "--scheduler")
     from distributed import Client, KilledWorker
 
     try:

@@ -7,20 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from .cache_schema import InputError
-from .fusion.report import write_report
-from .fusion.runs.run import Run
-from .fusion.runs.train import train
-from .fusion.training.config import make_config
+from .fusion.library import Run, train
 from .fusion.words import interval, number, plain
-from .pipeline.core.encoders import Encoders
-from .pipeline.core.stages import extract
-from .pipeline.sources import open_dataset
+from .pipeline.library import extract
 from .pipeline.synthetic import BestPossible, SynthSettings, best_possible, write_cohort
 from .pipeline.synthetic.describe import best_possible_text
 
 IMAGES = 400
 METHODS = ("unimodal", "concat", "omnifuse")
-BUDGET = ("folds=3", "validation=0.1")
+FOLDS, VALIDATION = 3, 0.1
 """Three folds, so that it takes no more than three minutes, and a validation part for the curves of the report."""
 
 PARTS = {"raw", "cache", "cache.items", "cache.lock", "runs", "raw.partial", "cache.partial"}
@@ -64,13 +59,13 @@ def run_demo(out: Path, stays: int, seed: int, say: Callable[[str], None]) -> De
     say(f"1/5  writing a MIMIC-shaped cohort of {stays:,} stays to {raw}")
     write_cohort(raw, settings)
     say(f"2/5  extracting it to {cache} with random (untrained) encoders")
-    extract(open_dataset("synthetic", raw), cache, Encoders("random", "random"))
+    extract("synthetic", raw, cache, text_encoder="random", image_encoder="random")
     runs = {}
     for step, method in enumerate(METHODS, 3):
         say(f"{step}/5  training {method}")
-        config = make_config(method, overrides=BUDGET, task="mortality", seed=seed)
-        runs[method] = train(cache, config, out / "runs" / method)
-    return Demo(write_report(out / "runs" / "omnifuse"), cache, runs, best_possible(raw))
+        folder = out / "runs" / method
+        runs[method] = train(cache, method, "mortality", folder, seed=seed, folds=FOLDS, validation=VALIDATION)
+    return Demo(runs["omnifuse"].report(), cache, runs, best_possible(raw))
 
 
 def _raise_if_not_a_demo(out: Path) -> None:

@@ -10,8 +10,9 @@ import shlex
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, nullcontext
+from contextvars import ContextVar
 from typing import Any, Generic, Self, TypeVar
 
 from tqdm import tqdm
@@ -23,14 +24,33 @@ QUIET = "OMNIFUSE_QUIET"
 """Set in the environment of processes whose parent shows how far they all are."""
 
 
+Told = Callable[[str, int, int | None], object]
+"""Is told, again and again, the name of the work, how much of it is done, and of how much if that is known."""
+
+_TOLD: ContextVar[bool | Told] = ContextVar("told", default=True)
+
+
+@contextmanager
+def telling(whom: bool | Told) -> Iterator[None]:
+    """Show in the body how far work is, or do not, or tell somebody instead; worker processes then show nothing."""
+    before = _TOLD.set(whom)
+    try:
+        with nullcontext() if whom is True else quiet_workers():
+            yield
+    finally:
+        _TOLD.reset(before)
+
+
 @contextmanager
 def quiet_workers() -> Iterator[None]:
     """Let processes that are started in the body show nothing of their own."""
+    before = os.environ.get(QUIET)
     os.environ[QUIET] = "1"
     try:
         yield
     finally:
-        del os.environ[QUIET]
+        if before is None:
+            del os.environ[QUIET]
 
 
 def progress(
@@ -48,6 +68,9 @@ def progress(
     """
     if total is None and hasattr(items, "__len__"):
         total = len(items)  # type: ignore[arg-type]
+    told = _TOLD.get()
+    if not isinstance(told, bool):
+        return Telling(items, name, total, unit, told)
     if os.environ.get(QUIET) or not sys.stderr.isatty():
         return Lines(items, name, total, unit)
     return tqdm(items, name, total, leave, unit=f" {unit}", unit_scale=unit == "rows", position=line)
@@ -83,6 +106,27 @@ class Lines(Generic[Item]):
         while not self.ended.wait(LINE_SECONDS):
             seconds = time.monotonic() - started
             sys.stderr.write(line_text(self.name, self.n, self.total, self.unit, seconds) + "\n")
+
+
+class Telling(Lines[Item]):
+    """Counts, and tells somebody after every step."""
+
+    def __init__(self, items: Iterable[Item] | None, name: str, total: int | None, unit: str, told: Told) -> None:
+        super().__init__(items, name, total, unit)
+        self.told = told
+
+    def update(self, number: int = 1) -> None:
+        """Count some more, and tell."""
+        super().update(number)
+        self.told(self.name, self.n, self.total)
+
+    def __iter__(self) -> Iterator[Item]:
+        for item in self.items or ():
+            yield item
+            self.update()
+
+    def __enter__(self) -> Self:
+        return self
 
 
 def line_text(name: str, done: int, total: int | None, unit: str, seconds: float) -> str:

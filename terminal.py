@@ -167,6 +167,12 @@ ENCODERS = (
         help="Of items that are neither texts nor images, from an installed package; any others as CONTENT.NAME=ID.",
     ),
 )
+encoder_option = click.option(
+    "--encoder",
+    multiple=True,
+    metavar="CONTENT=ID",
+    help="Of items that are neither texts nor images, from an installed package; any others as CONTENT.NAME=ID.",
+)
 
 
 def encoder_options(command: Callable[..., Any]) -> Callable[..., Any]:

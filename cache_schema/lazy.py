@@ -25,7 +25,6 @@ def dask_values(cache: "StoredCache", name: str) -> "dask.array.Array":
 
     The chunks are whole stored chunks, so that none is read twice.
     """
-    require("dask", "A Dask array")
     import dask.array
 
     rows, dim, dtype = int(cache.offsets(name)[-1]), cache.dim(name), cache.rows(name, 0, 0).dtype

@@ -2,7 +2,7 @@
 
     python examples/dask_statistics.py [--cache demo/cache] [--modality rep]
 
-Needs ``pip install 'omnifuse[dask]'``. Chunks are those of the cache: each is read, checked and let go.
+Chunks are those of the cache: each is read, checked and let go.
 """
 
 import argparse

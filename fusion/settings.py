@@ -27,6 +27,11 @@ def as_text(value: Any) -> str:
     return ",".join(map(str, value)) if isinstance(value, tuple) else str(value).replace("None", "none")
 
 
+def as_overrides(settings: Mapping[str, Any]) -> list[str]:
+    """Return settings by dotted name as ``key=value`` overrides."""
+    return [f"{key}={as_text(tuple(v) if isinstance(v, list) else v)}" for key, v in settings.items()]
+
+
 def overridden(settings: Settings, overrides: Sequence[str], fixed: Container[str] = ()) -> Settings:
     """Return settings, a nested frozen dataclass, with overrides such as ``"fit.epochs=30"``; none of those ``fixed``.
 

@@ -142,7 +142,7 @@ def test_a_study_whose_cells_all_fail_says_why(
     def no_room(plan: Plan, *_: object) -> dict[str, str]:
         return {cell.id: "No space left on device" for cell in plan.cells}
 
-    monkeypatch.setattr("omnifuse.fusion.study.run.run_study", no_room)
+    monkeypatch.setattr("omnifuse.fusion.library.run_study", no_room)
     (tmp_path / "mine.yaml").write_text(GRID)
     arguments = ("study", "--cache", synthetic_cache, "--preset", tmp_path / "mine.yaml", "--out", tmp_path / "study")
     result = call(*arguments, "--workers", 1)

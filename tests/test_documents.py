@@ -1,6 +1,7 @@
 """What the documents show works as written."""
 
 import re
+import runpy
 import subprocess
 import sys
 from dataclasses import fields
@@ -24,11 +25,30 @@ def test_every_example_runs_on_a_cache(synthetic_cache: Path, tmp_path: Path, do
         subprocess.run([sys.executable, "-W", "error", "-c", block], cwd=tmp_path, check=True)
 
 
+def test_the_page_on_the_library_is_what_the_docstrings_say() -> None:
+    written = runpy.run_path(str(ROOT / "docs/library_page.py"))
+    assert (ROOT / "docs/library.md").read_text(encoding="utf-8") == written["page"]()
+
+
+def test_the_first_steps_of_the_library_work(synthetic_raw: Path, tmp_path: Path) -> None:
+    start, estimators = (block for block in python_blocks("docs/library.md") if "import" in block)
+    small = start.replace(
+        '"mimic", "data/mimic", "cache"', f'"synthetic", {str(synthetic_raw)!r}, "cache", modalities=["ehr"]'
+    )
+    assert small != start
+    (tmp_path / "other-cache").symlink_to(tmp_path / "cache")
+    for block in (small.replace("20}", "2}").replace("folds=5", "folds=2"), estimators):
+        subprocess.run([sys.executable, "-W", "error", "-c", block], cwd=tmp_path, check=True)
+
+
 @pytest.mark.parametrize(
     "document",
     [
         "README.md",
-        *(f"docs/{name}.md" for name in ("architecture", "cache-format", "data-sets", "method", "results", "study")),
+        *(
+            f"docs/{name}.md"
+            for name in ("architecture", "cache-format", "data-sets", "library", "method", "results", "study")
+        ),
     ],
 )
 def test_links_inside_the_project_lead_somewhere(document: str) -> None:

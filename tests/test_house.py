@@ -13,12 +13,12 @@ FORBIDDEN = {
     "fusion": {"pipeline", "cli"},
 }
 FLOORS = {
-    "fusion": ("inputs", "scores", "parts", "methods", "training", "runs", "explain", "study", "report"),
+    "fusion": ("inputs", "scores", "parts", "methods", "training", "runs", "estimators", "explain", "study", "report"),
     "pipeline": ("tables", "series", "core", "text", "image", "sources", "synthetic"),
 }
 """Rooms, each built on those before it; the modules beside them are below all of these."""
-ABOVE = {"summary", "doctor", "raw_check"}
-"""Modules of ``pipeline`` that speak of all of its rooms."""
+ABOVE = {"summary", "doctor", "raw_check", "library"}
+"""Modules that speak of all rooms beside them."""
 LARGEST_FILE = 100_000
 """Bytes; whatever is larger is data that belongs elsewhere."""
 

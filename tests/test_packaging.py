@@ -63,6 +63,16 @@ def test_everything_that_the_library_offers_is_there() -> None:
     assert [name for name in omnifuse.__all__ if not hasattr(omnifuse, name)] == []
 
 
+def test_extras_whose_packages_are_of_the_core_can_still_be_named(wheel: Path) -> None:
+    archive = zipfile.ZipFile(wheel)
+    (metadata,) = (archive.read(name).decode() for name in archive.namelist() if name.endswith("/METADATA"))
+    lines = [line for line in metadata.splitlines() if line.startswith(("Provides-Extra: ", "Requires-Dist: "))]
+    for extra in ("dask", "distributed", "h5py"):
+        assert f"Provides-Extra: {extra}" in lines
+        assert not [line for line in lines if f"extra == '{extra}'" in line.replace('"', "'")]
+    assert {"Requires-Dist: h5py>=3.10", "Requires-Dist: dask[array,distributed]>=2024.1"} <= set(lines)
+
+
 def test_every_module_can_be_imported_from_the_wheel(wheel: Path, tmp_path: Path) -> None:
     zipfile.ZipFile(wheel).extractall(tmp_path)
     modules = [

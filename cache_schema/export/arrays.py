@@ -12,7 +12,6 @@ import polars as pl
 
 from ..elements import Task
 from ..layout import SAMPLES, SPLITS, modality_path, task_path
-from ..packages import require
 from ..ragged import Modality
 from ..read import StoredCache
 from ..table import VALID_SUFFIX
@@ -24,7 +23,6 @@ Entry = tuple[str, npt.NDArray[Any]]
 
 def write_hdf5(cache: StoredCache, path: Path, modalities: Sequence[str]) -> None:
     """Write one HDF5 file; texts are UTF-8 of variable length, numbers keep their type."""
-    require("h5py", "The format hdf5")
     import h5py
 
     with hdf5_target(path) as target, h5py.File(target, "w") as file:

@@ -12,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import InputError
-from ..packages import require
 
 ALWAYS_READ = 512 << 20
 """Bytes that an array may take in memory whatever the size of its file."""
@@ -52,7 +51,6 @@ def open_hdf5(path: Path) -> Iterator[Any]:
     OSError, RuntimeError
         If the file is damaged.
     """
-    require("h5py", f"Reading {path.name}")
     import h5py
 
     with h5py.File(path, "r") as file:

@@ -163,7 +163,7 @@ def _reading(run: Run) -> str:
     average, what = ("", f" ({run.metrics.task_title})") if binary else (" on average over labels,", "")
     return (
         f"How to read it:{average} shown one positive{what} and one negative sample, the model gives the "
-        f"positive one the higher probability in {percent(mean, 1)} of such pairs; guessing reaches 50{SPACE}%. The sd is the "
-        "spread between folds, not an error bar; the interval is that of the same mean for other patients and these "
-        "models."
+        f"positive one the higher probability in {percent(mean, 1)} of such pairs; guessing reaches 50{SPACE}%. The sd "
+        "is the spread between folds, not an error bar; the interval is that of the same mean for other patients and "
+        "these models."
     )

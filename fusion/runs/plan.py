@@ -99,7 +99,7 @@ def plan_training(cache: FeatureCache, config: TrainConfig) -> TrainingPlan:
     demanded = demands(cache, cohort)
     method = config.method_class
     method.check(cohort.modalities)
-    share = _validation_share(config)
+    share = validation_share(config)
     config = replace(config, task=cohort.task.name, modalities=cohort.modalities, validation=share)
     hidden = draw_hidden(config.missing, cohort.presence, cohort.modalities)
     if config.missing.protocol == "train-and-test":
@@ -136,7 +136,7 @@ def first_task(cache: FeatureCache) -> str:
     raise InputError(f"{cache.path} has no task to train on; labels with one prediction a sample are needed.")
 
 
-def _validation_share(config: TrainConfig) -> float:
+def validation_share(config: TrainConfig) -> float:
     """Return the share of the training subjects to set aside: the given one, or as little as the choices need."""
     if config.validation is not None:
         return config.validation

@@ -144,10 +144,11 @@ class Replay:
         with torch_threads(self.run.config.threads):
             for number in range(len(self.run.metrics.folds)):
                 fold = self.model(number)
-                answers.append((fold.tested.cpu(), _ask(fold, fold.inputs.hiding(unseen))))
-        positions, probability = (torch.cat(parts).numpy() for parts in zip(*answers, strict=True))
-        everyone = np.full((len(self.fold), probability.shape[1]), np.nan, dtype=np.float32)
-        everyone[positions] = probability
+                probability = training.probabilities(fold.method, fold.inputs.hiding(unseen), fold.tested)
+                answers.append((fold.tested.cpu(), probability))
+        positions, found = (torch.cat(parts).numpy() for parts in zip(*answers, strict=True))
+        everyone = np.full((len(self.fold), found.shape[1]), np.nan, dtype=np.float32)
+        everyone[positions] = found
         return everyone
 
     def scores(self, probability: FloatArray, among: BoolArray | None = None) -> dict[str, float | None]:
@@ -164,13 +165,3 @@ def _tested_by(run: Run, cohort: Cohort) -> FoldNumbers:
     samples = pl.DataFrame({"sample_id": cohort.sample_id})
     fold = samples.join(splits, on="sample_id", how="left", maintain_order="left")["fold"]
     return fold.fill_null(-1).cast(pl.Int64).to_numpy()
-
-
-def _ask(fold: FoldModel, inputs: Inputs) -> Tensor:
-    """Return the probabilities [n, K] of the tested samples; the prior, whatever the method, where nothing is left."""
-    method, tested = fold.method, fold.tested
-    left = inputs.presence[tested].any(1)
-    probability: Tensor = method.target.probabilities(method.prior).cpu().repeat(len(tested), 1)
-    if left.any():
-        probability[left.cpu()] = training.predict(method, inputs, tested[left]).probability
-    return probability

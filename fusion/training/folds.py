@@ -31,6 +31,7 @@ from ..inputs.preparation import Prepared, prepare
 from ..inputs.splits import Positions, Split
 from ..inputs.stored import StoredCohort
 from ..methods.base import Method, Prediction
+from ..methods.fitting import Progress
 from ..sealed import is_sealed, seal
 from . import loop as training
 from .config import TrainConfig
@@ -133,7 +134,9 @@ def train_fold(
     """
     started = time.perf_counter()
     with torch_threads(config.threads):
-        model, inputs, history, trials = _fit(cohort, prepared, split, fold, config, line)
+        unit = "epochs" if config.method_class.by_gradient else "steps"
+        show = partial(progress, name=f"{config.method}, fold {fold}", unit=unit, line=line, leave=False)
+        model, inputs, history, trials = fit_model(cohort, prepared, split, fold, config, show)
         answers = _ask(model.method, inputs, cohort, split.test, config)
     sample_id, y = cohort.sample_id[split.test], cohort.y[split.test]
     predicted = Predicted(sample_id, y, answers.presence, answers.prediction, fold)
@@ -152,13 +155,13 @@ def train_fold(
         epochs=1 + max(row["epoch"] for row in history),
         seconds=time.perf_counter() - started,
     )
-    partial = folder / f"{fold}.partial-{os.getpid()}"  # a worker may outlive its killed parent for a moment
-    partial.mkdir(parents=True)
-    model.save(partial)
-    write_table(partial / HISTORY_FILE, pl.DataFrame(history))
-    result.save(partial)
-    seal(partial, partial.iterdir())
-    partial.rename(folder / str(fold))
+    unfinished = folder / f"{fold}.partial-{os.getpid()}"  # a worker may outlive its killed parent for a moment
+    unfinished.mkdir(parents=True)
+    model.save(unfinished)
+    write_table(unfinished / HISTORY_FILE, pl.DataFrame(history))
+    result.save(unfinished)
+    seal(unfinished, unfinished.iterdir())
+    unfinished.rename(folder / str(fold))
 
 
 @contextmanager
@@ -176,9 +179,18 @@ def torch_threads(threads: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _fit(
-    cohort: Cohort, prepared: Mapping[str, Prepared], split: Split, fold: int, config: TrainConfig, line: int
+def fit_model(
+    cohort: Cohort,
+    prepared: Mapping[str, Prepared],
+    split: Split,
+    fold: int,
+    config: TrainConfig,
+    show: Progress,
 ) -> tuple[Model, Inputs, training.History, list[Trial]]:
+    """Fit the model of a fold to its training part; nothing is fitted on the test part, or on who is in no part.
+
+    Returns the model, the cohort normalised for it, the history of its training, and the trials of a search.
+    """
     seed = config.seed * 1000 + fold
     normaliser = Normaliser.fit(prepared, split.train)
     inputs = normaliser.apply(cohort, prepared, torch.device(config.device))
@@ -187,10 +199,7 @@ def _fit(
     def new(config: TrainConfig) -> Method:
         return new_method(config, cohort.task, normaliser.input_specs(prepared), seed)
 
-    label = f"{config.method}, fold {fold}"
-    unit = "epochs" if config.method_class.by_gradient else "steps"
-    shown = partial(progress, name=label, unit=unit, line=line, leave=False)
-    method, history, trials = fit_searched(new, config, inputs, parts, seed, shown)
+    method, history, trials = fit_searched(new, config, inputs, parts, seed, show)
     return Model(method, normaliser, best(trials).overrides if trials else ()), inputs, history, trials
 
 

@@ -222,6 +222,18 @@ def predict(method: Method, inputs: Inputs, samples: Tensor) -> Prediction:
     return combine(pieces, lambda parts: torch.cat(parts).cpu())
 
 
+def probabilities(method: Method, inputs: Inputs, samples: Tensor) -> Tensor:
+    """Return the probabilities [n, K] of the given samples [n]; the prior, whatever the method, for one without input.
+
+    They lie in the memory of the processor.
+    """
+    shown = inputs.presence[samples].any(1)
+    answer: Tensor = method.target.probabilities(method.prior).cpu().repeat(len(samples), 1)
+    if shown.any():
+        answer[shown.cpu()] = predict(method, inputs, samples[shown]).probability
+    return answer
+
+
 def _unlabelled(inputs: Inputs, samples: Tensor) -> Iterator[Batch]:
     """Yield batches whose labels are all unknown: a prediction cannot look at what it predicts."""
     for batch in inputs.batches(samples, EVALUATION_BATCH):

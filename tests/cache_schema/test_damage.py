@@ -30,7 +30,6 @@ from . import archive
 from .conftest import stage
 from .damage import DAMAGES, edit_json, read_all
 
-pytest.importorskip("dask")
 KEYS = {"cohort": {"limit": None}}
 EXAMPLES = int(os.environ.get("OMNIFUSE_DAMAGES", "3"))
 """Of each kind of damage; `benchmarks/fuzz_cache.py` tries many."""

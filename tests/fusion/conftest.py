@@ -30,6 +30,7 @@ class Signal:
     seed: int = 0
     positives: int | None = None  # the number of positives, about 40 % if None
     flip_labels: bool = False  # the same values with contrary labels
+    first_id: int = 0  # of samples, and of subjects
 
 
 def make_rows(signal: Signal) -> tuple[dict[str, RaggedArray], np.ndarray]:
@@ -88,7 +89,7 @@ def write_cache(path: Path, signal: Signal, split: pl.DataFrame | None, recipe: 
     rows, y = make_rows(signal)
     staged = StagedCache(path, "toy", {})
     ids = np.arange(len(y))
-    staged.add_samples(pl.DataFrame({"sample_id": ids, "subject_id": ids // 2}))
+    staged.add_samples(pl.DataFrame({"sample_id": ids, "subject_id": ids // 2}) + signal.first_id)
     for name, (kind, columns) in KINDS.items():
         spec = ModalitySpec(name, kind, "row", {"encoder": name, "version": recipe}, columns)
         ragged = rows[name]

@@ -11,7 +11,6 @@ import numpy.typing as npt
 from ....cache_schema import InputError
 from ....cache_schema.export.exported import HDF5_ENDINGS
 from ....cache_schema.export.guarded import open_hdf5
-from ....cache_schema.packages import require
 from ...source import Block, Quarantine, TableModality, UnreadableItem
 from ...tables.feature_files import DAMAGES, SAMPLE_ID, STAGE
 from ...tables.sample_table import SampleTable
@@ -43,7 +42,6 @@ class ItemFeatures:
 
     def files(self) -> tuple[Path, ...]:
         """Return the files; raises :class:`InputError` if there are none."""
-        require("h5py", f"Reading {self.path}")
         found = tuple(sorted(path for path in self.path.iterdir() if path.suffix.lower() in HDF5_ENDINGS))
         if not found:
             raise InputError(f"{self.path} holds no files SAMPLE_ID.h5, one for each sample.")

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import distributed
 import polars as pl
 import pytest
 from omnifuse.cache_schema import CacheChangedError, InputError, LockedError, folder_lock
@@ -241,7 +242,6 @@ def test_processes_do_the_same(cache: Path, tmp_path: Path) -> None:
 
 @pytest.mark.filterwarnings("ignore")  # of Dask's own, which differ from version to version
 def test_workers_of_a_dask_cluster_do_the_same(cache: Path, tmp_path: Path) -> None:
-    distributed = pytest.importorskip("distributed")
     one, elsewhere = (plan_study(cache, grid(TWO), tmp_path / name) for name in ("one", "elsewhere"))
     run(one)
     local = distributed.LocalCluster(1, threads_per_worker=1, processes=False, dashboard_address=None)
@@ -253,6 +253,5 @@ def test_workers_of_a_dask_cluster_do_the_same(cache: Path, tmp_path: Path) -> N
 
 
 def test_a_scheduler_that_does_not_answer_is_said() -> None:
-    pytest.importorskip("distributed")
     with pytest.raises(InputError, match="No Dask scheduler answers at nonsense"), cluster("nonsense://1"):
         pass

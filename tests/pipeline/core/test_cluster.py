@@ -9,6 +9,7 @@ from concurrent.futures import CancelledError
 from dataclasses import replace
 from pathlib import Path
 
+import distributed
 import numpy as np
 import pytest
 from omnifuse.cache_schema import InputError, OmniFuseError
@@ -23,7 +24,6 @@ from omnifuse.pipeline.source import Quarantine, Records
 
 from .toy import ToyDataSet, write_raw
 
-distributed = pytest.importorskip("distributed")
 pytestmark = pytest.mark.filterwarnings("ignore")  # Dask's own, which differ from version to version
 
 RANDOM = Encoders("random", "random")

@@ -1,0 +1,103 @@
+"""What all estimators are told: the method and its settings, and which columns of a table are which modality."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from scipy.sparse import issparse
+from sklearn.base import BaseEstimator
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import validate_data
+
+from ...cache_schema import InputError, unknown
+from ..device import check_device
+from ..inputs.batches import Source
+from ..settings import as_overrides
+from ..training.config import TrainConfig, make_config
+from .samples import Samples, read_sources
+
+FEATURES = "features"
+"""The modality that a table is."""
+
+OF_A_RUN = ("task", "modalities", "folds", "split", "seed", "missing")
+"""Settings of a training on a cache; here X, y, groups and ``random_state`` decide them."""
+
+
+class FusionEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn is not typed
+    """A fusion method that is fitted to samples in memory.
+
+    Parameters
+    ----------
+    method
+        Name of the method; None: the one of the preset.
+    preset
+        Preset of the method that its settings start from.
+    settings
+        Settings by dotted name, such as ``{"options.alpha": 0.5, "fit.epochs": 30, "device": "cuda"}``.
+    modalities
+        Of a table X, the columns of each modality by position, or by name where X has names; by default all columns are
+        one modality, ``features``.
+    random_state
+        Seed of initial weights, order of samples and dropout: a number, a `RandomState`, or None for another each time.
+    verbose
+        Whether to show how far a fit has come.
+    """
+
+    def __init__(
+        self,
+        method: str | None = "omnifuse",
+        *,
+        preset: str = "default",
+        settings: Mapping[str, Any] | None = None,
+        modalities: Mapping[str, Sequence[int | str]] | None = None,
+        random_state: int | np.random.RandomState | None = 0,
+        verbose: bool = False,
+    ) -> None:
+        self.method = method
+        self.preset = preset
+        self.settings = settings
+        self.modalities = modalities
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def _config(self) -> TrainConfig:
+        settings = self.settings or {}
+        for key in settings:
+            if key.partition(".")[0] in OF_A_RUN:
+                raise InputError(f"{key} is a setting of a training on a cache; an estimator has none.")
+        seed = self.random_state
+        if not isinstance(seed, int | np.integer):
+            seed = check_random_state(seed).randint(2**31 - 1)
+        config = make_config(self.method, self.preset, as_overrides(settings), seed=int(seed))
+        check_device(config.device)
+        return config
+
+    def _sources(self, X: Samples, *, fitting: bool) -> dict[str, Source]:
+        """Return the rows of each modality, of a table those of the columns that belong to it."""
+        if isinstance(X, Mapping) and not issparse(X):
+            if self.modalities is not None:
+                raise InputError(
+                    "`modalities` names columns of a table, but X has modalities of its own; leave it out."
+                )
+            return read_sources(X)
+        table = validate_data(self, X, dtype=np.float32, ensure_all_finite="allow-nan", reset=fitting)
+        if self.modalities is None:
+            return read_sources({FEATURES: table})
+        return read_sources(
+            {name: table[:, self._positions(name, columns)] for name, columns in self.modalities.items()}
+        )
+
+    def _positions(self, name: str, columns: Sequence[int | str]) -> list[int]:
+        """Return the positions of the columns of a modality in a table."""
+        known = list(getattr(self, "feature_names_in_", range(self.n_features_in_)))
+        positions = []
+        for column in columns:
+            if isinstance(column, str) and column in known:
+                positions.append(known.index(column))
+            elif not isinstance(column, str) and 0 <= column < self.n_features_in_:
+                positions.append(int(column))
+            else:
+                raise unknown(f"column of modality {name!r}", column, map(str, known))
+        return positions

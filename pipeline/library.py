@@ -1,0 +1,110 @@
+"""The library on this side: what ``omnifuse extract`` does, for programs; ``omnifuse`` itself offers it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, get_args, get_type_hints
+
+from ..progress import Told, telling
+from .core.encode import Machines
+from .core.encoders import DEFAULT_TEXT, Encoders
+from .core.stages import Extraction
+from .core.stages import extract as extract_dataset
+from .pseudonym_key import secret_key
+from .sources import DATASETS, language_encoder, open_dataset
+from .sources.pseudonyms import PseudonymousDataSet
+
+Place = str | Path
+
+
+def extract(
+    dataset: str,
+    raw: Place | None = None,
+    cache: Place = "cache",
+    *,
+    text_encoder: str | Sequence[str] = (),
+    image_encoder: str | Sequence[str] = (),
+    encoder: str | Sequence[str] = (),
+    splits: Sequence[Place] = (),
+    pseudonymise: bool = False,
+    workers: int = 0,
+    scheduler: str | None = None,
+    parts: str | None = None,
+    reuse: Place | None = None,
+    drop_items: bool = False,
+    dry_run: bool = False,
+    progress: bool | Told = True,
+    **options: Any,
+) -> Extraction:
+    """Turn raw records into a cache; killed at any time, the same call goes on from there.
+
+    Parameters
+    ----------
+    dataset
+        Name of the data set.
+    raw
+        Its folder; by default ``$OMNIFUSE_DATA/<dataset>``, then ``./data/<dataset>``.
+    text_encoder, image_encoder
+        An encoder, and any others as ``NAME=ID``.
+    encoder
+        Encoders of items that are neither, as ``CONTENT=ID``.
+    splits
+        Tables of ``subject_id`` and ``split``, or folders of the benchmark's lists.
+    pseudonymise
+        Replace ids by hashes with the secret key beside the cache.
+    workers
+        Processes that read items.
+    scheduler, parts
+        A Dask scheduler whose workers encode, and where they leave what they encoded if not on a shared disk.
+    reuse
+        An older cache whose items are taken over where their recipe is the same.
+    drop_items
+        Delete what only a later extraction would use again.
+    dry_run
+        Stop after the plan; nothing is written.
+    progress
+        Whether to show how far it is, or who is told (see `Told`).
+    options
+        Options of the data set, such as ``limit=100``.
+
+    Raises
+    ------
+    InputError
+        If the data set has no such option, or its files or the cache cannot be used.
+    """
+    source = open_dataset(dataset, _path(raw), _typed(dataset, options), tuple(map(Path, splits)))
+    if pseudonymise:
+        source = PseudonymousDataSet(source, secret_key(Path(cache), keep=not dry_run))
+    default = language_encoder(DATASETS.get(dataset), DEFAULT_TEXT)
+    encoders = Encoders.parse(_several(text_encoder), _several(image_encoder), default, _several(encoder))
+    with telling(progress):
+        return extract_dataset(
+            source, Path(cache), encoders, Machines(workers, scheduler, parts),
+            dry_run=dry_run, drop_items=drop_items, reuse=_path(reuse),
+        )  # fmt: skip
+
+
+def _typed(dataset: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return options with paths where a data set takes paths, and tuples in place of lists."""
+    hints = get_type_hints(DATASETS.get(dataset).Options)
+    return {name: _as(value, hints.get(name)) for name, value in options.items()}
+
+
+def _as(value: Any, hint: Any) -> Any:
+    if isinstance(value, list):
+        value = tuple(value)
+    if hint is Path or Path in get_args(hint):
+        if isinstance(value, str):
+            return Path(value)
+        if isinstance(value, Mapping):
+            return {name: Path(file) for name, file in value.items()}
+    return value
+
+
+def _path(given: Place | None) -> Path | None:
+    return None if given is None else Path(given)
+
+
+def _several(given: str | Sequence[str]) -> tuple[str, ...]:
+    return (given,) if isinstance(given, str) else tuple(given)
