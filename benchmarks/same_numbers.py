@@ -25,8 +25,8 @@ import polars as pl
 RANDOM = ("--text-encoder", "random", "--image-encoder", "random")
 OF_THE_MACHINE = {"seconds", "finished", "versions", "memory", "workers", "run", "path"}
 """Fields of metrics.json that say when and where a run was made."""
-WORDS = {"format", "titles", "method_words", "package"}
-"""Fields that hold words and no result; they came with later formats."""
+WORDS = {"format", "titles", "method_words", "package", "only_watched", "digest"}
+"""Fields that hold words and no result, or which cache it was: titles of tasks are part of its digest."""
 
 
 def omnifuse(*arguments: str) -> str:
@@ -64,9 +64,9 @@ def digests(folder: Path) -> Iterator[tuple[str, str]]:
 
 
 def cache_digest(cache: Path) -> str:
-    """Return the digest of every file that the manifest lists; which versions of tools wrote them is left out."""
+    """Return the digest of everything stored but metadata: of every chunk of every array, as the manifest has it."""
     files = json.loads((cache / "manifest.json").read_text())
-    return digest({name: value for name, value in flat(files) if "versions" not in name and "zarr.json" not in name})
+    return digest({name: value for name, value in flat(files) if "/files/" in name and "zarr.json" not in name})
 
 
 def run_digest(run: Path) -> str:
