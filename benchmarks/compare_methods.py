@@ -67,8 +67,9 @@ def table(study: Study, runs: dict[str, list[FinishedCell]], reference: str) -> 
         one, p = found.get(wanted), adjusted.get(wanted)
         if one is not None and p is not None:
             difference = one.difference
+            shown = f"{p:.3f}" if p >= 0.0005 else "< 0.001"
             word = verdict(one, p, study.scope.margin)
-            cells += [f"{difference.value:+.4f}", interval(difference, "+.4f"), f"{p:.3f}" if p >= 0.0005 else "< 0.001", word]
+            cells += [f"{difference.value:+.4f}", interval(difference, "+.4f"), shown, word]
         else:
             cells += ["–"] * 4
         lines.append(f"| {' | '.join(cells)} |")
