@@ -208,6 +208,8 @@ def _answers(
 
 
 def _check_drop(drop: Sequence[str], names: Sequence[str]) -> None:
+    if isinstance(drop, str):
+        raise InputError(f"drop = {drop!r}; expected a list, such as [{drop!r}].")
     unknown = [name for name in drop if name not in names]
     if unknown or set(drop) == set(names):
         raise InputError(f"Cannot drop {', '.join(drop)}: the run uses {', '.join(names)}; name some of them, not all.")
