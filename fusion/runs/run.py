@@ -56,7 +56,10 @@ class Run:
 
     @cached_property
     def metrics(self) -> RunMetrics:
-        """What it found."""
+        """What it found, all of metrics.json: ``measures`` by name with ``mean``, ``sd`` and ``ci``, and much more.
+
+        ``auroc`` and ``auprc`` are attributes, too; what else there is, `RunMetrics` says.
+        """
         file = self.files.metrics
         return RunMetrics.from_json(read_json(file), str(file))
 
