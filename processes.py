@@ -13,7 +13,7 @@ from multiprocessing.connection import wait as wait_for_connections
 from multiprocessing.synchronize import Event
 from typing import Any, TypeVar
 
-from .cache_schema import OmniFuseError
+from .cache_schema import InputError, OmniFuseError
 
 Result = TypeVar("Result")
 
@@ -35,9 +35,13 @@ def worker_pool(
 
     Raises
     ------
+    InputError
+        If it is none.
     OmniFuseError
         If the pool broke before any process was ready.
     """
+    if workers < 1:
+        raise InputError(f"workers = {workers}; it takes one at least.")
     context = get_context("spawn")
     lifeline, end = context.Pipe(duplex=False)
     ready = context.Event()
@@ -50,7 +54,7 @@ def worker_pool(
         if BrokenProcessPool in (type(error), type(error.__cause__)) and not ready.is_set():
             raise OmniFuseError(
                 "No worker process could start; above they say why. Each begins by running the script that was called: "
-                'if that is yours, put its work under `if __name__ == "__main__":`, or ask for one worker.'
+                'if that is yours, put its work under `if __name__ == "__main__":`, or train with one worker.'
             ) from error
         raise
     finally:

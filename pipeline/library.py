@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import Any, get_args, get_origin, get_type_hints
 
 from ..progress import Told, telling
 from .core.encode import Machines
@@ -26,7 +26,7 @@ def extract(
     text_encoder: str | Sequence[str] = (),
     image_encoder: str | Sequence[str] = (),
     encoder: str | Sequence[str] = (),
-    splits: Sequence[Place] = (),
+    splits: Place | Sequence[Place] = (),
     pseudonymise: bool = False,
     workers: int = 0,
     scheduler: str | None = None,
@@ -73,7 +73,7 @@ def extract(
     InputError
         If the data set has no such option, or its files or the cache cannot be used.
     """
-    source = open_dataset(dataset, _path(raw), _typed(dataset, options), tuple(map(Path, splits)))
+    source = open_dataset(dataset, _path(raw), _typed(dataset, options), tuple(map(Path, _several(splits))))
     if pseudonymise:
         source = PseudonymousDataSet(source, secret_key(Path(cache), keep=not dry_run))
     default = language_encoder(DATASETS.get(dataset), DEFAULT_TEXT)
@@ -86,7 +86,7 @@ def extract(
 
 
 def _typed(dataset: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return options with paths where a data set takes paths, and tuples in place of lists."""
+    """Return options with paths where a data set takes paths, and tuples in place of lists and of one alone."""
     hints = get_type_hints(DATASETS.get(dataset).Options)
     return {name: _as(value, hints.get(name)) for name, value in options.items()}
 
@@ -94,6 +94,8 @@ def _typed(dataset: str, options: Mapping[str, Any]) -> dict[str, Any]:
 def _as(value: Any, hint: Any) -> Any:
     if isinstance(value, list):
         value = tuple(value)
+    if isinstance(value, str) and any(get_origin(one) is tuple for one in (hint, *get_args(hint))):
+        value = (value,)
     if hint is Path or Path in get_args(hint):
         if isinstance(value, str):
             return Path(value)
@@ -106,5 +108,5 @@ def _path(given: Place | None) -> Path | None:
     return None if given is None else Path(given)
 
 
-def _several(given: str | Sequence[str]) -> tuple[str, ...]:
-    return (given,) if isinstance(given, str) else tuple(given)
+def _several(given: Place | Sequence[Place]) -> tuple[Any, ...]:
+    return (given,) if isinstance(given, str | Path) else tuple(given)

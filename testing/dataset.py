@@ -74,6 +74,9 @@ def check_records(records: Records) -> None:
     _stored("the samples", check_samples, samples)
     without = samples.filter(pl.col("subject_id").is_null())
     assert without.is_empty(), f"sample {without['sample_id'][0]} has no subject_id"
+    for place, kind in (("tables", TableModality), ("items", ItemModality)):
+        for one in getattr(records, place):
+            assert isinstance(one, kind), f"Records.{place} holds a {type(one).__name__}"
     names = [*(table.name for table in records.tables), *(items.name for items in records.items)]
     assert len(names) == len(set(names)), f"two modalities have one name: {', '.join(names)}"
     for table in records.tables:

@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import omnifuse
 import pytest
-from omnifuse import FeatureCache, InputError
+from omnifuse import FeatureCache, InputError, OmniFuseError
 from omnifuse.fusion.methods import METHODS
 from omnifuse.fusion.methods.concat import Concat
+from torch import Tensor
 
 from tests.fusion.conftest import Signal, write_cache
 
@@ -44,6 +45,13 @@ def test_every_name_is_typed_as_well_as_found() -> None:
     assert [name for name in omnifuse.__all__ if name not in source] == []
 
 
+def test_completion_offers_the_names_before_they_are_used() -> None:
+    code = (
+        "import omnifuse, omnifuse.testing; print([{*of.__all__} <= {*dir(of)} for of in (omnifuse, omnifuse.testing)])"
+    )
+    assert in_a_new_process(code) == "[True, True]"
+
+
 def test_a_raw_folder_becomes_a_cache(synthetic_raw: Path, tmp_path: Path) -> None:
     asked = {"modalities": ["ehr"], "limit": 20, "progress": False}
     planned = omnifuse.extract("synthetic", synthetic_raw, tmp_path / "cache", dry_run=True, **asked)
@@ -63,6 +71,16 @@ def test_paths_in_options_may_be_texts(tmp_path: Path) -> None:
     table.write_text("sample_id,subject_id,ill,num:age\n1,1,0,40\n2,2,1,50\n")
     omnifuse.extract("files", cache=tmp_path / "cache", samples=str(table), label=["ill"], progress=False)
     assert FeatureCache.open(tmp_path / "cache").tasks == ("ill",)
+
+
+def test_what_takes_several_takes_one_without_a_list(tmp_path: Path) -> None:
+    table, part = tmp_path / "samples.csv", tmp_path / "part.csv"
+    table.write_text("sample_id,subject_id,ill,num:age,text:note\n1,1,0,40,a\n2,2,1,50,b\n")
+    part.write_text("subject_id,split\n1,train\n2,test\n")
+    asked = {"samples": table, "label": "ill", "modalities": "num", "splits": part, "progress": False}
+    omnifuse.extract("files", cache=tmp_path / "cache", **asked)
+    cache = FeatureCache.open(tmp_path / "cache")
+    assert (cache.tasks, cache.modalities, len(cache.splits)) == (("ill",), ("num",), 1)
 
 
 def test_a_training_leaves_a_run_with_typed_metrics(run: omnifuse.Run) -> None:
@@ -112,6 +130,31 @@ def test_settings_that_are_none_are_named(cache: Path, tmp_path: Path) -> None:
         omnifuse.train(cache, "concat", run=tmp_path / "run", epochs=3)
 
 
+def test_a_text_is_no_list_of_modalities_to_hide(cache: Path, run: omnifuse.Run) -> None:
+    with pytest.raises(InputError, match=r"drop = 'ehr'; expected a list, such as \['ehr'\]"):
+        run.predict(cache, drop="ehr")
+
+
+def test_no_workers_are_too_few(cache: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="workers = 0; it takes one at least"):
+        omnifuse.train(cache, "prior", run=tmp_path / "run", workers=0, progress=False)
+
+
+def test_a_method_that_predicts_no_numbers_ends_in_a_sentence(cache: Path, tmp_path: Path) -> None:
+    class Undefined(Concat):
+        name = "undefined"
+
+        def fuse(self, embeddings: Tensor, shown: Tensor) -> Tensor:
+            return super().fuse(embeddings, shown) * float("nan")
+
+    METHODS.register("undefined", Undefined)
+    try:
+        with pytest.raises(OmniFuseError, match="undefined predicts what is no number for 40 of 40 samples of fold 0"):
+            omnifuse.train(cache, "undefined", run=tmp_path / "run", folds=2, progress=False, **SEVERAL)
+    finally:
+        METHODS._given.pop("undefined", None)
+
+
 def test_a_run_without_a_name_gets_a_free_one(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     names = [omnifuse.train(cache, "prior", "outcome", folds=2, progress=False).path for _ in range(2)]
@@ -131,6 +174,17 @@ def test_a_study_is_a_call(cache: Path, tmp_path: Path) -> None:
     assert sorted(run.metrics.method for run in done.runs) == ["concat", "prior"]
     assert done.results.ranking.rows
     assert ("study", 2, 2) in told
+
+
+@pytest.mark.parametrize(
+    ("scope", "message"), [({"task": "outcom"}, "task 'outcom'"), ({"modalities": "eh"}, "modality 'eh'")]
+)
+def test_a_study_of_what_the_cache_has_not_got_trains_nothing(
+    cache: Path, tmp_path: Path, scope: dict[str, str], message: str
+) -> None:
+    with pytest.raises(InputError, match=f"Unknown {message}. Did you mean"):
+        omnifuse.study(cache, "quick", tmp_path / "study", progress=False, **scope)
+    assert not (tmp_path / "study").exists()
 
 
 def test_whoever_asks_is_told_how_far_it_is(cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

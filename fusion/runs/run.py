@@ -56,7 +56,10 @@ class Run:
 
     @cached_property
     def metrics(self) -> RunMetrics:
-        """What it found."""
+        """What it found, all of metrics.json: ``measures`` by name with ``mean``, ``sd`` and ``ci``, and much more.
+
+        ``auroc`` and ``auprc`` are attributes, too; what else there is, `RunMetrics` says.
+        """
         file = self.files.metrics
         return RunMetrics.from_json(read_json(file), str(file))
 
@@ -208,6 +211,8 @@ def _answers(
 
 
 def _check_drop(drop: Sequence[str], names: Sequence[str]) -> None:
+    if isinstance(drop, str):
+        raise InputError(f"drop = {drop!r}; expected a list, such as [{drop!r}].")
     unknown = [name for name in drop if name not in names]
     if unknown or set(drop) == set(names):
         raise InputError(f"Cannot drop {', '.join(drop)}: the run uses {', '.join(names)}; name some of them, not all.")

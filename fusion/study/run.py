@@ -13,7 +13,7 @@ from pathlib import Path
 
 import polars as pl
 
-from ...cache_schema import CacheChangedError, FeatureCache, InputError, OmniFuseError, folder_lock
+from ...cache_schema import CacheChangedError, FeatureCache, InputError, OmniFuseError, folder_lock, unknown
 from ...processes import WAKE_SECONDS, worker_pool
 from ...progress import progress, quiet_workers
 from ..device import check_device
@@ -21,6 +21,7 @@ from ..files import read_json, read_table, write_json, write_table
 from ..runs.folder import RunFolder
 from ..runs.plan import first_task, split_used
 from ..runs.train import train
+from ..settings import parse
 from ..training.config import make_config
 from .cell import Cell, Measurement, Scope
 from .finished import CELLS, FinishedCell, Study
@@ -71,11 +72,14 @@ def plan_study(
     """
     cache = FeatureCache.open(cache_path)
     name = task or first_task(cache)
-    unknown = [modality for modality in modalities or () if modality not in cache.modalities]
-    if unknown:
-        raise InputError(f"There is no modality {unknown[0]!r}; there are: {', '.join(cache.modalities)}.")
+    if name not in cache.tasks:
+        raise unknown("task", name, cache.tasks)
+    chosen = parse(modalities or cache.modalities, tuple[str, ...], "modalities")
+    for modality in chosen:
+        if modality not in cache.modalities:
+            raise unknown("modality", modality, cache.modalities)
     config = make_config(overrides=grid.shared.settings)
-    scope = grid.scope(name, tuple(modalities or cache.modalities), 1 if split_used(cache, config) else None)
+    scope = grid.scope(name, chosen, 1 if split_used(cache, config) else None)
     if len(scope.modalities) < 2:
         raise InputError(f"A study fuses two modalities or more; {cache.path} gives {', '.join(scope.modalities)}.")
     _refuse_another_cache(folder, cache)

@@ -87,6 +87,7 @@ RECORDS = {
     "two modalities have one name: rate, rate": reading(
         lambda records: replace(records, items=(replace(records.items[0], name="rate"),))
     ),
+    "Records.tables holds a ItemModality": reading(lambda records: replace(records, tables=records.items, items=())),
     "has the kind 'table'": with_table(kind="table"),
     "has no mask of its column 'rate'": with_table(columns=(Column("rate", "", "rate"), Column("x", "", "rate"))),
     "lists no inputs": with_table(inputs=()),
