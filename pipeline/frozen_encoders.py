@@ -64,6 +64,8 @@ class FrozenEncoder(ABC):
     def recipe(self) -> Recipe:
         """Return what decides the rows as JSON values: model, sha256 of its weights, preprocessing, a version.
 
+        Of an encoder that has no weights ``weights_sha256`` is None.
+
         Weights are found or fetched here, and not loaded, before anything is encoded.
 
         Raises

@@ -2,7 +2,9 @@
 
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import omnifuse
@@ -135,9 +137,24 @@ def test_a_text_is_no_list_of_modalities_to_hide(cache: Path, run: omnifuse.Run)
         run.predict(cache, drop="ehr")
 
 
-def test_no_workers_are_too_few(cache: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="workers = 0; it takes one at least"):
-        omnifuse.train(cache, "prior", run=tmp_path / "run", workers=0, progress=False)
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"workers": 0}, "workers = 0; it takes one at least"),
+        ({"memory_limit": "8GB"}, "memory_limit = '8GB'; give a number of bytes"),
+        ({"memory_limit": -1}, "memory_limit = -1; give a number of bytes"),
+    ],
+)
+def test_bounds_that_are_none_are_refused_before_anything_is_written(
+    cache: Path, tmp_path: Path, wrong: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(InputError, match=said):
+        omnifuse.train(cache, "prior", run=tmp_path / "run", progress=False, **wrong)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_version_is_that_of_the_package() -> None:
+    assert omnifuse.__version__ == version("omnifuse")
 
 
 def test_a_method_that_predicts_no_numbers_ends_in_a_sentence(cache: Path, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import polars as pl
 
-from ...cache_schema import FeatureCache
+from ...cache_schema import FeatureCache, InputError, shown
 from ..device import check_device
 from ..files import write_json, write_table
 from ..inputs.loading import default_limit
@@ -66,6 +66,7 @@ def train(
     """
     started, run_dir = time.perf_counter(), Path(run_dir)
     check_device(config.device)
+    _check_bounds(workers, memory_limit)
     if not numbered:
         refuse_existing(run_dir)
     plan = plan_training(cache if isinstance(cache, FeatureCache) else FeatureCache.open(cache), config)
@@ -85,6 +86,13 @@ def train(
             raise
         workspace.finish()
     return Run(workspace.run)
+
+
+def _check_bounds(workers: int, memory_limit: int | None) -> None:
+    if not isinstance(workers, int) or workers < 1:
+        raise InputError(f"workers = {shown(workers)}; it takes one at least.")
+    if memory_limit is not None and (not isinstance(memory_limit, int) or memory_limit < 0):
+        raise InputError(f"memory_limit = {shown(memory_limit)}; give a number of bytes, such as 8_000_000_000.")
 
 
 def _train_folds(plan: TrainingPlan, files: RunFolder, workers: int, memory_limit: int | None) -> list[FoldResult]:

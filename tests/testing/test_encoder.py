@@ -68,6 +68,15 @@ def test_a_small_encoder_keeps_the_contract(notes: list[Path]) -> None:
     check_encoder(Lengths("a"), notes, other_weights=Lengths("b"))
 
 
+class Weightless(Lengths):
+    def recipe(self) -> dict[str, Any]:
+        return {"name": "lengths", "weights_sha256": None}
+
+
+def test_an_encoder_without_weights_says_so(notes: list[Path]) -> None:
+    check_encoder(Weightless("a"), notes)
+
+
 class Unhashed(Lengths):
     def recipe(self) -> dict[str, Any]:
         return {"name": "lengths"}
