@@ -15,12 +15,14 @@ from __future__ import annotations
 import logging
 import re
 import sys
-from collections.abc import Callable, Mapping
-from contextlib import redirect_stdout
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 if TYPE_CHECKING:
@@ -149,6 +151,27 @@ class Registry(Generic[T]):
             raise self._refused(entry, flaw)
         return thing
 
+    @contextmanager
+    def blamed(self, name: str) -> Iterator[None]:
+        """Make whatever the code of another package raises an :class:`InputError` that names it; ours goes through.
+
+        So do errors of the system, such as a full disk.
+        """
+        try:
+            yield
+        except (OSError, MemoryError):
+            raise
+        except Exception as error:
+            from .cache_schema import InputError, OmniFuseError
+
+            if isinstance(error, OmniFuseError) or (package := self.package(name)) is None:
+                raise
+            last = traceback.extract_tb(error.__traceback__)[-1]
+            raise InputError(
+                f"The {self.what} {name!r} of the package {package} failed: {_said(error)} "
+                f"({Path(last.filename).name}, line {last.lineno})."
+            ) from error
+
     def register(self, name: str, thing: T) -> None:
         """Add a thing for this process; raises :class:`InputError` if its name is taken or it breaks the contract."""
         from .cache_schema import InputError, shown
@@ -188,7 +211,8 @@ def _package(entry: EntryPoint) -> Package:
     """Return the package of an entry point that was found in an installed one."""
     assert entry.dist is not None
     told = entry.dist.metadata
-    return Package(told.get("Name") or entry.value.partition(":")[0], told.get("Version") or "")
+    name, version = (told[key] if key in told else None for key in ("Name", "Version"))
+    return Package(name or entry.value.partition(":")[0], version or "")
 
 
 def _said(error: BaseException) -> str:

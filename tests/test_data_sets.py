@@ -193,6 +193,16 @@ def test_a_package_that_cannot_be_used_is_named_and_stops_nothing(
     assert [record.getMessage() for record in caplog.records if message in record.getMessage()]
 
 
+def test_a_data_set_that_fails_is_named_in_a_line(install: Install, tmp_path: Path) -> None:
+    install(
+        "acme", "omnifuse.datasets", "wards = acme", PLUG_IN.replace("    found.name = ", "    found.beds['name'] = ")
+    )
+    (tmp_path / "samples.csv").write_text("sample_id,label,num:age\n1,0,1\n2,1,2\n")
+    failed = call("extract", "--dataset", "wards", "--raw", tmp_path, "--cache", tmp_path / "cache")
+    message = "Error: The data set 'wards' of the package acme 1.2 failed: AttributeError: "
+    assert failed.exit_code == 2 and failed.output.startswith(message) and "(acme.py, line 18)." in failed.output
+
+
 def test_the_names_that_no_option_can_have_are_those_of_an_extraction() -> None:
     parameters = {option.name for option in main.commands["extract"].params} | {"options", "help", "json"}
     assert parameters | signature(extract).parameters.keys() == TAKEN

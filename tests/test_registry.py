@@ -172,3 +172,24 @@ def test_of_what_was_used_once_it_is_said_why_it_cannot_be_used_now(install):
     )
     assert found.absence("ship", None) == "the experiment 'ship', which is not known here: register it first."
     assert "of the package acme 1.2 cannot be used: it fails to import" in found.absence("rocket", package)
+
+
+def test_what_the_code_of_a_package_raises_names_it_and_the_line(install):
+    install("acme", "rocket = acme_falls:x", acme_falls="def x():\n    return {}['fuel']")
+    found = registry()
+    with (
+        pytest.raises(
+            InputError,
+            match=r"^The experiment 'rocket' of the package acme 1\.2 failed: KeyError: 'fuel' \(acme_falls\.py, line 2\)\.$",
+        ),
+        found.blamed("rocket"),
+    ):
+        found.get("rocket")()
+
+
+@pytest.mark.parametrize(("name", "error"), [("error", KeyError("ours")), ("rocket", OSError(28, "disk full"))])
+def test_what_is_ours_or_of_the_system_is_no_blame_of_a_package(name, error, install):
+    install("acme", "rocket = acme_blamed:x", acme_blamed="x = 1")
+    with pytest.raises(type(error)) as raised, registry().blamed(name):
+        raise error
+    assert raised.value is error
