@@ -210,9 +210,8 @@ class Registry(Generic[T]):
 def _package(entry: EntryPoint) -> Package:
     """Return the package of an entry point that was found in an installed one."""
     assert entry.dist is not None
-    told = entry.dist.metadata
-    name, version = (told[key] if key in told else None for key in ("Name", "Version"))
-    return Package(name or entry.value.partition(":")[0], version or "")
+    told = entry.dist.metadata.json
+    return Package(str(told.get("name", entry.value.partition(":")[0])), str(told.get("version", "")))
 
 
 def _said(error: BaseException) -> str:

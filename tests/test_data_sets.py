@@ -200,7 +200,7 @@ def test_a_data_set_that_fails_is_named_in_a_line(install: Install, tmp_path: Pa
     (tmp_path / "samples.csv").write_text("sample_id,label,num:age\n1,0,1\n2,1,2\n")
     failed = call("extract", "--dataset", "wards", "--raw", tmp_path, "--cache", tmp_path / "cache")
     message = "Error: The data set 'wards' of the package acme 1.2 failed: AttributeError: "
-    assert failed.exit_code == 2 and failed.output.startswith(message) and "(acme.py, line 18)." in failed.output
+    assert failed.exit_code == 2 and failed.output.startswith(message) and "(acme.py, line 17)." in failed.output
 
 
 def test_the_names_that_no_option_can_have_are_those_of_an_extraction() -> None:

@@ -177,13 +177,8 @@ def test_of_what_was_used_once_it_is_said_why_it_cannot_be_used_now(install):
 def test_what_the_code_of_a_package_raises_names_it_and_the_line(install):
     install("acme", "rocket = acme_falls:x", acme_falls="def x():\n    return {}['fuel']")
     found = registry()
-    with (
-        pytest.raises(
-            InputError,
-            match=r"^The experiment 'rocket' of the package acme 1\.2 failed: KeyError: 'fuel' \(acme_falls\.py, line 2\)\.$",
-        ),
-        found.blamed("rocket"),
-    ):
+    said = r"^The experiment 'rocket' of the package acme 1\.2 failed: KeyError: 'fuel' \(acme_falls\.py, line 2\)\.$"
+    with pytest.raises(InputError, match=said), found.blamed("rocket"):
         found.get("rocket")()
 
 
