@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext, redirect_stdout
 from dataclasses import MISSING, Field, fields
 from functools import partial, reduce, wraps
 from pathlib import Path
@@ -41,7 +43,8 @@ def reporting(kept: str = "") -> Callable[[Callable[..., Result]], Callable[...,
             logging.basicConfig(level=logging.WARNING if as_json else logging.INFO, format="%(message)s", force=True)
             logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # of a full disk each writer of zarr would say so
             try:
-                result = attempt(partial(command, **options), kept)
+                with printing_elsewhere() if as_json else nullcontext():
+                    result = attempt(partial(command, **options), kept)
             except KeyboardInterrupt:
                 result = failure(f"Interrupted. {kept}".rstrip(), 130)
             show(result, as_json)
@@ -50,6 +53,24 @@ def reporting(kept: str = "") -> Callable[[Callable[..., Result]], Callable[...,
         return run
 
     return decorate
+
+
+@contextmanager
+def printing_elsewhere() -> Iterator[None]:
+    """Send whatever libraries, packages of others and worker processes print to standard error, where JSON is due."""
+    if sys.stdout is None or sys.stderr is None:  # closed by whoever started this process
+        yield
+        return
+    sys.stdout.flush()
+    kept = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        with redirect_stdout(sys.stderr):
+            yield
+    finally:
+        sys.stdout.flush()
+        os.dup2(kept, 1)
+        os.close(kept)
 
 
 def attempt(command: Callable[[], Result], kept: str) -> Result:
@@ -246,8 +267,6 @@ class DataSetCommand(click.Command):
             raise click.UsageError(str(error)) from error
         types = get_type_hints(kind)
         wanted = [field for field in fields(kind) if not self.only or field.name in self.only]
-        if taken := sorted({field.name for field in wanted} & {param.name for param in self.params}):
-            raise click.UsageError(f"The data set {dataset} has an option {taken[0]!r}, which every data set has.")
         return dataset, [option_of(field, types[field.name]) for field in wanted]
 
     def _refused(self, dataset: str, error: click.NoSuchOption) -> click.UsageError:

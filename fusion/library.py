@@ -138,7 +138,7 @@ class Study:
     def runs(self) -> list[FinishedCell]:
         """The runs of its finished cells."""
         _, grid, finished = open_study(self.path)
-        return finished.find_all(list(grid.cells(finished.scope)))
+        return finished.find_all(list(grid.wanted(finished.scope)))
 
     @property
     def results(self) -> StudyResults:

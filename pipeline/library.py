@@ -73,12 +73,13 @@ def extract(
     InputError
         If the data set has no such option, or its files or the cache cannot be used.
     """
-    source = open_dataset(dataset, _path(raw), _typed(dataset, options), tuple(map(Path, _several(splits))))
+    with DATASETS.blamed(dataset):
+        source = open_dataset(dataset, _path(raw), _typed(dataset, options), tuple(map(Path, _several(splits))))
     if pseudonymise:
         source = PseudonymousDataSet(source, secret_key(Path(cache), keep=not dry_run))
     default = language_encoder(DATASETS.get(dataset), DEFAULT_TEXT)
     encoders = Encoders.parse(_several(text_encoder), _several(image_encoder), default, _several(encoder))
-    with telling(progress):
+    with telling(progress), DATASETS.blamed(dataset):
         return extract_dataset(
             source, Path(cache), encoders, Machines(workers, scheduler, parts),
             dry_run=dry_run, drop_items=drop_items, reuse=_path(reuse),

@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from inspect import signature
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,8 @@ from click.testing import CliRunner, Result
 from omnifuse.cache_schema import FeatureCache, InputError
 from omnifuse.cli import main
 from omnifuse.fusion.study.grid import PRESETS, read_grid
-from omnifuse.pipeline.sources import DATASETS, make_options, open_dataset
+from omnifuse.pipeline.library import extract
+from omnifuse.pipeline.sources import DATASETS, TAKEN, make_options, open_dataset
 from omnifuse.testing import check_dataset
 
 PLUG_IN = """
@@ -166,6 +168,15 @@ def test_a_package_brings_a_data_set_with_its_options(install: Install, tmp_path
             PLUG_IN.replace("beds: int", "beds: complex"),
             "its Options cannot be options of the command line: <class 'complex'> is no type of an option",
         ),
+        *(
+            (
+                PLUG_IN.replace("beds: int", f"{name}: int"),
+                f"its option '{name}' has the name of one that every data set",
+            )
+            for name in ("cache", "raw", "workers", "json", "dataset", "progress")
+        ),
+        (PLUG_IN.replace("beds: int", "Beds: int"), "its option 'Beds' is no word of small letters, digits and _"),
+        (PLUG_IN.replace("beds: int", "_beds: int"), "its option '_beds' is no word of small letters, digits and _"),
         (PLUG_IN.replace("def open(raw, options)", "def open(raw)"), "it has no function open(raw, options)"),
         (PLUG_IN.replace("title", "name"), "it has no title, a text of one line"),
     ],
@@ -180,6 +191,21 @@ def test_a_package_that_cannot_be_used_is_named_and_stops_nothing(
     helped = call("extract", "--help")
     assert helped.exit_code == 0 and "physionet2012" in helped.output
     assert [record.getMessage() for record in caplog.records if message in record.getMessage()]
+
+
+def test_a_data_set_that_fails_is_named_in_a_line(install: Install, tmp_path: Path) -> None:
+    install(
+        "acme", "omnifuse.datasets", "wards = acme", PLUG_IN.replace("    found.name = ", "    found.beds['name'] = ")
+    )
+    (tmp_path / "samples.csv").write_text("sample_id,label,num:age\n1,0,1\n2,1,2\n")
+    failed = call("extract", "--dataset", "wards", "--raw", tmp_path, "--cache", tmp_path / "cache")
+    message = "Error: The data set 'wards' of the package acme 1.2 failed: AttributeError: "
+    assert failed.exit_code == 2 and failed.output.startswith(message) and "(acme.py, line 17)." in failed.output
+
+
+def test_the_names_that_no_option_can_have_are_those_of_an_extraction() -> None:
+    parameters = {option.name for option in main.commands["extract"].params} | {"options", "help", "json"}
+    assert parameters | signature(extract).parameters.keys() == TAKEN
 
 
 def test_the_data_set_of_the_page_passes_the_suite_and_is_extracted(tmp_path: Path, install: Install) -> None:

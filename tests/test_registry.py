@@ -2,6 +2,7 @@
 
 import importlib
 import logging
+import sys
 from pathlib import Path
 
 import pytest
@@ -104,3 +105,86 @@ def test_names_of_other_things_of_ours_cannot_be_taken(install, caplog):
     assert "acme 1.2 offers the experiment 'samples', which is that of OmniFuse." in caplog.text
     with pytest.raises(InputError, match=r"The name 'samples' is taken already; give the experiment another\."):
         found.register("samples", 8)
+
+
+@pytest.mark.parametrize("name", ["a/b", "../up", "my rocket", "-v", ".hidden", "a:b", "r\u00e4ket", "x" * 65])
+def test_a_name_that_could_not_be_a_folder_is_left_out_and_refused(name, install, caplog):
+    install("acme", f"{name} = acme_named:x\nrocket = acme_named:x", acme_named="x = 1")
+    found = registry()
+    with caplog.at_level(logging.WARNING):
+        assert found.names() == ("error", "rocket")
+    assert [record.getMessage() for record in caplog.records] == [
+        f"acme 1.2 offers the experiment {name!r}, but a name is a letter or digit, then letters, digits, '.', '-' and "
+        "'_', 64 at most. It is left out."
+    ]
+    with pytest.raises(InputError, match="cannot be used: a name is a letter or digit"):
+        found.register(name, 7)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("import sys; sys.exit('bye')", "it fails to import: SystemExit: bye."),
+        ("raise ValueError('one\\ntwo')", "it fails to import: ValueError: one two."),
+        ("y = 1", "it fails to import: AttributeError: module 'acme_ends' has no attribute 'x'."),
+        ("x = {}['nothing']", "it fails to import: KeyError: 'nothing'."),
+    ],
+)
+def test_whatever_an_import_does_is_said_in_one_line(text, reason, install, monkeypatch):
+    monkeypatch.delitem(sys.modules, "acme_ends", raising=False)
+    install("acme", "rocket = acme_ends:x", acme_ends=text)
+    with pytest.raises(InputError) as refusal:
+        registry().get("rocket")
+    assert str(refusal.value) == f"The experiment 'rocket' of the package acme 1.2 cannot be used: {reason}"
+
+
+def test_an_entry_point_that_names_no_module_is_refused(install):
+    install("acme", "rocket = not a module!!")
+    with pytest.raises(InputError, match=r"'rocket' of the package acme 1\.2 cannot be used: it fails to import"):
+        registry().get("rocket")
+
+
+def test_what_breaks_the_look_at_it_is_refused(install):
+    install("acme", "rocket = acme_odd:x", acme_odd="x = 1")
+    with pytest.raises(InputError, match=r"cannot be used: looking at it fails: TypeError: "):
+        registry(lambda thing: "no" if "wings" in thing else None).get("rocket")
+
+
+def test_what_a_package_prints_is_no_output_of_ours(install, capsys):
+    install("acme", "rocket = acme_loud:x", acme_loud="x = 1; print('lift off')")
+    assert registry().get("rocket") == 1
+    assert capsys.readouterr() == ("", "lift off\n")
+
+
+def test_a_package_without_a_version_is_named_all_the_same(install, tmp_path):
+    install("acme", "rocket = acme_unversioned:x", acme_unversioned="x = 1")
+    (tmp_path / "acme" / "acme-1.2.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: acme\n")
+    package = registry().package("rocket")
+    assert (str(package), package.mend) == ("acme", "pip install acme")
+
+
+def test_of_what_was_used_once_it_is_said_why_it_cannot_be_used_now(install):
+    install("acme", "rocket = acme_gone:x\nplane = acme_plane:x", acme_gone="import nowhere", acme_plane="x = 1")
+    found, package = registry(), Package("acme", "1.1")
+    assert found.absence("plane", package) is None
+    assert found.absence("ship", package) == (
+        "the experiment 'ship' of the package acme 1.1, which is not installed: pip install 'acme==1.1'."
+    )
+    assert found.absence("ship", None) == "the experiment 'ship', which is not known here: register it first."
+    assert "of the package acme 1.2 cannot be used: it fails to import" in found.absence("rocket", package)
+
+
+def test_what_the_code_of_a_package_raises_names_it_and_the_line(install):
+    install("acme", "rocket = acme_falls:x", acme_falls="def x():\n    return {}['fuel']")
+    found = registry()
+    said = r"^The experiment 'rocket' of the package acme 1\.2 failed: KeyError: 'fuel' \(acme_falls\.py, line 2\)\.$"
+    with pytest.raises(InputError, match=said), found.blamed("rocket"):
+        found.get("rocket")()
+
+
+@pytest.mark.parametrize(("name", "error"), [("error", KeyError("ours")), ("rocket", OSError(28, "disk full"))])
+def test_what_is_ours_or_of_the_system_is_no_blame_of_a_package(name, error, install):
+    install("acme", "rocket = acme_blamed:x", acme_blamed="x = 1")
+    with pytest.raises(type(error)) as raised, registry().blamed(name):
+        raise error
+    assert raised.value is error

@@ -11,7 +11,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import validate_data
 
-from ...cache_schema import InputError, unknown
+from ...cache_schema import InputError, shown, unknown
 from ..device import check_device
 from ..inputs.batches import Source
 from ..settings import as_overrides
@@ -63,9 +63,11 @@ class FusionEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn is n
         self.verbose = verbose
 
     def _config(self) -> TrainConfig:
-        settings = self.settings or {}
+        settings = {} if self.settings is None else self.settings
+        if not isinstance(settings, Mapping):
+            raise InputError(f"settings is {shown(settings)}; expected values by name, such as {{'fit.epochs': 30}}.")
         for key in settings:
-            if key.partition(".")[0] in OF_A_RUN:
+            if str(key).partition(".")[0] in OF_A_RUN:
                 raise InputError(f"{key} is a setting of a training on a cache; an estimator has none.")
         seed = self.random_state
         if not isinstance(seed, int | np.integer):
@@ -85,18 +87,22 @@ class FusionEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn is n
         table = validate_data(self, X, dtype=np.float32, ensure_all_finite="allow-nan", reset=fitting)
         if self.modalities is None:
             return read_sources({FEATURES: table})
+        if not isinstance(self.modalities, Mapping):
+            raise InputError(f"modalities is {shown(self.modalities)}; expected lists of columns by name.")
         return read_sources(
             {name: table[:, self._positions(name, columns)] for name, columns in self.modalities.items()}
         )
 
     def _positions(self, name: str, columns: Sequence[int | str]) -> list[int]:
         """Return the positions of the columns of a modality in a table."""
+        if isinstance(columns, str) or not isinstance(columns, Sequence | np.ndarray):
+            raise InputError(f"The columns of modality {name!r} are {shown(columns)}; expected a list of them.")
         known = list(getattr(self, "feature_names_in_", range(self.n_features_in_)))
         positions = []
         for column in columns:
             if isinstance(column, str) and column in known:
                 positions.append(known.index(column))
-            elif not isinstance(column, str) and 0 <= column < self.n_features_in_:
+            elif isinstance(column, int | np.integer) and 0 <= column < self.n_features_in_:
                 positions.append(int(column))
             else:
                 raise unknown(f"column of modality {name!r}", column, map(str, known))

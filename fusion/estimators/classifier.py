@@ -60,6 +60,8 @@ class FusionClassifier(ClassifierMixin, FusionEstimator):  # type: ignore[misc] 
         usable = everyone.presence.any(axis=1) & ~np.isnan(known).all(axis=1)
         if not usable.any():
             raise InputError("No sample of X has both a modality and a known label.")
+        if labels.kind != "multilabel" and len(np.unique(known[usable])) < 2:
+            raise InputError("All samples of X that have a modality are of one class; two at least are needed.")
         cohort = everyone.take(np.flatnonzero(usable))
         config.method_class.check(cohort.modalities)
         show = partial(progress, name=config.method, leave=False) if self.verbose else iter

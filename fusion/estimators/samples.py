@@ -47,7 +47,10 @@ def read_sources(samples: Mapping[str, Any]) -> dict[str, Source]:
     """
     if not samples:
         raise InputError("X has no modality; expected arrays by name.")
-    sources = {str(name): _source(str(name), given) for name, given in samples.items()}
+    for name in samples:
+        if not isinstance(name, str) or not name:
+            raise InputError(f"A modality of X is called {shown(name)}; expected a text.")
+    sources = {name: _source(name, given) for name, given in samples.items()}
     first, *others = sources
     number = len(sources[first].rows)
     for name in others:
@@ -69,6 +72,8 @@ def cohort_of(task: Task, sources: dict[str, Source], groups: npt.ArrayLike | No
     """
     ids = np.arange(len(next(iter(sources.values())).rows))
     subjects = ids if groups is None else np.asarray(groups)
+    if subjects.ndim != 1:
+        raise InputError(f"groups has the shape {list(subjects.shape)}; expected [N], one for each sample.")
     for name, values in (("y", task.y), ("groups", subjects)):
         if len(values) != len(ids):
             raise InputError(f"{name} has {len(values):,} samples and X has {len(ids):,}.")
@@ -140,7 +145,8 @@ def _several_rows(name: str, given: Sequence[Any]) -> Source:
     for place, rows in enumerate(arrays):
         if rows.size and (rows.ndim != 2 or rows.shape[1] != width):
             raise InputError(
-                f"Modality {name!r}, sample {place}: rows of the shape {list(rows.shape)}; expected [rows, {width}]."
+                f"Modality {name!r}, sample {place}: rows of the shape {list(rows.shape)}; expected [rows, {width}], "
+                f"of no rows [0, {width}]."
             )
     lengths = np.array([len(rows) if rows.size else 0 for rows in arrays])
     values = [rows for rows in arrays if rows.size] or [np.empty((0, width), np.float32)]
@@ -154,7 +160,11 @@ def _ragged(values: npt.NDArray[np.float32], lengths: npt.NDArray[Any]) -> Ragge
 def _numbers(name: str, given: Any) -> npt.NDArray[np.float32]:
     """Return an array of numbers; what is too large for float32 becomes infinite."""
     try:
+        array = np.asarray(given)
+        if array.dtype.kind in "cmM":
+            raise TypeError(f"{array.dtype} is no kind of number that a model takes")
         with np.errstate(over="ignore"):
-            return np.asarray(given).astype(np.float32)  # a copy, which can be written
-    except (TypeError, ValueError) as error:
-        raise InputError(f"Modality {name!r} is {shown(given)}: {error}; expected arrays of numbers.") from error
+            return array.astype(np.float32)  # a copy, which can be written
+    except (TypeError, ValueError, RuntimeError) as error:  # the last from a tensor that cannot be an array
+        what = f"a {type(given).__name__}" if hasattr(given, "shape") else shown(given)
+        raise InputError(f"Modality {name!r} is {what}: {error}; expected arrays of numbers.") from error

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from ..runs.metrics import RunMetrics
 from ..runs.run import Run
 from ..scores.curves import known_rates
-from ..scores.measures import GUESSING, MEASURES, PRIMARY, Measure, in_brief
+from ..scores.measures import GUESSING, MEASURES, PRIMARY, Measure, guess, in_brief
 from ..words import (
     MISSING,
     SPACE,
@@ -117,7 +117,7 @@ def _number(run: Run, name: str, measure: Measure) -> KeyNumber:
     folds = sum(fold.measures[name] is not None for fold in metrics.folds)
     of = "" if folds == every else f" out of {every}"
     parts = [f"95{SPACE}% interval {interval(score.ci)}"] if score.ci else []
-    if (guessing := measure.guessing(run.tested.y)) is not None:
+    if (guessing := guess(name, measure, run.tested.y)) is not None:
         parts.append(f"guessing {number(guessing)}")
     parts.append(f"mean of {plural(folds, 'fold')}{of}" if folds > 1 else f"one fold{of}")
     if score.sd is not None:

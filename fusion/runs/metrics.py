@@ -229,7 +229,8 @@ class RunMetrics:
 
     ``positives``, ``calibration``, ``reliability``, ``alert`` and ``per_subgroup`` are of binary tasks, ``per_label``
     of others. ``cohort`` counts the samples after each filter, ``presence`` those with exactly each combination of
-    modalities. ``package`` brought the method, None if it is one of OmniFuse.
+    modalities. ``package`` brought the method, None if it is one of OmniFuse; ``encoder_packages`` the trainable
+    encoders that are none of OmniFuse, None if the script that trained registered one.
     """
 
     run: str
@@ -262,6 +263,7 @@ class RunMetrics:
     recipes: Mapping[str, Any]
     finished: str
     seconds: float
+    encoder_packages: Mapping[str, Package | None] = field(default_factory=dict)
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any], where: str = "metrics.json") -> RunMetrics:

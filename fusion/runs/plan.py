@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from hashlib import sha256
@@ -21,6 +22,7 @@ from ..inputs.loading import Selection, select
 from ..inputs.missingness import draw_hidden
 from ..inputs.splits import Split, balance_notes, k_folds, strata, supplied
 from ..methods import METHODS
+from ..parts.encoders import ENCODERS
 from ..training.config import TrainConfig
 from ..training.model import demands
 from .metrics import CacheFacts, MethodWords, Titles
@@ -43,7 +45,8 @@ class TrainingPlan:
     ``config`` has every default filled in; ``hidden`` [N, M] bool is hidden on purpose; ``notes`` are for its reader;
     ``cache`` is what the cache was, ``titles`` what it calls things, and ``demands`` what the models will demand of any
     other: they were read before the rows, so that they describe these rows whatever becomes of the folder meanwhile.
-    ``words`` are those of the method for a report, ``package`` is that of the method, None for one of OmniFuse.
+    ``words`` are those of the method for a report, ``package`` is that of the method, None for one of OmniFuse;
+    ``encoder_packages`` are those of trainable encoders that are none of OmniFuse.
     """
 
     config: TrainConfig
@@ -55,6 +58,7 @@ class TrainingPlan:
     titles: Titles
     words: MethodWords
     package: Package | None
+    encoder_packages: dict[str, Package | None]
     demands: dict[str, Any]
 
     @property
@@ -78,6 +82,7 @@ class TrainingPlan:
             "splits": parts,
             "environment": environment(self.config),
             "package": str(self.package),
+            "encoder_packages": {name: str(package) for name, package in self.encoder_packages.items()},
             "code": [digest_file(file) for file in sorted(FUSION.rglob("*.py"))],
         }
         return digest(decides)[:FINGERPRINT_DIGITS]
@@ -106,9 +111,16 @@ def plan_training(cache: FeatureCache, config: TrainConfig) -> TrainingPlan:
         selection = selection.hiding(hidden)
     splits, notes = _splits(cache, selection.cohort, config, share)  # reads the cache, which refuses a change since
     notes += method.notes(config.options, cohort.y)
-    package = METHODS.package(config.method)
     words = MethodWords(method.term_words, method.weight_words)
-    return TrainingPlan(config, selection, hidden, splits, notes, made_of, titles, words, package, demanded)
+    package, encoders = METHODS.package(config.method), _encoder_packages(config, demanded["inputs"])
+    return TrainingPlan(config, selection, hidden, splits, notes, made_of, titles, words, package, encoders, demanded)
+
+
+def _encoder_packages(config: TrainConfig, inputs: Mapping[str, Any]) -> dict[str, Package | None]:
+    """Return the trainable encoders of these inputs that are none of OmniFuse, with the packages that brought them."""
+    kinds = sorted({demanded["kind"] for demanded in inputs.values()})
+    names = [f"{kind}.{getattr(config.encoder, kind)}" for kind in kinds]
+    return {name: ENCODERS.package(name) for name in names if name not in ENCODERS.own}
 
 
 def environment(config: TrainConfig) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from ..inputs.loading import load
 from ..inputs.preparation import prepare
 from ..methods import METHODS
 from ..methods.base import Prediction
+from ..parts.encoders import ENCODERS
 from ..training import loop as training
 from ..training.config import TrainConfig
 from ..training.folds import HISTORY_FILE, torch_threads
@@ -81,18 +82,13 @@ class Run:
         config = TrainConfig.from_dict(self.stored_config)
         return replace(config, device=self.device or config.device)
 
-    @property
+    @cached_property
     def absent_package(self) -> str | None:
         """What is needed before the models can be used, in a sentence; None if everything is installed."""
-        name, package = self.metrics.method, self.metrics.package
-        if name in METHODS:
-            return None
-        if package is None:
-            return f"{self.path} was trained with the method {name!r}, which is not known here: register it first."
-        return (
-            f"{self.path} was trained with the method {name!r} of the package {package}, which is not installed: "
-            f"pip install '{package.name}=={package.version}'."
-        )
+        metrics = self.metrics
+        encoders = [ENCODERS.absence(name, package) for name, package in metrics.encoder_packages.items()]
+        absent = next(filter(None, [METHODS.absence(metrics.method, metrics.package), *encoders]), None)
+        return absent and f"{self.path} was trained with {absent}"
 
     @cached_property
     def demands(self) -> Mapping[str, Any]:

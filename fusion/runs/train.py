@@ -137,6 +137,7 @@ def _write_run(plan: TrainingPlan, folds: Sequence[FoldResult], files: RunFolder
         "method_words": write(plan.words),
         "titles": write(plan.titles),
         "package": write(plan.package),
+        "encoder_packages": write(plan.encoder_packages),
         "cache": write(plan.cache),
         "recipes": plan.recipes,
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),

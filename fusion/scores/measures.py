@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ...cache_schema import InputError
+from ...cache_schema import InputError, shown
 from ...registry import Registry
 from . import areas, metrics
 from .areas import Area
@@ -93,7 +93,7 @@ TAKEN = frozenset({
     *("run", "format", "task", "method", "package", "kind", "labels", "titles", "modalities", "seed", "samples"),
     *("positives", "folds", "calibration", "reliability", "alert", "per_subgroup", "per_label", "per_pattern"),
     *("cohort", "presence", "missing", "notes", "method_details", "method_words", "cache", "recipes", "finished"),
-    *("seconds", "fold", "rows", "epochs", "search"),
+    *("seconds", "fold", "rows", "epochs", "search", "encoder_packages"),
     *("label", *(f"{name}_ci" for name in OWN)),
 })  # fmt: skip
 """Names in metrics.json that no measure can have: those of the run, of a fold, and of a label."""
@@ -112,6 +112,8 @@ def flaw(measure: Measure) -> str | None:
     """Return how a measure breaks its contract on `EXAMPLES` and their first row alone; None if it does not."""
     if not isinstance(measure, Measure):
         return f"it is a {type(measure).__name__}, not a Measure"
+    if not isinstance(measure.title, str) or not measure.title.strip() or "\n" in measure.title:
+        return f"its title is {shown(measure.title)}, not a text of one line"
     if unknown := set(measure.kinds) - set(KINDS):
         return f"its kinds have {', '.join(sorted(unknown))}; known are {', '.join(KINDS)}"
     for kind in measure.kinds:
@@ -146,14 +148,17 @@ MEASURES = Registry[Measure]("omnifuse.measures", "measure", OWN, flaw, taken=TA
 
 def of_kind(kind: str) -> dict[str, Measure]:
     """Return the measures for a kind of target by name; of one that cannot be used it is said once why."""
-    found = {}
+    found: dict[str, Measure] = {}
+    titles: dict[str, str] = {}
     for name in MEASURES.names():
         try:
             measure = MEASURES.get(name)
         except InputError as error:
             _left_out(str(error))
             continue
-        if kind in measure.kinds:
+        if (first := titles.setdefault(measure.title, name)) != name:
+            _left_out(f"The measure {name!r} has the title {measure.title!r}, which is that of {first!r}.")
+        elif kind in measure.kinds:
             found[name] = measure
     return found
 
@@ -177,11 +182,24 @@ def _left_out(reason: str) -> None:
 
 def evaluate(kind: str, y: FloatArray, probability: FloatArray) -> dict[str, float | None]:
     """Return every measure of labels y [N, C] and probabilities [N, K] by name; None where it is not defined."""
-    return {name: _finite(measure.value(y, probability)) for name, measure in of_kind(kind).items()}
+    return {name: _asked(name, measure.value, y, probability) for name, measure in of_kind(kind).items()}
 
 
-def _finite(value: float | None) -> float | None:
-    return None if value is None or not np.isfinite(value) else value
+def guess(name: str, measure: Measure, y: FloatArray) -> float | None:
+    """Return what whoever guesses labels y [N, C] reaches by a measure of this name; None where it is not defined."""
+    return _asked(name, measure.guessing, y)
+
+
+def _asked(name: str, how: Callable[..., float | None], *given: FloatArray) -> float | None:
+    """Return what a function of a measure says, None where it is not finite; one from elsewhere stops nothing."""
+    try:
+        value = how(*given)
+        return None if value is None or not np.isfinite(value) else float(value)
+    except Exception as error:
+        if name in OWN:
+            raise
+        _left_out(f"The measure {name!r} fails for some samples: {type(error).__name__}: {error}.")
+        return None
 
 
 def evaluate_over_folds(

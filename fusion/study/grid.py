@@ -70,22 +70,27 @@ class Grid:
         shared = self.shared
         return Scope(task, modalities, folds or shared.folds, shared.seeds, shared.settings, shared.margin)
 
+    def wanted(self, scope: Scope) -> dict[Cell, tuple[Measurement, ...]]:
+        """Return every cell once, with all that is to be measured of it, whether or not it can be trained here."""
+        wanted: dict[Cell, tuple[Measurement, ...]] = {}
+        for experiment in self.experiments:
+            for cell, measurements in experiment.wanted(scope):
+                if len(wanted) == MOST_CELLS:
+                    raise InputError(f"{self.source} wants more than {MOST_CELLS:,} cells; make several studies of it.")
+                wanted[cell] = tuple(dict.fromkeys((*wanted.get(cell, ()), *measurements)))
+        return wanted
+
     def cells(self, scope: Scope) -> dict[Cell, tuple[Measurement, ...]]:
-        """Return every cell once, with all that is to be measured of it.
+        """Return what is :meth:`wanted`, to train it.
 
         Raises
         ------
         InputError
             For an experiment whose methods, presets or settings do not exist.
         """
-        wanted: dict[Cell, tuple[Measurement, ...]] = {}
-        for experiment in self.experiments:
-            for cell, measurements in experiment.wanted(scope):
-                if len(wanted) == MOST_CELLS:
-                    raise InputError(f"{self.source} wants more than {MOST_CELLS:,} cells; make several studies of it.")
-                if cell not in wanted:
-                    _ = cell.config  # says at once what does not exist
-                wanted[cell] = tuple(dict.fromkeys((*wanted.get(cell, ()), *measurements)))
+        wanted = self.wanted(scope)
+        for cell in wanted:
+            _ = cell.config
         return wanted
 
 

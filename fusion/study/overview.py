@@ -68,7 +68,7 @@ def study_results(folder: Path, against: Path | None = None) -> StudyResults:
         If a folder is not that of a study, or nothing in it is finished.
     """
     stored, grid, study = open_study(folder)
-    cells = list(grid.cells(study.scope))
+    cells = list(grid.wanted(study.scope))
     finished = study.find_all(cells)
     if not finished:
         raise MissingInputError(f"No cell of {folder} is finished yet: run `omnifuse study` again.")

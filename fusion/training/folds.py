@@ -30,6 +30,7 @@ from ..inputs.normalisation import Normaliser
 from ..inputs.preparation import Prepared, prepare
 from ..inputs.splits import Positions, Split
 from ..inputs.stored import StoredCohort
+from ..methods import METHODS
 from ..methods.base import Method, Prediction
 from ..methods.fitting import Progress
 from ..sealed import is_sealed, seal
@@ -133,11 +134,12 @@ def train_fold(
     ``line`` of the terminal shows the progress.
     """
     started = time.perf_counter()
-    with torch_threads(config.threads):
+    with torch_threads(config.threads), METHODS.blamed(config.method):
         unit = "epochs" if config.method_class.by_gradient else "steps"
         show = partial(progress, name=f"{config.method}, fold {fold}", unit=unit, line=line, leave=False)
         model, inputs, history, trials = fit_model(cohort, prepared, split, fold, config, show)
         answers = _ask(model.method, inputs, cohort, split.test, config)
+        tables, details = model.method.tables(), model.method.details()
     sample_id, y = cohort.sample_id[split.test], cohort.y[split.test]
     predicted = Predicted(sample_id, y, answers.presence, answers.prediction, fold)
     _refuse_no_numbers(predicted, config.method)
@@ -150,8 +152,8 @@ def train_fold(
         draws=answers.draws,
         complete=answers.complete,
         rows=frame(predicted, cohort.task, cohort.modalities),
-        tables=model.method.tables(),
-        details=model.method.details(),
+        tables=tables,
+        details=details,
         trials=trials,
         epochs=1 + max(row["epoch"] for row in history),
         seconds=time.perf_counter() - started,

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ...cache_schema import InputError
 from ..inputs.batches import Batch, Inputs
 from ..methods.base import Context, Method, Phase, Prediction, combine
 from ..methods.fitting import EVALUATION_BATCH, FitConfig, Fitting, Progress, cosine_share, prior_logits
@@ -219,7 +220,21 @@ def predict(method: Method, inputs: Inputs, samples: Tensor) -> Prediction:
     method.eval()
     with torch.no_grad():
         pieces = [method.predict(batch) for batch in _unlabelled(inputs, samples)]
-    return combine(pieces, lambda parts: torch.cat(parts).cpu())
+    found = combine(pieces, lambda parts: torch.cat(parts).cpu())
+    _refuse_no_probabilities(method, found.probability, len(samples))
+    return found
+
+
+def _refuse_no_probabilities(method: Method, probability: Tensor, samples: int) -> None:
+    """Raise `InputError` for an answer that is not [n, K] numbers."""
+    expected, name = (samples, method.target.output_size), f"The method {method.name!r}"
+    if probability.shape != expected:
+        raise InputError(f"{name} gives probabilities {list(probability.shape)}; expected {list(expected)}.")
+    if not probability.isfinite().all():
+        raise InputError(
+            f"{name} gives probabilities that are no numbers: its training diverged. Give a lower fit.learning_rate "
+            "or fit.clip."
+        )
 
 
 def probabilities(method: Method, inputs: Inputs, samples: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import inspect
 import logging
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
@@ -24,6 +25,14 @@ if TYPE_CHECKING:
     from ..source import DataSet
 
 LOG = logging.getLogger(__name__)
+
+OPTION = re.compile(r"[a-z][a-z0-9_]*[a-z0-9]|[a-z]")
+
+TAKEN = frozenset({
+    *("dataset", "raw", "cache", "splits", "pseudonymise", "text_encoder", "image_encoder", "encoder", "workers"),
+    *("scheduler", "parts", "reuse", "drop_items", "dry_run", "progress", "json", "as_json", "help", "options"),
+})  # fmt: skip
+"""What no option of a data set can be called: an extraction has these itself, on the command line or in Python."""
 
 
 class DataSetModule(Protocol):
@@ -51,9 +60,15 @@ def flaw(module: DataSetModule) -> str | None:
     options = getattr(module, "Options", None)
     if not (isinstance(options, type) and is_dataclass(options) and options.__dataclass_params__.frozen):  # type: ignore[attr-defined]
         return "its Options are no frozen dataclass"
+    for field in fields(options):
+        if not OPTION.fullmatch(field.name):
+            return f"its option {field.name!r} is no word of small letters, digits and _"
+        if field.name in TAKEN:
+            return f"its option {field.name!r} has the name of one that every data set has"
     try:
-        for annotation in get_type_hints(options).values():
-            value_of(annotation)
+        types = get_type_hints(options)
+        for field in fields(options):
+            value_of(types[field.name])
     except (NameError, TypeError) as error:
         return f"its Options cannot be options of the command line: {error}"
     if not callable(opened := getattr(module, "open", None)) or len(inspect.signature(opened).parameters) != 2:

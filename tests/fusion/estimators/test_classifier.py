@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+import torch
 from omnifuse.cache_schema import FeatureCache, InputError, Modality
 from omnifuse.fusion.estimators import FusionClassifier, FusionRegressor
 from omnifuse.fusion.runs.train import train
@@ -187,6 +188,16 @@ def test_whoever_belongs_together_is_not_parted() -> None:
         ),
         ({"labs": np.full((40, 3), np.nan)}, "No sample of X has both a modality and a known label"),
         ({"labs": LABS[:30]}, "y has 40 samples and X has 30"),
+        ({"labs": np.where(TRUTH[:, None], LABS, np.nan)}, "All samples of X that have a modality are of one class"),
+        ({"labs": LABS + 1j}, "complex128 is no kind of number"),
+        ({"labs": LABS.astype("datetime64[s]")}, r"datetime64\[s\] is no kind of number"),
+        ({"labs": torch.tensor(LABS, requires_grad=True)}, "requires grad.*expected arrays of numbers"),
+        ({"labs": pl.DataFrame({"sex": ["f", "m"] * 20})}, "'labs' is .*could not convert string to float"),
+        ({"labs": None}, r"'labs' has the shape \[\]; expected \[N, D\]"),
+        ({"labs": [[1, 2], [3]] * 20}, "'labs' is .*inhomogeneous"),
+        ({"notes": [None, *NOTES[1:]]}, r"'notes', sample 0: rows of the shape \[\]; expected \[rows, 4\], of no rows"),
+        ({1: LABS, "1": LABS}, "A modality of X is called 1; expected a text"),
+        ({"": LABS}, "A modality of X is called ''"),
     ],
 )
 def test_samples_that_do_not_fit_are_named(X: Any, message: str) -> None:
@@ -242,6 +253,12 @@ def test_other_samples_must_have_what_the_model_was_fitted_on(X: Any, message: s
         ({"settings": {"device": "abacus"}}, "this machine has cpu"),
         ({"modalities": {"labs": [0]}}, "X has modalities of its own; leave it out"),
         ({"random_state": -1}, "seed = -1"),
+        ({"settings": "fit.epochs=3"}, "settings is 'fit.epochs=3'; expected values by name"),
+        ({"settings": {3: 1}}, "Unknown setting '?3"),
+        ({"settings": {"fit.epochs": "two"}}, "fit.epochs = 'two'; expected"),
+        ({"X": LABS, "modalities": ["labs"]}, r"modalities is \['labs'\]; expected lists of columns by name"),
+        ({"X": LABS, "modalities": {"labs": "age"}}, "columns of modality 'labs' are 'age'; expected a list"),
+        ({"X": LABS, "modalities": {"labs": 1}}, "columns of modality 'labs' are 1; expected a list"),
     ],
 )
 def test_arguments_that_do_not_fit_are_named(arguments: dict[str, Any], message: str) -> None:
@@ -249,8 +266,14 @@ def test_arguments_that_do_not_fit_are_named(arguments: dict[str, Any], message:
         fitted(**arguments)
 
 
-@pytest.mark.parametrize("column", [3, -1, "pulse"])
-def test_a_column_that_a_table_lacks_is_named(column: int | str) -> None:
+def test_a_training_that_diverges_says_so() -> None:
+    model = fitted(LABS, settings={"fit.epochs": 12, "fit.learning_rate": 1000.0})
+    with pytest.raises(InputError, match=r"'concat' gives probabilities that are no numbers: its training diverged"):
+        model.predict(LABS)
+
+
+@pytest.mark.parametrize("column", [3, -1, 1.5, "pulse"])
+def test_a_column_that_a_table_lacks_is_named(column: float | str) -> None:
     with pytest.raises(InputError, match=f"Unknown column of modality 'labs' {column!r}. .*Known are: 0, 1, 2"):
         fitted(LABS, modalities={"labs": [column]})
 
@@ -258,6 +281,28 @@ def test_a_column_that_a_table_lacks_is_named(column: int | str) -> None:
 def test_a_group_that_is_not_known_is_named() -> None:
     with pytest.raises(InputError, match=r"groups has none for some samples \(1; the first is 39"):
         FusionClassifier("concat").fit(LABS, TRUTH, groups=[*map(str, range(39)), None])
+
+
+@pytest.mark.parametrize("groups", [3, LABS])
+def test_groups_of_another_shape_are_refused(groups: Any) -> None:
+    with pytest.raises(InputError, match=r"groups has the shape \[.*\]; expected \[N\], one for each sample"):
+        FusionClassifier("concat").fit(LABS, TRUTH, groups=groups)
+
+
+@pytest.mark.parametrize("missing", [np.full((40, 2), np.nan), [np.empty((0, 2))] * 40], ids=["features", "embedding"])
+def test_a_modality_that_nobody_has_is_fitted_without_and_may_come_later(missing: Any) -> None:
+    model = fitted({"labs": LABS, "none": missing})
+    there = np.ones((40, 2)) if isinstance(missing, np.ndarray) else [np.ones((1, 2))] * 40
+    for later in (missing, there):
+        assert np.isfinite(model.predict_proba({"labs": LABS, "none": later})).all()
+
+
+@pytest.mark.parametrize("kind", [np.float16, np.float32, np.float64, np.int64])
+def test_numbers_of_any_width_are_taken(kind: type) -> None:
+    whole = np.round(LABS)
+    np.testing.assert_array_equal(
+        fitted({"labs": whole.astype(kind)}).predict({"labs": whole}), fitted({"labs": whole}).predict({"labs": whole})
+    )
 
 
 def test_regression_is_refused_in_a_sentence() -> None:

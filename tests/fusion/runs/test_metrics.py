@@ -158,3 +158,29 @@ def test_a_run_of_a_method_that_is_not_installed_says_which_package_it_needs_and
         opened.predict(tmp_path / "cache")
     page = write_report(run).read_text(encoding="utf-8")
     assert "strangers 1.2" in page and "Test part of each fold" in page and "which is not installed" in page
+
+
+@pytest.mark.parametrize(
+    ("package", "needed"),
+    [
+        (
+            {"name": "strangers", "version": "1.2"},
+            r"encoder 'embedding\.odd' of the package strangers 1\.2, which is not installed: pip install "
+            r"'strangers==1\.2'\.",
+        ),
+        (None, r"encoder 'embedding\.odd', which is not known here: register it first\."),
+    ],
+)
+def test_a_run_of_a_trainable_encoder_that_is_not_there_says_so_and_still_has_a_report(
+    package: Content | None, needed: str, runs: dict[str, Path], tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(runs["multiclass"], run)
+    (run / "metrics.json").write_text(json.dumps(stored(run) | {"encoder_packages": {"embedding.odd": package}}))
+    config = json.loads((run / "config.json").read_text())
+    config["encoder"]["embedding"] = "odd"
+    (run / "config.json").write_text(json.dumps(config))
+    seal(run, (path for path in run.rglob("*") if path.is_file() and path.name != SEAL))
+    with pytest.raises(InputError, match=f"was trained with the {needed}"):
+        load_run(run).predict(tmp_path / "cache")
+    assert "Test part of each fold" in write_report(run).read_text(encoding="utf-8")

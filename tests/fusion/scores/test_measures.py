@@ -24,6 +24,7 @@ from omnifuse.fusion.scores.measures import (
     evaluate,
     evaluate_over_folds,
     flaw,
+    guess,
     of_kind,
 )
 
@@ -82,6 +83,45 @@ def test_a_value_that_is_no_number_is_not_defined() -> None:
         MEASURES.forget("ratio")
 
 
+def only_of_few(y: np.ndarray, probability: np.ndarray | None = None) -> float:
+    if len(y) > 5:
+        raise ZeroDivisionError("too many")
+    return 0.25
+
+
+def test_one_from_elsewhere_that_fails_for_some_samples_is_not_defined_there_and_stops_nothing(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    fragile = Measure("fragile", only_of_few, higher_is_better=True, guessing=only_of_few)
+    MEASURES.register("fragile", fragile)
+    try:
+        few, many = (evaluate("binary", np.tile(Y, n)[:, None], np.tile(P, n)[:, None]) for n in (1, 2))
+        assert (few["fragile"], many["fragile"], many["auroc"]) == (0.25, None, few["auroc"])
+        assert (guess("fragile", fragile, Y[:, None]), guess("fragile", fragile, np.ones((9, 1)))) == (0.25, None)
+    finally:
+        MEASURES.forget("fragile")
+    assert [record.getMessage() for record in caplog.records] == [
+        "The measure 'fragile' fails for some samples: ZeroDivisionError: too many. It is left out."
+    ]
+
+
+def test_numbers_of_numpy_are_stored_as_numbers() -> None:
+    MEASURES.register("half", Measure("half", lambda y, p: np.float64(0.5), higher_is_better=True))
+    try:
+        assert type(evaluate("binary", Y[:, None], P[:, None])["half"]) is float
+    finally:
+        MEASURES.forget("half")
+
+
+def test_a_title_stands_for_one_measure(caplog: pytest.LogCaptureFixture) -> None:
+    MEASURES.register("area", replace(AUROC, area=None))
+    try:
+        assert "area" not in of_kind("binary")
+    finally:
+        MEASURES.forget("area")
+    assert "The measure 'area' has the title 'AUROC', which is that of 'auroc'. It is left out." in caplog.messages
+
+
 def broken(y: np.ndarray, probability: np.ndarray) -> float:
     raise ZeroDivisionError("nobody is there")
 
@@ -90,6 +130,11 @@ def broken(y: np.ndarray, probability: np.ndarray) -> float:
     ("measure", "reason"),
     [
         (broken, "it is a function, not a Measure"),
+        (replace(AUROC, title=None), "its title is None, not a text of one line"),
+        (
+            replace(AUROC, value=lambda y, p: np.float32(0.5)),
+            "on binary labels it gives .*float32.*, not a float or None",
+        ),
         (replace(AUROC, kinds=("binary", "weather")), "its kinds have weather; known are binary, multilabel"),
         (replace(AUROC, value=broken), "on binary labels it fails: ZeroDivisionError: nobody is there"),
         (replace(AUROC, guessing=lambda y: y), "on binary labels it gives "),

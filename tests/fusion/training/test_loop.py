@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from omnifuse.cache_schema import InputError
 from omnifuse.fusion.inputs.batches import Batch, Cohort, Inputs
 from omnifuse.fusion.inputs.normalisation import Normaliser
 from omnifuse.fusion.inputs.preparation import prepare
-from omnifuse.fusion.methods.base import Context, Method
+from omnifuse.fusion.methods.base import Context, Method, Prediction
 from omnifuse.fusion.methods.concat import Concat
 from omnifuse.fusion.methods.fitting import FitConfig, prior_logits
 from omnifuse.fusion.scores.metrics import auroc
@@ -216,3 +217,24 @@ def test_the_learning_rate_ends_at_its_final_share() -> None:
         schedule.step()
     assert rates[0] == 1 and rates == sorted(rates, reverse=True)
     assert optimiser.param_groups[0]["lr"] == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (lambda p: p[:1], r"'concat' gives probabilities \[1, 1\]; expected \[20, 1\]"),
+        (lambda p: p[:, 0], r"'concat' gives probabilities \[20\]; expected \[20, 1\]"),
+        (lambda p: p * torch.nan, "'concat' gives probabilities that are no numbers: its training diverged"),
+    ],
+)
+def test_an_answer_that_is_no_probability_of_every_sample_is_refused(
+    wrong: Callable[[torch.Tensor], torch.Tensor], message: str, toy_cohort: Callable[..., Cohort]
+) -> None:
+    class Wrong(Concat):
+        def predict(self, batch: Batch) -> Prediction:
+            return Prediction(wrong(super().predict(batch).probability))
+
+    method, inputs = ready(toy_cohort())
+    method.__class__ = Wrong
+    with pytest.raises(InputError, match=message):
+        predict(method, inputs, TEST)
