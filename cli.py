@@ -105,7 +105,7 @@ def synth(out: Path, stays: int, seed: int, layout: str, **how: Any) -> Result:
     type=PATH,
     help="Table of subject_id and split (train, val, test), or folder of testset.csv and valset.csv; may be repeated.",
 )
-@click.option("--workers", type=click.IntRange(min=0), default=1, show_default=True, help="Processes that read items.")
+@click.option("--workers", type=click.IntRange(min=0), help="Processes that read items.  [default: one for each core]")
 @click.option("--scheduler", metavar="URL", help="A Dask scheduler, such as tcp://host:8786, whose workers encode.")
 @click.option("--parts", metavar="URL", help="Where those workers leave what they encoded, if not on a shared disk.")
 @click.option("--reuse", type=PATH, metavar="CACHE", help="Take items over that an older cache has encoded already.")
@@ -113,7 +113,9 @@ def synth(out: Path, stays: int, seed: int, layout: str, **how: Any) -> Result:
 @click.option("--pseudonymise", is_flag=True, help="Replace ids by hashes with a secret key, kept in CACHE.key.")
 @click.option("--dry-run", is_flag=True, help="Check the files, say what would be done, write nothing.")
 @reporting("Parts that were encoded are kept; the same command goes on from there.")
-def extract(dataset: str, raw: Path | None, cache: Path, options: dict[str, Any], **how: Any) -> Result:
+def extract(
+    dataset: str, raw: Path | None, cache: Path, workers: int | None, options: dict[str, Any], **how: Any
+) -> Result:
     """Turn raw records into a cache.
 
     Killed at any time, the same command goes on from there. `omnifuse extract --dataset NAME --help` shows the options
@@ -121,8 +123,10 @@ def extract(dataset: str, raw: Path | None, cache: Path, options: dict[str, Any]
     """
     from .pipeline.library import extract
     from .pipeline.summary import outcome
+    from .processes import cores
 
-    return Result(*outcome(extract(dataset, raw, cache, **how, **options)))
+    workers = cores() if workers is None else workers
+    return Result(*outcome(extract(dataset, raw, cache, workers=workers, **how, **options)))
 
 
 @main.command(cls=DataSetCommand, dataset="files", only=("columns", "events", "label", "split", "keep"))

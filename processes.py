@@ -24,6 +24,11 @@ _BETWEEN_TASKS = threading.Lock()
 pipe that all workers share, and its receiver would wait for the rest for ever."""
 
 
+def cores() -> int:
+    """Return how many cores this process may use; a batch system gives it fewer than the machine has."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 @contextmanager
 def worker_pool(
     workers: int, initializer: Callable[..., None] | None = None, *args: Any

@@ -83,6 +83,17 @@ def test_a_finished_extraction_says_that_nothing_is_to_be_done(synthetic_raw: Pa
     assert result.stdout.startswith("Nothing to do:")
 
 
+@pytest.mark.parametrize(("given", "expected"), [((), 3), (("--workers", 0), 0), (("--workers", 7), 7)])
+def test_items_are_read_by_as_many_processes_as_there_are_cores_unless_another_number_is_given(
+    synthetic_raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: tuple[object, ...], expected: int
+) -> None:
+    seen: list[int] = []
+    monkeypatch.setattr("omnifuse.processes.cores", lambda: 3)
+    monkeypatch.setattr("omnifuse.pipeline.library.extract", lambda *_, workers, **__: seen.append(workers) or 1 / 0)
+    call("extract", "--dataset", "synthetic", "--raw", synthetic_raw, "--cache", tmp_path / "cache", *given)
+    assert seen == [expected]
+
+
 def test_a_dry_run_names_the_reasons_and_the_work(synthetic_raw: Path, tmp_path: Path) -> None:
     arguments = ["extract", "--dataset", "synthetic", "--raw", synthetic_raw, "--cache", tmp_path / "cache"]
     arguments += ["--text-encoder", "random", "--image-encoder", "random", "--dry-run"]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from omnifuse.processes import results, worker_pool
+from omnifuse.processes import cores, results, worker_pool
 
 SCRIPT = """
 import os, signal, sys, time
@@ -32,6 +32,13 @@ if __name__ == "__main__":
     except KeyboardInterrupt:
         sys.exit("interrupted")
 """
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="needs cores that can be taken away")
+def test_cores_are_those_that_a_process_may_use() -> None:
+    code = "import os; from omnifuse.processes import cores; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})"
+    asked = subprocess.run([sys.executable, "-c", f"{code}; print(cores())"], check=True, stdout=subprocess.PIPE)
+    assert asked.stdout.strip() == b"1" and cores() == len(os.sched_getaffinity(0))
 
 
 def test_workers_are_prepared_and_give_results() -> None:
