@@ -6,7 +6,7 @@ from dataclasses import MISSING, fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
 from ...registry import Registry
-from .files import found
+from .found import found
 
 if TYPE_CHECKING:
     from .base import Method

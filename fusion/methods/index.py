@@ -11,7 +11,7 @@ from operator import attrgetter
 from typing import NamedTuple
 
 from . import METHODS
-from .files import found, rank
+from .found import found, rank
 
 LOG = logging.getLogger(__name__)
 

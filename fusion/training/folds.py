@@ -142,7 +142,6 @@ def train_fold(
         tables, details = model.method.tables(), model.method.details()
     sample_id, y = cohort.sample_id[split.test], cohort.y[split.test]
     predicted = Predicted(sample_id, y, answers.presence, answers.prediction, fold)
-    _refuse_no_numbers(predicted, config.method)
     alone = answers.prediction.modality_probability
     result = FoldResult(
         tested=split.test,
@@ -165,17 +164,6 @@ def train_fold(
     result.save(unfinished)
     seal(unfinished, unfinished.iterdir())
     unfinished.rename(folder / str(fold))
-
-
-def _refuse_no_numbers(predicted: Predicted, method: str) -> None:
-    samples = len(predicted.sample_id)
-    (without,) = np.nonzero(np.isnan(predicted.probability).reshape(samples, -1).any(axis=1))
-    if len(without):
-        raise OmniFuseError(
-            f"{method} predicts what is no number for {len(without):,} of {samples:,} samples of fold "
-            f"{predicted.fold}, such as {predicted.sample_id[without[0]]}. Its learning rate may be too high, or an "
-            "encoder makes no number of an input that is unknown (NaN)."
-        )
 
 
 @contextmanager

@@ -232,8 +232,8 @@ def _refuse_no_probabilities(method: Method, probability: Tensor, samples: int) 
         raise InputError(f"{name} gives probabilities {list(probability.shape)}; expected {list(expected)}.")
     if not probability.isfinite().all():
         raise InputError(
-            f"{name} gives probabilities that are no numbers: its training diverged. Give a lower fit.learning_rate "
-            "or fit.clip."
+            f"{name} gives probabilities that are no numbers: its training diverged, or an encoder makes no number of "
+            "an input that is unknown (NaN). Give a lower fit.learning_rate or fit.clip, or mend the encoder."
         )
 
 

@@ -123,13 +123,13 @@ class ImageModels(FrozenEncoder):
 
     def weights_digest(self) -> str:
         """Return the sha256 of the weights that the seed gives: it builds the model."""
-        from ..frozen import digest_weights
+        from ..frozen_torch import digest_weights
 
         return digest_weights(self.module())
 
     def module(self) -> "nn.Module":
         """Return the model with its weights; raises :class:`InputError` if it cannot be loaded."""
-        from ..frozen import check_weights, seed_weights
+        from ..frozen_torch import check_weights, seed_weights
 
         if self.weights != RANDOM:
             path = self._weights_file()
@@ -170,7 +170,7 @@ class ImageEncoder:
     def __init__(self, model: ImageModels) -> None:
         import torch
 
-        from ..frozen import default_device, fast_precision
+        from ..frozen_torch import default_device, fast_precision
 
         self._called = model.called
         self._input = model.image_input()
@@ -206,7 +206,7 @@ class ImageEncoder:
     def _forward(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float16]:
         import torch
 
-        from ..frozen import to_float16
+        from ..frozen_torch import to_float16
 
         wanted = self._input
         with torch.inference_mode():

@@ -79,7 +79,7 @@ class Transformers(FrozenEncoder):
 
     def weights_digest(self) -> str:
         """Return the sha256 of the weights of ``random``: it builds the model."""
-        from ..frozen import digest_weights
+        from ..frozen_torch import digest_weights
         from .model import random_model
 
         return digest_weights(random_model(SEED, MAX_TOKENS))
@@ -107,7 +107,7 @@ class TextEncoder:
     """
 
     def __init__(self, encoder: str) -> None:
-        from ..frozen import default_device, fast_precision
+        from ..frozen_torch import default_device, fast_precision
         from .model import pretrained_model, pretrained_tokenizer, random_model, token_positions
         from .tokens import HASHED_WORDS
 
@@ -168,7 +168,7 @@ class TextEncoder:
     def _forward(self, tokens: list[list[int]]) -> npt.NDArray[np.float16]:
         import torch
 
-        from ..frozen import to_float16
+        from ..frozen_torch import to_float16
 
         with torch.inference_mode():
             ids = torch.tensor(tokens, device=self._device)  # [B, T]

@@ -10,7 +10,7 @@ from transformers import AutoConfig, AutoModel, AutoTokenizer, BertConfig, BertM
 from transformers.utils import logging
 
 from ...cache_schema import InputError
-from ..frozen import check_weights, seed_weights
+from ..frozen_torch import check_weights, seed_weights
 from ..hub import cut
 from .tokens import BUCKETS, Tokenizer
 

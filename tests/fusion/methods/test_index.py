@@ -4,7 +4,7 @@ import subprocess
 import sys
 
 from omnifuse.fusion.methods import METHODS
-from omnifuse.fusion.methods.files import FAMILIES
+from omnifuse.fusion.methods.found import FAMILIES
 from omnifuse.fusion.methods.index import index, index_text
 
 

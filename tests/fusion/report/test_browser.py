@@ -43,7 +43,7 @@ const USES = {
     found.search = set("search", "STAY-10000007");
     found.title = page.querySelector("#sample h2").textContent;
     found.said = page.querySelector("#sample .answer").textContent;
-    found.modalities = texts(page, "#sample tbody th");
+    found.modalities = texts(page.querySelector("#sample tbody"), "th");
     found.nothing = set("search", "nobody");
     set("search", "");
     found.alerts = {};

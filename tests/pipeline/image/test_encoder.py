@@ -10,9 +10,9 @@ import numpy.typing as npt
 import pytest
 import torch
 from omnifuse.cache_schema import InputError, difference, digest, digest_file
-from omnifuse.pipeline import frozen
-from omnifuse.pipeline.frozen import seed_weights
+from omnifuse.pipeline import frozen_torch
 from omnifuse.pipeline.frozen_encoders import frozen_encoder
+from omnifuse.pipeline.frozen_torch import seed_weights
 from omnifuse.pipeline.image.decode import DICOM_GREY
 from omnifuse.pipeline.image.encoder import TOLERANCE, ImageEncoder, ImageModels
 from omnifuse.pipeline.image.model_input import IMAGENET
@@ -82,7 +82,7 @@ def test_equals_plain_torchvision_within_the_tolerance(
 def test_in_float32_equals_plain_torchvision_to_half_precision(
     weights: Path, images: npt.NDArray[np.uint8], plain: npt.NDArray[np.float32], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(frozen, "fast_precision", lambda device: torch.float32)
+    monkeypatch.setattr(frozen_torch, "fast_precision", lambda device: torch.float32)
     assert largest_error(ImageEncoder(image_model(str(weights))).encode(images), plain) < 2**-10
 
 

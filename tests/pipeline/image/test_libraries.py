@@ -13,9 +13,9 @@ import torch
 from click.testing import CliRunner
 from omnifuse.cache_schema import InputError, MissingInputError, digest_file, packages
 from omnifuse.cli import main
-from omnifuse.pipeline import frozen
-from omnifuse.pipeline.frozen import seed_weights
+from omnifuse.pipeline import frozen_torch
 from omnifuse.pipeline.frozen_encoders import frozen_encoder
+from omnifuse.pipeline.frozen_torch import seed_weights
 from omnifuse.pipeline.image import torchvision_models, xrv_models
 from omnifuse.pipeline.image.encoder import ImageEncoder, ImageModels
 from omnifuse.pipeline.image.model_input import IMAGENET
@@ -67,7 +67,7 @@ def save(tmp_path: Path) -> Save:
 
 @pytest.fixture(autouse=True)
 def float32(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(frozen, "fast_precision", lambda device: torch.float32)
+    monkeypatch.setattr(frozen_torch, "fast_precision", lambda device: torch.float32)
 
 
 def assert_same(encoder: str, images: Images, plain: torch.Tensor) -> None:

@@ -12,7 +12,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from omnifuse.cache_schema import digest
-from omnifuse.pipeline import frozen
+from omnifuse.pipeline import frozen_torch
 from omnifuse.pipeline.text.encoder import (
     BATCH_TEXTS,
     TOLERANCE,
@@ -56,7 +56,7 @@ def test_equals_plain_transformers_within_the_tolerance(
 def test_in_float32_equals_plain_transformers_to_half_precision(
     minilm: Path, texts: list[str], plain: list[npt.NDArray[np.float32]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(frozen, "fast_precision", lambda device: torch.float32)
+    monkeypatch.setattr(frozen_torch, "fast_precision", lambda device: torch.float32)
     encoder = TextEncoder(str(minilm))
     assert encoder.precision == "float32"
     assert largest_error(encoder.encode(texts), plain) < 2**-10

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from omnifuse.pipeline import frozen
-from omnifuse.pipeline.frozen import digest_weights, fast_precision, seed_weights, to_float16
+from omnifuse.pipeline import frozen_torch
+from omnifuse.pipeline.frozen_torch import digest_weights, fast_precision, seed_weights, to_float16
 from torch import nn
 
 
@@ -35,12 +35,12 @@ def test_precision_follows_what_the_processor_says(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flags: str, expected: torch.dtype
 ) -> None:
     (tmp_path / "cpuinfo").write_text(flags)
-    monkeypatch.setattr(frozen, "CPU_FLAGS", tmp_path / "cpuinfo")
+    monkeypatch.setattr(frozen_torch, "CPU_FLAGS", tmp_path / "cpuinfo")
     assert fast_precision(torch.device("cpu")) == expected
 
 
 def test_precision_is_float32_where_the_processor_says_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(frozen, "CPU_FLAGS", tmp_path / "absent")
+    monkeypatch.setattr(frozen_torch, "CPU_FLAGS", tmp_path / "absent")
     assert fast_precision(torch.device("cpu")) == torch.float32
 
 
