@@ -23,7 +23,7 @@ from unittest.mock import patch
 import numpy as np
 import numpy.typing as npt
 import torch
-from omnifuse.pipeline import frozen
+from omnifuse.pipeline import frozen_torch
 from omnifuse.pipeline.core.reading import WAITING_PER_WORKER, read_all
 from omnifuse.pipeline.image import decode
 from omnifuse.pipeline.image.decode import Pixels, decode_image
@@ -104,7 +104,7 @@ def print_turns(title: str, works: dict[str, Callable[[list[Path]], object]], pa
 
 def encoder() -> ImageEncoder:
     """Return a ResNet34 in float32, whatever the processor multiplies."""
-    with patch.object(frozen, "fast_precision", return_value=torch.float32):
+    with patch.object(frozen_torch, "fast_precision", return_value=torch.float32):
         return ImageEncoder(RESNET34)
 
 
