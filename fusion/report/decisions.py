@@ -1,13 +1,13 @@
 """What the probabilities would be worth to who acts on them: alerts, calibration, net benefit, subgroups."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from ..runs.metrics import Subgroup
 from ..runs.run import Run
 from ..scores.curves import has_both_outcomes
 from ..scores.subgroups import FEWEST
-from ..words import count, interval, number, percent
-from .blocks import Beside, Block, Cell, Section, Table, Text, measured
+from ..words import count, interval, listing, number, percent, plural
+from .blocks import Beside, Block, Cell, Folded, Section, Table, Text, measured
 
 
 def decisions_section(run: Run) -> Section | None:
@@ -62,9 +62,10 @@ def _subgroups(run: Run) -> Iterator[Block]:
     groups = run.metrics.per_subgroup
     if not groups:
         return
+    yield from _extremes(groups)
     columns = ("group", "samples", "positive", "AUROC", "gap", "sensitivity", "gap", "observed / expected")
-    yield Table("By who the patients are", columns, tuple(map(_subgroup, groups)), sortable=True)
-    yield Text(
+    table = Table("By who the patients are", columns, tuple(map(_subgroup, groups)), sortable=True)
+    reading = Text(
         "All with 95 % intervals. Gap: this group minus the largest one of the same kind; an interval without 0 is a "
         "difference beyond chance, though of many such intervals one in twenty leaves it out by chance. Sensitivity: "
         "share of the group's positives that alert, all groups by the same probability, see above. Observed over "
@@ -73,11 +74,34 @@ def _subgroups(run: Run) -> Iterator[Block]:
         "together, and left out where they are too few together.",
         tone="aside",
     )
+    yield Folded(f"By who the patients are: {plural(len(groups), 'group')}", (table, reading))
+
+
+def _extremes(groups: Sequence[Subgroup]) -> Iterator[Text]:
+    """Say how far the groups lie apart, and which gaps are beyond chance one by one."""
+    areas = {_name(group): group.auroc for group in groups if group.auroc is not None}
+    if len(areas) < 2:
+        return
+    low, high = min(areas, key=areas.__getitem__), max(areas, key=areas.__getitem__)
+    apart = [_name(group) for group in groups if group.auroc_gap_ci and not _holds_zero(group.auroc_gap_ci)]
+    beyond = f"beyond chance, one by one: {listing(apart)}" if apart else "none of them beyond chance"
+    yield Text(
+        f"By who the patients are, the AUROC lies between {number(areas[low])} ({low}) and {number(areas[high])} "
+        f"({high}); gaps to the largest group of the same kind: {beyond}."
+    )
+
+
+def _holds_zero(bounds: tuple[float, float]) -> bool:
+    return bounds[0] <= 0 <= bounds[1]
+
+
+def _name(group: Subgroup) -> str:
+    return f"{group.group.replace('_', ' ')} {group.value}"
 
 
 def _subgroup(group: Subgroup) -> tuple[Cell, ...]:
     return (
-        f"{group.group.replace('_', ' ')} {group.value}",
+        _name(group),
         count(group.samples),
         count(group.positives),
         measured(group, "auroc"),

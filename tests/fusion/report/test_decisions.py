@@ -5,7 +5,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from omnifuse.fusion.report.blocks import Figures, Measure, Section, Table, tables
+from omnifuse.fusion.report.blocks import Figures, Folded, Measure, Section, Table, Text, tables
 from omnifuse.fusion.report.decisions import decisions_section
 from omnifuse.fusion.report.performance import performance_section
 from omnifuse.fusion.runs.metrics import Alert, Calibration, Subgroup
@@ -64,6 +64,18 @@ def test_each_subgroup_is_a_row_that_sorts_by_its_ratio(run: Path) -> None:
         ("sex F", "1,000", "90", area, gap, "–", "–", ratio),
         ("age 80+", "200", "0", "–", "–", "–", "–", "–"),
     )
+
+
+def test_the_table_of_groups_is_folded_behind_a_sentence_of_what_it_shows(run: Path) -> None:
+    young = Subgroup("age", "0-44", samples=500, patients=400, positives=40,
+                     **{**NOTHING, "auroc": 0.7, "auroc_gap": -0.1, "auroc_gap_ci": (-0.2, -0.02)})  # fmt: skip
+    said, folded = chapter(run, alert=None, calibration=None, per_subgroup=(*SUBGROUPS, young)).blocks
+    assert isinstance(said, Text) and isinstance(folded, Folded)
+    assert said.text == (
+        "By who the patients are, the AUROC lies between 0.700 (age 0-44) and 0.871 (sex F); gaps to the largest group "
+        "of the same kind: beyond chance, one by one: age 0-44."
+    )
+    assert folded.title == "By who the patients are: 3 groups"
 
 
 def test_a_run_without_these_numbers_has_no_such_chapter_but_its_decision_curve(run: Path) -> None:
