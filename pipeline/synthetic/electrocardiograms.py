@@ -1,7 +1,7 @@
 """Electrocardiograms of the stays in the folder of MIMIC-IV-ECG, whose T waves show one of the latent causes.
 
-The causes beside them are those of the law, but the law's best possible prediction knows of no electrocardiogram: a model
-that uses them may be better.
+The causes are those of the law, but the law's best possible prediction knows of no electrocardiogram: a model that uses
+them may be better.
 """
 
 from pathlib import Path
@@ -71,7 +71,8 @@ def _draw(rate: float, cause: float, rng: np.random.Generator) -> NDArray[np.int
         nearest = np.abs(time[:, None] - (beats + offset)).min(axis=1)  # [T]
         wave += size * np.exp(-((nearest / spread) ** 2) / 2)
     volts = wave[:, None] * PROJECTION + NOISE * rng.standard_normal((len(time), len(LEADS)))  # [T, 12]
-    return np.round(volts * GAIN).astype(np.int16)
+    steps: NDArray[np.int16] = np.round(volts * GAIN).astype(np.int16)
+    return steps
 
 
 def _write_record(folder: Path, name: str, steps: NDArray[np.int16]) -> None:

@@ -45,8 +45,8 @@ def records_of(folder: MimicFolder) -> Path:
     """Return the folder of ``record_list.csv``; raises :class:`InputError` where there is none, or no MIMIC-IV."""
     if folder.version == 3:
         raise InputError(
-            f"{NAME} cannot be joined to MIMIC-III: its identifiers are others than those of MIMIC-IV-ECG. Use MIMIC-IV, "
-            "which shares subject_id."
+            f"{NAME} cannot be joined to MIMIC-III: its identifiers are others than those of MIMIC-IV-ECG. Use "
+            "MIMIC-IV, which shares subject_id."
         )
     if folder.ecg is None:
         raise MissingInputError(

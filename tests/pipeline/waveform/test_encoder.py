@@ -45,7 +45,7 @@ def test_a_record_is_one_row_of_256_values(records: list[Path]) -> None:
 
 
 def test_without_weights_it_says_what_to_give() -> None:
-    with pytest.raises(MissingInputError, match="--encoder ecg=FILE.safetensors .* or --encoder ecg=random"):
+    with pytest.raises(MissingInputError, match=r"--encoder ecg=FILE\.safetensors .* or --encoder ecg=random"):
         frozen_encoder("ecg", "").recipe()
 
 
