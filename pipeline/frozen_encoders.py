@@ -113,6 +113,7 @@ FROZEN_ENCODERS: Registry[type[FrozenEncoder]] = Registry(
         "ecg": "pipeline.waveform.encoder:Electrocardiograms",
         "torchvision": "pipeline.image.torchvision_models:Torchvision",
         "timm": "pipeline.image.timm_models:Timm",
+        "hf": "pipeline.image.transformers_models:TransformersVision",
         "xrv": "pipeline.image.xrv_models:TorchXRayVision",
     },
     _flaw,

@@ -14,7 +14,7 @@ from ...cache_schema import InputError, Recipe, digest_file
 from ...cache_schema.packages import require
 from ..frozen_encoders import DECIDE_SEEDED_WEIGHTS, Encode, FrozenEncoder
 from ..hub import refuse_stand_in
-from .decode import DICOM_GREY, PICTURE_GREY, SHORT_SIDE, SIZE, Pixels, decode_image
+from .decode import DICOM_GREY, SHORT_SIDE, SIZE, Pixels, decode_image, picture_grey
 from .model_input import RANDOM, RESNET34, ImageInput
 from .weights import local_file
 
@@ -97,7 +97,7 @@ class ImageModels(FrozenEncoder):
             "version": VERSION,
             "architecture": self.architecture,
             "image": f"grey, shorter side {SHORT_SIDE}, central {SIZE} x {SIZE}, {image}",
-            "picture": PICTURE_GREY,
+            "picture": picture_grey(),
             "dicom": DICOM_GREY,
             "output": "after average pooling" if self.architecture == RESNET34 else "before the classifier",
             "dtype": "float16",
@@ -211,8 +211,8 @@ class ImageEncoder:
         wanted = self._input
         with torch.inference_mode():
             grey = torch.tensor(images, device=self._device)[:, None] / 255  # [B, 1, 224, 224]
-            if (wanted.height, wanted.width) != (SIZE, SIZE):
-                size = (wanted.height, wanted.width)
+            size = (wanted.height, wanted.width)
+            if grey.shape[-2:] != size:
                 grey = torch.nn.functional.interpolate(grey, size, mode="bilinear", antialias=True)  # [B, 1, H, W]
             mean, deviation = (
                 torch.tensor(values, device=self._device).view(-1, 1, 1) for values in (wanted.mean, wanted.deviation)
