@@ -114,6 +114,7 @@ FROZEN_ENCODERS: Registry[type[FrozenEncoder]] = Registry(
         "torchvision": "pipeline.image.torchvision_models:Torchvision",
         "timm": "pipeline.image.timm_models:Timm",
         "hf": "pipeline.image.transformers_models:TransformersVision",
+        "onnx": "pipeline.image.onnx_models:Onnx",
         "xrv": "pipeline.image.xrv_models:TorchXRayVision",
     },
     _flaw,

@@ -93,11 +93,12 @@ class ImageModels(FrozenEncoder):
         See :class:`omnifuse.pipeline.text.encoder.Transformers` for why it has no versions of packages.
         """
         image = self.image_input().describe()
+        side, short_side = self.square()
         recipe = {
             "version": VERSION,
             "architecture": self.architecture,
-            "image": f"grey, shorter side {SHORT_SIDE}, central {SIZE} x {SIZE}, {image}",
-            "picture": picture_grey(),
+            "image": f"grey, shorter side {short_side}, central {side} x {side}, {image}",
+            "picture": picture_grey(short_side),
             "dicom": DICOM_GREY,
             "output": "after average pooling" if self.architecture == RESNET34 else "before the classifier",
             "dtype": "float16",
@@ -110,8 +111,12 @@ class ImageModels(FrozenEncoder):
         return {**recipe, "name": path.stem, "weights": digest_file(path)}
 
     def read(self, path: Path) -> Pixels:
-        """Return an image as grey levels ``[224, 224]``; raises as :func:`decode_image`."""
-        return decode_image(path)
+        """Return the :meth:`square` of an image as grey levels; raises as :func:`decode_image`."""
+        return decode_image(path, *self.square())
+
+    def square(self) -> tuple[int, int]:
+        """Return the side of the central square that is read, and to what the shorter side is scaled before."""
+        return SIZE, SHORT_SIDE
 
     def load(self) -> Encode:
         """Load the model, as :class:`ImageEncoder` does."""

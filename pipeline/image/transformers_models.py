@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from ...cache_schema import InputError, Recipe, digest_file
 from ..hub import cut, download_text, fetch_from_hub, first_line, refuse_stand_in
-from .decode import Pixels, decode_image, picture_grey
 from .encoder import ImageModels
 from .model_input import IMAGENET, ImageInput
 from .weights import cannot_load
@@ -48,21 +47,18 @@ class TransformersVision(ImageModels):
 
     def recipe(self) -> Recipe:
         """Return what decides the vectors, the description of the model included."""
-        base = super().recipe()
-        short_side, side, preprocessed = self._sides(), self.image_input().height, self._described(PREPROCESSING)
         return {
-            **base,
-            "image": f"grey, shorter side {short_side}, central {side} x {side}, {self.image_input().describe()}",
-            "picture": picture_grey(short_side),
+            **super().recipe(),
             "name": Path(self.model).name,
             "config": digest_file(self._folder() / CONFIG),
             "output": "pooled, or the first token where the pooler has no weights",
-            "preprocessor": {name: preprocessed.get(name) for name in ("image_mean", "image_std")},
         }
 
-    def read(self, path: Path) -> Pixels:
-        """Return an image as grey levels of the size that the model reads; raises as :func:`decode_image`."""
-        return decode_image(path, self.image_input().height, self._sides())
+    def square(self) -> tuple[int, int]:
+        """Return what the preprocessor cuts out, and to what it scales the shorter side before."""
+        side, size = self.image_input().height, self._described(PREPROCESSING).get("size")
+        shortest = size.get("shortest_edge") if isinstance(size, dict) else None
+        return side, max(int(shortest or 0), side)
 
     def image_input(self) -> ImageInput:
         """Return what the preprocessor beside the weights says.
@@ -82,13 +78,6 @@ class TransformersVision(ImageModels):
         if height != width or not 0 < height <= LARGEST_SIDE or not len(mean) == len(deviation) == len(IMAGENET.mean):
             raise self._refused(f"reads {height} x {width} pixels of {len(mean)} channels; expected a square of three")
         return ImageInput(height, width, mean, deviation)
-
-    def _sides(self) -> int:
-        """Return the length to which the shorter side is scaled before the square is cut out."""
-        said = self._described(PREPROCESSING)
-        size = said.get("size")
-        shortest = size.get("shortest_edge") if isinstance(size, dict) else None
-        return max(int(shortest or 0), self.image_input().height)
 
     def published_file(self) -> Path:
         """Return the weights in the folder."""

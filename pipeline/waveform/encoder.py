@@ -1,4 +1,4 @@
-"""A frozen encoder of electrocardiograms: weights of your own for a residual network, or random ones."""
+"""A frozen encoder of electrocardiograms: a model of yours, weights for a residual network of ours, or random ones."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...cache_schema import MissingInputError, Recipe, digest_file
+from ...cache_schema.packages import require
 from ..frozen_encoders import DECIDE_SEEDED_WEIGHTS, Encode, FrozenEncoder
 from ..hub import refuse_stand_in
 from .leads import LEADS, RECIPE, read_ecg
@@ -17,12 +18,14 @@ if TYPE_CHECKING:
     from torch import nn
 
 RANDOM = "random"
-ENDING = ".safetensors"
+ONNX = ".onnx"
+ENDINGS = (".safetensors", ONNX)
 SEED = 0
 BATCH = 32
 CHOICES = (
-    "No weights are published for this network. Give --encoder ecg=FILE.safetensors with the tensors of "
-    "omnifuse.pipeline.waveform.model.ResNet1d, or --encoder ecg=random to try things out without weights."
+    "None is published. Give --encoder ecg=FILE.onnx, a model that reads [batch, 12, 1000] in mV at 100 Hz; "
+    "--encoder ecg=FILE.safetensors with the tensors of omnifuse.pipeline.waveform.model.ResNet1d; or --encoder "
+    "ecg=random to try things out without weights."
 )
 VERSION = 1
 """Raised by hand when records get other vectors from the same files."""
@@ -30,7 +33,7 @@ VERSION = 1
 
 @dataclass(frozen=True)
 class Electrocardiograms(FrozenEncoder):
-    """A ResNet for twelve leads: ``random``, or a file of its tensors."""
+    """A ResNet for twelve leads, ``random`` or with a file of its tensors, or any model in a file of ONNX."""
 
     content = "ecg"
 
@@ -38,9 +41,9 @@ class Electrocardiograms(FrozenEncoder):
         """Return what decides the vectors."""
         recipe = {
             "version": VERSION,
-            "architecture": "ResNet1d, 4 stages of 2 blocks, 256 values",
+            "architecture": "onnx" if self._is_onnx else "ResNet1d, 4 stages of 2 blocks, 256 values",
             "ecg": RECIPE,
-            "output": "after average pooling",
+            "output": "the first output" if self._is_onnx else "after average pooling",
             "dtype": "float16",
             "precision": "float32",
         }
@@ -54,7 +57,7 @@ class Electrocardiograms(FrozenEncoder):
         return read_ecg(path)
 
     def load(self) -> Encode:
-        """Load the network; it gives one row of 256 values for each record."""
+        """Load the network; it gives one row for each record, of 256 values if it is ours."""
         import torch
 
         from ..frozen_torch import default_device, to_float16
@@ -67,7 +70,7 @@ class Electrocardiograms(FrozenEncoder):
             for start in range(0, len(waiting), BATCH):
                 leads = torch.from_numpy(np.stack(waiting[start : start + BATCH])).to(device)  # [B, 12, 1000]
                 with torch.inference_mode():
-                    yield from to_float16(network(leads), self.model)[:, None]  # [B, 1, 256]
+                    yield from to_float16(network(leads), self.model)[:, None]  # [B, 1, D]
 
         return encode
 
@@ -85,7 +88,11 @@ class Electrocardiograms(FrozenEncoder):
         """Return the network with its weights; raises :class:`InputError` if they do not fit exactly."""
         from ..frozen_torch import check_weights, seed_weights
         from ..image.weights import load_exactly
+        from ..onnx_model import OnnxVectors
         from .model import ResNet1d
+
+        if self._is_onnx:
+            return OnnxVectors(self._file())
 
         network = ResNet1d(len(LEADS))
         if self.model == RANDOM:
@@ -96,10 +103,16 @@ class Electrocardiograms(FrozenEncoder):
         check_weights(loaded, path)
         return loaded
 
+    @property
+    def _is_onnx(self) -> bool:
+        return self.model.endswith(ONNX)
+
     def _file(self) -> Path:
         path = Path(self.model).expanduser()
-        if not self.model or path.suffix != ENDING or not path.is_file():
+        if not self.model or path.suffix not in ENDINGS or not path.is_file():
             found = f"There is no file {path}. " if self.model else ""
             raise MissingInputError(f"The encoder of electrocardiograms cannot be loaded. {found}{CHOICES}")
+        if self._is_onnx:
+            require("onnxruntime", f"--encoder ecg={self.model}")
         refuse_stand_in(path)
         return path
