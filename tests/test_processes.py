@@ -101,6 +101,7 @@ def test_a_worker_that_sends_a_result_when_the_work_fails_does_not_hold_it_up(tm
 
 HALF_A_RESULT = """
 import inspect, os, signal, struct, time
+from multiprocessing import active_children
 from concurrent.futures.process import BrokenProcessPool
 from omnifuse.processes import worker_pool
 
@@ -116,17 +117,25 @@ if __name__ == "__main__":
     try:
         with worker_pool(2) as pool:
             sleeping = pool.submit(time.sleep, 60)
-            pool.submit(killed_while_sending).result()
-    except BrokenProcessPool:
-        print("broken", type(sleeping.exception()).__name__)
+            killed = pool.submit(killed_while_sending)
+            {then}
+    except {error} as error:
+        print(type(error).__name__, type(sleeping.exception()).__name__)
 """
+INTERRUPT = """while len(active_children()) == 2:
+                time.sleep(0.01)
+            raise KeyboardInterrupt"""
 
 
-def test_half_a_result_of_a_worker_that_was_killed_is_not_waited_for(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("then", "error"), [("killed.result()", "BrokenProcessPool"), (INTERRUPT, "KeyboardInterrupt")]
+)
+def test_half_a_result_of_a_worker_that_was_killed_is_not_waited_for(tmp_path: Path, then: str, error: str) -> None:
+    """Neither by those who wait for it nor by an interrupt that comes before anybody has noticed."""
     script = tmp_path / "half.py"
-    script.write_text(HALF_A_RESULT)
+    script.write_text(HALF_A_RESULT.format(then=then, error=error))
     ran = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=30, check=True)
-    assert ran.stdout == "broken BrokenProcessPool\n"
+    assert ran.stdout == f"{error} BrokenProcessPool\n"
 
 
 UNGUARDED = """
