@@ -4,7 +4,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing import get_context, parent_process
@@ -87,6 +87,19 @@ def as_done(futures: Iterable[Future[Result]]) -> Iterator[Future[Result]]:
         for future in done:
             future.result()
         yield from done
+
+
+class ThisProcess(Executor):
+    """Does what is submitted where it is submitted, before it returns; an interrupt is not kept for later."""
+
+    def submit(self, function: Callable[..., Result], /, *args: Any, **kwargs: Any) -> Future[Result]:
+        """Return a future that is done."""
+        future: Future[Result] = Future()
+        try:
+            future.set_result(function(*args, **kwargs))
+        except Exception as error:
+            future.set_exception(error)
+        return future
 
 
 class _InterruptiblePool(ProcessPoolExecutor):
