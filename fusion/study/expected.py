@@ -59,7 +59,7 @@ def expected_seconds(plan: Plan, workers: int) -> float:
         probe = (str(plan.cache.path.absolute()), plan.scope, asked)
         found, probing = zip(*results([pool.submit(timed_probe, *probe) for _ in range(at_once)]), strict=True)
     start = time.perf_counter() - began - mean(probing)
-    return start + added_up(plan, at_once, mean_seconds(found))
+    return float(start + added_up(plan, at_once, mean_seconds(found)))
 
 
 def added_up(plan: Plan, at_once: int, seconds: Seconds) -> float:
