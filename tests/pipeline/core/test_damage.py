@@ -56,7 +56,7 @@ def files_of(folder: Path) -> list[Path]:
 
 
 @pytest.mark.usefixtures("weights_known")
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_any_damage_is_mended(finished: Path, tmp_path: Path, data: st.DataObject) -> None:
     def damage(items: Path) -> None:
