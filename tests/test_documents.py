@@ -68,8 +68,9 @@ def test_links_inside_the_project_lead_somewhere(document: str) -> None:
 
 
 def test_the_page_on_studies_names_every_kind_and_preset_and_its_grid_can_be_read(tmp_path: Path) -> None:
-    from omnifuse.fusion.study.grid import preset_names, read_grid
+    from omnifuse.fusion.study.grid import read_grid
     from omnifuse.fusion.study.kinds import KINDS
+    from omnifuse.fusion.study.presets import preset_names
 
     text = (ROOT / "docs/study.md").read_text(encoding="utf-8")
     shared = {"title", "seeds", "settings"}
