@@ -13,6 +13,7 @@ from .terminal import (
     Commands,
     DataSetCommand,
     Result,
+    StudyCommand,
     cache_option,
     encoder_options,
     memory_size,
@@ -243,7 +244,7 @@ def methods(names: tuple[str, ...]) -> Result:
     return Result({"methods": described}, methods_text(described))
 
 
-@main.command()
+@main.command(cls=StudyCommand)
 @cache_option
 @click.option("--task", help="Default: the cache's first with one prediction a sample.")
 @modalities_option
@@ -258,7 +259,7 @@ def study(
 ) -> Result:
     """Run a grid of trainings and report on it.
 
-    Presets: quick, paper, paper-full, baselines. Stopped at any time, the same command goes on from there.
+    Stopped at any time, the same command goes on from there.
     """
     from .fusion.library import study_plan
     from .fusion.study.describe import failures_text, plan_content, plan_text

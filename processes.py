@@ -3,15 +3,16 @@
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection
 from multiprocessing.connection import wait as wait_for_connections
+from multiprocessing.process import BaseProcess
 from multiprocessing.synchronize import Event
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from .cache_schema import InputError, OmniFuseError
 
@@ -53,8 +54,12 @@ def worker_pool(
     pool = _InterruptiblePool(workers, context, _start, (lifeline, ready, initializer, args))
     try:
         with pool.watched():
-            yield pool
-        pool.shutdown()
+            try:
+                yield pool
+                pool.shutdown()
+            finally:
+                end.close()
+                pool.shutdown(cancel_futures=True)
     except Exception as error:
         if BrokenProcessPool in (type(error), type(error.__cause__)) and not ready.is_set():
             raise OmniFuseError(
@@ -63,8 +68,6 @@ def worker_pool(
             ) from error
         raise
     finally:
-        end.close()
-        pool.shutdown(cancel_futures=True)
         lifeline.close()
 
 
@@ -86,25 +89,48 @@ def as_done(futures: Iterable[Future[Result]]) -> Iterator[Future[Result]]:
         yield from done
 
 
+class ThisProcess(Executor):
+    """Does what is submitted where it is submitted, before it returns; an interrupt is not kept for later."""
+
+    def submit(self, function: Callable[..., Result], /, *args: Any, **kwargs: Any) -> Future[Result]:
+        """Return a future that is done."""
+        future: Future[Result] = Future()
+        try:
+            future.set_result(function(*args, **kwargs))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+
 class _InterruptiblePool(ProcessPoolExecutor):
     """A pool whose workers may be ended while they run a task, and only then."""
 
+    _manager: threading.Thread | None = None
+
     def submit(self, function: Callable[..., Result], /, *args: Any, **kwargs: Any) -> Future[Result]:
         return super().submit(_run_interruptibly, function, args, kwargs)
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Do as any pool, but leave the pipe of results to the watcher: two that close it would close another file."""
+        self._manager = cast("threading.Thread | None", self._executor_manager_thread) or self._manager
+        super().shutdown(wait=False, cancel_futures=cancel_futures)
+        if wait and self._manager is not None:
+            self._manager.join()
 
     @contextmanager
     def watched(self) -> Iterator[None]:
         """Let nobody wait for the rest of a result whose worker was killed while it sent it."""
         ended = threading.Event()
-        watcher = threading.Thread(target=self._watch, args=(ended,), daemon=True)
+        watcher = threading.Thread(target=self._watch, args=(ended, self._processes, self._result_queue), daemon=True)
         watcher.start()
         try:
             yield
         finally:
             ended.set()
-            watcher.join()  # two that close one pipe would close what another file has become
+            watcher.join()
 
-    def _watch(self, ended: threading.Event) -> None:
+    @staticmethod
+    def _watch(ended: threading.Event, workers: Mapping[int, BaseProcess], pipe: Any) -> None:
         """Look after the workers until ``ended`` is set.
 
         The executor notices that a worker is gone, but not while it waits for the rest. It is given a moment, then the
@@ -112,13 +138,13 @@ class _InterruptiblePool(ProcessPoolExecutor):
         """
         waiting = False
         while not ended.wait(WAKE_SECONDS):
-            processes = list((self._processes or {}).values())
+            processes = list(workers.values())
             if not wait_for_connections([process.sentinel for process in processes], 0):
                 continue
             if waiting:
                 for process in processes:
                     process.kill()
-                self._result_queue._writer.close()  # type: ignore[attr-defined]  # of the pipe that all share
+                pipe._writer.close()
                 return
             waiting = True
 

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
+from multiprocessing import parent_process
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
@@ -80,12 +81,13 @@ class Registry(Generic[T]):
     def offered(self) -> dict[str, EntryPoint]:
         """The entry points of other packages; of one whose name cannot be used it is said once that it is left out."""
         found: dict[str, EntryPoint] = {}
+        say = LOG.warning if parent_process() is None else LOG.debug  # a worker's parent has said it
         for entry in sorted(entry_points(group=self.group), key=lambda entry: (str(_package(entry)), entry.name)):
             if self._is_ours(entry.name) or entry.name in found:
                 owner = "OmniFuse" if self._is_ours(entry.name) else _package(found[entry.name])
-                LOG.warning("%s offers the %s %r, which is that of %s. It is left out.", *self._of(entry), owner)
+                say("%s offers the %s %r, which is that of %s. It is left out.", *self._of(entry), owner)
             elif not NAME.fullmatch(entry.name):
-                LOG.warning("%s offers the %s %r, but %s. It is left out.", *self._of(entry), NAME_WORDS)
+                say("%s offers the %s %r, but %s. It is left out.", *self._of(entry), NAME_WORDS)
             else:
                 found[entry.name] = entry
         return found

@@ -201,6 +201,17 @@ def encoder_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return reduce(lambda made, option: option(made), reversed(ENCODERS), command)
 
 
+class StudyCommand(click.Command):
+    """A command whose help ends with the names of the presets, those of other packages too."""
+
+    def format_epilog(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Name them."""
+        from .fusion.study.presets import preset_names
+
+        formatter.write_paragraph()
+        formatter.write_text(f"Presets: {', '.join(preset_names())}.")
+
+
 class DataSetCommand(click.Command):
     """A command that has, beside its own options, those of a data set; it is given these as ``options``.
 

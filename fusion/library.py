@@ -168,8 +168,8 @@ def study(
     task, modalities
         By default the cache's first task, and all of its modalities.
     workers
-        Cells trained at once, in a process each, one included: a script puts its work under
-        ``if __name__ == "__main__":``.
+        Cells trained at once, in a process each; they change no digit. A script that asks for several puts its work
+        under ``if __name__ == "__main__":``.
     scheduler
         A Dask scheduler whose workers train instead.
     progress

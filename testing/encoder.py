@@ -72,6 +72,7 @@ class _Suite:
             raise AssertionError(f"The encoder {self.encoder!r} {otherwise}.")
 
     def can_be_sent(self) -> None:
+        """See that it survives a pickle, as worker processes get it."""
         family = type(self.encoder)
         self.holds(NAME.fullmatch(family.content), f"reads {family.content!r}, which is no word")
         try:
@@ -82,6 +83,7 @@ class _Suite:
         self.holds(hash(sent) == hash(self.encoder), "has another hash when it comes out of a pickle")
 
     def recipe_is_canonical(self) -> None:
+        """See that the recipe is JSON, and the same when it is asked again."""
         recipe = self.encoder.recipe()
         try:
             canonical_json(recipe)
@@ -90,6 +92,7 @@ class _Suite:
         self.holds(recipe == self.encoder.recipe(), "has another recipe when it is asked again")
 
     def recipe_names_the_weights(self) -> None:
+        """See that other weights would give another recipe."""
         none = self.encoder.recipe().get("weights_sha256", "") is None
         named = none or SHA256.search(_made_by(self.encoder))
         self.holds(
@@ -99,6 +102,7 @@ class _Suite:
         )
 
     def missing_weights_are_said(self, without: FrozenEncoder) -> None:
+        """See that weights that are not here end in a message."""
         try:
             without.recipe()
         except InputError as error:
@@ -107,6 +111,7 @@ class _Suite:
         self.holds(False, f"has a recipe without its weights, as {without!r}")
 
     def unreadable_items_are_told(self) -> None:
+        """See that files that cannot be read have a reason each, in which no file is named."""
         with tempfile.TemporaryDirectory() as folder:
             self.is_unreadable(Path(folder) / "missing", "a file that is missing")
             for what, content in UNREADABLE.items():
@@ -115,6 +120,7 @@ class _Suite:
                 self.is_unreadable(path, f"a file that is {what}")
 
     def is_unreadable(self, path: Path, what: str) -> None:
+        """See that one file has a reason."""
         try:
             self.encoder.read(path)
         except UnreadableItem as reason:
@@ -130,6 +136,7 @@ class _Suite:
             self.holds(False, f"reads {what}")
 
     def rows_are_the_same(self, items: Sequence[Path], tolerance: float) -> None:
+        """See that rows are the same again, in any batch, and of what another process has read."""
         contents = [self.encoder.read(item) for item in items]
         encode = self.encoder.load()
         together = self.rows(encode, contents)
@@ -141,6 +148,7 @@ class _Suite:
         self.holds(all(map(np.array_equal, together, elsewhere)), "gives other rows of what another process has read")
 
     def batch_decides_nothing(self, encode: Encode, contents: Sequence[Any], tolerance: float) -> None:
+        """See that rows differ by no more than the tolerance from those of an item alone."""
         alone = [rows for content in contents for rows in self.rows(encode, [content])]
         places = [number % len(contents) for number in range(BATCH)]
         batch = self.rows(encode, [contents[place] for place in places])
@@ -153,6 +161,7 @@ class _Suite:
             )
 
     def rows(self, encode: Encode, contents: Sequence[Any]) -> list[npt.NDArray[np.float64]]:
+        """Return the rows of each item, which are such as a cache can hold."""
         given = list(encode(iter(contents)))
         self.holds(len(given) == len(contents), f"gives {len(given)} results for {len(contents)} items")
         for rows in given:

@@ -22,7 +22,7 @@ from .vectors import COLUMNS, TARGETS, changed, noise, signal, spec_of
 
 TRAIN, TEST = torch.arange(60), torch.arange(60, 80)
 SHORT = FitConfig(epochs=2, batch_size=16)
-LONG = FitConfig(epochs=20, batch_size=64, learning_rate=1e-2)
+LONG = FitConfig(epochs=10, batch_size=32, learning_rate=1e-2)
 FOUND = 0.7
 """AUROC above which a method has found the signal, of which every modality shows a part."""
 

@@ -3,6 +3,7 @@
 import importlib
 import os
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,16 @@ def write_dicom() -> Callable[..., Path]:
         return path
 
     return write
+
+
+@pytest.fixture(scope="session", autouse=True)
+def digests_of_seeded_weights() -> None:
+    """Digest the weights of an encoder that is seeded once; for every new cache anew it would take a second."""
+    from omnifuse.pipeline.image.encoder import ImageModels
+    from omnifuse.pipeline.text.encoder import Transformers
+
+    for family in (ImageModels, Transformers):
+        family.weights_digest = cache(family.weights_digest)
 
 
 @pytest.fixture(scope="session")

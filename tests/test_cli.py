@@ -97,7 +97,7 @@ def test_items_are_read_by_as_many_processes_as_there_are_cores_unless_another_n
 def test_a_dry_run_names_the_reasons_and_the_work(synthetic_raw: Path, tmp_path: Path) -> None:
     arguments = ["extract", "--dataset", "synthetic", "--raw", synthetic_raw, "--cache", tmp_path / "cache"]
     arguments += ["--text-encoder", "random", "--image-encoder", "random", "--dry-run"]
-    assert "there is no complete cache at" in call(*arguments).stdout
+    assert "there is no complete cache at" in call(*arguments, "--modalities", "ehr").stdout
     content = json.loads(call(*arguments, "--json").stdout)
     assert content["pending"]["ehr"] > 0 and not content["done"]
     assert list(tmp_path.iterdir()) == []
@@ -136,7 +136,7 @@ experiments:
 def test_a_study_says_what_it_will_do_does_it_once_and_reports(synthetic_cache: Path, tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text(GRID)
     arguments = ("study", "--cache", synthetic_cache, "--preset", tmp_path / "mine.yaml", "--out", tmp_path / "study")
-    planned = json.loads(call(*arguments, "--dry-run", "--json").stdout)
+    planned = json.loads(call(*arguments, "--dry-run", "--workers", 1, "--json").stdout)
     assert (planned["cells"], planned["trainings"]) == (3, 6) and planned["expected_seconds"] > 0
     assert not (tmp_path / "study").exists()
     done = json.loads(call(*arguments, "--workers", 1, "--json").stdout)
@@ -170,8 +170,8 @@ def test_a_study_of_what_does_not_exist_is_refused(synthetic_cache: Path, tmp_pa
     assert not (tmp_path / "study").exists()
 
 
-def test_a_page_of_patients_is_made_on_request(trained_run: Path, tmp_path: Path) -> None:
-    run = shutil.copytree(trained_run, tmp_path / "run")
+def test_a_page_of_patients_is_made_on_request(small_run: Path, tmp_path: Path) -> None:
+    run = shutil.copytree(small_run, tmp_path / "run")
     assert call("report", run).exit_code == 0 and not (run / "patients.html").exists()
     assert call("report", run, "--patients").exit_code == 0 and (run / "patients.html").is_file()
 
@@ -483,20 +483,29 @@ def test_the_two_lines_of_the_readme_work_as_written(
     assert (tmp_path / "runs/omnifuse/report.html").exists()
 
 
-@pytest.mark.parametrize("name", ["q[1]", "a*?{b,c}", 'it\'s "so"', "two\nlines", "影像 é%41", "~"])
+@pytest.fixture(scope="module")
+def small_run(synthetic_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run whose report is quick to draw; read-only for tests."""
+    run = tmp_path_factory.mktemp("small") / "run"
+    arguments = ("--method", "logistic", "--modalities", "ehr,rep", "--folds", 2, "--workers", 1, "--run", run)
+    assert call("train", "--cache", synthetic_cache, *arguments).exit_code == 0
+    return run
+
+
+@pytest.mark.parametrize("name", ["q[1]", "a*?{b,c}", 'two\n\'"lines"', "影像 é%41", "~"])
 def test_a_path_is_a_name_whatever_characters_are_in_it(
-    trained_run: Path, synthetic_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+    small_run: Path, synthetic_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     """Beside each lies what a pattern would find instead: another run, whose predictions are all 0.5."""
     monkeypatch.chdir(tmp_path)
     for other in ("q1", "abb"):
-        shutil.copytree(trained_run, other)
+        shutil.copytree(small_run, other)
         table = pl.read_parquet(f"{other}/predictions.parquet").with_columns(p=pl.lit(0.5), y=pl.lit(0))
         table.write_parquet(f"{other}/predictions.parquet")
-    shutil.copytree(trained_run, Path(name))
-    assert call("report", trained_run).exit_code == 0
+    skip = shutil.ignore_patterns("report.html", "tables")
+    shutil.copytree(small_run, Path(name), ignore=skip)
     assert call("report", name, "--patients").exit_code == 0
-    tables = [folder / "tables/test-part-of-each-fold.csv" for folder in (trained_run, Path(name))]
+    tables = [folder / "tables/test-part-of-each-fold.csv" for folder in (small_run, Path(name))]
     assert tables[0].read_bytes() == tables[1].read_bytes()
     out = Path(name) / f"{name}.csv"
     assert call("predict", "--run", name, "--cache", synthetic_cache, "--out", out).exit_code == 0
@@ -512,8 +521,8 @@ def test_a_study_is_a_folder_of_any_name(synthetic_cache: Path, tmp_path: Path) 
     assert call("report", tmp_path / "q[1]").exit_code == 0 and list((tmp_path / "q1").iterdir()) == []
 
 
-def test_a_report_that_was_cut_off_is_finished_by_the_next_one(trained_run: Path, tmp_path: Path) -> None:
-    run = shutil.copytree(trained_run, tmp_path / "run")
+def test_a_report_that_was_cut_off_is_finished_by_the_next_one(small_run: Path, tmp_path: Path) -> None:
+    run = shutil.copytree(small_run, tmp_path / "run")
     assert call("report", run).exit_code == 0
     whole = {path.relative_to(run): path.read_bytes() for path in run.rglob("*") if path.is_file()}
     gone = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, text=True)

@@ -12,7 +12,8 @@ import pytest
 from click.testing import CliRunner, Result
 from omnifuse.cache_schema import FeatureCache, InputError
 from omnifuse.cli import main
-from omnifuse.fusion.study.grid import PRESETS, read_grid
+from omnifuse.fusion.study.grid import read_grid
+from omnifuse.fusion.study.presets import PRESETS
 from omnifuse.pipeline.library import extract
 from omnifuse.pipeline.sources import DATASETS, TAKEN, make_options, open_dataset
 from omnifuse.testing import check_dataset
@@ -85,11 +86,14 @@ def test_help_lists_the_data_sets_and_of_one_its_options() -> None:
     assert "encoded by bert-base-chinese unless" in words(call("extract", "--dataset", "lung", "--help"))
 
 
-@pytest.mark.parametrize("arguments", [(), ("--dataset", "mimic"), ("--dataset", "files")])
+HELPS = [("extract",), ("extract", "--dataset", "mimic"), ("extract", "--dataset", "files"), ("study",)]
+
+
+@pytest.mark.parametrize("arguments", HELPS)
 def test_help_with_options_imports_nothing_heavy(arguments: tuple[str, ...]) -> None:
     code = (
         "import sys\nfrom omnifuse.cli import main\n"
-        f"try: main(['extract', *{arguments!r}, '--help'])\n"
+        f"try: main([*{arguments!r}, '--help'])\n"
         "finally: assert not {'torch', 'zarr', 'polars', 'numpy'} & sys.modules.keys()"
     )
     assert subprocess.run([sys.executable, "-c", code], stdout=subprocess.DEVNULL, check=False).returncode == 0
@@ -238,6 +242,7 @@ def test_a_package_brings_a_preset(install: Install, tmp_path: Path) -> None:
         f"import pathlib\nDEEP = pathlib.Path({str(tmp_path / 'deep.yaml')!r})",
     )
     assert read_grid("deep").content["experiments"][0]["methods"] == ["late"]
+    assert "Presets: baselines, deep, paper, paper-full, quick." in words(call("study", "--help"))
     install("acme2", "omnifuse.presets", "deeper = acme2:DEEPER", "DEEPER = 'deep.yaml'")
     with pytest.raises(InputError, match=r"'deeper' of the package acme2 1\.2 .*: it is not the path of a YAML file"):
         read_grid("deeper")

@@ -88,6 +88,8 @@ def test_what_takes_several_takes_one_without_a_list(tmp_path: Path) -> None:
 def test_a_training_leaves_a_run_with_typed_metrics(run: omnifuse.Run) -> None:
     assert [fold.epochs for fold in run.metrics.folds] == [2, 2]
     assert run.metrics.seed == 1
+    said = repr(run.metrics)
+    assert said.startswith("<RunMetrics of run: concat on outcome, 80 samples, 2 folds; auroc 0.") and len(said) < 150
     assert run.predictions.height == run.metrics.samples == 80
     assert not (run.path / "report.html").exists()
 

@@ -33,26 +33,25 @@ class Ended:
         return " ".join(f"{self.out} {self.err}".split())
 
 
-@dataclass(frozen=True)
-class Place:
-    """A folder to work in, and where pip put the package."""
+CALLS = """
+import json, sys
+from click.testing import CliRunner
+from omnifuse.cli import main
 
-    folder: Path
-    site: Path
+ended = [CliRunner().invoke(main, call) for call in json.loads(sys.argv[1])]
+with open(sys.argv[2], "w") as answers:
+    json.dump([[one.exit_code, one.stdout, one.stderr] for one in ended], answers)
+"""
 
-    def omnifuse(self, *arguments: object, installed: bool = True) -> Ended:
-        """Call the command line in a process that finds the package, or does not."""
-        paths = [str(self.site)] if installed else []
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"}
-        command = [sys.executable, "-m", "omnifuse.cli", *map(str, arguments)]
-        done = subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True)
-        return Ended(done.returncode, done.stdout, done.stderr)
+Calls = dict[str, tuple[object, ...]]
 
-    def json(self, *arguments: object) -> Any:
-        """Return what a command that succeeds prints with ``--json``."""
-        ended = self.omnifuse(*arguments, "--json")
-        assert ended.code == 0, ended.words
-        return json.loads(ended.out)
+
+def in_a_process(folder: Path, calls: Calls, site: Path | None = None) -> dict[str, Ended]:
+    """Call the command line several times in a process that finds what pip put into ``site``, and nothing else."""
+    environment = {**os.environ, "PYTHONPATH": str(site or ""), "OMP_NUM_THREADS": "1"}
+    asked, answers = json.dumps([list(map(str, call)) for call in calls.values()]), folder / "answers.json"
+    subprocess.run([sys.executable, "-c", CALLS, asked, answers], cwd=folder, env=environment, check=True)
+    return {name: Ended(*ended) for name, ended in zip(calls, json.loads(answers.read_text()), strict=True)}
 
 
 def write_raw(raw: Path) -> None:
@@ -66,35 +65,44 @@ def write_raw(raw: Path) -> None:
         np.save(raw / f"{patient}.npy", generator.normal(died[patient], 1, 40).astype(np.float32))
 
 
+@dataclass(frozen=True)
+class Used:
+    """What the commands said with the package, and the folder in which they made a cache, a run and a study."""
+
+    folder: Path
+    ended: dict[str, Ended]
+
+    def json(self, name: str) -> Any:
+        """Return what a command that succeeded printed with ``--json``."""
+        ended = self.ended[name]
+        assert ended.code == 0, ended.words
+        return json.loads(ended.out)
+
+
+WITH: Calls = {
+    "methods": ("methods", "--json"),
+    "method": ("methods", "peak"),
+    "data sets": ("extract", "--help"),
+    "options": ("extract", "--dataset", "wards", "--help"),
+    "extract": ("extract", "--dataset", "wards", "--raw", "raw", "--beds", BEDS, "--workers", 2, "--json"),
+    "info": ("cache", "info"),
+    "train": ("train", "--method", "peak", "--folds", 2, "--set", "fit.epochs=4", "--set", "encoder.embedding=last",
+              "--workers", 2, "--run", "run"),
+    "study": ("study", "--preset", "glance", "--workers", 1, "--json"),
+}  # fmt: skip
+
+
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
-    """The package installed in a folder of its own, and everything made with it: cache, run and study."""
+def used(tmp_path_factory: pytest.TempPathFactory) -> Used:
+    """The package installed in a folder of its own, and everything made with it."""
     folder = tmp_path_factory.mktemp("stranger")
-    source, site = folder / "source", folder / "site"
+    source, site, work = folder / "source", folder / "site", folder / "work"
     shutil.copytree(STRANGER, source, ignore=shutil.ignore_patterns("__pycache__"))
     pip = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation", "--no-index"]
     subprocess.run([*pip, "--target", str(site), str(source)], check=True)
-    write_raw(folder / "raw")
-    return Place(folder, site)
-
-
-@pytest.fixture(scope="module")
-def extracted(place: Place) -> Any:
-    return place.json("extract", "--dataset", "wards", "--raw", "raw", "--beds", BEDS, "--workers", 2)
-
-
-@pytest.fixture(scope="module")
-def trained(place: Place, extracted: Any) -> str:
-    """What a training prints."""
-    quick = ("--folds", 2, "--set", "fit.epochs=4", "--set", "encoder.embedding=last", "--workers", 1)
-    done = place.omnifuse("train", "--method", "peak", *quick, "--run", "run")
-    assert done.code == 0, done.words
-    return done.out
-
-
-@pytest.fixture(scope="module")
-def studied(place: Place, extracted: Any) -> Any:
-    return place.json("study", "--preset", "glance", "--workers", 2)
+    work.mkdir()
+    write_raw(work / "raw")
+    return Used(work, in_a_process(work, WITH, site))
 
 
 def test_its_method_is_as_short_as_promised() -> None:
@@ -105,52 +113,55 @@ def test_the_package_is_not_installed_where_the_suite_runs() -> None:
     assert subprocess.run([sys.executable, "-c", "import acme_fusion"], capture_output=True).returncode == 1
 
 
-def test_its_method_is_listed_and_described(place: Place) -> None:
-    listed = {method["name"]: method for method in place.json("methods")["methods"]}
+def test_its_method_is_listed_and_described(used: Used) -> None:
+    listed = {method["name"]: method for method in used.json("methods")["methods"]}
     assert listed["peak"]["title"] == "Peak fusion: of every number the largest that any modality has."
     assert "concat" in listed
-    assert "gain=1.0" in place.omnifuse("methods", "peak").words
+    assert "gain=1.0" in used.ended["method"].words
 
 
-def test_its_data_set_is_listed_with_its_own_option(place: Place) -> None:
-    assert "wards patients of a ward" in place.omnifuse("extract", "--help").words
-    of_it = place.omnifuse("extract", "--dataset", "wards", "--help").words
-    assert "Options of wards: --beds INTEGER Only the first beds of the ward." in of_it
+def test_its_data_set_is_listed_with_its_own_option(used: Used) -> None:
+    assert "wards patients of a ward" in used.ended["data sets"].words
+    assert "Options of wards: --beds INTEGER Only the first beds of the ward." in used.ended["options"].words
 
 
-def test_its_data_set_is_extracted_through_its_encoder_in_other_processes(place: Place, extracted: Any) -> None:
+def test_its_data_set_is_extracted_through_its_encoder_in_other_processes(used: Used) -> None:
+    extracted = used.json("extract")
     assert extracted["pending"] == {"age": BEDS, "monitor": BEDS}
     assert extracted["contents"]["modalities"]["monitor"]["rows"] == 4 * BEDS
-    assert "waveform encoder: quarters, acme-fusion 1.2" in place.omnifuse("cache", "info").out
+    assert "waveform encoder: quarters, acme-fusion 1.2" in used.ended["info"].out
 
 
-def test_its_method_encoder_and_measure_stand_in_the_run_and_its_report(place: Place, trained: str) -> None:
-    metrics = json.loads((place.folder / "run" / "metrics.json").read_text(encoding="utf-8"))
+def test_its_method_encoder_and_measure_stand_in_the_run_and_its_report(used: Used) -> None:
+    """The folds were trained in other processes."""
+    metrics = json.loads((used.folder / "run" / "metrics.json").read_text(encoding="utf-8"))
     assert metrics["method"] == "peak"
     brought = {"name": "acme-fusion", "version": "1.2"}
     assert metrics["package"] == brought and metrics["encoder_packages"] == {"embedding.last": brought}
     assert -1 <= metrics["mcc"]["mean"] <= 1 and all("mcc" in fold for fold in metrics["folds"])
-    page = (place.folder / "run" / "report.html").read_text(encoding="utf-8")
+    page = (used.folder / "run" / "report.html").read_text(encoding="utf-8")
     assert "method peak of the package acme-fusion 1.2" in page
     assert "Matthews: correlation of outcome and answer." in page
 
 
-def test_the_text_of_a_training_has_a_column_of_its_measure(trained: str) -> None:
-    first, head, *_ = trained.splitlines()
+def test_the_text_of_a_training_has_a_column_of_its_measure(used: Used) -> None:
+    assert used.ended["train"].code == 0, used.ended["train"].words
+    first, head, *_ = used.ended["train"].out.splitlines()
     assert first.startswith("peak on death of wards: 50 samples")
     assert head.split() == ["fold", "rows", "AUROC", "AUPRC", "Matthews"]
 
 
-def test_its_preset_makes_a_study_in_other_processes(place: Place, studied: Any) -> None:
-    assert studied["failed"] == {} and len(list((place.folder / "study" / "cells").iterdir())) == 2
-    page = (place.folder / "study" / "report.html").read_text(encoding="utf-8")
+def test_its_preset_makes_a_study(used: Used) -> None:
+    assert used.json("study")["failed"] == {}
+    assert len(list((used.folder / "study" / "cells").iterdir())) == 2
+    page = (used.folder / "study" / "report.html").read_text(encoding="utf-8")
     assert "peak" in page and "Matthews" in page
-    (scores,) = (place.folder / "study").glob("**/methods-scores.csv")
+    (scores,) = (used.folder / "study").glob("**/methods-scores.csv")
     table = pl.read_csv(scores)
     assert set(table["method"]) == {"peak", "concat"} and "Matthews" in table.columns
 
 
-WITHOUT: dict[str, tuple[tuple[object, ...], str]] = {
+REFUSED: dict[str, tuple[tuple[object, ...], str]] = {
     "predict": (
         ("predict", "--run", "run"),
         "Error: run was trained with the method 'peak' of the package acme-fusion 1.2, which is not installed: "
@@ -161,31 +172,38 @@ WITHOUT: dict[str, tuple[tuple[object, ...], str]] = {
     "extract": (("extract", "--dataset", "wards", "--raw", "raw"), "Unknown data set 'wards'."),
     "study": (("study", "--preset", "glance"), "glance is neither a preset"),
 }
+WITHOUT: Calls = {name: call for name, (call, _) in REFUSED.items()} | {
+    "report of the run": ("report", "run"),
+    "report of the study": ("report", "study"),
+    "info": ("cache", "info"),
+    "verify": ("cache", "verify"),
+}
 
 
-@pytest.mark.parametrize("command", WITHOUT)
-def test_without_the_package_what_needs_it_is_refused_in_a_line(
-    place: Place, trained: str, studied: Any, command: str
-) -> None:
-    arguments, message = WITHOUT[command]
-    ended = place.omnifuse(*arguments, installed=False)
-    assert ended.code == 2 and message in ended.words
+@pytest.fixture(scope="module")
+def left(used: Used, tmp_path_factory: pytest.TempPathFactory) -> Used:
+    """What was made with the package, but for the reports, and what the commands say of it without."""
+    skip = shutil.ignore_patterns("report.html")
+    folder = shutil.copytree(used.folder, tmp_path_factory.mktemp("left") / "work", ignore=skip)
+    return Used(folder, in_a_process(folder, WITHOUT))
+
+
+@pytest.mark.parametrize("command", REFUSED)
+def test_without_the_package_what_needs_it_is_refused_in_a_line(left: Used, command: str) -> None:
+    ended = left.ended[command]
+    assert ended.code == 2 and REFUSED[command][1] in ended.words
     assert "Traceback" not in ended.words
 
 
 @pytest.mark.parametrize("folder", ["run", "study"])
-def test_without_the_package_reports_are_written_of_what_is_stored(
-    place: Place, trained: str, studied: Any, folder: str
-) -> None:
-    page = place.folder / folder / "report.html"
-    page.unlink()
-    ended = place.omnifuse("report", folder, installed=False)
+def test_without_the_package_reports_are_written_of_what_is_stored(left: Used, folder: str) -> None:
+    ended = left.ended[f"report of the {folder}"]
     assert ended.code == 0, ended.words
-    text = page.read_text(encoding="utf-8")
+    text = (left.folder / folder / "report.html").read_text(encoding="utf-8")
     assert "peak" in text and "of the package acme-fusion 1.2, which is not installed" in text
 
 
-def test_without_the_package_its_cache_is_whole_and_names_it(place: Place, extracted: Any) -> None:
-    held = place.omnifuse("cache", "info", installed=False)
+def test_without_the_package_its_cache_is_whole_and_names_it(left: Used) -> None:
+    held = left.ended["info"]
     assert held.code == 0 and "waveform encoder: quarters, acme-fusion 1.2" in held.out
-    assert place.omnifuse("cache", "verify", installed=False).code == 0
+    assert left.ended["verify"].code == 0

@@ -101,6 +101,7 @@ def test_a_worker_that_sends_a_result_when_the_work_fails_does_not_hold_it_up(tm
 
 HALF_A_RESULT = """
 import inspect, os, signal, struct, time
+from multiprocessing import active_children
 from concurrent.futures.process import BrokenProcessPool
 from omnifuse.processes import worker_pool
 
@@ -116,39 +117,49 @@ if __name__ == "__main__":
     try:
         with worker_pool(2) as pool:
             sleeping = pool.submit(time.sleep, 60)
-            pool.submit(killed_while_sending).result()
-    except BrokenProcessPool:
-        print("broken", type(sleeping.exception()).__name__)
+            killed = pool.submit(killed_while_sending)
+            {then}
+    except {error} as error:
+        print(type(error).__name__, type(sleeping.exception()).__name__)
 """
+INTERRUPT = """while len(active_children()) == 2:
+                time.sleep(0.01)
+            raise KeyboardInterrupt"""
 
 
-def test_half_a_result_of_a_worker_that_was_killed_is_not_waited_for(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("then", "error"), [("killed.result()", "BrokenProcessPool"), (INTERRUPT, "KeyboardInterrupt")]
+)
+def test_half_a_result_of_a_worker_that_was_killed_is_not_waited_for(tmp_path: Path, then: str, error: str) -> None:
+    """Neither by those who wait for it nor by an interrupt that comes before anybody has noticed."""
     script = tmp_path / "half.py"
-    script.write_text(HALF_A_RESULT)
+    script.write_text(HALF_A_RESULT.format(then=then, error=error))
     ran = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=30, check=True)
-    assert ran.stdout == "broken BrokenProcessPool\n"
+    assert ran.stdout == f"{error} BrokenProcessPool\n"
 
 
 UNGUARDED = """
-from pathlib import Path
-from omnifuse.fusion.training.config import make_config
-from omnifuse.fusion.runs.train import train
+from omnifuse.processes import results, worker_pool
 
-train("cache", make_config("prior"), Path("run"), workers=2)
+def work():
+    with worker_pool(2) as pool:
+        print(results([pool.submit(pow, 2, power) for power in range(3)]))
+
+work()
 """
 
 
-def test_a_script_without_a_main_guard_is_told_so(synthetic_cache: Path, tmp_path: Path) -> None:
+def test_a_script_without_a_main_guard_is_told_so(tmp_path: Path) -> None:
     """Each process would run the script again, and end over that: no memory ran out."""
-    (tmp_path / "cache").symlink_to(synthetic_cache)
     (tmp_path / "script.py").write_text(UNGUARDED)
-    ran = subprocess.run([sys.executable, "script.py"], cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    how = {"cwd": tmp_path, "capture_output": True, "text": True, "timeout": 120}
+    ran = subprocess.run([sys.executable, "script.py"], **how)
     last = ran.stderr.strip().splitlines()[-1]
     assert ran.returncode == 1 and last.startswith("omnifuse.cache_schema.errors.OmniFuseError: No worker process")
     assert 'put its work under `if __name__ == "__main__":`' in last
-    guarded = UNGUARDED.replace("train(", 'if __name__ == "__main__":\n    train(')
+    guarded = UNGUARDED.replace("\nwork()", '\nif __name__ == "__main__":\n    work()')
     (tmp_path / "script.py").write_text(guarded)
-    subprocess.run([sys.executable, "script.py"], cwd=tmp_path, capture_output=True, timeout=120, check=True)
+    assert subprocess.run([sys.executable, "script.py"], **how).stdout == "[1, 2, 4]\n"
 
 
 def test_a_worker_that_is_killed_at_work_is_no_missing_guard() -> None:

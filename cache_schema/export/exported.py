@@ -95,6 +95,7 @@ class _Arrays(_OneFile):
             return tuple(sorted(name for name in names if f"{modality_path(name)}/kind" in file))
 
     def spec(self, name: str) -> ModalitySpec:
+        """Return what the file says of a modality beside its rows."""
         path = modality_path(name)
         with self._open() as file:
             kind, meaning, recipe = (str(_array(file, f"{path}/{key}")) for key in ("kind", "row_meaning", "recipe"))
@@ -103,6 +104,7 @@ class _Arrays(_OneFile):
             return _spec(name, kind, meaning, json.loads(recipe), [Column(*column) for column in columns])
 
     def rows(self, name: str) -> ExportedRows:
+        """Read a modality; raises :class:`InputError` if it describes other samples than the file has."""
         path = modality_path(name)
         with self._open() as file:
             ids = pl.Series(_array(file, f"{SAMPLES}/sample_id").tolist())
@@ -126,6 +128,7 @@ class _MuData(_OneFile):
             return tuple(name for name in file["mod"] if f"mod/{name}/uns/{ATTRIBUTE}/kind" in file)
 
     def spec(self, name: str) -> ModalitySpec:
+        """Return what the file says of a modality beside its rows."""
         require("anndata", f"Reading {self.path.name}")
         from anndata.io import read_elem
 
@@ -137,6 +140,7 @@ class _MuData(_OneFile):
         return _spec(name, described["kind"], described["row_meaning"], json.loads(described["recipe"]), columns)
 
     def rows(self, name: str) -> ExportedRows:
+        """Read a modality, sparse values in full."""
         from anndata.io import read_elem
 
         with open_hdf5(self.path) as file:

@@ -11,7 +11,6 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 import torch
-from sklearn.manifold import TSNE
 from torch import Tensor
 
 from ...cache_schema import InputError
@@ -93,6 +92,8 @@ def _embeddings(replay: Replay) -> tuple[Tensor, Tensor, Tensor]:
 def _points(
     modality: str, encoded: npt.NDArray[np.floating[Any]], imputed: npt.NDArray[np.floating[Any]], seed: int
 ) -> pl.DataFrame:
+    from sklearn.manifold import TSNE  # late: seconds to import, and most commands draw no map
+
     together = np.concatenate([encoded, imputed])  # [2 * n, D]
     perplexity = min(PERPLEXITY, (len(together) - 1) / 3)
     plane = TSNE(perplexity=perplexity, init="pca", random_state=seed).fit_transform(together)

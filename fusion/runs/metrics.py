@@ -223,7 +223,7 @@ class MethodWords:
     weight: str | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class RunMetrics:
     """Everything of metrics.json. Measures are means over folds, see `runs.summary`.
 
@@ -287,6 +287,12 @@ class RunMetrics:
         except InputError as error:
             raise InputError(f"{error} {MEND}") from None
         return metrics
+
+    def __repr__(self) -> str:
+        """Return it in one line; `to_json` has everything."""
+        means = (f"{name} {score.mean:.3f}" for name, score in self.measures.items() if score.mean is not None)
+        what = f"{self.method} on {self.task}, {self.samples} samples, {len(self.folds)} folds"
+        return f"<{type(self).__name__} of {self.run}: {'; '.join([what, *means])}>"
 
     def to_json(self) -> dict[str, Any]:
         """Return the content of metrics.json."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import rankdata
+import scipy
 
 from .metrics import FloatArray
 
@@ -37,9 +37,12 @@ def auroc_influence(y: FloatArray, score: FloatArray) -> tuple[float, Float64Arr
     """Return the AUROC of binary y [n] and the influence of each sample, [n], by midranks."""
     positive = y == 1
     count, others = int(positive.sum()), int((~positive).sum())
-    ranks, right = rankdata(score), np.empty(len(y))  # the share of the other class that a sample stands right to
-    right[positive] = (ranks[positive] - rankdata(score[positive])) / others
-    right[~positive] = 1 - (ranks[~positive] - rankdata(score[~positive])) / count
+    ranks, right = (
+        scipy.stats.rankdata(score),
+        np.empty(len(y)),
+    )  # the share of the other class that a sample stands right to
+    right[positive] = (ranks[positive] - scipy.stats.rankdata(score[positive])) / others
+    right[~positive] = 1 - (ranks[~positive] - scipy.stats.rankdata(score[~positive])) / count
     area = float(right[positive].mean())
     return area, (right - area) / np.where(positive, count, others)
 

@@ -2,7 +2,6 @@
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import precision_recall_curve, roc_curve
 
 from .metrics import both_classes
 
@@ -36,6 +35,8 @@ def roc_points(y: Floats, p: Floats) -> tuple[Floats, Floats]:
     rows = known(y, p)
     if not both_classes(y[rows]):
         return np.empty(0), np.empty(0)
+    from sklearn.metrics import roc_curve  # late: a second to import, and most commands draw no curve
+
     false_positive, true_positive, _ = roc_curve(y[rows], p[rows])
     return false_positive, true_positive
 
@@ -45,5 +46,7 @@ def precision_recall_points(y: Floats, p: Floats) -> tuple[Floats, Floats]:
     rows = known(y, p)
     if not both_classes(y[rows]):
         return np.empty(0), np.empty(0)
+    from sklearn.metrics import precision_recall_curve  # late, as above
+
     precision, recall, _ = precision_recall_curve(y[rows], p[rows], drop_intermediate=True)
     return recall, precision

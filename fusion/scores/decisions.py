@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import rankdata
+import scipy
 
 from . import intervals
 from .intervals import Subjects
@@ -28,7 +28,7 @@ def expected_calibration_error(y: FloatArray, p: FloatArray, groups: int = 10) -
     y, p = y[known], p[known].astype(np.float64)
     if not len(y):
         return None
-    group = np.floor((rankdata(p) - 0.5) / len(p) * groups).astype(np.int64)
+    group = np.floor((scipy.stats.rankdata(p) - 0.5) / len(p) * groups).astype(np.int64)
     return float(np.abs(np.bincount(group, weights=y - p)).sum() / len(y))
 
 

@@ -7,10 +7,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import brentq
+import scipy
 from scipy.special import expit, logit
-from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import average_precision_score, roc_auc_score
 
 FloatArray = npt.NDArray[np.floating[Any]]
 
@@ -37,12 +35,16 @@ def _are_classes(y: FloatArray, probability: FloatArray) -> bool:
 
 def auroc(y: FloatArray, score: FloatArray) -> float | None:
     """Area under the ROC curve of y [N] (NaN: unknown) and score [N]; None where only one class occurs."""
+    from sklearn.metrics import roc_auc_score  # late: seconds to import, and a process that fits a fold does without
+
     known = ~np.isnan(y)
     return float(roc_auc_score(y[known], score[known])) if both_classes(y[known]) else None
 
 
 def auprc(y: FloatArray, score: FloatArray) -> float | None:
     """Average precision of y [N] (NaN: unknown) and score [N]; None where only one class occurs."""
+    from sklearn.metrics import average_precision_score  # late, as above
+
     known = ~np.isnan(y)
     return float(average_precision_score(y[known], score[known])) if both_classes(y[known]) else None
 
@@ -96,11 +98,13 @@ def calibration(y: FloatArray, probability: FloatArray) -> dict[str, float | Non
         return {"slope": None, "intercept": None}
     return {
         "slope": _slope(y, x),
-        "intercept": float(brentq(lambda shift: np.mean(expit(x + shift) - y), -50, 50)),
+        "intercept": float(scipy.optimize.brentq(lambda shift: np.mean(expit(x + shift) - y), -50, 50)),
     }
 
 
 def _slope(y: FloatArray, x: FloatArray) -> float | None:
+    from sklearn.linear_model import LogisticRegression  # late, as above
+
     positive, negative = x[y == 1], x[y == 0]
     if positive.min() >= negative.max() or negative.min() >= positive.max():
         return None  # it has no finite maximum of the likelihood

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
+import scipy
 
 from .areas import Area, auroc_influence
 from .intervals import TAILS
@@ -59,7 +59,7 @@ def corrected_resampled_t(differences: FloatArray, test_share: float, margin: fl
         return None
     factor = 1 / len(known) + test_share / (1 - test_share)
     error = float(np.sqrt(factor * known.var(ddof=1)))
-    return _studentised(float(known.mean()), error, stats.t(len(known) - 1), margin)
+    return _studentised(float(known.mean()), error, scipy.stats.t(len(known) - 1), margin)
 
 
 def _studentised(mean: float, error: float, law: Any, margin: float) -> Difference:
@@ -91,13 +91,13 @@ def over_trainings(values: FloatArray, margin: float = MARGIN) -> Difference | N
     each, drawn = values[:, 0], values[:, 1:]
     patients = float(drawn.mean(axis=0).var(ddof=1))
     if seeds == 1:
-        return _studentised(float(each[0]), np.sqrt(patients), stats.norm, margin)
+        return _studentised(float(each[0]), np.sqrt(patients), scipy.stats.norm, margin)
     covariance = np.cov(drawn)  # [S, S]
     shared = (covariance.sum() - np.trace(covariance)) / (seeds * (seeds - 1))
     training = float(each.var(ddof=1)) / seeds
     variance = max(training + max(0.0, float(shared)), patients)
     freedom = (seeds - 1) * (variance / training) ** 2 if training > 0 else np.inf
-    return _studentised(float(each.mean()), np.sqrt(variance), stats.t(freedom), margin)
+    return _studentised(float(each.mean()), np.sqrt(variance), scipy.stats.t(freedom), margin)
 
 
 def patient_weights(patients: int, draws: int = DRAWS, seed: int = 0) -> npt.NDArray[np.uint8]:
@@ -158,7 +158,7 @@ def delong(y: FloatArray, first: FloatArray, second: FloatArray, margin: float =
     (area, influence), (other, others) = (auroc_influence(y, score) for score in scores)
     squares = [((influence - others)[y == label] ** 2).sum() for label in (1, 0)]
     variance = sum(square * count / (count - 1) for square, count in zip(squares, counts, strict=True))
-    return _studentised(area - other, float(np.sqrt(variance)), stats.norm, margin)
+    return _studentised(area - other, float(np.sqrt(variance)), scipy.stats.norm, margin)
 
 
 def holm(p: Sequence[float | None]) -> list[float | None]:

@@ -59,7 +59,12 @@ def expected_seconds(plan: Plan, workers: int) -> float:
         probe = (str(plan.cache.path.absolute()), plan.scope, asked)
         found, probing = zip(*results([pool.submit(timed_probe, *probe) for _ in range(at_once)]), strict=True)
     start = time.perf_counter() - began - mean(probing)
-    seconds = mean_seconds(found)
+    return float(start + added_up(plan, at_once, mean_seconds(found)))
+
+
+def added_up(plan: Plan, at_once: int, seconds: Seconds) -> float:
+    """Return how long the open cells and the report take once the processes have started."""
+    asked = dict.fromkeys(measurement for wanted in plan.open.values() for measurement in wanted)
     cost = dict(zip(asked, seconds.asked, strict=True))
     untrained = set(plan.untrained)
     cells = [
@@ -69,7 +74,7 @@ def expected_seconds(plan: Plan, workers: int) -> float:
         for cell, wanted in plan.open.items()
     ]
     report = REPORT_SHARE * seconds.cell * len(plan.cells)
-    return float(start + seconds.first + max(sum(cells) / at_once, *cells) + report)
+    return float(seconds.first + max(sum(cells) / at_once, *cells) + report)
 
 
 def fold_seconds(config: TrainConfig, scope: Scope, seconds: Seconds) -> float:

@@ -8,25 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from ...cache_schema import InputError, MissingInputError, meant, shown
-from ...registry import Registry
 from ...yaml_file import load_yaml
 from ..scores.paired import MARGIN
 from ..settings import build
 from .cell import Cell, Measurement, Scope
 from .kinds import KINDS, Experiment
-
-
-def _flaw(grid: Path) -> str | None:
-    return None if isinstance(grid, Path) and grid.is_file() else "it is not the path of a YAML file"
-
-
-PRESETS: Registry[Path] = Registry(
-    "omnifuse.presets",
-    "preset",
-    {name: f"fusion.study.presets:{name.replace('-', '_')}" for name in ("baselines", "paper", "paper-full", "quick")},
-    _flaw,
-)
-"""Grids by name; a package adds one by an entry point that is the path of a YAML file."""
+from .presets import PRESETS, preset_names
 
 MOST_CELLS = 10_000
 """Cells of a study; its largest preset has some hundred."""
@@ -92,11 +79,6 @@ class Grid:
         for cell in wanted:
             _ = cell.config
         return wanted
-
-
-def preset_names() -> list[str]:
-    """Return the names of the presets."""
-    return sorted(PRESETS.names())
 
 
 def read_grid(wanted: str | Path) -> Grid:

@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,8 +14,8 @@ from pathlib import Path
 import polars as pl
 
 from ...cache_schema import CacheChangedError, FeatureCache, InputError, OmniFuseError, folder_lock, unknown
-from ...processes import WAKE_SECONDS, worker_pool
-from ...progress import progress, quiet_workers
+from ...processes import WAKE_SECONDS, ThisProcess, worker_pool
+from ...progress import progress, telling
 from ..device import check_device
 from ..files import read_json, read_table, write_json, write_table
 from ..runs.folder import RunFolder
@@ -142,19 +142,29 @@ def run_study(plan: Plan, workers: int, executor: Executor | None = None) -> dic
 
 def _run_cells(plan: Plan, workers: int, executor: Executor | None) -> dict[str, str]:
     failed: dict[str, str] = {}
-    paths = str(plan.cache.path.absolute()), plan.cache.digest, str((plan.folder / CELLS).absolute())
-    with cell_workers(workers, executor) as pool, progress(name="study", total=len(plan.open), unit="cells") as bar:
-        jobs = {
-            pool.submit(run_cell, *paths, cell, asked): cell
-            for cell, asked in sorted(plan.open.items(), key=lambda item: item[0].seed)
-        }
-        for job in _as_completed(list(jobs)):
-            cell = jobs[job]
+    with progress(name="study", total=len(plan.open), unit="cells") as bar, cell_workers(workers, executor) as pool:
+        for cell, job in _ended(plan, pool):
             if message := _failure(job):
                 failed[cell.id] = message
                 _write_failure(plan.folder / FAILED, cell, message)
             bar.update()
     return failed
+
+
+def _ended(plan: Plan, pool: Executor) -> Iterator[tuple[Cell, Future[None]]]:
+    """Yield the open cells as they end, well or not; those of the first seed are the first to begin."""
+    paths = str(plan.cache.path.absolute()), plan.cache.digest, str((plan.folder / CELLS).absolute())
+    cells = sorted(plan.open.items(), key=lambda item: item[0].seed)
+    jobs = ((cell, pool.submit(run_cell, *paths, cell, asked)) for cell, asked in cells)
+    if isinstance(pool, ThisProcess):
+        yield from jobs
+        return
+    of = {job: cell for cell, job in jobs}
+    waiting = set(of)
+    while waiting:
+        # in short pieces: polars lets waiting go on after a signal, and an interrupt would not be noticed
+        done, waiting = wait(waiting, WAKE_SECONDS, FIRST_COMPLETED)
+        yield from ((of[job], job) for job in done)
 
 
 def run_cell(cache: str, digest: str, folder: str, cell: Cell, asked: Sequence[Measurement]) -> None:
@@ -194,21 +204,13 @@ def _failure(job: Future[None]) -> str | None:
     return str(error) if isinstance(error, OmniFuseError) else f"{type(error).__name__}: {error}"
 
 
-def _as_completed(jobs: Sequence[Future[None]]) -> Iterator[Future[None]]:
-    waiting = set(jobs)
-    while waiting:
-        # in short pieces: polars lets waiting go on after a signal, and an interrupt would not be noticed
-        done, waiting = wait(waiting, WAKE_SECONDS, FIRST_COMPLETED)
-        yield from done
-
-
 @contextmanager
 def cell_workers(workers: int, executor: Executor | None = None) -> Iterator[Executor]:
-    """Provide what runs the cells: the given executor, or processes that show no progress of their own."""
+    """Provide what runs the cells: the given executor, this process or several; none shows progress of its own."""
     if executor is not None:
         yield executor
         return
-    with quiet_workers(), worker_pool(workers) as pool:
+    with telling(whom=False), nullcontext(ThisProcess()) if workers == 1 else worker_pool(workers) as pool:
         yield pool
 
 

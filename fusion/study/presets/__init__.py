@@ -2,9 +2,29 @@
 
 from pathlib import Path
 
+from ....registry import Registry
+
 FOLDER = Path(__file__).parent
 
 baselines = FOLDER / "baselines.yaml"
 paper = FOLDER / "paper.yaml"
 paper_full = FOLDER / "paper-full.yaml"
 quick = FOLDER / "quick.yaml"
+
+
+def _flaw(grid: Path) -> str | None:
+    return None if isinstance(grid, Path) and grid.is_file() else "it is not the path of a YAML file"
+
+
+PRESETS: Registry[Path] = Registry(
+    "omnifuse.presets",
+    "preset",
+    {name: f"fusion.study.presets:{name.replace('-', '_')}" for name in ("baselines", "paper", "paper-full", "quick")},
+    _flaw,
+)
+"""Grids by name; a package adds one by an entry point that is the path of a YAML file."""
+
+
+def preset_names() -> list[str]:
+    """Return the names of the presets."""
+    return sorted(PRESETS.names())

@@ -1,7 +1,6 @@
 """How long a study may take is added up from what a probe takes, cell by cell."""
 
 from collections.abc import Callable
-from contextlib import nullcontext
 from math import nan
 from pathlib import Path
 
@@ -9,27 +8,23 @@ import pytest
 from omnifuse.fusion.methods import METHODS
 from omnifuse.fusion.methods.fitting import FitConfig
 from omnifuse.fusion.study.cell import Scope
-from omnifuse.fusion.study.expected import Seconds, expected_seconds, fold_seconds, mean_seconds
+from omnifuse.fusion.study.expected import Seconds, added_up, fold_seconds, mean_seconds
 from omnifuse.fusion.study.run import plan_study
 from omnifuse.fusion.training.config import make_config
 
-from tests.fusion.study.grids import InThisProcess, grid
+from tests.fusion.study.grids import grid
 
 
-def test_the_expected_time_adds_up_what_a_probe_found(
-    toy_cache: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_expected_time_adds_up_what_a_probe_found(toy_cache: Callable[..., Path], tmp_path: Path) -> None:
     """Two cells of two folds on all modalities, each asked something, and the report of both."""
     found = Seconds(first=1000.0, cell=10.0, fold=100.0, epoch=0.0, asked=(40.0,))
-    monkeypatch.setattr("omnifuse.fusion.study.expected.cell_workers", lambda _: nullcontext(InThisProcess()))
-    monkeypatch.setattr("omnifuse.fusion.study.expected.timed_probe", lambda *_: (found, 0.0))
     shared = {"kind": "missing", "methods": ["concat", "sum"], "rates": [0, 0.5], "draws": 2}
     plan = plan_study(toy_cache(tmp_path / "cache"), grid(shared), tmp_path / "study")
     cells, folds = len(plan.open), plan.scope.folds
     assert cells == 2 and {len(asked) for asked in plan.open.values()} == {1}
     report = 0.5 * 10 * cells
-    assert expected_seconds(plan, 1) == pytest.approx(1000 + cells * (10 + folds * (100 + 40)) + report, abs=1)
-    assert expected_seconds(plan, 2) == pytest.approx(1000 + (10 + folds * (100 + 40)) + report, abs=1)
+    assert added_up(plan, 1, found) == pytest.approx(1000 + cells * (10 + folds * (100 + 40)) + report)
+    assert added_up(plan, 2, found) == pytest.approx(1000 + (10 + folds * (100 + 40)) + report)
 
 
 def test_a_fold_of_some_modalities_costs_its_share_and_trees_know_no_epochs() -> None:

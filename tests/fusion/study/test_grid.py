@@ -6,8 +6,9 @@ import pytest
 from omnifuse.cache_schema import InputError, MissingInputError
 from omnifuse.fusion.methods import METHODS
 from omnifuse.fusion.study.cell import Cell, Measurement, Scope
-from omnifuse.fusion.study.grid import preset_names, read_grid
+from omnifuse.fusion.study.grid import read_grid
 from omnifuse.fusion.study.kinds import KINDS
+from omnifuse.fusion.study.presets import preset_names
 
 from tests.fusion.study.grids import grid
 

@@ -16,7 +16,7 @@ from omnifuse.fusion.study.results import Chapter, Estimate, ResultFigure, Resul
 from omnifuse.fusion.study.run import plan_study, run_study
 from sklearn.metrics import roc_auc_score
 
-from tests.fusion.study.grids import InThisProcess, grid
+from tests.fusion.study.grids import grid
 
 ToyCache = Callable[..., Path]
 
@@ -39,7 +39,7 @@ def study(toy_cache: ToyCache, tmp_path_factory: pytest.TempPathFactory) -> Stud
     """Return a study of every kind on a toy cache of which nothing failed; read-only for tests."""
     folder = tmp_path_factory.mktemp("kinds")
     plan = plan_study(toy_cache(folder / "cache", samples=120), GRID, folder / "study")
-    assert run_study(plan, 1, InThisProcess()) == {}
+    assert run_study(plan, 1) == {}
     return plan.study
 
 
@@ -262,7 +262,7 @@ def test_other_tasks_have_their_labels_and_no_decisions(kind: str, toy_cache: To
         {"kind": "trust", "methods": ["late"]},
     )
     plan = plan_study(toy_cache(tmp_path / "cache", kind=kind), small, tmp_path / "study")
-    assert run_study(plan, 1, InThisProcess()) == {}
+    assert run_study(plan, 1) == {}
     results = study_results(tmp_path / "study")
     (labels,) = tables(chapter(results, "trust")).values()
     assert [row[0] for row in labels.rows] == {"multilabel": ["first", "second"], "multiclass": ["a", "b", "c"]}[kind]

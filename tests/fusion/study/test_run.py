@@ -19,8 +19,9 @@ from omnifuse.fusion.study.expected import expected_seconds
 from omnifuse.fusion.study.finished import compare
 from omnifuse.fusion.study.overview import study_results
 from omnifuse.fusion.study.run import Plan, plan_study, run_study
+from omnifuse.progress import telling
 
-from tests.fusion.study.grids import InThisProcess, grid
+from tests.fusion.study.grids import grid
 
 ToyCache = Callable[..., Path]
 
@@ -28,7 +29,7 @@ TWO = {"kind": "methods", "methods": ["concat", "late"], "modalities": "all"}
 
 
 def run(plan: Plan) -> dict[str, str]:
-    return run_study(plan, 1, InThisProcess())
+    return run_study(plan, 1)
 
 
 @pytest.fixture(scope="module")
@@ -134,10 +135,10 @@ def test_the_command_to_repeat_a_study_names_the_grid_as_it_was_named(cache: Pat
 
 def test_the_expected_time_is_none_when_nothing_is_left_and_some_otherwise(cache: Path, tmp_path: Path) -> None:
     plan = plan_study(cache, grid(TWO), tmp_path / "study")
-    assert expected_seconds(plan, 2) > 0
+    assert expected_seconds(plan, 1) > 0
     assert not (tmp_path / "study").exists()
     run(plan)
-    assert expected_seconds(plan_study(cache, grid(TWO), tmp_path / "study"), 2) == 0
+    assert expected_seconds(plan_study(cache, grid(TWO), tmp_path / "study"), 1) == 0
 
 
 def test_a_folder_of_another_cache_or_of_something_else_is_refused(
@@ -229,6 +230,22 @@ def test_who_is_the_same_patient_is_stored_without_the_ids_of_patients(cache: Pa
     table = pl.read_parquet(tmp_path / "study" / "subjects.parquet")
     assert table.columns == ["sample_id", "subject"]
     assert table["subject"].to_list() == [1 + i // 2 for i in range(60)]
+
+
+def test_a_study_alone_tells_how_far_it_is_and_not_what_it_trains(cache: Path, tmp_path: Path) -> None:
+    told = []
+    with telling(lambda *done: told.append(done)):
+        run(plan_study(cache, grid(TWO), tmp_path / "study"))
+    assert told == [("study", 1, 2), ("study", 2, 2)]
+
+
+def test_off_a_terminal_a_study_says_now_and_then_how_far_it_is(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("omnifuse.progress.LINE_SECONDS", 0.01)
+    run(plan_study(cache, grid(TWO), tmp_path / "study"))
+    said = capsys.readouterr().err.splitlines()
+    assert said and all(line.startswith("study: ") for line in said)
 
 
 def test_processes_do_the_same(cache: Path, tmp_path: Path) -> None:

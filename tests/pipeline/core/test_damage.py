@@ -10,7 +10,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from omnifuse.cache_schema import FeatureCache, InputError, Manifest, read_manifest
-from omnifuse.pipeline.core.memo import DigestMemo
 from omnifuse.pipeline.core.plan import Encoders, memo_file, parts_folder
 from omnifuse.pipeline.core.stages import extract
 from omnifuse.pipeline.pseudonym_key import KEY_BYTES, secret_key
@@ -29,19 +28,6 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture
-def weights_known(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Spare the seconds that it takes to digest seeded weights when the memo is lost."""
-    known: dict[str, str] = {}
-    compute = DigestMemo.value
-
-    def value(self: DigestMemo, name: str, version: str, make: Callable[[], str]) -> str:
-        known.setdefault(name, "") or known.update({name: make()})
-        return compute(self, name, version, lambda: known[name])
-
-    monkeypatch.setattr(DigestMemo, "value", value)
-
-
 def laid_out_again(finished: Path, folder: Path, damage: Callable[[Path], object]) -> Manifest:
     """Return the manifest of the cache that is made anew from damaged parts and blocks."""
     shutil.rmtree(folder, ignore_errors=True)
@@ -55,8 +41,7 @@ def files_of(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if path.is_file())
 
 
-@pytest.mark.usefixtures("weights_known")
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_any_damage_is_mended(finished: Path, tmp_path: Path, data: st.DataObject) -> None:
     def damage(items: Path) -> None:
@@ -78,7 +63,6 @@ def flip_last_byte(path: Path) -> None:
     path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
 
 
-@pytest.mark.usefixtures("weights_known")
 @pytest.mark.parametrize("damage", [flip_last_byte, lambda path: path.write_bytes(b"")], ids=["flip", "empty"])
 @pytest.mark.parametrize("kind", ["part", "block", "complete"])
 def test_what_was_damaged_is_made_again_and_said_in_one_line(
@@ -95,7 +79,6 @@ def test_what_was_damaged_is_made_again_and_said_in_one_line(
     assert [record.message for record in caplog.records] == ["1 damaged part was made again"]
 
 
-@pytest.mark.usefixtures("weights_known")
 def test_several_damaged_parts_are_counted(finished: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     def all_parts(items: Path) -> None:
         for path in items.rglob("*.safetensors"):

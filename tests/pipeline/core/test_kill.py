@@ -1,5 +1,6 @@
 """Killed at random moments and started again, an extraction ends with the same bytes as an undisturbed one."""
 
+import math
 import os
 import random
 import shutil
@@ -10,33 +11,52 @@ import time
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from omnifuse.cache_schema import FeatureCache, verify_cache
+from omnifuse.cli import main
+from omnifuse.pipeline.core.plan import parts_folder
+from omnifuse.pipeline.synthetic import SynthSettings, write_cohort
 
-KILLS = int(os.environ.get("OMNIFUSE_KILLS", "3"))
+KILLS = int(os.environ.get("OMNIFUSE_KILLS", "2"))
 """The benchmark asks for more."""
 
-SMALL_PARTS = "import omnifuse.pipeline.core.encode as encode, omnifuse.cli as cli; encode.PART_ITEMS = 8; cli.main()"
+SMALL_PARTS = "import omnifuse.pipeline.core.encode as encode, omnifuse.cli as cli; encode.PART_ITEMS = 4; cli.main()"
 """The command line with parts of few items, so that a small cohort has many."""
 
 
 def command(raw: Path, cache: Path, workers: int, *more: str) -> list[str]:
     options = ["--text-encoder", "random", "--image-encoder", "random", "--workers", str(workers), *more]
-    extract = ["extract", "--dataset", "synthetic", "--raw", str(raw), "--cache", str(cache), *options]
-    return [sys.executable, "-c", SMALL_PARTS, *extract]
+    return ["extract", "--dataset", "synthetic", "--raw", str(raw), "--cache", str(cache), *options]
 
 
-def run_for(seconds: float, arguments: list[str], temporary: Path) -> bool:
-    """Run a command and kill it after some seconds; return whether it ended by itself before."""
+def here(arguments: list[str]) -> None:
+    """Run a command in this process, with parts of the usual size."""
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == 0, result.output
+
+
+def ends(arguments: list[str], temporary: Path, files: float = math.inf) -> bool:
+    """Run a command and kill it when it has written some files; return whether it ended by itself before."""
     temporary.mkdir(exist_ok=True)
     environment = {**os.environ, "TMPDIR": str(temporary)}
-    process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
-    try:
-        assert process.wait(timeout=seconds) == 0
-        return True
-    except subprocess.TimeoutExpired:
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        return False
+    program = [sys.executable, "-c", SMALL_PARTS, *arguments]
+    before = number_of_files(temporary.parent)
+    process = subprocess.Popen(program, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
+    while process.poll() is None and number_of_files(temporary.parent) - before < files:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() in (0, -signal.SIGKILL)
+    return process.returncode == 0
+
+
+def know_weights(finished: Path, cache: Path) -> None:
+    """Let a cache begin with the digests of another, that of the seeded weights included, which takes seconds."""
+    parts_folder(cache).mkdir(parents=True)
+    shutil.copy(parts_folder(finished) / "digests.memo", parts_folder(cache))
+
+
+def number_of_files(folder: Path) -> int:
+    return sum(len(files) for _, _, files in os.walk(folder))
 
 
 def leftovers(folder: Path) -> list[Path]:
@@ -51,24 +71,36 @@ def parts_of(cache: Path) -> dict[str, int]:
     return {file.name: file.stat().st_mtime_ns for file in files if not file.name.startswith("block-")}
 
 
+@pytest.fixture(scope="module")
+def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A few stays with images and reports; read-only for tests."""
+    raw = tmp_path_factory.mktemp("kill") / "raw"
+    write_cohort(raw, SynthSettings(stays=40, events_per_stay=30, images=12))
+    return raw
+
+
+@pytest.fixture(scope="module")
+def undisturbed(raw: Path) -> Path:
+    here(command(raw, raw.parent / "undisturbed" / "cache", 0))
+    return raw.parent / "undisturbed" / "cache"
+
+
 @pytest.mark.parametrize(("workers", "kills"), [(0, KILLS // 2), (1, KILLS - KILLS // 2)])
 def test_killed_extractions_end_with_the_same_bytes(
-    synthetic_raw: Path, tmp_path: Path, workers: int, kills: int
+    raw: Path, undisturbed: Path, tmp_path: Path, workers: int, kills: int
 ) -> None:
-    begin = time.perf_counter()
-    subprocess.run(command(synthetic_raw, tmp_path / "undisturbed", workers), check=True, capture_output=True)
-    duration = time.perf_counter() - begin
-    expected = FeatureCache.open(tmp_path / "undisturbed").manifest
+    expected, most = FeatureCache.open(undisturbed).manifest, number_of_files(undisturbed.parent)
     moments = random.Random(workers)
     killed = attempts = 0
     while killed < kills:
         cache = tmp_path / f"attempt-{attempts}"
         attempts += 1
+        know_weights(undisturbed, cache)
         finished = False
         while not finished:
             before = parts_of(cache)
-            patience = moments.uniform(0.2, 1.0) * duration if killed < kills else 10 * duration
-            finished = run_for(patience, command(synthetic_raw, cache, workers), tmp_path / "temporary")
+            files = moments.randint(0, most) if killed < kills else math.inf
+            finished = ends(command(raw, cache, workers), tmp_path / "temporary", files)
             killed += not finished
             assert before.items() <= parts_of(cache).items(), "a complete part was encoded again"
         assert verify_cache(cache).passed
@@ -77,22 +109,22 @@ def test_killed_extractions_end_with_the_same_bytes(
 
 
 def test_killed_extractions_with_another_option_end_with_the_same_bytes_and_leave_nothing(
-    synthetic_raw: Path, tmp_path: Path
+    raw: Path, undisturbed: Path, tmp_path: Path
 ) -> None:
-    first, again = ["--limit", "40"], ["--bin-hours", "4"]
+    first, again = ["--limit", "30"], ["--bin-hours", "4"]
     base, moments = tmp_path / "base", random.Random(2)
-    subprocess.run(command(synthetic_raw, base / "cache", 0, *first), check=True, capture_output=True)
+    know_weights(undisturbed, base / "cache")
+    here(command(raw, base / "cache", 0, *first))
+    before = number_of_files(base)
     shutil.copytree(base, tmp_path / "undisturbed")
-    begin = time.perf_counter()
-    subprocess.run(command(synthetic_raw, tmp_path / "undisturbed/cache", 0, *again), check=True, capture_output=True)
-    duration = time.perf_counter() - begin
+    here(command(raw, tmp_path / "undisturbed/cache", 0, *again))
     expected = FeatureCache.open(tmp_path / "undisturbed/cache").manifest
     for kill in range(max(1, KILLS // 2)):
         folder = tmp_path / f"attempt-{kill}"
         shutil.copytree(base, folder)
-        arguments = command(synthetic_raw, folder / "cache", 0, *again)
-        run_for(moments.uniform(0.2, 1.1) * duration, arguments, tmp_path / "temporary")
-        assert run_for(10 * duration, arguments, tmp_path / "temporary")
+        arguments = command(raw, folder / "cache", 0, *again)
+        ends(arguments, tmp_path / "temporary", moments.randint(0, before))
+        assert ends(arguments, tmp_path / "temporary")
         assert verify_cache(folder / "cache").passed
         assert FeatureCache.open(folder / "cache").manifest == expected
         assert not leftovers(tmp_path)
