@@ -105,7 +105,12 @@ def synth(out: Path, stays: int, seed: int, layout: str, **how: Any) -> Result:
     type=PATH,
     help="Table of subject_id and split (train, val, test), or folder of testset.csv and valset.csv; may be repeated.",
 )
-@click.option("--workers", type=click.IntRange(min=0), help="Processes that read items.  [default: one for each core]")
+@click.option(
+    "--workers",
+    type=click.IntRange(min=0),
+    help="Processes that read items, one for each core at most.  [default: as many]",
+)
+@click.option("--device", default="", metavar="NAME", help="Such as cuda:0,1 or cpu.  [default: the first GPU, or cpu]")
 @click.option("--scheduler", metavar="URL", help="A Dask scheduler, such as tcp://host:8786, whose workers encode.")
 @click.option("--parts", metavar="URL", help="Where those workers leave what they encoded, if not on a shared disk.")
 @click.option("--reuse", type=PATH, metavar="CACHE", help="Take items over that an older cache has encoded already.")
@@ -249,6 +254,7 @@ def methods(names: tuple[str, ...]) -> Result:
 @click.option("--preset", default="quick", show_default=True, metavar="NAME|FILE", help="A grid by name, or as YAML.")
 @click.option("--out", type=PATH, default=Path("study"), show_default=True, help="Folder; one that exists goes on.")
 @click.option("--workers", type=click.IntRange(min=1), help="Cells trained at once.  [default: one for each core]")
+@click.option("--device", default="", metavar="NAME", help="Such as cuda:0,1 or cpu.  [default: the first GPU, or cpu]")
 @click.option("--scheduler", metavar="URL", help="A Dask scheduler, such as tcp://host:8786, whose workers train.")
 @click.option("--dry-run", is_flag=True, help="Say what would be trained and how long it may take.")
 @reporting("Cells that were finished are kept; the same command goes on with the others.")
