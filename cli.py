@@ -254,7 +254,6 @@ def methods(names: tuple[str, ...]) -> Result:
 @click.option("--preset", default="quick", show_default=True, metavar="NAME|FILE", help="A grid by name, or as YAML.")
 @click.option("--out", type=PATH, default=Path("study"), show_default=True, help="Folder; one that exists goes on.")
 @click.option("--workers", type=click.IntRange(min=1), help="Cells trained at once.  [default: one for each core]")
-@click.option("--device", default="", metavar="NAME", help="Such as cuda:0,1 or cpu.  [default: the first GPU, or cpu]")
 @click.option("--scheduler", metavar="URL", help="A Dask scheduler, such as tcp://host:8786, whose workers train.")
 @click.option("--dry-run", is_flag=True, help="Say what would be trained and how long it may take.")
 @reporting("Cells that were finished are kept; the same command goes on with the others.")

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -106,8 +107,30 @@ def test_encoders_are_loaded_onto_the_device_that_is_named() -> None:
     assert default_device() == before
 
 
-def test_only_a_gpu_serves_several_threads() -> None:
+def test_a_cpu_serves_one_thread() -> None:
     assert side_by_side(list, torch.device("cpu"), threads=4) == [list]
+
+
+def test_a_gpu_serves_several_threads_each_in_its_own_stream(monkeypatch: pytest.MonkeyPatch) -> None:
+    entered: list[object] = []
+
+    @contextmanager
+    def stream(one: object) -> Iterator[None]:
+        entered.append(one)
+        yield
+        entered.append("left")
+
+    def encode(items: Iterable[str]) -> Iterator[str]:
+        yield from (f"{item} in {entered[-1]}" for item in items)
+
+    names = iter(["first", "second"])
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda device: None)
+    monkeypatch.setattr(torch.cuda, "Stream", lambda device: f"{next(names)} of {device}")
+    monkeypatch.setattr(torch.cuda, "stream", stream)
+    first, second = side_by_side(encode, torch.device("cuda:1"), threads=2)  # type: ignore[arg-type]
+    assert first("ab") == ["a in first of cuda:1", "b in first of cuda:1"]
+    assert second("c") == ["c in second of cuda:1"]
+    assert entered[-1] == "left"
 
 
 def test_devices_are_those_of_this_machine() -> None:
