@@ -113,6 +113,7 @@ FROZEN_ENCODERS: Registry[type[FrozenEncoder]] = Registry(
     {
         "text": "pipeline.text.encoder:Transformers",
         "image": "pipeline.image.torchvision_models:ResNet34",
+        "ecg": "pipeline.waveform.encoder:Electrocardiograms",
         "torchvision": "pipeline.image.torchvision_models:Torchvision",
         "timm": "pipeline.image.timm_models:Timm",
         "xrv": "pipeline.image.xrv_models:TorchXRayVision",

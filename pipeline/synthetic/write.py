@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from ...cache_schema.errors import InputError
 from ...progress import progress
 from .cohort import Cohort, SynthSettings, plan_cohort
+from .electrocardiograms import write_electrocardiograms
 from .events import chart_events, lab_events, output_events
 from .law import MODALITIES
 from .layouts import write_table
@@ -68,7 +69,7 @@ def new_folder(out: Path, mark: str) -> Iterator[Path]:
 
 def _write(raw: Path, settings: SynthSettings) -> None:
     # One stream of random numbers per part, so that e.g. more events leave patients, reports and images as they were.
-    plan, small, chart, lab, output, radiology = np.random.default_rng(settings.seed).spawn(6)
+    plan, small, chart, lab, output, radiology, ecg = np.random.default_rng(settings.seed).spawn(7)
     cohort = plan_cohort(settings, plan)
     layout, per_stay = settings.layout, settings.events_per_stay
     write_small_tables(raw, cohort, layout, small)
@@ -78,6 +79,8 @@ def _write(raw: Path, settings: SynthSettings) -> None:
     write_table(raw, layout, "outputevents", output_events(cohort, layout, per_stay, output))
     if layout == "mimic4":
         write_studies(raw, plan_studies(cohort, settings.images, radiology), radiology)
+    if settings.ecg:
+        write_electrocardiograms(raw, cohort, ecg)
     _write_truth(raw, cohort)
     described = {"omnifuse": version("omnifuse"), "settings": {**asdict(settings), "law": cohort.law.to_dict()}}
     (raw / LAW_FILE).write_text(json.dumps(described, indent=2) + "\n", encoding="utf-8")

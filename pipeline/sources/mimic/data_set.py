@@ -19,6 +19,7 @@ from .benchmark.tasks import Stays, mortality, phenotyping
 from .cohort import DESCRIPTIVE, Cohort, read_cohort, read_phenotypes
 from .counts import count_steps
 from .cxr import not_found, require_mimic_cxr, study_items
+from .ecg import ecg_items, ecg_tables, measurements
 from .folder import MimicFolder
 from .tables import Table
 from .times import refuse_events_in_another_format
@@ -29,7 +30,7 @@ VERSION = {"benchmark": 2, "clean": 3}
 COHORT_VERSION = 2
 """To be raised whenever the same raw folder would give other columns of the cohort, which no model sees."""
 
-MODALITIES = ("ehr", "cxr", "rep")
+MODALITIES = ("ehr", "cxr", "rep", "ecg", "ecg_measurements")
 SYNTHETIC_MARK = "synthetic/law.json"
 """A folder with this file was written by `omnifuse synth`; caches and reports must say so."""
 
@@ -86,6 +87,7 @@ class MimicDataSet:
         """What the raw folder holds; raises MissingInputError or InputError where that cannot be used."""
         folder = MimicFolder.find(self.raw)
         require_mimic_cxr(folder, self._wanted or ())
+        ecg_tables(folder, self._wanted or ())
         return folder
 
     @property
@@ -101,7 +103,7 @@ class MimicDataSet:
         tables += [dictionary] if dictionary else []
         tables += [table.path for table in self._event_tables()] if "ehr" in self.modalities else []
         images = self.folder.studies if {"cxr", "rep"} & set(self.modalities) else None
-        return tables + ([images] if images else [])
+        return [*tables, *([images] if images else []), *ecg_tables(self.folder, self.modalities)]
 
     def settings(self) -> dict[str, Any]:
         """Return everything but the tables that decides the result."""
@@ -119,10 +121,12 @@ class MimicDataSet:
         """Read cohort, diagnoses and lists of items."""
         cohort = self.read_cohort(quarantine)
         stays = self.read_stays(cohort, quarantine)
-        tables = (self._table_modality(cohort),) if "ehr" in self.modalities else ()
-        items = study_items(self.folder, self.modalities, cohort.stays, quarantine)
+        tables = [self._table_modality(cohort)] if "ehr" in self.modalities else []
+        tables += [measurements(self.folder, cohort.stays)] if "ecg_measurements" in self.modalities else []
+        items = [*study_items(self.folder, self.modalities, cohort.stays, quarantine)]
+        items += [ecg_items(self.folder, cohort.stays, quarantine)] if "ecg" in self.modalities else []
         return Records(
-            _samples(cohort), partial(self.tasks, stays), tables, items,
+            _samples(cohort), partial(self.tasks, stays), tuple(tables), tuple(items),
             counts=partial(count_steps, cohort.steps, self.ehr, self.limit), notes=self._not_found(),
         )  # fmt: skip
 
@@ -161,12 +165,14 @@ class MimicDataSet:
         """Label the cohort; ``first_hours`` says which stays have events, if those are wanted."""
         stays = replace(stays, first_hours=first_hours.get("ehr"))
         step, known_times_only = self.ehr.bin_hours, self.ehr.uses("known_time_of_death")
-        return (
+        tasks = (
             mortality(stays, self.modalities),
             phenotyping(stays, self.modalities),
             decompensation(stays, self.modalities, step, known_times_only=known_times_only),
             length_of_stay(stays, self.modalities, step),
         )
+        last = {"ecg": {"rows": "last"}} if "ecg" in self.modalities else {}
+        return tuple(replace(task, select={**task.select, **last}) for task in tasks)
 
     @property
     def _value_columns(self) -> list[str]:
