@@ -33,6 +33,7 @@ class Electrocardiograms(FrozenEncoder):
     """A ResNet for twelve leads: ``random``, or a file of its tensors."""
 
     content = "ecg"
+    on_devices = True
 
     def recipe(self) -> Recipe:
         """Return what decides the vectors."""
