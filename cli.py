@@ -107,7 +107,12 @@ def synth(out: Path, stays: int, seed: int, layout: str, **how: Any) -> Result:
     type=PATH,
     help="Table of subject_id and split (train, val, test), or folder of testset.csv and valset.csv; may be repeated.",
 )
-@click.option("--workers", type=click.IntRange(min=0), help="Processes that read items.  [default: one for each core]")
+@click.option(
+    "--workers",
+    type=click.IntRange(min=0),
+    help="Processes that read items, one for each core at most.  [default: as many]",
+)
+@click.option("--device", default="", metavar="NAME", help="Such as cuda:0,1 or cpu.  [default: the first GPU, or cpu]")
 @click.option("--scheduler", metavar="URL", help="A Dask scheduler, such as tcp://host:8786, whose workers encode.")
 @click.option("--parts", metavar="URL", help="Where those workers leave what they encoded, if not on a shared disk.")
 @click.option("--reuse", type=PATH, metavar="CACHE", help="Take items over that an older cache has encoded already.")

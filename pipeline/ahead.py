@@ -7,15 +7,18 @@ from itertools import islice
 from typing import TypeVar
 
 AHEAD = 6
-"""So many items are made ready at most."""
+"""So many items are made ready at most, unless said otherwise."""
 WORKERS = 2
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 
-def ahead(items: Iterator[T], work: Callable[[T], R]) -> Generator[R]:
-    """Yield ``work(item)`` of all items in order: one thread takes the items, two work on them."""
+def ahead(items: Iterator[T], work: Callable[[T], R], workers: int = WORKERS, waiting: int = AHEAD) -> Generator[R]:
+    """Yield ``work(item)`` of all items in order: one thread takes the items, ``workers`` work on them.
+
+    At most ``waiting`` items are taken before they are asked for.
+    """
 
     def take() -> list[T]:
         return list(islice(items, 1))
@@ -23,12 +26,12 @@ def ahead(items: Iterator[T], work: Callable[[T], R]) -> Generator[R]:
     def worked(taken: Future[list[T]]) -> list[R]:
         return [work(item) for item in taken.result()]
 
-    with ThreadPoolExecutor(1) as taker, ThreadPoolExecutor(WORKERS) as workers:
-        coming = deque(workers.submit(worked, taker.submit(take)) for _ in range(AHEAD))
+    with ThreadPoolExecutor(1) as taker, ThreadPoolExecutor(workers) as pool:
+        coming = deque(pool.submit(worked, taker.submit(take)) for _ in range(waiting))
         try:
             while result := coming.popleft().result():
-                coming.append(workers.submit(worked, taker.submit(take)))
+                coming.append(pool.submit(worked, taker.submit(take)))
                 yield from result
         finally:
-            workers.shutdown(cancel_futures=True)
+            pool.shutdown(cancel_futures=True)
             taker.shutdown(cancel_futures=True)

@@ -59,6 +59,9 @@ class FrozenEncoder(ABC):
     """The model that is meant where none is named."""
     windows: ClassVar[bool] = False
     """Whether there are windows."""
+    on_devices: ClassVar[bool] = False
+    """Whether it computes on the default device of ``frozen_torch`` and serves several threads at once: then it is
+    loaded onto every device that is named, and a GPU works on several parts at a time."""
 
     @abstractmethod
     def recipe(self) -> Recipe:

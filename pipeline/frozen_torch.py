@@ -1,7 +1,12 @@
 """What the frozen text and image encoders share: device, precision, seeded weights, conversion of the result."""
 
 import hashlib
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -9,13 +14,52 @@ import torch
 from torch import nn
 
 from ..cache_schema import InputError
+from .frozen_encoders import Encode, Rows
+from .source import UnreadableItem
 
 CPU_FLAGS = Path("/proc/cpuinfo")
 
+THREADS_OF_A_GPU = 4
+"""Parts in work on one GPU: while it computes one, others are cut into tokens, copied or written."""
+
+_asked_for: ContextVar[str] = ContextVar("device", default="")
+
+
+@contextmanager
+def computing_on(device: str) -> Iterator[None]:
+    """Make a device the default one of the encoders that are loaded in the body; "" leaves it as it was."""
+    before = _asked_for.set(device or _asked_for.get())
+    try:
+        yield
+    finally:
+        _asked_for.reset(before)
+
 
 def default_device() -> torch.device:
-    """Return the GPU where PyTorch sees one, else the CPU."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    """Return the device that was asked for, else the GPU where PyTorch sees one, else the CPU."""
+    return torch.device(_asked_for.get() or ("cuda" if torch.cuda.is_available() else "cpu"))
+
+
+def is_accelerator(device: torch.device) -> bool:
+    """Return whether a device wants batches as large as its memory holds."""
+    return device.type != "cpu"
+
+
+def side_by_side(encode: Encode, device: torch.device, threads: int = THREADS_OF_A_GPU) -> list[Encode]:
+    """Return an encoder for each of the threads that a device serves; on a GPU each has a stream of its own.
+
+    So copies of one part overlap with the computing of another. Any other device serves one thread.
+    """
+    if device.type != "cuda":
+        return [encode]
+    torch.cuda.synchronize(device)  # the weights are copied in the stream of this thread
+    streams = [torch.cuda.Stream(device) for _ in range(threads)]  # type: ignore[no-untyped-call]
+    return [partial(_in_stream, stream, encode) for stream in streams]
+
+
+def _in_stream(stream: torch.cuda.Stream, encode: Encode, items: Iterable[Any]) -> list[Rows | UnreadableItem]:
+    with torch.cuda.stream(stream):
+        return list(encode(items))
 
 
 def fast_precision(device: torch.device) -> torch.dtype:
@@ -27,7 +71,7 @@ def fast_precision(device: torch.device) -> torch.dtype:
     if device.type == "cuda":
         hardware = torch.cuda.get_device_capability(device) >= (8, 0)
     else:
-        hardware = CPU_FLAGS.exists() and "avx512_bf16" in CPU_FLAGS.read_text()
+        hardware = device.type == "cpu" and CPU_FLAGS.exists() and "avx512_bf16" in CPU_FLAGS.read_text()
     return torch.bfloat16 if hardware else torch.float32
 
 
@@ -68,6 +112,12 @@ def check_weights(model: nn.Module, source: Path) -> None:
         )
 
 
+def to_device(values: npt.NDArray[Any], device: torch.device) -> torch.Tensor:
+    """Return a copy of numbers on a device; to a GPU they travel from pinned memory, and the caller goes on."""
+    tensor = torch.tensor(values)
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
+
+
 def to_float16(rows: torch.Tensor, encoder: str) -> npt.NDArray[np.float16]:
     """Return the output of an encoder as float16.
 
@@ -77,9 +127,11 @@ def to_float16(rows: torch.Tensor, encoder: str) -> npt.NDArray[np.float16]:
         If a value is not finite, or too large for float16.
     """
     halves = rows.to(torch.float16)
-    if not torch.isfinite(halves).all():
+    finite = torch.isfinite(halves).all()
+    here = halves.to("cpu", non_blocking=True)  # from a GPU into pinned memory, there when ``finite`` is known
+    if not finite:
         raise InputError(
             f"The encoder {encoder!r} gave values that are not finite in float16: its weights are damaged or unsuited. "
             "Choose another."
         )
-    return halves.cpu().numpy()
+    return here.numpy()

@@ -29,6 +29,7 @@ def extract(
     splits: Place | Sequence[Place] = (),
     pseudonymise: bool = False,
     workers: int = 0,
+    device: str = "",
     scheduler: str | None = None,
     parts: str | None = None,
     reuse: Place | None = None,
@@ -54,7 +55,10 @@ def extract(
     pseudonymise
         Replace ids by hashes with the secret key beside the cache.
     workers
-        Processes that read items.
+        Processes that read items, one for each core at most.
+    device
+        Where items are encoded, such as ``cpu``, or ``cuda:0,1`` for two GPUs that share the work; by default the first
+        GPU, the CPU without one.
     scheduler, parts
         A Dask scheduler whose workers encode, and where they leave what they encoded if not on a shared disk.
     reuse
@@ -71,8 +75,10 @@ def extract(
     Raises
     ------
     InputError
-        If the data set has no such option, or its files or the cache cannot be used.
+        If the data set has no such option, its files or the cache cannot be used, or this machine has not got the
+        device.
     """
+    machines = Machines(workers, scheduler, parts, _devices(device))
     with DATASETS.blamed(dataset):
         source = open_dataset(dataset, _path(raw), _typed(dataset, options), tuple(map(Path, _several(splits))))
     if pseudonymise:
@@ -81,9 +87,17 @@ def extract(
     encoders = Encoders.parse(_several(text_encoder), _several(image_encoder), default, _several(encoder))
     with telling(progress), DATASETS.blamed(dataset):
         return extract_dataset(
-            source, Path(cache), encoders, Machines(workers, scheduler, parts),
+            source, Path(cache), encoders, machines,
             dry_run=dry_run, drop_items=drop_items, reuse=_path(reuse),
         )  # fmt: skip
+
+
+def _devices(names: str) -> tuple[str, ...]:
+    if not names:
+        return ()
+    from ..device import named_devices  # imports torch
+
+    return named_devices(names)
 
 
 def _typed(dataset: str, options: Mapping[str, Any]) -> dict[str, Any]:

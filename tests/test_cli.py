@@ -267,6 +267,7 @@ def test_a_device_that_is_not_there_is_refused_before_any_work(
         ("train", "--cache", synthetic_cache, "--set", f"device={device}", "--run", tmp_path / "run"),
         ("predict", "--run", trained_run, "--cache", synthetic_cache, "--device", device, "--out", tmp_path / "p.csv"),
         ("study", "--cache", synthetic_cache, "--preset", tmp_path / "mine.yaml", "--out", tmp_path / "study"),
+        ("extract", "--dataset", "lung", "--raw", tmp_path, "--cache", tmp_path / "c", "--device", f"cpu,{device}"),
     ):
         message = refused(*command)
         assert "Error: device = " in message and "this machine has cpu" in message and len(message) < 600

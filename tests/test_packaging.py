@@ -16,6 +16,7 @@ MODULES = (
     "cli.py",
     "cluster.py",
     "demo.py",
+    "device.py",
     "processes.py",
     "progress.py",
     "py.typed",

@@ -12,7 +12,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import validate_data
 
 from ...cache_schema import InputError, shown, unknown
-from ..device import check_device
+from ...device import check_device
 from ..inputs.batches import Source
 from ..settings import as_overrides
 from ..training.config import TrainConfig, make_config

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from ...cache_schema import FeatureCache, InputError, Task
-from ..device import check_device
+from ...device import check_device
 from ..files import read_table
 from ..inputs.batches import Cohort, Inputs
 from ..inputs.loading import select

@@ -12,7 +12,7 @@ import polars as pl
 import torch
 
 from ...cache_schema import FeatureCache, InputError
-from ..device import check_device
+from ...device import check_device
 from ..files import read_json, read_table
 from ..inputs.batches import Cohort
 from ..inputs.loading import load

@@ -13,7 +13,7 @@ from typing import Any
 import polars as pl
 
 from ...cache_schema import FeatureCache, InputError, shown
-from ..device import check_device
+from ...device import check_device
 from ..files import write_json, write_table
 from ..inputs.loading import default_limit
 from ..inputs.splits import split_frame

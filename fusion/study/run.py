@@ -14,9 +14,9 @@ from pathlib import Path
 import polars as pl
 
 from ...cache_schema import CacheChangedError, FeatureCache, InputError, OmniFuseError, folder_lock, unknown
+from ...device import check_device
 from ...processes import WAKE_SECONDS, ThisProcess, worker_pool
 from ...progress import progress, telling
-from ..device import check_device
 from ..files import read_json, read_table, write_json, write_table
 from ..runs.folder import RunFolder
 from ..runs.plan import first_task, split_used

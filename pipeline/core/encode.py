@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -12,6 +12,7 @@ from ...cache_schema import InputError
 from ...cluster import cluster
 from ...processes import as_done
 from ...progress import progress
+from ..ahead import ahead
 from ..frozen_encoders import Encode
 from ..source import UnreadableItem
 from .item_encoder import ItemEncoder, Outcome
@@ -24,15 +25,19 @@ from .remote_parts import RemoteParts
 class Machines:
     """Where items are encoded: here, with ``workers`` processes (or none) that read items, or on a Dask cluster.
 
-    The workers of the ``scheduler`` at an address must see the raw files under the same paths; and the folder of parts,
-    unless they leave these at the URL ``parts``.
+    ``devices`` are those of this machine; none of them stands for the first GPU, or the CPU without one. The workers of
+    the ``scheduler`` at an address must see the raw files under the same paths; and the folder of parts, unless they
+    leave these at the URL ``parts``.
     """
 
     workers: int = 0
     scheduler: str | None = None
     parts: str | None = None
+    devices: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        if self.devices and self.scheduler:
+            raise InputError("--device is about this machine; the workers of a --scheduler have devices of their own.")
         if self.parts and not self.scheduler:
             raise InputError("--parts says where the workers of a --scheduler leave what they encoded; name that, too.")
 
@@ -55,7 +60,7 @@ def encode_items(planned: PlannedItems, machines: Machines, executor: Executor |
     encoder = ItemEncoder.of(planned.modality, planned.encoder)
     contents = [contents_of(part, planned) for part in parts]
     if executor is None:
-        done = _make_here(encoder, planned.store, parts, contents, machines.workers)
+        done = _make_here(encoder, planned.store, parts, contents, machines)
     else:
         done = _make_on(executor, encoder, planned.store, remote, parts, contents)
     total = sum(map(len, parts))
@@ -73,12 +78,19 @@ def contents_of(part: Part, planned: PlannedItems) -> list[str]:
 
 
 def _make_here(
-    encoder: ItemEncoder, store: PartStore, parts: Sequence[Part], contents: Sequence[Sequence[str]], workers: int
+    encoder: ItemEncoder, store: PartStore, parts: Sequence[Part], contents: Sequence[Sequence[str]], machines: Machines
 ) -> Iterator[Part]:
-    encoded = encoder.outcomes(encoder.load(), contents, workers)
-    for part, outcomes in zip(parts, encoded, strict=True):
-        _write(store, part, outcomes)
-        yield part
+    """Yield parts as they are done; where several are encoded at a time, threads write them meanwhile."""
+
+    def write(made: tuple[Part, list[Outcome]]) -> Part:
+        _write(store, *made)
+        return made[0]
+
+    encoders = encoder.load_onto(machines.devices)
+    store.make_folder()  # before several threads would
+    with closing(encoder.outcomes(encoders, contents, machines.workers)) as encoded:
+        made = zip(parts, encoded, strict=True)
+        yield from map(write, made) if len(encoders) == 1 else ahead(made, write)
 
 
 def _make_on(
@@ -104,7 +116,7 @@ def _make_on(
 def _make_part(encoder: ItemEncoder, into: PartStore | RemoteParts, part: Part, items: Sequence[str]) -> None:
     """Make one part in a process of a cluster, which keeps the encoder for the next one."""
     encode = _loaded(ItemEncoder(encoder.encoder, read=None))  # whatever reads: one encoder serves several modalities
-    [outcomes] = encoder.outcomes(encode, [items], workers=0)
+    [outcomes] = encoder.outcomes([encode], [items], workers=0)
     _write(into, part, outcomes)
 
 

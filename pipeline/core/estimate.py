@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..source import UnreadableItem
-from .encode import contents_of
+from .encode import Machines, contents_of
 from .item_encoder import ItemEncoder
 from .plan import Plan, PlannedItems, PlannedTable
 
@@ -50,7 +50,7 @@ class Cost(NamedTuple):
     bytes: float
 
 
-def estimate(plan: Plan, pending: Mapping[str, int], workers: int, planned: float) -> Estimate:
+def estimate(plan: Plan, pending: Mapping[str, int], machines: Machines, planned: float) -> Estimate:
     """Estimate what is pending, by modality; ``planned`` seconds went into the plan, which will be made again.
 
     Raises
@@ -65,8 +65,8 @@ def estimate(plan: Plan, pending: Mapping[str, int], workers: int, planned: floa
             size += samples * BYTES_OF_A_SAMPLE
     for items in plan.items:
         if number := pending[items.modality.name]:
-            cost = probe(items, workers)
-            seconds += cost.start + number * cost.item
+            cost = probe(items, machines)
+            seconds += cost.start + number * cost.item / max(1, len(machines.devices))
             size += number * cost.bytes
     return Estimate(int(COPIES * size), seconds + size / WRITTEN_BYTES_A_SECOND)
 
@@ -79,12 +79,13 @@ def reading_seconds(table: PlannedTable) -> float:
     )
 
 
-def probe(planned: PlannedItems, workers: int) -> Cost:
-    """Encode one item, and then two batches, of short items and of long ones, that are not encoded yet."""
+def probe(planned: PlannedItems, machines: Machines) -> Cost:
+    """Encode one item, and then two batches, of short items and of long ones, on the first of the devices."""
     encoder = ItemEncoder.of(planned.modality, planned.encoder)
     batches = probed_batches(planned.store.missing(planned.digests), 1 if planned.modality.large else PROBED)
     began = time.perf_counter()
-    outcomes = encoder.outcomes(encoder.load(), [contents_of(batch, planned) for batch in batches], workers)
+    encoders = encoder.load_onto(machines.devices[:1])[:1]
+    outcomes = encoder.outcomes(encoders, [contents_of(batch, planned) for batch in batches], machines.workers)
     next(outcomes)
     started = time.perf_counter()
     encoded = [outcome for batch in outcomes for outcome in batch]

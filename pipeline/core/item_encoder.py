@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 import numpy as np
 
 from ...cache_schema import InputError
+from ..ahead import ahead
 from ..frozen_encoders import Encode, FrozenEncoder, blamed
 from ..source import ItemModality, UnreadableItem
 from .parts import Rows
@@ -44,10 +46,30 @@ class ItemEncoder:
         with blamed(type(self.encoder)):
             return self.encoder.load()
 
-    def outcomes(self, encode: Encode, parts: Sequence[Sequence[str]], workers: int) -> Iterator[list[Outcome]]:
+    def load_onto(self, devices: Sequence[str]) -> list[Encode]:
+        """Load the frozen encoder onto each device (none: the default one); return one for every thread they serve.
+
+        An encoder that serves one thread is loaded onto the first device alone; raises as :meth:`load`.
+        """
+        several = self.encoder.on_devices
+        if not (several or devices):
+            return [self.load()]
+        from ..frozen_torch import THREADS_OF_A_GPU, computing_on, default_device, side_by_side
+
+        encoders = []
+        for device in (devices if several else devices[:1]) or ("",):
+            with computing_on(device):
+                threads = THREADS_OF_A_GPU if several and not self.large else 1
+                encoders += side_by_side(self.load(), default_device(), threads)
+        return encoders
+
+    def outcomes(
+        self, encoders: Sequence[Encode], parts: Sequence[Sequence[str]], workers: int
+    ) -> Generator[list[Outcome]]:
         """Yield what becomes of the items (paths or texts) of each part; ``workers`` processes read them, or none.
 
-        The rows of an item depend on the other items of its part at most, never on those of other parts.
+        Of several encoders each has a thread, and the next part goes to the one that is free. The rows of an item
+        depend on the other items of its part at most, never on those of other parts.
 
         Raises
         ------
@@ -55,10 +77,23 @@ class ItemEncoder:
             If the encoder does not give rows for every item.
         """
         contents = self._contents(parts, workers)
-        for part in parts:
-            with blamed(type(self.encoder)):
-                encoded = self._encoded(encode, islice(contents, len(part)))
-            yield encoded
+        if len(encoders) == 1:
+            for part in parts:
+                yield self._encoded(encoders[0], islice(contents, len(part)))
+            return
+        free: SimpleQueue[Encode] = SimpleQueue()
+        for encode in encoders:
+            free.put(encode)
+
+        def by_a_free_one(items: list[Any]) -> list[Outcome]:
+            encode = free.get()
+            try:
+                return self._encoded(encode, iter(items))
+            finally:
+                free.put(encode)
+
+        read = (list(islice(contents, len(part))) for part in parts)
+        yield from ahead(read, by_a_free_one, len(encoders), len(encoders) + 1)
 
     def _contents(self, parts: Sequence[Sequence[str]], workers: int) -> Iterator[Any]:
         items = (item for part in parts for item in part)
@@ -77,7 +112,8 @@ class ItemEncoder:
                 if outcomes[-1] is None:
                     yield content
 
-        encoded = [self._checked(rows) for rows in encode(readable())]
+        with blamed(type(self.encoder)):
+            encoded = [self._checked(rows) for rows in encode(readable())]
         if len(encoded) != (number := outcomes.count(None)):
             raise self._broken(f"gives {len(encoded)} results for {number} items")
         if len(widths := {rows.shape[1] for rows in encoded if not isinstance(rows, UnreadableItem)}) > 1:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from ...cache_schema import OmniFuseError
-from ...processes import worker_pool
+from ...processes import cores, worker_pool
 from ..source import UnreadableItem, unreadable
 
 Content = TypeVar("Content")
@@ -27,8 +27,8 @@ def read_all(
 ) -> Iterator[Content | UnreadableItem]:
     """Yield what ``read`` gives of each file, or why it has nothing, in the order of ``paths``.
 
-    ``workers`` spawned processes read ``ahead`` items each before the consumer asks for them; they end with this
-    process, however it ends. 0 reads in this process.
+    ``workers`` spawned processes, one for each core at most, read ``ahead`` items each before the consumer asks for
+    them; they end with this process, however it ends. 0 reads in this process.
 
     Raises
     ------
@@ -39,6 +39,7 @@ def read_all(
     if workers == 0:
         yield from map(read_one, paths)
         return
+    workers = min(workers, cores())  # to start each takes the time of 30 images, and more than cores read no faster
     try:
         with worker_pool(workers) as pool:
             yield from _in_order(pool, read_one, iter(paths), workers * ahead)

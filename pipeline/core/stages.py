@@ -141,7 +141,7 @@ class _Run:
         if self.older:
             self.reused = {items.modality.name: find_reusable(items, self.older).height for items in plan.items}
         pending = _pending(plan, self.reused)
-        estimated = estimate(plan, pending, machines.workers, self.report.seconds["plan"])
+        estimated = estimate(plan, pending, machines, self.report.seconds["plan"])
         return self._outcome(reasons, pending, estimated, done=False)
 
     def extract(self, machines: Machines, drop_items: bool) -> Extraction:

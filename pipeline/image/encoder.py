@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 SEED = 0
 BATCH_IMAGES = 32
+BATCH_ON_ACCELERATOR = 128
+"""A whole part: of a ResNet34 less than 1 GB in bfloat16."""
+
 TOLERANCE = 0.01
 """Bound of a vector's error against float32, relative to its length; in bfloat16 the worst of 8 was off by 0.004."""
 
@@ -42,6 +45,7 @@ class ImageModels(FrozenEncoder):
     """
 
     content = "image"
+    on_devices = True
 
     library: ClassVar[str]
     """The name of the family, before the colon."""
@@ -152,7 +156,7 @@ class ImageModels(FrozenEncoder):
 
 
 class ImageEncoder:
-    """A frozen image model on the GPU where there is one, else on the CPU.
+    """A frozen image model on the default device; several threads may use it.
 
     Parameters
     ----------
@@ -175,7 +179,8 @@ class ImageEncoder:
     def __init__(self, model: ImageModels) -> None:
         import torch
 
-        from ..frozen_torch import default_device, fast_precision
+        from ..batch_limit import BatchLimit
+        from ..frozen_torch import default_device, fast_precision, is_accelerator
 
         self._called = model.called
         self._input = model.image_input()
@@ -184,6 +189,8 @@ class ImageEncoder:
         module = model.module().eval().requires_grad_(False).to(self._device, self._dtype)
         self._model = module.to(memory_format=torch.channels_last)
         self.precision = str(self._dtype).removeprefix("torch.")
+        largest = BATCH_ON_ACCELERATOR if is_accelerator(self._device) else BATCH_IMAGES
+        self._limit = BatchLimit(largest, "images", self._device)
         self.dim: int = self._forward(np.zeros((1, SIZE, SIZE), np.uint8)).shape[1]
 
     def rows(self, items: Iterable[Pixels]) -> Iterator[npt.NDArray[np.float16]]:
@@ -205,17 +212,20 @@ class ImageEncoder:
         InputError
             If the encoder gives values that are not finite.
         """
-        batches = [self._forward(images[start : start + BATCH_IMAGES]) for start in range(0, len(images), BATCH_IMAGES)]
-        return np.concatenate(batches) if batches else np.empty((0, self.dim), np.float16)
+        vectors = [np.empty((0, self.dim), np.float16)]
+        while len(images):
+            batch, images = np.split(images, [self._limit.size])
+            vectors += self._limit.results(self._forward, batch, len(batch))
+        return np.concatenate(vectors)
 
     def _forward(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float16]:
         import torch
 
-        from ..frozen_torch import to_float16
+        from ..frozen_torch import to_device, to_float16
 
         wanted = self._input
         with torch.inference_mode():
-            grey = torch.tensor(images, device=self._device)[:, None] / 255  # [B, 1, 224, 224]
+            grey = to_device(images, self._device)[:, None] / 255  # [B, 1, 224, 224]
             size = (wanted.height, wanted.width)
             if grey.shape[-2:] != size:
                 grey = torch.nn.functional.interpolate(grey, size, mode="bilinear", antialias=True)  # [B, 1, H, W]

@@ -1,9 +1,8 @@
 """A frozen encoder that gives one vector per token of a text, and the recipe that says what decides these vectors."""
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +11,15 @@ import numpy.typing as npt
 from ...cache_schema import InputError, Recipe
 from ..frozen_encoders import DECIDE_SEEDED_WEIGHTS, Encode, FrozenEncoder
 from ..source import UnreadableItem, unreadable
+from .batches import BATCH_TOKENS, batches_by_tokens, batches_of_one_length
 from .folder import digest_folder, encoder_folder
 from .tokens import MAX_CHARACTERS, MAX_TOKENS, WINDOW_TOKENS
 
 RANDOM = "random"
 SEED = 0
-BATCH_TEXTS = 32
+PROBE = ("no acute change", "small left effusion, the heart is of normal size and the lungs are clear")
+"""A text, and a longer one beside which its rows have to stay the same."""
+
 TOLERANCE = 0.05
 """Bound of a token's error against float32, relative to its length. In bfloat16 the worst token of 24 texts was off by
 0.028 (MiniLM, 6 layers) and 0.009 (random), 0.017 of it by the other texts of its batch; in float32 by 0.0001."""
@@ -32,6 +34,7 @@ class Transformers(FrozenEncoder):
     content = "text"
     default = "bert-base-uncased"
     windows = True
+    on_devices = True
 
     def recipe(self) -> Recipe:
         """Return what decides the vectors of the tokens, without importing PyTorch.
@@ -86,7 +89,7 @@ class Transformers(FrozenEncoder):
 
 
 class TextEncoder:
-    """A frozen text encoder on the GPU where there is one, else on the CPU.
+    """A frozen text encoder on the default device; several threads may use it.
 
     Parameters
     ----------
@@ -107,8 +110,9 @@ class TextEncoder:
     """
 
     def __init__(self, encoder: str) -> None:
-        from ..frozen_torch import default_device, fast_precision
-        from .model import pretrained_model, pretrained_tokenizer, random_model, token_positions
+        from ..batch_limit import BatchLimit
+        from ..frozen_torch import default_device, fast_precision, is_accelerator
+        from .model import masks_padding, padding, pretrained_model, pretrained_tokenizer, random_model, token_positions
         from .tokens import HASHED_WORDS
 
         if encoder == RANDOM:
@@ -122,6 +126,12 @@ class TextEncoder:
         self._positions = token_positions(model)
         self._check_positions()
         self._device = default_device()
+        self._limit = BatchLimit(BATCH_TOKENS, "tokens", self._device)
+        self._batches = batches_of_one_length
+        self._padding = padding(model)
+        if is_accelerator(self._device):
+            short, long = (of_text[0] for of_text in self._tokenizer.windows(PROBE, self._positions or MAX_TOKENS))
+            self._batches = partial(batches_by_tokens, self._limit, padded=masks_padding(model.eval(), short, long))
         dtype = fast_precision(self._device)
         self._model = model.eval().requires_grad_(False).to(self._device, dtype)
         self.dim: int = model.config.hidden_size
@@ -142,8 +152,10 @@ class TextEncoder:
         first 1,748 characters instead, in windows of at most 512 tokens (or the model's positions) with special tokens
         each; the rows are the tokens of all windows in order.
 
-        A batch holds windows of one number of tokens, so nothing is padded. Equal lists give equal bytes; another list
-        gives a text the same vectors within the tolerance, because matrix products round by their shapes.
+        On a CPU a batch holds windows of one number of tokens, so nothing is padded; on an accelerator it holds as many
+        tokens as the device takes, of texts that are nearly as long as each other. Equal lists give equal bytes on
+        equal devices; another list gives a text the same vectors within the tolerance, because matrix products round
+        by their shapes.
 
         Raises
         ------
@@ -159,33 +171,30 @@ class TextEncoder:
 
     def _encode_windows(self, windows: list[list[int]]) -> list[npt.NDArray[np.float16]]:
         rows: list[npt.NDArray[np.float16]] = [np.empty((0, self.dim), np.float16)] * len(windows)
-        for batch in batches_of_one_length([len(ids) for ids in windows]):
-            vectors = self._forward([windows[window] for window in batch])  # [B, T, D]
-            for window, matrix in zip(batch, vectors, strict=True):
+        for batch in self._batches([len(ids) for ids in windows]):
+            tokens = [windows[window] for window in batch]
+            encoded = self._limit.results(self._forward, tokens, len(tokens) * max(map(len, tokens)))
+            for window, matrix in zip(batch, chain.from_iterable(encoded), strict=True):
                 rows[window] = matrix
         return rows
 
-    def _forward(self, tokens: list[list[int]]) -> npt.NDArray[np.float16]:
+    def _forward(self, windows: Sequence[list[int]]) -> list[npt.NDArray[np.float16]]:
+        """Return the vectors ``[T, D]`` of each window; shorter ones are padded, and the padding is masked."""
         import torch
 
-        from ..frozen_torch import to_float16
+        from ..frozen_torch import to_device, to_float16
 
+        lengths = np.array([len(ids) for ids in windows])
+        tokens = np.full((len(windows), lengths.max()), self._padding)  # [B, T]
+        there = np.arange(lengths.max()) < lengths[:, None]
+        tokens[there] = np.concatenate(windows)
+        mask = {} if there.all() else {"attention_mask": to_device(there.astype(np.int64), self._device)}
         with torch.inference_mode():
-            ids = torch.tensor(tokens, device=self._device)  # [B, T]
-            vectors = self._model(input_ids=ids).last_hidden_state
-            if vectors.shape[:2] != ids.shape:
+            vectors = self._model(input_ids=to_device(tokens, self._device), **mask).last_hidden_state  # [B, T, D]
+            if vectors.shape[:2] != tokens.shape:
                 raise InputError(
-                    f"The text encoder {self._encoder!r} gives {vectors.shape[1]} vectors for {ids.shape[1]} tokens; "
-                    "only encoders with one vector for every token can be used."
+                    f"The text encoder {self._encoder!r} gives {vectors.shape[1]} vectors for {tokens.shape[1]} "
+                    "tokens; only encoders with one vector for every token can be used."
                 )
-            return to_float16(vectors, self._encoder)
-
-
-def batches_of_one_length(lengths: Sequence[int]) -> Iterator[list[int]]:
-    """Yield the positions of at most 32 equal lengths at a time: shortest first, each length in the given order."""
-    groups: dict[int, list[int]] = defaultdict(list)
-    for position, length in enumerate(lengths):
-        groups[length].append(position)
-    for _, positions in sorted(groups.items()):
-        for start in range(0, len(positions), BATCH_TEXTS):
-            yield positions[start : start + BATCH_TEXTS]
+            matrices = to_float16(vectors, self._encoder)
+        return [matrix[:length] for matrix, length in zip(matrices, lengths, strict=True)]

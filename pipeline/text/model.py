@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import torch
@@ -16,6 +17,9 @@ from .tokens import BUCKETS, Tokenizer
 
 UNUSED = "pooler."
 """Weights that many checkpoints lack; the last hidden state does not pass through them."""
+
+SAME = 2**-10
+"""Two vectors are the same if they differ by less of their length: the precision of float16."""
 
 POSITIONS = "position_embeddings"
 """End of the name of the table of positions in every model that has one."""
@@ -81,6 +85,29 @@ def token_positions(model: PreTrainedModel) -> int | None:
     return positions - unused if positions > 0 else None
 
 
+def padding(model: PreTrainedModel) -> int:
+    """Return the token that fills a batch up behind short texts."""
+    return getattr(model.config, "pad_token_id", None) or 0
+
+
+def masks_padding(model: PreTrainedModel, short: list[int], long: list[int]) -> bool:
+    """Return whether a text has the same rows beside a longer one, as where attention alone mixes tokens.
+
+    Convolutions and Fourier transforms over tokens see the padding, whatever the mask says. The model is in float32, so
+    that rounding is no reason.
+    """
+    filled = [*short, *[padding(model)] * (len(long) - len(short))]
+    mask = [[place < len(short) for place in range(len(long))], [True] * len(long)]
+    with torch.inference_mode():
+        alone = model(input_ids=torch.tensor([short])).last_hidden_state[0]  # [T, D]
+        try:
+            both = model(input_ids=torch.tensor([filled, long]), attention_mask=torch.tensor(mask).long())
+        except TypeError:  # it takes no mask
+            return False
+    beside = both.last_hidden_state[0, : len(short)]
+    return bool(((beside - alone).norm(dim=1) < SAME * alone.norm(dim=1)).all())
+
+
 def pretrained_tokenizer(folder: Path, model: PreTrainedModel) -> Tokenizer:
     """Return the tokeniser of a folder, with the special tokens that it puts around a text.
 
@@ -103,8 +130,11 @@ def pretrained_tokenizer(folder: Path, model: PreTrainedModel) -> Tokenizer:
             "both again from one place, or choose another with --text-encoder."
         )
 
+    one_at_a_time = Lock()  # a tokenizer is no good in two threads: it sets padding and truncation on itself
+
     def split(texts: Sequence[str]) -> list[list[int]]:
-        return tokenizer(list(texts), add_special_tokens=False, verbose=False)["input_ids"] if texts else []
+        with one_at_a_time:
+            return tokenizer(list(texts), add_special_tokens=False, verbose=False)["input_ids"] if texts else []
 
     return Tokenizer(split, ids[:first], ids[after_last:])
 

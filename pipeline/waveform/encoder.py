@@ -36,6 +36,7 @@ class Electrocardiograms(FrozenEncoder):
     """A ResNet for twelve leads, ``random`` or with a file of its tensors, or any model in a file of ONNX."""
 
     content = "ecg"
+    on_devices = True
 
     def recipe(self) -> Recipe:
         """Return what decides the vectors."""

@@ -6,6 +6,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import AbstractContextManager
 from itertools import islice, repeat
 from pathlib import Path
 
@@ -13,9 +15,11 @@ import numpy as np
 import psutil
 import pytest
 from omnifuse.cache_schema import OmniFuseError
+from omnifuse.pipeline.core import reading
 from omnifuse.pipeline.core.reading import read_all
 from omnifuse.pipeline.image.decode import decode_image
 from omnifuse.pipeline.source import UnreadableItem
+from omnifuse.processes import worker_pool
 from PIL import Image
 
 Draw = Callable[..., Path]
@@ -60,6 +64,20 @@ def test_all_are_read_in_order_and_the_unreadable_stand_in_their_place(draw: Dra
     assert levels == [level for level in range(0, 240, 5) if level != 35]
 
 
+def test_more_workers_than_cores_are_not_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[int] = []
+
+    def pool(workers: int) -> AbstractContextManager[ProcessPoolExecutor]:
+        started.append(workers)
+        return worker_pool(workers)
+
+    (tmp_path / "number").write_text("7")
+    monkeypatch.setattr(reading, "cores", lambda: 1)
+    monkeypatch.setattr(reading, "worker_pool", pool)
+    assert list(read_all([tmp_path / "number"] * 3, read_number, workers=64)) == [7, 7, 7]
+    assert started == [1]
+
+
 def test_it_asks_for_a_bounded_number_of_images_ahead(draw: Draw) -> None:
     path = draw(picture())
     asked: list[Path] = []
@@ -84,6 +102,7 @@ PARENT = """
 import sys, time
 from itertools import repeat
 from pathlib import Path
+from omnifuse.pipeline.core import reading
 from omnifuse.pipeline.core.reading import read_all
 from omnifuse.pipeline.image.decode import decode_image
 

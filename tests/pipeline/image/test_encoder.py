@@ -93,6 +93,30 @@ def test_the_batch_changes_an_image_within_the_tolerance(images: npt.NDArray[np.
     assert largest_error(encoder.encode(many)[::8], alone) < TOLERANCE
 
 
+def test_an_accelerator_takes_a_whole_part_at_once_and_less_where_memory_runs_out(
+    images: npt.NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    many = np.concatenate([np.roll(images, shift, axis=2) for shift in range(7)])
+    monkeypatch.setattr(frozen_torch, "is_accelerator", lambda device: True)
+    encoder, batches, held = ImageEncoder(image_model("random")), list[int](), 35
+
+    def corners(channels: torch.Tensor) -> torch.Tensor:
+        batches.append(len(channels))
+        if len(channels) > held:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return channels[:, 0, :16, :32].flatten(1)
+
+    monkeypatch.setattr(encoder, "_model", corners)
+    expected = encoder.encode(many)
+    assert (expected.shape, batches, caplog.messages) == ((35, 512), [35], [])
+    batches, held = [], 9
+    np.testing.assert_array_equal(encoder.encode(many), expected)
+    assert batches == [35, 17, 8, 9, 18, 9, 9]
+    batches = []
+    np.testing.assert_array_equal(encoder.encode(many), expected)
+    assert batches == [8, 8, 8, 8, 3] and len(caplog.messages) == 1
+
+
 def test_random_is_the_same_in_every_encoder(images: npt.NDArray[np.uint8]) -> None:
     first, second = (ImageEncoder(image_model("random")).encode(images) for _ in range(2))
     np.testing.assert_array_equal(first, second)

@@ -13,13 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from omnifuse.cache_schema import digest
 from omnifuse.pipeline import frozen_torch
-from omnifuse.pipeline.text.encoder import (
-    BATCH_TEXTS,
-    TOLERANCE,
-    TextEncoder,
-    Transformers,
-    batches_of_one_length,
-)
+from omnifuse.pipeline.text.batches import BATCH_TEXTS, batches_of_one_length
+from omnifuse.pipeline.text.encoder import TOLERANCE, TextEncoder, Transformers
 from omnifuse.pipeline.text.tokens import MAX_TOKENS
 from omnifuse.testing import check_encoder
 from transformers import BertModel, BertTokenizerFast
