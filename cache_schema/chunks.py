@@ -51,6 +51,7 @@ class RowChunks:
         edges = np.searchsorted(numbers, np.arange(0, self.array.shape[0] + height, height))
 
         def read(chunk: int) -> slice:
+            """Read what is wanted of a chunk and return where it lies now."""
             part = slice(edges[chunk], edges[chunk + 1])
             if part.stop - part.start == height:
                 self._read(chunk, into[part])
