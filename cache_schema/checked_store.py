@@ -44,22 +44,36 @@ class CheckedStore(Store):  # type: ignore[misc]  # zarr is not typed for us
             raise CorruptCacheError(f"{self._root / key} is stored in shards, which no cache is. {MEND}")
         if key not in self._files and key.rpartition("/")[2] == METADATA_FILE:
             return None
-        return prototype.buffer.from_bytes(await asyncio.to_thread(self._read, key))
+        return prototype.buffer.from_bytes(await asyncio.to_thread(self.read, key))
 
-    def _read(self, key: str) -> bytes:
-        file, stored = self._root / key, self._files.get(key)
-        if stored is None:
-            raise CorruptCacheError(f"The manifest does not list {file}. {MEND}")
+    def read(self, key: str) -> bytearray:
+        """Return the content of a file."""
+        content = bytearray(self._stored(key).bytes)
+        self.read_into(key, content)
+        return content
+
+    def read_into(self, key: str, *buffers: bytearray | memoryview) -> None:
+        """Fill buffers, one after the other, with the content of a file; if it is refused they hold anything."""
+        file, stored, content = self._root / key, self._stored(key), hashlib.sha256()
         try:
             problem = quick_problem(self._root, key, stored)
-            content = b"" if problem else file.read_bytes()
+            if problem is None:
+                with file.open("rb") as opened:
+                    for buffer in buffers:
+                        opened.readinto(buffer)
+                        content.update(buffer)
         except OSError as error:
             raise CacheError(f"{file} cannot be read: {error.strerror}.") from error
-        if problem is None and hashlib.sha256(content).hexdigest() != stored.sha256:
+        if problem is None and content.hexdigest() != stored.sha256:
             problem = DIFFERENT
         if problem:
             raise CorruptCacheError(f"{file} {problem}. {MEND}")
-        return content
+
+    def _stored(self, key: str) -> StoredFile:
+        stored = self._files.get(key)
+        if stored is None:
+            raise CorruptCacheError(f"The manifest does not list {self._root / key}. {MEND}")
+        return stored
 
     async def get_partial_values(
         self, prototype: BufferPrototype, key_ranges: Iterable[tuple[str, ByteRequest | None]]

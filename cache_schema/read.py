@@ -14,6 +14,7 @@ import polars as pl
 import zarr
 
 from .checked_store import CheckedStore
+from .chunks import RowChunks
 from .consistency import check_items, check_modality, check_samples, check_split, check_task
 from .elements import Column, ModalitySpec, Task
 from .errors import CacheChangedError, CacheError, CorruptCacheError, InputError, UnknownVersionError, unknown
@@ -51,7 +52,8 @@ class StoredCache:
         """sha256 of the manifest: equal digests mean equal caches."""
         self._modalities: dict[str, tuple[ModalitySpec, zarr.Array]] = {}
         with self._reading(""):
-            self._root = zarr.open_group(CheckedStore(path, manifest.files), mode="r", zarr_format=3)
+            self._store = CheckedStore(path, manifest.files)
+            self._root = zarr.open_group(self._store, mode="r", zarr_format=3)
         self._attributes("", "cache")
 
     @classmethod
@@ -173,8 +175,24 @@ class StoredCache:
 
     def rows(self, name: str, first: int = 0, end: int | None = None) -> npt.NDArray[Any]:
         """Return the rows ``[first:end, D]`` of a modality; raises :class:`CorruptCacheError` as :meth:`modality`."""
-        self._described(name)
-        return self._array(f"{modality_path(name)}/values", slice(first, end))
+        values = self._described(name)[1]
+        numbers = np.arange(values.shape[0])[first:end]
+        with self._reading(f"{modality_path(name)}/values"):
+            rows = np.empty((len(numbers), values.shape[1]), values.dtype)
+        for _ in self.fill(name, numbers, rows):
+            pass
+        return rows
+
+    def fill(self, name: str, numbers: npt.NDArray[np.int64], into: npt.NDArray[Any]) -> Iterator[slice]:
+        """Read the rows of a modality that have the given rising numbers ``[n]`` into ``into`` ``[n, D]``.
+
+        Yields the parts of ``into`` as they come, one after the other. Chunks without any of the rows are not read;
+        raises :class:`CorruptCacheError` as :meth:`modality`.
+        """
+        path, values = f"{modality_path(name)}/values", self._described(name)[1]
+        with self._reading(path):
+            yield from RowChunks(self._store, path, values).fill(numbers, into)
+        self._refuse_change()
 
     def times(self, name: str) -> npt.NDArray[np.float32]:
         """Return the time ``[R]`` of each row of a modality, in hours since t0, NaN for a row without time."""
@@ -246,11 +264,10 @@ class StoredCache:
             check_split(name, parts, samples["sample_id"])
         return parts
 
-    def _array(self, path: str, rows: slice = slice(None)) -> npt.NDArray[Any]:
-        """Read rows of one array."""
+    def _array(self, path: str) -> npt.NDArray[Any]:
         array = self._node(path)
         with self._reading(path):
-            values = np.asarray(array[rows])
+            values = np.asarray(array[:])
         self._refuse_change()
         return values
 

@@ -122,7 +122,8 @@ class RowStore:
     """Rows of all samples and the affine map that standardises them when a batch is gathered.
 
     ``values`` [R, d] float16 or float32, ``offsets`` [N + 1]; ``scale * values + shift`` is standardised. Keeping
-    embeddings raw lets all folds share one array.
+    embeddings raw lets all folds share one array. Values that are too large for a GPU stay in the memory of the
+    processor, and those of each batch are copied.
     """
 
     values: Tensor
@@ -138,7 +139,10 @@ class RowStore:
         total = int(ends[-1]) if len(ends) else 0
         index = torch.repeat_interleave(starts - ends + lengths, lengths) + torch.arange(total, device=ends.device)
         # embedding copies whole rows, three times faster than indexing; the copy can be changed in place
-        values = F.embedding(index, self.values).float()  # [total, d]
+        values = F.embedding(index.to(self.values.device), self.values)  # [total, d]
+        if values.device != index.device:
+            values = values.pin_memory().to(index.device, non_blocking=True)
+        values = values.float()
         return Rows(values.mul_(self.scale).add_(self.shift), lengths)
 
 

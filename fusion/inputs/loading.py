@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -109,30 +110,27 @@ class Selection:
                 return self.store(Path(folder) / "rows").open()
         values = {}
         for name, numbers in self._numbers():
-            nothing = self.cache.rows(name, 0, 0)  # [0, D]
-            values[name] = np.empty((len(numbers), nothing.shape[1]), nothing.dtype)
-            first = 0
-            infinite = np.zeros(self.cache.dim(name), dtype=np.int64)
-            for block, chosen in _blocks(self.cache, name, numbers):
-                into = values[name][first : first + len(chosen)]
-                np.take(block, chosen, axis=0, out=into, mode="clip")  # all are within: so nothing is copied twice
-                infinite += infinite_cells(into)
-                first += len(chosen)
-            self._refuse_infinite(name, infinite)
+            (values[name],) = self._blocks(name, numbers, max(1, int(self.cache.offsets(name)[-1])))
         return with_rows(self.cohort, values)
 
     def store(self, folder: Path) -> StoredCohort:
         """Read the rows into files of a new folder, a block at a time."""
-        blocks = {name: self._blocks(name, numbers) for name, numbers in self._numbers()}
+        blocks = {name: self._blocks(name, numbers, _block_rows(self.cache, name)) for name, numbers in self._numbers()}
         return StoredCohort.write(self.cohort, folder, blocks)
 
-    def _blocks(self, name: str, numbers: npt.NDArray[np.int64]) -> Iterator[npt.NDArray[Any]]:
-        """Yield the rows with the given numbers [R], some at a time; at the end refuse infinite values."""
-        infinite = np.zeros(self.cache.dim(name), dtype=np.int64)
-        for block, chosen in _blocks(self.cache, name, numbers):
-            rows = block[chosen]
-            infinite += infinite_cells(rows)
-            yield rows
+    def _blocks(self, name: str, numbers: npt.NDArray[np.int64], step: int) -> Iterator[npt.NDArray[Any]]:
+        """Yield the rows with the given numbers [R], out of ``step`` rows of the cache at a time, in one block or more.
+
+        At the end infinite values are refused.
+        """
+        nothing = self.cache.rows(name, 0, 0)  # [0, D]
+        infinite = np.zeros(nothing.shape[1], dtype=np.int64)
+        edges = np.arange(0, max(1, int(self.cache.offsets(name)[-1])) + step, step)
+        for low, high in pairwise(np.searchsorted(numbers, edges)):
+            block = np.empty((high - low, nothing.shape[1]), nothing.dtype)
+            for part in self.cache.fill(name, numbers[low:high], block):
+                infinite += infinite_cells(block[part])
+            yield block
         self._refuse_infinite(name, infinite)
 
     def _refuse_infinite(self, name: str, infinite: npt.NDArray[np.int64]) -> None:
@@ -184,14 +182,7 @@ def _row_bytes(cache: FeatureCache, name: str) -> int:
     return cache.dim(name) * int(cache.rows(name, 0, 0).itemsize)
 
 
-def _blocks(
-    cache: FeatureCache, name: str, numbers: npt.NDArray[np.int64]
-) -> Iterator[tuple[npt.NDArray[Any], npt.NDArray[np.int64]]]:
-    """Yield blocks of rows, and which of each have one of the ascending numbers [R]; at least one, if an empty one."""
+def _block_rows(cache: FeatureCache, name: str) -> int:
+    """Return how many rows of a modality are read at a time: whole chunks, so that none is read twice."""
     chunk = cache.chunk_rows(name)
-    step = chunk * max(1, BLOCK_BYTES // max(1, chunk * _row_bytes(cache, name)))
-    yield cache.rows(name, 0, 0), np.empty(0, np.int64)
-    for first in range(0, int(cache.offsets(name)[-1]), step):
-        low, high = np.searchsorted(numbers, [first, first + step])
-        if low < high:
-            yield cache.rows(name, first, first + step), numbers[low:high] - first
+    return chunk * max(1, BLOCK_BYTES // max(1, chunk * _row_bytes(cache, name)))

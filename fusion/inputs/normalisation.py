@@ -25,6 +25,9 @@ CLIP = 3.5
 ROW_LIMIT = 10.0
 """Standardised bins are cut here, so that one impossible value does not outweigh everything else."""
 
+SHARE_OF_DEVICE = 0.5
+"""Of the memory of a GPU that is free, the most that the rows of one modality take there."""
+
 CHUNK_ROWS = 1 << 8
 """Rows whose moments are taken at once: few enough to stay in the processor's cache, several times faster than many."""
 
@@ -116,8 +119,15 @@ class RowNormaliser:
         if prepared.source.kind == "timeseries":
             rows = np.clip(np.nan_to_num(rows * scale + shift), -ROW_LIMIT, ROW_LIMIT)
             scale, shift = np.ones_like(scale), np.zeros_like(shift)
-        arrays = (rows, prepared.source.rows.offsets, scale, shift)
-        return RowStore(*(torch.from_numpy(array).to(device) for array in arrays))
+        values, *others = map(torch.from_numpy, (rows, prepared.source.rows.offsets, scale, shift))
+        if fits(values.nbytes, device):
+            values = values.to(device)
+        return RowStore(values, *(other.to(device) for other in others))
+
+
+def fits(size: int, device: torch.device) -> bool:
+    """Return whether so many bytes may lie on a device as long as a fold is trained."""
+    return device.type != "cuda" or size <= SHARE_OF_DEVICE * torch.cuda.mem_get_info(device)[0]
 
 
 @dataclass(frozen=True)

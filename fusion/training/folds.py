@@ -50,7 +50,10 @@ Splits = Mapping[int, Split]
 def default_workers(device: str) -> int:
     """Return how many folds to train at once: one for each core that torch may use, one on any other device.
 
-    A fold gains nothing from a second thread, and loses much if its cores are busy.
+    A fold gains nothing from a second thread, and loses much if its cores are busy. On a GPU folds are not stacked into
+    one model with another axis (`torch.func.vmap`) either: each has batches of its own with another number of rows, so
+    that attention over rows, which takes most of the time, would need padding; and a fold would no longer give the
+    digits that it gives alone.
     """
     return torch.get_num_threads() if device == "cpu" else 1
 

@@ -201,10 +201,10 @@ class Terms:
         self.samples = 0
 
     def add(self, terms: dict[str, Tensor], samples: int) -> None:
-        """Add the terms of one batch."""
+        """Add the terms of one batch, where they lie: to fetch them from a GPU would mean to wait for it."""
         self.samples += samples
         for name, value in terms.items():
-            self.sums[name] = self.sums[name] + value.detach().cpu() * samples
+            self.sums[name] = self.sums[name] + value.detach() * samples
 
     def rows(self, epoch: int, part: str, phase: str = "") -> History:
         """Return the means as history rows."""

@@ -115,8 +115,8 @@ class Activation:
         if lazy is None:
             return losses.new_zeros(())
         mask = (used == lazy).all(-1) & known
-        self._selected = self._selected + mask.sum().cpu()
-        self._labelled = self._labelled + known.sum().cpu()
+        self._selected = self._selected + mask.sum()
+        self._labelled = self._labelled + known.sum()
         return mean_known(losses, mask)
 
     def record(self, epoch: int, mined: Distances, validation: Distances | None) -> None:

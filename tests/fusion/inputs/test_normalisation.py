@@ -8,7 +8,7 @@ import pytest
 import torch
 from omnifuse.cache_schema import Column, InputError
 from omnifuse.fusion.inputs.batches import Cohort
-from omnifuse.fusion.inputs.normalisation import CLIP, Normaliser, moments, normal_scores
+from omnifuse.fusion.inputs.normalisation import CLIP, Normaliser, fits, moments, normal_scores
 from omnifuse.fusion.inputs.preparation import Prepared, prepare
 from omnifuse.fusion.inputs.spec import EncoderConfig
 
@@ -146,3 +146,10 @@ def test_moments_count_known_cells_only() -> None:
     rows = np.array([[1.0, np.nan], [3.0, 5.0], [9.0, 9.0]], dtype=np.float16)
     count, total, squares = moments(rows, np.array([0, 1]))
     assert (count.tolist(), total.tolist(), squares.tolist()) == ([2, 1], [4, 5], [10, 25])
+
+
+def test_rows_live_on_a_gpu_while_they_take_half_of_what_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: {"cuda:1": (1000, 4000)}[str(device)])
+    assert fits(500, torch.device("cuda:1"))
+    assert not fits(501, torch.device("cuda:1"))
+    assert fits(10**18, torch.device("cpu"))
