@@ -16,6 +16,7 @@ METADATA = "mimic-cxr-2.0.0-metadata"
 RECORDS = "cxr-record-list"
 """Table at the root of MIMIC-CXR: every image with its study; times and views are in the DICOM headers."""
 REPORTS_ARCHIVE = "mimic-cxr-reports.zip"
+MODULES = ("note", "ed")
 IMAGE_SUFFIXES = (".jpg", ".dcm")
 PATIENT_FOLDERS_TRIED = 200
 
@@ -37,6 +38,8 @@ class MimicFolder:
     """Folder that holds ``files/p10/p10000032/s50414267.txt``."""
     reports_archive: Path | None
     """``mimic-cxr-reports.zip``, which has to be unpacked."""
+    modules: tuple[Path, ...] = ()
+    """Folders ``note`` of MIMIC-IV-Note and ``ed`` of MIMIC-IV-ED, wherever they lie."""
 
     @classmethod
     def find(cls, raw: Path) -> "MimicFolder":
@@ -65,16 +68,21 @@ class MimicFolder:
         reports = next((tree for tree in trees if _holds(tree, "s*.txt")), None)
         archive = next((path for folder in folders if (path := folder / REPORTS_ARCHIVE).is_file()), None)
         tables = _table_folders(anchors[0].parent)
-        return cls(raw, version, tables, metadata, records, images, reports, archive)
+        modules = tuple(folder for folder in folders if folder.name.lower() in MODULES)
+        return cls(raw, version, tables, metadata, records, images, reports, archive, modules)
 
     @cached_property
     def modalities(self) -> tuple[str, ...]:
-        """What the folder can give: ``ehr``, and ``cxr`` and ``rep`` where MIMIC-CXR lies beside MIMIC-IV."""
+        """What the folder can give: ``ehr``, and ``cxr`` and ``rep`` where MIMIC-CXR lies beside MIMIC-IV.
+
+        And ``notes`` where NOTEEVENTS lie beside MIMIC-III, or MIMIC-IV-Note without the same texts as ``rep``.
+        """
         found = ["ehr"]
         if self.version == 4 and self.studies:
             found += ["cxr"] if self.images else []
             found += ["rep"] if self.reports else []
-        return tuple(found)
+        notes = self.find_note_table("noteevents" if self.version == 3 else "radiology")
+        return tuple(found + (["notes"] if notes and "rep" not in found else []))
 
     @property
     def studies(self) -> Path | None:
@@ -89,6 +97,14 @@ class MimicFolder:
     def find_table(self, name: str) -> Path | None:
         """Return the file of a table, or None."""
         return next((path for folder in self.folders if (path := table_in(folder, name))), None)
+
+    def find_note_table(self, name: str) -> Path | None:
+        """Return the file of a table of notes, or None: of MIMIC-III, or in the folder ``note`` of MIMIC-IV-Note."""
+        return self.find_table(name) if self.version == 3 else self._in_module("note", name)
+
+    def _in_module(self, module: str, name: str) -> Path | None:
+        folders = (folder for folder in self.modules if folder.name.lower() == module)
+        return next((path for folder in folders if (path := table_in(folder, name))), None)
 
     def table(self, name: str) -> Table:
         """Open a table; raises :class:`MissingInputError` naming it and what was found."""

@@ -1,0 +1,44 @@
+"""Many texts in a file instead of in memory, each found by its digest."""
+
+import weakref
+from collections.abc import Iterator, Mapping
+from hashlib import sha256
+
+from ..temporary import TemporaryFolder
+
+
+class StoredTexts(Mapping[str, str]):
+    """Texts by the sha256 of their UTF-8, in a temporary file of their owner; each is stored once.
+
+    Memory holds about 200 bytes a text. The file is removed with this object, at the end of the process, or by the next
+    extraction if the process was killed.
+    """
+
+    def __init__(self) -> None:
+        folder = TemporaryFolder()
+        self._places: dict[str, tuple[int, int]] = {}
+        self._file = (folder.path / "texts").open("w+b")
+        self._end = 0
+        weakref.finalize(self, folder.remove)
+
+    def add(self, text: str) -> str:
+        """Store a text, unless it is there, and return its digest."""
+        content = text.encode()
+        digest = sha256(content).hexdigest()
+        if digest not in self._places:
+            self._file.seek(self._end)
+            self._file.write(content)
+            self._places[digest] = self._end, len(content)
+            self._end += len(content)
+        return digest
+
+    def __getitem__(self, digest: str) -> str:
+        start, length = self._places[digest]
+        self._file.seek(start)
+        return self._file.read(length).decode()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._places)
+
+    def __len__(self) -> int:
+        return len(self._places)
