@@ -19,8 +19,9 @@ from .cohort import Cohort, SynthSettings, plan_cohort
 from .events import chart_events, lab_events, output_events
 from .law import MODALITIES
 from .layouts import write_table
+from .notes import write_note_module, write_noteevents
 from .radiology import plan_studies
-from .studies import write_studies
+from .studies import with_reports, write_studies
 from .tables import write_small_tables
 
 LAW_FILE = Path("synthetic") / "law.json"
@@ -68,7 +69,7 @@ def new_folder(out: Path, mark: str) -> Iterator[Path]:
 
 def _write(raw: Path, settings: SynthSettings) -> None:
     # One stream of random numbers per part, so that e.g. more events leave patients, reports and images as they were.
-    plan, small, chart, lab, output, radiology = np.random.default_rng(settings.seed).spawn(6)
+    plan, small, chart, lab, output, radiology, notes = np.random.default_rng(settings.seed).spawn(7)
     cohort = plan_cohort(settings, plan)
     layout, per_stay = settings.layout, settings.events_per_stay
     write_small_tables(raw, cohort, layout, small)
@@ -76,8 +77,11 @@ def _write(raw: Path, settings: SynthSettings) -> None:
     write_table(raw, layout, "chartevents", blocks)
     write_table(raw, layout, "labevents", lab_events(cohort, layout, per_stay, lab))
     write_table(raw, layout, "outputevents", output_events(cohort, layout, per_stay, output))
+    studies = plan_studies(cohort, settings.images, radiology)
     if layout == "mimic4":
-        write_studies(raw, plan_studies(cohort, settings.images, radiology), radiology)
+        write_note_module(raw, cohort, write_studies(raw, studies, radiology), notes)
+    else:
+        write_noteevents(raw, cohort, with_reports(studies, radiology), notes)
     _write_truth(raw, cohort)
     described = {"omnifuse": version("omnifuse"), "settings": {**asdict(settings), "law": cohort.law.to_dict()}}
     (raw / LAW_FILE).write_text(json.dumps(described, indent=2) + "\n", encoding="utf-8")

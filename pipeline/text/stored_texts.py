@@ -3,6 +3,7 @@
 import weakref
 from collections.abc import Iterator, Mapping
 from hashlib import sha256
+from typing import BinaryIO
 
 from ..temporary import TemporaryFolder
 
@@ -17,9 +18,9 @@ class StoredTexts(Mapping[str, str]):
     def __init__(self) -> None:
         folder = TemporaryFolder()
         self._places: dict[str, tuple[int, int]] = {}
-        self._file = (folder.path / "texts").open("w+b")
+        self._file: BinaryIO = (folder.path / "texts").open("w+b")
         self._end = 0
-        weakref.finalize(self, folder.remove)
+        weakref.finalize(self, _end, self._file, folder)
 
     def add(self, text: str) -> str:
         """Store a text, unless it is there, and return its digest."""
@@ -42,3 +43,8 @@ class StoredTexts(Mapping[str, str]):
 
     def __len__(self) -> int:
         return len(self._places)
+
+
+def _end(file: BinaryIO, folder: TemporaryFolder) -> None:
+    file.close()
+    folder.remove()

@@ -122,13 +122,14 @@ def read_notes(
     discharged = _discharges(folder) if set(categories) & set(AFTER_DISCHARGE) else None
     subjects = pl.col("subject_id").is_in(stays["subject_id"].unique().implode())
     with progress(name=table.path.name, total=table.expected_rows(), unit="lines") as bar:
-        for number, batch in enumerate(read(table, categories, subjects, quarantine)):
+        batches = (batch for batch in read(table, categories, subjects, quarantine) if len(batch))
+        for number, batch in enumerate(batches):
             bar.update(batch["row"][-1] - 1 - bar.n)
             _refuse_without_times(batch, table, first=not number)
             timeless = batch["event"].is_null()
             quarantine_notes(batch.filter(timeless), WITHOUT_TIME, table, quarantine)
             timed = batch.filter(~timeless)
-            yield timed if discharged is None else _after_discharge(timed, discharged)
+            yield timed if discharged is None else after_discharge(timed, discharged)
 
 
 def _read_noteevents(
@@ -141,14 +142,18 @@ def _read_noteevents(
     category = pl.col("category").str.strip_chars().str.to_lowercase()
     keep = subjects & category.is_in(list(names)).fill_null(False)
     for batch in table.batches(["row_id", "subject_id", "hadm_id"], texts, quarantine, keep):
-        error = batch["iserror"].str.strip_chars().cast(pl.Float64, strict=False) == 1
-        quarantine_notes(batch.filter(error.fill_null(False)), IN_ERROR, table, quarantine)
-        kept = batch.filter(~error.fill_null(False)).with_columns(
+        quarantine_notes(batch.filter(in_error()), IN_ERROR, table, quarantine)
+        kept = batch.filter(~in_error()).with_columns(
             category.replace_strict(names), note_id=pl.col("row_id").cast(pl.String)
         )
         date, chart, store = (seconds(kept[name]) for name in ("chartdate", "charttime", "storetime"))
         kept = kept.with_columns(date=date // DAY * DAY, chart=chart, store=store)
         yield _timed(kept.with_columns(event=pl.coalesce("chart", "date"), known=known_second()))
+
+
+def in_error() -> pl.Expr:
+    """Whether a physician marked a note as an error."""
+    return (pl.col("iserror").str.strip_chars().cast(pl.Float64, strict=False) == 1).fill_null(False)
 
 
 def known_second() -> pl.Expr:
@@ -203,7 +208,7 @@ def _discharges(folder: MimicFolder) -> pl.DataFrame:
     return read_times(frame, ["dischtime"], table, unseen).select("hadm_id", "dischtime")
 
 
-def _after_discharge(notes: pl.DataFrame, discharged: pl.DataFrame) -> pl.DataFrame:
+def after_discharge(notes: pl.DataFrame, discharged: pl.DataFrame) -> pl.DataFrame:
     """Let no summary of a discharge be known before that."""
     joined = notes.join(discharged, on="hadm_id", how="left", maintain_order="left")
     later = pl.max_horizontal("known", "dischtime")

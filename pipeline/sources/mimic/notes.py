@@ -56,11 +56,19 @@ def note_items(
         for notes in read_notes(folder, table, categories, stays, quarantine):
             placed = _in_stays(notes, stays, settings.history_hours, table, quarantine)
             parts.append(_with_digest(notes, placed, texts, table, quarantine))
-    items = pl.concat(parts).sort("sample_id", "time", "item_id")
+    items = _named_once(pl.concat(parts), quarantine).sort("sample_id", "time", "item_id")
     return ItemModality(
         "notes", "text", "one token of a note", items, _recipe(folder.version, categories), texts=texts,
         title="clinical notes",
     )  # fmt: skip
+
+
+def _named_once(items: pl.DataFrame, quarantine: Quarantine) -> pl.DataFrame:
+    """Keep the first note of each id in a stay."""
+    first = pl.struct("sample_id", "item_id").is_first_distinct()
+    for place in items.filter(~first)["place"]:
+        quarantine.add(STAGE, "notes", place, "", "the id of the note is repeated")
+    return items.filter(first)
 
 
 def _recipe(version: int, categories: Sequence[str]) -> dict[str, Any]:
