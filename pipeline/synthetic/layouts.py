@@ -23,6 +23,8 @@ COLUMNS = {
         "outputevents": "subject_id hadm_id stay_id caregiver_id charttime storetime itemid value valueuom",
         "d_items": "itemid label abbreviation linksto category unitname param_type lownormalvalue highnormalvalue",
         "radiology": "note_id subject_id hadm_id note_type note_seq charttime storetime text",
+        "edstays": "subject_id hadm_id stay_id intime outtime gender race arrival_transport disposition",
+        "triage": "subject_id stay_id temperature heartrate resprate o2sat sbp dbp pain acuity chiefcomplaint",
         "discharge": "note_id subject_id hadm_id note_type note_seq charttime storetime text",
     },
     "mimic3": {
@@ -48,6 +50,7 @@ COLUMNS = {
 FOLDERS = {
     **dict.fromkeys(("icustays", "chartevents", "outputevents", "d_items"), "icu"),
     **dict.fromkeys(("radiology", "discharge"), "note"),
+    **dict.fromkeys(("edstays", "triage"), "ed"),
 }
 """Where tables of MIMIC-IV lie; the others lie in ``hosp``."""
 OLD_NAMES = {"icustay_id": "stay_id", "ethnicity": "race", "icd9_code": "icd_code"}

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from ...cache_schema.errors import InputError
 from ...progress import progress
 from .cohort import Cohort, SynthSettings, plan_cohort
+from .emergency import write_department
 from .events import chart_events, lab_events, output_events
 from .law import MODALITIES
 from .layouts import write_table
@@ -69,7 +70,7 @@ def new_folder(out: Path, mark: str) -> Iterator[Path]:
 
 def _write(raw: Path, settings: SynthSettings) -> None:
     # One stream of random numbers per part, so that e.g. more events leave patients, reports and images as they were.
-    plan, small, chart, lab, output, radiology, notes = np.random.default_rng(settings.seed).spawn(7)
+    plan, small, chart, lab, output, radiology, notes, ed = np.random.default_rng(settings.seed).spawn(8)
     cohort = plan_cohort(settings, plan)
     layout, per_stay = settings.layout, settings.events_per_stay
     write_small_tables(raw, cohort, layout, small)
@@ -80,6 +81,7 @@ def _write(raw: Path, settings: SynthSettings) -> None:
     studies = plan_studies(cohort, settings.images, radiology)
     if layout == "mimic4":
         write_note_module(raw, cohort, write_studies(raw, studies, radiology), notes)
+        write_department(raw, cohort, ed)
     else:
         write_noteevents(raw, cohort, with_reports(studies, radiology), notes)
     _write_truth(raw, cohort)

@@ -19,6 +19,8 @@ from .benchmark.tasks import Stays, mortality, phenotyping
 from .cohort import DESCRIPTIVE, Cohort, read_cohort, read_phenotypes
 from .counts import count_steps
 from .cxr import not_found, require_mimic_cxr, study_items
+from .ed import VERSION as ED_VERSION
+from .ed import ed_tables, triage
 from .folder import MimicFolder
 from .note_tables import NoteSettings, note_tables
 from .notes import note_items
@@ -32,12 +34,12 @@ VERSION = {"benchmark": 2, "clean": 3}
 COHORT_VERSION = 2
 """To be raised whenever the same raw folder would give other columns of the cohort, which no model sees."""
 
-MODALITIES = ("ehr", "cxr", "rep", "notes")
+MODALITIES = ("ehr", "ed", "cxr", "rep", "notes")
 ITEMS = ("cxr", "rep", "notes")
 SYNTHETIC_MARK = "synthetic/law.json"
 """A folder with this file was written by `omnifuse synth`; caches and reports must say so."""
 
-OF_NO_EVENT = ("cohort", "modalities", "limit", "notes", "select")
+OF_NO_EVENT = ("cohort", "modalities", "limit", "ed", "notes", "select")
 """Settings that decide no value of ``ehr``."""
 
 COHORT_TABLES = ("icustays", "admissions", "patients", "diagnoses_icd")
@@ -59,7 +61,7 @@ class MimicDataSet:
     raw
         Folder of MIMIC-III, or the one above hosp/ and icu/ (and MIMIC-CXR) of MIMIC-IV.
     modalities
-        Some of ``ehr``, ``cxr``, ``rep``, ``notes``; None: what the folder holds.
+        Some of ``ehr``, ``ed``, ``cxr``, ``rep``, ``notes``; None: what the folder holds but ``ed``.
     profile
         ``clean``, or ``benchmark`` for the tensors of the published benchmark, oddities included.
     bin_hours
@@ -118,7 +120,8 @@ class MimicDataSet:
         images = self.folder.studies if {"cxr", "rep"} & set(self.modalities) else None
         self._asked()
         notes = note_tables(self.folder, self.notes.of(self.folder.version)) if "notes" in self.modalities else []
-        return tables + ([images] if images else []) + [table.path for table in notes]
+        department = ed_tables(self.folder) if "ed" in self.modalities else ()
+        return tables + ([images] if images else []) + [table.path for table in (*notes, *department)]
 
     def settings(self) -> dict[str, Any]:
         """Return everything but the tables that decides the result."""
@@ -130,6 +133,7 @@ class MimicDataSet:
             "without": sorted(self.ehr.without),
             "modalities": list(self.modalities),
             "limit": self.limit,
+            **({"ed": ED_VERSION} if "ed" in self.modalities else {}),
             **({"notes": self.notes.to_json()} if "notes" in self.modalities else {}),
             **({"select": list(self.select)} if self.select else {}),
         }
@@ -138,7 +142,8 @@ class MimicDataSet:
         """Read cohort, diagnoses and lists of items."""
         cohort = self.read_cohort(quarantine)
         stays = self.read_stays(cohort, quarantine)
-        tables = (self._table_modality(cohort),) if "ehr" in self.modalities else ()
+        tables: tuple[TableModality, ...] = (self._table_modality(cohort),) if "ehr" in self.modalities else ()
+        tables += (triage(self.folder, cohort.stays),) if "ed" in self.modalities else ()
         items = study_items(self.folder, self.modalities, cohort.stays, quarantine)
         if "notes" in self.modalities:
             items += (note_items(self.folder, cohort.stays, self.notes, quarantine),)

@@ -75,7 +75,8 @@ class MimicFolder:
     def modalities(self) -> tuple[str, ...]:
         """What the folder can give: ``ehr``, and ``cxr`` and ``rep`` where MIMIC-CXR lies beside MIMIC-IV.
 
-        And ``notes`` where NOTEEVENTS lie beside MIMIC-III, or MIMIC-IV-Note without the same texts as ``rep``.
+        And ``notes`` where NOTEEVENTS lie beside MIMIC-III, or MIMIC-IV-Note without the same texts as ``rep``. What is
+        there and only read where it is asked for (``ed``) is not among them.
         """
         found = ["ehr"]
         if self.version == 4 and self.studies:
@@ -101,6 +102,10 @@ class MimicFolder:
     def find_note_table(self, name: str) -> Path | None:
         """Return the file of a table of notes, or None: of MIMIC-III, or in the folder ``note`` of MIMIC-IV-Note."""
         return self.find_table(name) if self.version == 3 else self._in_module("note", name)
+
+    def find_ed_table(self, name: str) -> Path | None:
+        """Return the file of a table in the folder ``ed`` of MIMIC-IV-ED, or None."""
+        return self._in_module("ed", name) if self.version == 4 else None
 
     def _in_module(self, module: str, name: str) -> Path | None:
         folders = (folder for folder in self.modules if folder.name.lower() == module)

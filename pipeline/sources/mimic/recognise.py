@@ -25,6 +25,8 @@ def recognise(raw: Path) -> list[Check]:
     checks += [_notes(folder)]
     if folder.version == 4:
         checks += [Check(name, "ok", "there") for name in folder.modalities if name not in ("ehr", "notes")]
+        if folder.find_ed_table("edstays"):
+            checks.append(Check("ed", "ok", "there, and read if --modalities names it"))
         checks += [Check(names, "note", reason) for names, reason in not_found(folder, ("cxr", "rep"))]
     return checks
 
