@@ -25,7 +25,7 @@ SUFFIXES = (".csv", ".csv.gz", ".parquet")
 DEPTH = 3
 """Levels below the raw folder that are searched."""
 ROWS_AT_ONCE = 150_000
-BYTES_AT_ONCE = 1 << 26
+BYTES_AT_ONCE = 1 << 25
 """Of long texts, which are fewer rows."""
 TAIL_BYTES = 1 << 16
 SAMPLE_BYTES = 1 << 20
