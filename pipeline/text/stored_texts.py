@@ -1,5 +1,6 @@
 """Many texts in a file instead of in memory, each found by its digest."""
 
+import os
 import weakref
 from collections.abc import Iterator, Mapping
 from hashlib import sha256
@@ -27,7 +28,6 @@ class StoredTexts(Mapping[str, str]):
         content = text.encode()
         digest = sha256(content).hexdigest()
         if digest not in self._places:
-            self._file.seek(self._end)
             self._file.write(content)
             self._places[digest] = self._end, len(content)
             self._end += len(content)
@@ -35,8 +35,8 @@ class StoredTexts(Mapping[str, str]):
 
     def __getitem__(self, digest: str) -> str:
         start, length = self._places[digest]
-        self._file.seek(start)
-        return self._file.read(length).decode()
+        self._file.flush()
+        return os.pread(self._file.fileno(), length, start).decode()  # several threads may read
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._places)
