@@ -110,8 +110,11 @@ FROZEN_ENCODERS: Registry[type[FrozenEncoder]] = Registry(
     {
         "text": "pipeline.text.encoder:Transformers",
         "image": "pipeline.image.torchvision_models:ResNet34",
+        "ecg": "pipeline.waveform.encoder:Electrocardiograms",
         "torchvision": "pipeline.image.torchvision_models:Torchvision",
         "timm": "pipeline.image.timm_models:Timm",
+        "hf": "pipeline.image.transformers_models:TransformersVision",
+        "onnx": "pipeline.image.onnx_models:Onnx",
         "xrv": "pipeline.image.xrv_models:TorchXRayVision",
     },
     _flaw,

@@ -14,7 +14,7 @@ FORBIDDEN = {
 }
 FLOORS = {
     "fusion": ("inputs", "scores", "parts", "methods", "training", "runs", "estimators", "explain", "study", "report"),
-    "pipeline": ("tables", "series", "core", "text", "image", "sources", "synthetic"),
+    "pipeline": ("tables", "series", "core", "text", "image", "waveform", "sources", "synthetic"),
 }
 """Rooms, each built on those before it; the modules beside them are below all of these."""
 ABOVE = {"summary", "doctor", "raw_check", "library"}

@@ -16,20 +16,17 @@ SIZE = 224
 SHORT_SIDE = 256
 """Shorter side before the central square of SIZE is cut out, the usual evaluation transform of ImageNet models."""
 
-DECODED_SIDE = 2 * SHORT_SIDE
-"""A JPEG is decoded at 1/2, 1/4 or 1/8 of its size while its sides keep so many pixels; the filter averages these."""
+FINER = 2
+"""A JPEG is decoded at 1/2, 1/4 or 1/8 of its size while its sides keep so many times the pixels that are needed, which
+the filter averages."""
 
 FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "GIF")
 """What is opened beside DICOM, told by its first bytes; Pillow would hand others, such as EPS, to programs."""
 
-PICTURE_GREY = (
-    f"a JPEG decoded at 1/2, 1/4 or 1/8 while its sides keep {DECODED_SIDE} pixels; turned as its EXIF orientation "
-    "says, more than 8 bits stretched over the finite pixels, and inverted where 0 of a TIFF is white"
-)
 DICOM_GREY = (
     "modality LUT or rescale, first VOI LUT or else first window, else stretched; MONOCHROME1 inverted; padding black"
 )
-"""How grey levels come from a picture, and from a DICOM file; parts of the recipe, to be changed when that changes."""
+"""How grey levels come from a DICOM file; part of the recipe, to be changed when that changes."""
 
 UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -52,15 +49,24 @@ DICOM_MARK = b"DICM"
 DICOM_PREAMBLE_BYTES = 128
 
 
-def decode_image(path: Path) -> Pixels:
-    """Return an image as grey levels ``[224, 224]``.
+def picture_grey(short_side: int = SHORT_SIDE) -> str:
+    """Return how grey levels come from a picture; part of the recipe, to be changed when that changes."""
+    return (
+        f"a JPEG decoded at 1/2, 1/4 or 1/8 while its sides keep {FINER * short_side} pixels; turned as its EXIF "
+        "orientation says, more than 8 bits stretched over the finite pixels, and inverted where 0 of a TIFF is white"
+    )
+
+
+def decode_image(path: Path, size: int = SIZE, short_side: int = SHORT_SIDE) -> Pixels:
+    """Return an image as grey levels ``[size, size]``, by default ``[224, 224]``.
 
     Colours are weighted as by ITU-R 601-2. Pixels of more than 8 bits are stretched from their least to their greatest
     value, because radiographs seldom use the full range of 16 bits; those that are no finite number are black. DICOM
     files say themselves how they are shown. The central square, 224/256 of the shorter side, is scaled with a bilinear
-    filter: the same as scaling the shorter side to 256 and cutting out the centre, in one step. Of a large JPEG the
-    decoder makes a smaller picture first, which takes two thirds of the time; nearly all grey levels of radiographs
-    stay within 1 of those of the whole picture, the edges of letters within 16 (``benchmarks/image_decoding.py``).
+    filter: the same as scaling the shorter side to ``short_side`` and cutting out the centre, in one step. Of a large
+    JPEG the decoder makes a smaller picture first, which takes two thirds of the time; nearly all grey levels of
+    radiographs stay within 1 of those of the whole picture, the edges of letters within 16
+    (``benchmarks/image_decoding.py``).
 
     Raises
     ------
@@ -68,7 +74,8 @@ def decode_image(path: Path) -> Pixels:
         If the file is missing, is no image, has several, is damaged or is too large.
     """
     with unreadable("damaged or truncated image"):
-        return np.asarray(_read_dicom(path) if _is_dicom(path) else _read_picture(path), np.uint8)
+        read = _read_dicom if _is_dicom(path) else _read_picture
+        return np.asarray(read(path, size, short_side), np.uint8)
 
 
 def _is_dicom(path: Path) -> bool:
@@ -76,14 +83,14 @@ def _is_dicom(path: Path) -> bool:
         return file.read(DICOM_PREAMBLE_BYTES + len(DICOM_MARK)).endswith(DICOM_MARK)
 
 
-def _read_dicom(path: Path) -> Image.Image:
+def _read_dicom(path: Path, size: int, short_side: int) -> Image.Image:
     from .dicom import read_grey  # half a second that other images need not wait for
 
     grey = read_grey(path)
-    return _central_square(grey, grey.size)
+    return _central_square(grey, grey.size, size, short_side)
 
 
-def _read_picture(path: Path) -> Image.Image:
+def _read_picture(path: Path, size: int, short_side: int) -> Image.Image:
     """Return the central square of any other format; nothing is decoded before its size is known."""
     check_bytes(path)
     try:
@@ -92,8 +99,8 @@ def _read_picture(path: Path) -> Image.Image:
             # MPO: a JPEG with previews or a depth map behind it, as phones write; its first picture is the photograph
             if getattr(image, "is_animated", False) and image.format != "MPO":
                 raise UnreadableItem("several pages or frames in one file, where one image is expected")
-            size = _decode_smaller(image)
-            square = _central_square(_grey(image), size)
+            drafted = _decode_smaller(image, FINER * short_side)
+            square = _central_square(_grey(image), drafted, size, short_side)
             method = UPRIGHT.get(_orientation(image))
             return square if method is None else square.transpose(method)
     except UnidentifiedImageError as error:
@@ -102,23 +109,24 @@ def _read_picture(path: Path) -> Image.Image:
         raise UnreadableItem(f"more pixels than the {MAX_PIXELS:,} that are read") from error
 
 
-def _decode_smaller(image: Image.Image) -> tuple[float, float]:
+def _decode_smaller(image: Image.Image, side: int) -> tuple[float, float]:
     """Let the decoder of a large JPEG scale it down, and return the width and height that its picture will have.
 
+    The sides of the picture keep ``side`` pixels.
     They need not be whole: of 1,025 columns, the last of 513 at half the size is half a column. A lossless JPEG, the
     only one without tables of quantization, has nothing that could be decoded at a smaller size.
     """
     if not getattr(image, "quantization", None):
         return image.size
-    drafted = image.draft(None, (DECODED_SIDE, DECODED_SIDE))
+    drafted = image.draft(None, (side, side))
     return image.size if drafted is None else drafted[1][2:]
 
 
-def _central_square(grey: Image.Image, size: tuple[float, float]) -> Image.Image:
-    """Return the centre of an image of ``size``, 224/256 of its shorter side, scaled to 224 x 224."""
-    side = min(size) * SIZE / SHORT_SIDE
-    left, top = ((length - side) / 2 for length in size)
-    return grey.resize((SIZE, SIZE), Image.Resampling.BILINEAR, (left, top, left + side, top + side))
+def _central_square(grey: Image.Image, sides: tuple[float, float], size: int, short_side: int) -> Image.Image:
+    """Return the centre of an image of these ``sides``, size/short_side of the shorter one, scaled to size x size."""
+    side = min(sides) * size / short_side
+    left, top = ((length - side) / 2 for length in sides)
+    return grey.resize((size, size), Image.Resampling.BILINEAR, (left, top, left + side, top + side))
 
 
 def _orientation(image: Image.Image) -> int:

@@ -14,7 +14,7 @@ from ...cache_schema import InputError, Recipe, digest_file
 from ...cache_schema.packages import require
 from ..frozen_encoders import DECIDE_SEEDED_WEIGHTS, Encode, FrozenEncoder
 from ..hub import refuse_stand_in
-from .decode import DICOM_GREY, PICTURE_GREY, SHORT_SIDE, SIZE, Pixels, decode_image
+from .decode import DICOM_GREY, SHORT_SIDE, SIZE, Pixels, decode_image, picture_grey
 from .model_input import RANDOM, RESNET34, ImageInput
 from .weights import local_file
 
@@ -93,11 +93,12 @@ class ImageModels(FrozenEncoder):
         See :class:`omnifuse.pipeline.text.encoder.Transformers` for why it has no versions of packages.
         """
         image = self.image_input().describe()
+        side, short_side = self.square()
         recipe = {
             "version": VERSION,
             "architecture": self.architecture,
-            "image": f"grey, shorter side {SHORT_SIDE}, central {SIZE} x {SIZE}, {image}",
-            "picture": PICTURE_GREY,
+            "image": f"grey, shorter side {short_side}, central {side} x {side}, {image}",
+            "picture": picture_grey(short_side),
             "dicom": DICOM_GREY,
             "output": "after average pooling" if self.architecture == RESNET34 else "before the classifier",
             "dtype": "float16",
@@ -110,8 +111,12 @@ class ImageModels(FrozenEncoder):
         return {**recipe, "name": path.stem, "weights": digest_file(path)}
 
     def read(self, path: Path) -> Pixels:
-        """Return an image as grey levels ``[224, 224]``; raises as :func:`decode_image`."""
-        return decode_image(path)
+        """Return the :meth:`square` of an image as grey levels; raises as :func:`decode_image`."""
+        return decode_image(path, *self.square())
+
+    def square(self) -> tuple[int, int]:
+        """Return the side of the central square that is read, and to what the shorter side is scaled before."""
+        return SIZE, SHORT_SIDE
 
     def load(self) -> Encode:
         """Load the model, as :class:`ImageEncoder` does."""
@@ -211,8 +216,8 @@ class ImageEncoder:
         wanted = self._input
         with torch.inference_mode():
             grey = torch.tensor(images, device=self._device)[:, None] / 255  # [B, 1, 224, 224]
-            if (wanted.height, wanted.width) != (SIZE, SIZE):
-                size = (wanted.height, wanted.width)
+            size = (wanted.height, wanted.width)
+            if grey.shape[-2:] != size:
                 grey = torch.nn.functional.interpolate(grey, size, mode="bilinear", antialias=True)  # [B, 1, H, W]
             mean, deviation = (
                 torch.tensor(values, device=self._device).view(-1, 1, 1) for values in (wanted.mean, wanted.deviation)

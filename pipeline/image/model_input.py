@@ -9,8 +9,8 @@ RESNET34 = "resnet34"
 
 CHOICES = (
     "Choices of --image-encoder: resnet34; a file or folder with the weights of a ResNet34; torchvision:NAME, "
-    "timm:NAME, xrv:NAME, each with =FILE for weights of your own; or `--image-encoder random` to try things out "
-    "without weights."
+    "timm:NAME, xrv:NAME, each with =FILE for weights of your own; hf:ID or hf:FOLDER of a vision model of "
+    "transformers; onnx:FILE; or `--image-encoder random` to try things out without weights."
 )
 
 

@@ -38,10 +38,14 @@ class SynthSettings:
     """At most this many JPEG files; which stays keep their planted image is then drawn at random, and the law says how
     many do."""
     law: Law = field(default_factory=Law)
+    ecg: bool = False
+    """Whether electrocardiograms are written too, 120 kB each; for ``mimic4``."""
 
     def __post_init__(self) -> None:
         if self.layout not in DROPPED:
             raise InputError(f"layout {self.layout!r} is unknown; choose one of {', '.join(DROPPED)}")
+        if self.ecg and self.layout != "mimic4":
+            raise InputError("Electrocardiograms are of MIMIC-IV: they are written with the layout mimic4 alone.")
         for name, least in (("stays", 10), ("events_per_stay", 20), ("images", 0), ("seed", 0)):
             value = getattr(self, name)
             if value is not None and value < least:

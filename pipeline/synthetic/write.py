@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from ...cache_schema.errors import InputError
 from ...progress import progress
 from .cohort import Cohort, SynthSettings, plan_cohort
+from .electrocardiograms import write_electrocardiograms
 from .emergency import write_department
 from .events import chart_events, lab_events, output_events
 from .law import MODALITIES
@@ -70,7 +71,7 @@ def new_folder(out: Path, mark: str) -> Iterator[Path]:
 
 def _write(raw: Path, settings: SynthSettings) -> None:
     # One stream of random numbers per part, so that e.g. more events leave patients, reports and images as they were.
-    plan, small, chart, lab, output, radiology, notes, ed = np.random.default_rng(settings.seed).spawn(8)
+    plan, small, chart, lab, output, radiology, ecg, notes, ed = np.random.default_rng(settings.seed).spawn(9)
     cohort = plan_cohort(settings, plan)
     layout, per_stay = settings.layout, settings.events_per_stay
     write_small_tables(raw, cohort, layout, small)
@@ -84,6 +85,8 @@ def _write(raw: Path, settings: SynthSettings) -> None:
         write_department(raw, cohort, ed)
     else:
         write_noteevents(raw, cohort, with_reports(studies, radiology), notes)
+    if settings.ecg:
+        write_electrocardiograms(raw, cohort, ecg)
     _write_truth(raw, cohort)
     described = {"omnifuse": version("omnifuse"), "settings": {**asdict(settings), "law": cohort.law.to_dict()}}
     (raw / LAW_FILE).write_text(json.dumps(described, indent=2) + "\n", encoding="utf-8")

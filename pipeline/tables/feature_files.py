@@ -21,7 +21,16 @@ from .delimited_text import require_file
 from .excel import ENDING as EXCEL
 from .excel import read_excel
 from .missing import known
-from .numerals import POINT_GROUP, THOUSANDS, has_decimal_commas, marked_thousands, names_text, shown, with_points
+from .numerals import (
+    POINT_GROUP,
+    THOUSANDS,
+    has_decimal_commas,
+    marked_thousands,
+    may_be_thousands,
+    names_text,
+    shown,
+    with_points,
+)
 from .parquet import read_parquet
 
 logger = logging.getLogger(__name__)
@@ -251,6 +260,9 @@ def _finite(
         if len(marked) and written.str.contains(POINT_GROUP).any():
             at = int(marked[0])
             raise marked_thousands(path, written.name, f"{place_of(written.name, at)}: {written[at]!r}")
+    if written.dtype == pl.String and pl.select(may_be_thousands(pl.lit(written))).item():
+        at = written.str.contains(POINT_GROUP).arg_max() or 0
+        raise marked_thousands(path, written.name, f"{place_of(written.name, at)}: {written[at]!r}")
     if len(wrong) and not np.isfinite(numbers).any():
         at = int(wrong[0])
         example = f"{place_of(cells.name, at)}: {str(written[at])[:40]!r}"

@@ -69,8 +69,13 @@ def _are_binary(values: Sequence[str]) -> bool:
 
 
 def as_classes(column: pl.Series) -> pl.Series:
-    """Return a column as names of classes, null where missing: of numbers one spelling, so that 1.0 and 1 are one."""
+    """Return a column as names of classes, null where missing.
+
+    Of numbers and truth values one spelling: 1.0 and 1 are one, and so are TRUE (R, Excel), True (Python) and true.
+    """
     texts = as_text(column)
+    if texts.str.to_lowercase().is_in(["true", "false"]).all():
+        return texts.str.to_lowercase()
     if not texts.str.contains(NUMBER).all():
         return texts
     return texts.str.replace(r"\.0+$", "").str.replace(r"(\.\d*[1-9])0+$", "${1}")

@@ -9,6 +9,9 @@ MISSING = (
 """What R, pandas, SQL, Excel, SAS and Stata write, in their spelling alone: ``Na`` is sodium, ``none`` an answer, and
 ``Null`` a family name."""
 
+FORMULA_ERRORS = ("#REF!", "#DIV/0!", "#VALUE!", "#NAME?", "#NUM!", "#NULL!", "#SPILL!", "#CALC!")
+"""What a spreadsheet shows where a formula has failed: neither a value nor the statement that there is none."""
+
 
 def trimmed(text: pl.Expr) -> pl.Expr:
     """Return texts without the white space around them, null where that is all."""

@@ -16,6 +16,8 @@ THOUSANDS = r"^[-+]?[1-9]\d{0,2}(\.\d{3})*(\.\d{3}\.\d{3}|\.\d{3},\d+)$"
 """Points stand between thousands: 1.234.567 or 1.234,5."""
 POINT_GROUP = r"^[-+]?[1-9]\d{0,2}\.\d{3}$"
 """Can be a number, or a thousand with a mark."""
+FEWEST_GROUPS = 3
+"""Of fewer numbers nothing tells three decimals from thousands."""
 
 LONGEST_SHOWN = 12
 NAMES_SHOWN = 5
@@ -69,11 +71,21 @@ def has_decimal_commas(texts: pl.Series, place_of: Callable[[str, int], str], pa
     return counts.are_decimal(path, texts.name, f"{place_of(texts.name, at)}: {texts[at]!r}")
 
 
+def may_be_thousands(texts: pl.Expr) -> pl.Expr:
+    """Return whether points may stand between thousands, as in 250.000, 1.250 and 980.
+
+    Decimals are written otherwise: with as many places in every number, or with fewer where the last ones are zeros.
+    """
+    pointed, grouped = texts.str.contains(POINT), texts.str.contains(POINT_GROUP)
+    small, large = texts.str.contains(r"^[-+]?\d{1,3}$"), texts.str.contains(r"^[-+]?\d{4,}")
+    return (grouped.sum() >= FEWEST_GROUPS) & ~(pointed & ~grouped).any() & small.any() & ~large.any()
+
+
 def marked_thousands(path: Path, column: str, example: str) -> InputError:
-    """Return the refusal of a column in which points stand between thousands; ``example`` shows one, and where."""
+    """Return the refusal of a column in which points may stand between thousands; ``example`` shows one, and where."""
     return InputError(
-        f"{path}: in the column {column!r} points stand between thousands ({example}), so that 1.234 may be one as "
-        "well. Write the numbers without marks."
+        f"{path}: in the column {column!r} points may stand between thousands ({example}). Write the numbers without "
+        "marks; if these are decimals, write 980.0 for 980."
     )
 
 

@@ -1,6 +1,7 @@
 """A user's table of samples: ids, patients, labels, a split and columns to keep."""
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from ..source import Quarantine
 from .feature_files import EXACT, SAMPLE_ID, STAGE, as_text, cell_lines, read_numbered_table, require_columns, row_of
 from .ids import as_ids
 from .labels import check_name, read_parts, read_task, rows_text
+from .missing import FORMULA_ERRORS
 from .numerals import Commas, with_points
 
 logger = logging.getLogger(__name__)
@@ -44,6 +46,12 @@ class SampleColumns:
     keep: tuple[str, ...] = ()
     sample_id: str = SAMPLE_ID
     subject_id: str = SUBJECT_ID
+
+    @property
+    def used(self) -> list[str]:
+        """Every column that is named here."""
+        labels = [name.strip() for label in self.labels for name in label.rpartition("=")[2].split(",")]
+        return [self.sample_id, self.subject_id, *labels, *filter(None, [self.split]), *self.keep]
 
 
 @dataclass(frozen=True)
@@ -82,6 +90,7 @@ def read_samples(path: Path, columns: SampleColumns, quarantine: Quarantine, lim
     """
     table, lines = read_numbered_table(path)
     require_columns(table, [columns.sample_id, *columns.keep], path)
+    refuse_formula_errors(table, [name for name in columns.used if name in table.columns], lines, path)
     ids = as_ids(table[columns.sample_id])
     first = first_rows(ids, lines, path, quarantine)
     if first.is_empty():
@@ -102,6 +111,21 @@ def read_samples(path: Path, columns: SampleColumns, quarantine: Quarantine, lim
         parts = frame.select(SAMPLE_ID).with_columns(part=read_parts(table, columns.split, path, lines))
         splits[check_name(columns.split, "The split")] = parts.drop_nulls("part")
     return SampleTable(frame, table, ids, every_id, lines, tasks, splits)
+
+
+def refuse_formula_errors(table: pl.DataFrame, names: Sequence[str], lines: pl.Series, path: Path) -> None:
+    """Raise :class:`InputError` if a cell of these columns is what a spreadsheet shows where a formula has failed.
+
+    Among numbers it is one more cell that is none; an id, a class or a text would be taken for what was meant.
+    """
+    for name in names:
+        wrong = as_text(table[name]).is_in(FORMULA_ERRORS).fill_null(False).arg_true()
+        if len(wrong):
+            at = int(wrong[0])
+            raise InputError(
+                f"{path}, {rows_text(cell_lines(table, lines, name)[wrong])}: {name} is {table[name][at].strip()}, a "
+                "failed formula of a spreadsheet. Mend the formula, or leave the cell empty."
+            )
 
 
 def first_rows(ids: pl.Series, lines: pl.Series, path: Path, quarantine: Quarantine) -> pl.Series:

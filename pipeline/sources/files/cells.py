@@ -15,7 +15,7 @@ from ...tables.labels import as_classes, in_order
 from ...tables.sample_table import SampleTable
 from .columns import CATEGORIES, LEVELS, Content
 
-VERSION = 2
+VERSION = 3
 """To be raised whenever the same cells would give other numbers."""
 
 MOST_LEVELS = 100

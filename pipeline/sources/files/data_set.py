@@ -12,14 +12,14 @@ import polars as pl
 from ....cache_schema import InputError, meant
 from ...source import ItemModality, Quarantine, Records
 from ...tables.feature_files import SAMPLE_ID, STAGE, as_text, read_table, require_columns, row_of
-from ...tables.headers import say_left_out
+from ...tables.headers import is_row_number, say_left_out
 from ...tables.labels import check_name
-from ...tables.sample_table import SUBJECT_ID, SampleColumns, SampleTable, read_samples
+from ...tables.sample_table import SUBJECT_ID, SampleColumns, SampleTable, read_samples, refuse_formula_errors
 from .cells import cells_modality
 from .columns import CATEGORIES, KINDS, LABEL, LEVELS, T0, Content, Description, contents_of, read_description
 from .event_table import EventTable, Starts
 
-VERSION = 2
+VERSION = 3
 """To be raised whenever the same files would give another result."""
 
 TEXT_RECIPE = {"text": "one cell, without white space around it", "version": 1}
@@ -107,7 +107,9 @@ class FilesDataSet:
         """Read the table; rows without an id, or with one that was there already, are quarantined."""
         columns, contents = self._columns()
         samples = read_samples(self.samples, columns, quarantine, self.limit)
-        say_left_out(samples.table.columns, STAGE, self.samples, quarantine)
+        worded = [content.column for content in contents if content.kind in ("text", "image", CATEGORIES)]
+        refuse_formula_errors(samples.table, worded, samples.lines, self.samples)
+        say_left_out([*filter(is_row_number, samples.table.columns)], STAGE, self.samples, quarantine)
         cells: dict[str, list[Content]] = {}
         items = []
         for content in contents:

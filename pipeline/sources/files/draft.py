@@ -9,7 +9,7 @@ import polars as pl
 import yaml
 
 from ...tables.feature_files import SAMPLE_ID, as_text
-from ...tables.headers import meant_columns
+from ...tables.headers import counts_rows, meant_columns
 from ...tables.ids import as_ids
 from ...tables.labels import suggestion
 from ...tables.sample_table import SUBJECT_ID
@@ -47,6 +47,9 @@ def guess(table: pl.DataFrame, path: Path) -> Guess:
                 columns[called] = name
     for name in names:
         if name in columns.values():
+            continue
+        if counts_rows(table[name]):
+            left_out[name] = "row numbers"
             continue
         kind = _kind(as_text(table[name]))
         key = f"{kind}:{name.strip() if kind in (NUMBERS, CATEGORIES) else suggestion(name)}"

@@ -19,12 +19,22 @@ from ...tables.delimited import LINE
 from ...tables.feature_files import SAMPLE_ID, STAGE, as_text, reading, require_columns, row_of, scan_table
 from ...tables.ids import are_whole, refuse_unjoined, without_point
 from ...tables.missing import known, trimmed
-from ...tables.numerals import COMMA, POINT_GROUP, THOUSANDS, Commas, marked_thousands, points_of, shown, with_points
+from ...tables.numerals import (
+    COMMA,
+    POINT_GROUP,
+    THOUSANDS,
+    Commas,
+    marked_thousands,
+    may_be_thousands,
+    points_of,
+    shown,
+    with_points,
+)
 from ...tables.sample_table import SampleTable
 
 logger = logging.getLogger(__name__)
 
-VERSION = 2
+VERSION = 3
 """To be raised whenever the same table would give another result."""
 
 COLUMNS = (SAMPLE_ID, "time", "variable", "value")
@@ -193,9 +203,13 @@ class _Marks:
     def __init__(self, rows: pl.LazyFrame, path: Path, columns: Sequence[str]) -> None:
         self.rows, self.path = rows, path
         self.unknown, self.decimal = set(columns), set[str]()
+        self.looked = False
 
     def replaced(self, batch: pl.DataFrame) -> pl.DataFrame:
         """Return a batch of the table with points; raises :class:`InputError` as :meth:`Commas.are_decimal`."""
+        if not self.looked:
+            self.looked = True
+            self._refuse_groups(batch)
         for name in sorted(self.unknown):
             if batch[name].str.contains(",", literal=True).any():
                 written = batch.filter(pl.col(name).str.contains(COMMA))
@@ -209,6 +223,15 @@ class _Marks:
         if counts.are_decimal(self.path, name, example):
             logger.warning("%s: decimal commas are read as points: %s.", self.path.name, name)
             self.decimal.add(name)
+
+    def _refuse_groups(self, batch: pl.DataFrame) -> None:
+        """Raise :class:`InputError` if all numbers of a variable may have points between thousands."""
+        marked = batch.group_by("variable").agg(may_be_thousands(pl.col("value")).alias("marked")).filter("marked")
+        of_one = batch.filter(pl.col("variable").is_in(marked["variable"].implode()))
+        for row, value in (
+            of_one.filter(pl.col("value").str.contains(POINT_GROUP)).select("row", "value").head(1).rows()
+        ):
+            raise marked_thousands(self.path, "value", f"{row_of(row)}: {value!r}")
 
     def refuse_thousands(self, left_out: pl.DataFrame) -> None:
         """Raise :class:`InputError` if some of the values ``said`` have points between thousands, and others may."""

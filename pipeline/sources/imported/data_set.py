@@ -17,7 +17,7 @@ from .items import ItemFeatures
 from .matrix_files import MUDATA, mudata_modalities
 from .tables import TableFeatures
 
-VERSION = 3
+VERSION = 4
 """To be raised whenever the same files would give another result."""
 
 PART = "#"

@@ -20,12 +20,14 @@ from ...tables.feature_files import (
     read_numbers,
     require_columns,
 )
-from ...tables.headers import meant_columns, say_left_out
+from ...tables.headers import counts_rows, meant_columns, say_left_out
 from ...tables.ids import ids_to_join, refuse_unjoined
 from ...tables.sample_table import SUBJECT_ID, SampleTable, first_rows
 from .matrix_files import READERS, ids_beside, read_matrix
 
 TABLES = (*TEXTS, ".parquet", EXCEL, ".npz")
+ROWS_TRIED = 1000
+"""The first rows of a table say which columns only count its rows."""
 UNKNOWN_SAMPLE = "the sample is not in the table of samples"
 
 
@@ -55,13 +57,15 @@ class TableFeatures:
 
     def modality(self, name: str, samples: SampleTable) -> TableModality:
         """Return the rows of the samples that have any number."""
-        columns = tuple(Column(column, variable=column) for column in self._names(self.read(rows=0)[0]))
+        columns = tuple(Column(column, variable=column) for column in self._names(self.read(rows=ROWS_TRIED)[0]))
         recipe = {"part": self.part} if self.part else {}
         blocks = partial(self._blocks, samples.frame.select(SAMPLE_ID, text=samples.texts))
         return TableModality(name, "features", columns, "one row of features a sample", recipe, self.files(), blocks)
 
     def _names(self, table: pl.DataFrame) -> list[str]:
-        names = [name for name in meant_columns(table.columns, self.path) if name not in (SAMPLE_ID, SUBJECT_ID)]
+        """Return the columns of features; the first rows of the table say which of them only count its rows."""
+        meant = [name for name in meant_columns(table.columns, self.path) if name not in (SAMPLE_ID, SUBJECT_ID)]
+        names = [name for name in meant if not counts_rows(table[name].head(ROWS_TRIED))]
         if not names:
             raise InputError(f"{self.path} has no column of features beside {SAMPLE_ID}.")
         return names
@@ -69,7 +73,9 @@ class TableFeatures:
     def _blocks(self, samples: pl.DataFrame, quarantine: Quarantine) -> Iterator[Block]:
         """Yield everything as one block."""
         table, lines = self.read()
-        say_left_out(table.columns, STAGE, self.path, quarantine)
+        names = self._names(table)
+        unread = [name for name in table.columns if name not in (SAMPLE_ID, SUBJECT_ID, *names)]
+        say_left_out(unread, STAGE, self.path, quarantine)
         ids = ids_to_join(table[SAMPLE_ID], samples["text"])
         refuse_unjoined(self.path, ids, samples["text"])
         rows = first_rows(ids, lines, self.path, quarantine)
@@ -78,6 +84,6 @@ class TableFeatures:
         for text in rows_of.join(samples, on="text", how="anti", maintain_order="left")["text"]:
             quarantine.add(STAGE, self.path.name, f"sample {text}", text, UNKNOWN_SAMPLE)
         known = samples.join(rows_of, on="text", maintain_order="left")
-        columns = [table[name] for name in self._names(table)]
+        columns = [table[name] for name in names]
         numbers = read_numbers(columns, lambda _, at: f"sample {ids[at]}", self.path, quarantine)
         yield feature_block(known[SAMPLE_ID], numbers[known["position"].to_numpy()])

@@ -16,6 +16,7 @@ from ...text.sections import findings
 from .folder import METADATA, RECORDS, MimicFolder
 from .tables import DEPTH, Table, read_table, unique_rows
 from .times import refuse_other_format
+from .within import within_stays
 
 STAGE = "items"
 REPORT_RECIPE = {"sections": "findings", "version": 2}
@@ -94,7 +95,7 @@ def _images(folder: MimicFolder, studies: pl.DataFrame, stays: pl.DataFrame, qua
     Those whose time is unknown, because their DICOM file is missing or damaged, are listed without a stay: they are not
     encoded, but that they have come or were mended is noticed.
     """
-    images = _in_stays(studies.drop_nulls("second"), stays, "cxr", quarantine)
+    images = within_stays(studies.drop_nulls("second"), stays, "cxr", quarantine)
     unknown = studies.filter(pl.col("second").is_null())
     items = pl.concat([images, unknown], how="diagonal")
     items = items.with_columns(_image_paths(folder, items), item_id="dicom_id", view_position="viewposition")
@@ -107,7 +108,7 @@ def _reports(folder: MimicFolder, studies: pl.DataFrame, stays: pl.DataFrame, qu
     """List the reports of the studies within each stay, at the time of the last image of the study."""
     assert folder.reports is not None
     last = studies.drop_nulls("second").group_by(IDS, maintain_order=True).agg(pl.max("second"))
-    items = _in_stays(last, stays, "rep", quarantine)
+    items = within_stays(last, stays, "rep", quarantine)
     items = items.with_columns(path=_study_path(folder.reports, ".txt"), item_id=pl.concat_str(pl.lit("s"), "study_id"))
     items = items.select("sample_id", "item_id", "path", "time", "study_id").sort("sample_id", "time", "item_id")
     return ItemModality(
@@ -174,17 +175,6 @@ def _with_second(images: pl.DataFrame, clock: pl.Expr, table: Table, quarantine:
         value = f"{row['studydate']} {row['studytime']}"
         quarantine.add(STAGE, table.path.name, f"row {row['row']}", value, "StudyDate and StudyTime are no time")
     return images.drop_nulls("second").drop("studydate", "studytime")
-
-
-def _in_stays(studies: pl.DataFrame, stays: pl.DataFrame, name: str, quarantine: Quarantine) -> pl.DataFrame:
-    """Give every row the stays of its subject that it lies in (both ends included); the others are counted."""
-    numbered = studies.with_row_index("number")
-    within = numbered.join(
-        stays.select("subject_id", "intime", "outtime", sample_id="stay_id"), on="subject_id", maintain_order="left"
-    ).filter(pl.col("second").is_between(pl.col("intime"), pl.col("outtime")))
-    if outside := studies.height - within["number"].n_unique():
-        quarantine.add(STAGE, name, "", "", "study lies outside the ICU stays", outside)
-    return within.with_columns(time=((pl.col("second") - pl.col("intime")) / 3600).cast(pl.Float32))
 
 
 def _image_paths(folder: MimicFolder, images: pl.DataFrame) -> pl.Series:

@@ -19,6 +19,7 @@ from .benchmark.tasks import Stays, mortality, phenotyping
 from .cohort import DESCRIPTIVE, Cohort, read_cohort, read_phenotypes
 from .counts import count_steps
 from .cxr import not_found, require_mimic_cxr, study_items
+from .ecg import ecg_items, ecg_tables, measurements
 from .ed import VERSION as ED_VERSION
 from .ed import ed_tables, triage
 from .folder import MimicFolder
@@ -34,8 +35,8 @@ VERSION = {"benchmark": 2, "clean": 3}
 COHORT_VERSION = 2
 """To be raised whenever the same raw folder would give other columns of the cohort, which no model sees."""
 
-MODALITIES = ("ehr", "ed", "cxr", "rep", "notes")
-ITEMS = ("cxr", "rep", "notes")
+MODALITIES = ("ehr", "ed", "cxr", "rep", "notes", "ecg", "ecg_measurements")
+ITEMS = ("cxr", "rep", "notes", "ecg")
 SYNTHETIC_MARK = "synthetic/law.json"
 """A folder with this file was written by `omnifuse synth`; caches and reports must say so."""
 
@@ -103,6 +104,7 @@ class MimicDataSet:
         """What the raw folder holds; raises MissingInputError or InputError where that cannot be used."""
         folder = MimicFolder.find(self.raw)
         require_mimic_cxr(folder, self._wanted or ())
+        ecg_tables(folder, self._wanted or ())
         return folder
 
     @property
@@ -120,8 +122,8 @@ class MimicDataSet:
         images = self.folder.studies if {"cxr", "rep"} & set(self.modalities) else None
         self._asked()
         notes = note_tables(self.folder, self.notes.of(self.folder.version)) if "notes" in self.modalities else []
-        department = ed_tables(self.folder) if "ed" in self.modalities else ()
-        return tables + ([images] if images else []) + [table.path for table in (*notes, *department)]
+        tables += [table.path for table in (*notes, *(ed_tables(self.folder) if "ed" in self.modalities else ()))]
+        return [*tables, *([images] if images else []), *ecg_tables(self.folder, self.modalities)]
 
     def settings(self) -> dict[str, Any]:
         """Return everything but the tables that decides the result."""
@@ -142,13 +144,15 @@ class MimicDataSet:
         """Read cohort, diagnoses and lists of items."""
         cohort = self.read_cohort(quarantine)
         stays = self.read_stays(cohort, quarantine)
-        tables: tuple[TableModality, ...] = (self._table_modality(cohort),) if "ehr" in self.modalities else ()
-        tables += (triage(self.folder, cohort.stays),) if "ed" in self.modalities else ()
-        items = study_items(self.folder, self.modalities, cohort.stays, quarantine)
+        tables = [self._table_modality(cohort)] if "ehr" in self.modalities else []
+        tables += [triage(self.folder, cohort.stays)] if "ed" in self.modalities else []
+        tables += [measurements(self.folder, cohort.stays)] if "ecg_measurements" in self.modalities else []
+        items = [*study_items(self.folder, self.modalities, cohort.stays, quarantine)]
         if "notes" in self.modalities:
-            items += (note_items(self.folder, cohort.stays, self.notes, quarantine),)
+            items.append(note_items(self.folder, cohort.stays, self.notes, quarantine))
+        items += [ecg_items(self.folder, cohort.stays, quarantine)] if "ecg" in self.modalities else []
         return Records(
-            _samples(cohort), partial(self.tasks, stays), tables, items,
+            _samples(cohort), partial(self.tasks, stays), tuple(tables), tuple(items),
             counts=partial(count_steps, cohort.steps, self.ehr, self.limit), notes=self._not_found(),
         )  # fmt: skip
 

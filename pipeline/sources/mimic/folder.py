@@ -15,6 +15,8 @@ METADATA = "mimic-cxr-2.0.0-metadata"
 """Table at the root of MIMIC-CXR-JPG: every image with its study, time and view."""
 RECORDS = "cxr-record-list"
 """Table at the root of MIMIC-CXR: every image with its study; times and views are in the DICOM headers."""
+ELECTROCARDIOGRAMS = "record_list"
+"""Table at the root of MIMIC-IV-ECG: every recording with its time."""
 REPORTS_ARCHIVE = "mimic-cxr-reports.zip"
 MODULES = ("note", "ed")
 IMAGE_SUFFIXES = (".jpg", ".dcm")
@@ -38,6 +40,8 @@ class MimicFolder:
     """Folder that holds ``files/p10/p10000032/s50414267.txt``."""
     reports_archive: Path | None
     """``mimic-cxr-reports.zip``, which has to be unpacked."""
+    ecg: Path | None
+    """Folder of MIMIC-IV-ECG, which holds ``record_list.csv`` and ``files/p1000/p10000032/s40689238``."""
     modules: tuple[Path, ...] = ()
     """Folders ``note`` of MIMIC-IV-Note and ``ed`` of MIMIC-IV-ED, wherever they lie."""
 
@@ -67,9 +71,10 @@ class MimicFolder:
         images = tuple((tree, end) for end in IMAGE_SUFFIXES for tree in trees if _holds(tree, f"s*/*{end}"))
         reports = next((tree for tree in trees if _holds(tree, "s*.txt")), None)
         archive = next((path for folder in folders if (path := folder / REPORTS_ARCHIVE).is_file()), None)
+        ecg = next((folder for folder in folders if table_in(folder, ELECTROCARDIOGRAMS)), None)
         tables = _table_folders(anchors[0].parent)
         modules = tuple(folder for folder in folders if folder.name.lower() in MODULES)
-        return cls(raw, version, tables, metadata, records, images, reports, archive, modules)
+        return cls(raw, version, tables, metadata, records, images, reports, archive, ecg, modules)
 
     @cached_property
     def modalities(self) -> tuple[str, ...]:

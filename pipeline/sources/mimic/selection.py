@@ -1,4 +1,4 @@
-"""Which items of a modality the tasks see: what a user asks for, and the last notes."""
+"""Which items of a modality the tasks see: what a user asks for, else the last ones."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -36,6 +36,6 @@ def parse_select(options: Sequence[str], modalities: Sequence[str]) -> dict[str,
 
 
 def with_rules(select: Rules, asked: Rules, modalities: Sequence[str], version: int) -> dict[str, Mapping[str, Any]]:
-    """Return what a task selects: by itself, of ``notes`` the last ones, and of other items what was asked for."""
-    notes = {"notes": {"rows": "last", "max": LAST_NOTES[version]}} if "notes" in modalities else {}
-    return {**select, **notes, **asked}
+    """Return what a task selects: by itself, of other items the last ones, and in place of both what was asked for."""
+    last: Rules = {"notes": {"rows": "last", "max": LAST_NOTES[version]}, "ecg": {"rows": "last"}}
+    return {**select, **{name: rule for name, rule in last.items() if name in modalities}, **asked}

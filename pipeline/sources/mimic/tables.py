@@ -112,11 +112,21 @@ class Table:
             yield from batches
 
     def _parquet(self, names: Mapping[str, str], integers: Sequence[str], keep: pl.Expr) -> Iterator[pl.DataFrame]:
-        """Yield batches of a Parquet file; from the first with an integer that is none, whole and as text."""
+        """Yield batches of a Parquet file; from the first with an integer that is none, whole and as text.
+
+        Raises :class:`InputError` where ids are stored so that they have lost digits.
+        """
         stored = pl.scan_parquet(self.path, glob=False).collect_schema()
+        if inexact := [name for name in integers if stored[names[name]] == pl.Float32]:
+            raise InputError(
+                f"{self.path}: {inexact[0]} is a real number of 32 bits, of which several ids are one. Write it as "
+                "whole numbers, from the table as it was."
+            )
+        real = any(stored[names[name]].is_float() for name in integers)
+        as_integers = [] if real else [(dict.fromkeys(integers, pl.Int64), keep)]  # a cast cuts decimals off
         done = 0
         try:
-            for kinds, kept in ((dict.fromkeys(integers, pl.Int64), keep), ({}, ALL_ROWS)):
+            for kinds, kept in (*as_integers, ({}, ALL_ROWS)):
                 columns = [
                     pl.col(written).alias(name)  # times stay times
                     if stored[written].is_temporal()

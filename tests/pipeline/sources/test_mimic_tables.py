@@ -165,3 +165,25 @@ def test_a_damaged_beginning_does_not_tell_the_number_of_rows(tmp_path: Path) ->
     content[10:20] = b"0123456789"
     written(tmp_path / "t.csv.gz", bytes(content))
     assert table.expected_rows() is None
+
+
+class TestRealIdsOfParquet:
+    """Pandas keeps whole numbers as real ones where some are missing."""
+
+    def table(self, path: Path, ids: list[float | None], kind: pl.DataType | type[pl.DataType]) -> Path:
+        columns = {"subject_id": pl.Series(ids, dtype=kind), "stay_id": [1] * len(ids), "value": ["x"] * len(ids)}
+        pl.DataFrame(columns).write_parquet(path)
+        return path
+
+    def test_whole_numbers_are_ids_and_others_are_counted(self, tmp_path: Path) -> None:
+        quarantine = Quarantine()
+        path = self.table(tmp_path / "t.parquet", [10000032.0, 12.7, None], pl.Float64)
+        assert rows(path, quarantine) == [(10000032, 1, "x"), (None, 1, "x")]
+        assert quarantine.frame().select("where", "value", "reason").rows() == [
+            ("row 3", "12.7", "subject_id is no integer")
+        ]
+
+    def test_of_32_bits_they_are_refused_because_several_are_one(self, tmp_path: Path) -> None:
+        path = self.table(tmp_path / "t.parquet", [19999987.0, 19999988.0], pl.Float32)
+        with pytest.raises(InputError, match=r"t.parquet: subject_id is a real number of 32 bits"):
+            rows(path)

@@ -317,7 +317,7 @@ class TestMarksBetweenThousands:
     def test_a_point_that_may_be_one_is_refused(self, tmp_path: Path, cells: tuple[str, str]) -> None:
         dataset = files(tmp_path, f"sample_id;subject_id;num:x\na;1;{cells[0]}\nb;2;{cells[1]}\nc;3;5\n")
         records, quarantine = read(dataset)
-        with pytest.raises(InputError, match=rf"'num:x' points stand between thousands \(row 2: '{cells[0]}'\)"):
+        with pytest.raises(InputError, match=rf"'num:x' points may stand between thousands \(row 2: '{cells[0]}'\)"):
             values(records, quarantine, "num")
 
     def test_a_point_that_may_be_one_is_refused_in_events_of_the_same_variable(self, tmp_path: Path) -> None:
@@ -327,8 +327,33 @@ class TestMarksBetweenThousands:
         list(records.tables[0].blocks(quarantine))
         assert rows(quarantine) == [("row 2, PLT", "1.234,5", "no finite number")]
         records, quarantine = read(files(tmp_path, samples, events=events + "b;1;PLT;1.401\n"))
-        with pytest.raises(InputError, match=r"'value' points stand between thousands \(row 2: '1.234,5'\)"):
+        with pytest.raises(InputError, match=r"'value' points may stand between thousands \(row 2: '1.234,5'\)"):
             list(records.tables[0].blocks(quarantine))
+
+    @pytest.mark.parametrize(
+        ("cells", "refused"),
+        [
+            (["250.000", "1.250", "310.000", "980"], True),
+            (["1.234", "2.345", "3.456", "4"], True),  # 4 as three decimals would be 4.000
+            (["250.000", "1.250", "310.000", "980.000"], False),  # as many decimals everywhere
+            (["37.125", "36.500", "36.5", "37"], False),  # as R writes: zeros at the end are dropped
+            (["250.000", "1.250", "310.000", "1980"], False),  # a thousand without a mark
+            (["0.125", "1.250", "310.000", "4.500", "7"], False),  # no thousands begin with a zero
+            (["1.125", "2.375", "3"], False),  # too few to tell
+        ],
+    )
+    def test_whole_numbers_below_a_thousand_beside_points_with_three_digits_are_refused(
+        self, tmp_path: Path, cells: list[str], *, refused: bool
+    ) -> None:
+        table = "".join(f"s{n},{n},{cell}\n" for n, cell in enumerate(cells))
+        events = "".join(f"s{n},1,PLT,{cell}\ns{n},1,pH,7.4\n" for n, cell in enumerate(cells))
+        table, events = "sample_id,subject_id,num:x\n" + table, "sample_id,time,variable,value\n" + events
+        for table_modality in read(files(tmp_path, table, events=events))[0].tables:
+            if refused:
+                with pytest.raises(InputError, match=rf"points may stand between thousands \(row 2: '{cells[0]}'\)"):
+                    list(table_modality.blocks(Quarantine()))
+            else:
+                list(table_modality.blocks(Quarantine()))
 
     def test_without_such_a_point_they_are_listed(self, tmp_path: Path) -> None:
         records, quarantine = read(files(tmp_path, "sample_id;num:x\na;1.234.567\nb;2.5\n"))
@@ -386,3 +411,48 @@ def test_a_folder_of_spark_is_named_as_one(tmp_path: Path) -> None:
     (tmp_path / "samples.csv").mkdir()
     with pytest.raises(InputError, match=r"samples.csv is a folder"):
         FilesDataSet(tmp_path / "samples.csv").inputs()
+
+
+@pytest.mark.parametrize("spelling", [("TRUE", "FALSE"), ("True", "False"), ("true", "false")])
+def test_truth_values_are_the_same_classes_whoever_wrote_them(tmp_path: Path, spelling: tuple[str, str]) -> None:
+    yes, no = spelling
+    records, quarantine = read(files(tmp_path, f"sample_id,subject_id,cat:smoker\na,1,{yes}\nb,2,{no}\nc,3,\n"))
+    assert [column.name for column in records.tables[0].columns] == ["smoker->false", "smoker->true"]
+    assert values(records, quarantine, "cat") == {"a": [0, 1], "b": [1, 0]}
+
+
+class TestFailedFormulas:
+    @pytest.mark.parametrize("column", ["sample_id", "subject_id", "label", "cat:site", "text:note", "image:ct", "age"])
+    def test_one_is_refused_with_its_row_where_it_would_be_taken_for_a_word(self, tmp_path: Path, column: str) -> None:
+        names = ["sample_id", "subject_id", "label", "cat:site", "text:note", "image:ct", "age", "num:x"]
+        sound = ["a", "1", "0", "north", "stable", "a.png", "70", "1.5"]
+        failed = ["b", "2", "1", "south", "better", "b.png", "60", "2.5"]
+        failed[names.index(column)] = "#REF!"
+        table = "\n".join(map(",".join, [names, sound, failed])) + "\n"
+        with pytest.raises(InputError, match=rf"row 3: {column} is #REF!, a failed formula of a spreadsheet"):
+            read(files(tmp_path, table, labels=("label",), keep=("age",)))
+
+    def test_among_numbers_it_is_one_more_cell_that_is_none(self, tmp_path: Path) -> None:
+        records, quarantine = read(files(tmp_path, "sample_id,subject_id,num:x\na,1,#DIV/0!\nb,2,2\n"))
+        assert values(records, quarantine, "num") == {"b": [2]}
+        assert rows(quarantine) == [("row 2, num:x", "#DIV/0!", "no finite number")]
+
+
+class TestNumbersOfRows:
+    @pytest.mark.parametrize(("name", "first"), [("X", 1), ("index", 0)])
+    def test_a_column_that_counts_the_rows_is_no_feature_and_that_is_said(
+        self, tmp_path: Path, name: str, first: int
+    ) -> None:
+        table = "".join(f"{first + n},s{n},{n / 2}\n" for n in range(3))
+        dataset = imported(tmp_path, "sample_id\ns0\ns1\ns2\n", f"{name},sample_id,tp53\n" + table)
+        records, quarantine = read(dataset)
+        assert [column.name for column in records.tables[0].columns] == ["tp53"]
+        assert values(records, quarantine, "rna") == {"s0": [0], "s1": [0.5], "s2": [1]}
+        reason = "a column of row numbers or names, no feature"
+        assert (f"column {name!r}", "", reason) in rows(quarantine)
+
+    @pytest.mark.parametrize("cells", [(3, 1, 2), (1, 2, 4), (2, 3, 4), (1, "", 3)])
+    def test_a_feature_of_that_name_is_one(self, tmp_path: Path, cells: tuple[int, int, int]) -> None:
+        table = "".join(f"{cell},s{n},{n / 2}\n" for n, cell in enumerate(cells))
+        records, _ = read(imported(tmp_path, "sample_id\ns0\ns1\ns2\n", "X,sample_id,tp53\n" + table))
+        assert [column.name for column in records.tables[0].columns] == ["X", "tp53"]

@@ -1,0 +1,1 @@
+"""Waveforms as items: electrocardiograms from WFDB records to rows of a frozen encoder."""

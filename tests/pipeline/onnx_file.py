@@ -1,0 +1,42 @@
+"""A small model in a file of ONNX, written byte by byte as its format says (onnx.proto)."""
+
+from pathlib import Path
+
+import numpy as np
+
+FLOAT, INPUT, OUTPUT = 1, b"x", b"y"
+
+
+def _varint(number: int) -> bytes:
+    low, high = number & 0x7F, number >> 7
+    return bytes([low | 0x80]) + _varint(high) if high else bytes([low])
+
+
+def _number(field: int, value: int) -> bytes:
+    return _varint(field << 3) + _varint(value)
+
+
+def _bytes(field: int, value: bytes) -> bytes:
+    return _varint(field << 3 | 2) + _varint(len(value)) + value
+
+
+def _value(name: bytes, shape: tuple[int | str, ...]) -> bytes:
+    sides = [_number(1, side) if isinstance(side, int) else _bytes(2, side.encode()) for side in shape]
+    tensor = _number(1, FLOAT) + _bytes(2, b"".join(_bytes(1, side) for side in sides))
+    return _bytes(1, name) + _bytes(2, _bytes(1, tensor))
+
+
+def _node(operator: bytes, inputs: list[bytes], output: bytes) -> bytes:
+    return b"".join(_bytes(1, name) for name in inputs) + _bytes(2, output) + _bytes(4, operator)
+
+
+def write_linear(path: Path, shape: tuple[int | str, ...], weights: np.ndarray) -> Path:
+    """Write a model of items ``shape`` (batch first) that flattens them and multiplies with ``weights`` ``[F, D]``."""
+    tensor = b"".join(_number(1, side) for side in weights.shape) + _number(2, FLOAT) + _bytes(8, b"w")
+    tensor += _bytes(9, weights.astype("<f4").tobytes())
+    nodes = [_node(b"Flatten", [INPUT], b"f"), _node(b"MatMul", [b"f", b"w"], OUTPUT)]
+    graph = b"".join(_bytes(1, node) for node in nodes) + _bytes(2, b"linear") + _bytes(5, tensor)
+    graph += _bytes(11, _value(INPUT, shape)) + _bytes(12, _value(OUTPUT, (shape[0], weights.shape[1])))
+    opset = _bytes(8, _bytes(1, b"") + _number(2, 13))
+    path.write_bytes(_number(1, 8) + _bytes(7, graph) + opset)
+    return path
