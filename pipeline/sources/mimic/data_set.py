@@ -35,7 +35,7 @@ VERSION = {"benchmark": 2, "clean": 3}
 COHORT_VERSION = 2
 """To be raised whenever the same raw folder would give other columns of the cohort, which no model sees."""
 
-MODALITIES = ("ehr", "ed", "cxr", "rep", "notes", "ecg", "ecg_measurements")
+MODALITIES = ("ehr", "cxr", "rep", "notes", "ecg", "ecg_measurements", "ed")
 ITEMS = ("cxr", "rep", "notes", "ecg")
 SYNTHETIC_MARK = "synthetic/law.json"
 """A folder with this file was written by `omnifuse synth`; caches and reports must say so."""
@@ -62,7 +62,7 @@ class MimicDataSet:
     raw
         Folder of MIMIC-III, or the one above hosp/ and icu/ (and MIMIC-CXR) of MIMIC-IV.
     modalities
-        Some of ``ehr``, ``ed``, ``cxr``, ``rep``, ``notes``; None: what the folder holds but ``ed``.
+        Some of ``MODALITIES``; None: what the folder holds of ``ehr``, ``cxr``, ``rep`` and ``notes``.
     profile
         ``clean``, or ``benchmark`` for the tensors of the published benchmark, oddities included.
     bin_hours

@@ -16,10 +16,12 @@ from omnifuse.pipeline.sources import open_dataset
 from omnifuse.pipeline.sources.mimic import note_tables, notes
 from omnifuse.pipeline.sources.mimic.data_set import MimicDataSet
 from omnifuse.pipeline.sources.mimic.note_tables import NoteSettings
+from omnifuse.pipeline.sources.mimic.recognise import recognise
 from omnifuse.testing import check_dataset
 
 from .conftest import RawFolder, add_images
 from .label import tasks_of
+from .test_mimic_cxr import chosen
 
 NOTEEVENTS = [
     *("ROW_ID", "SUBJECT_ID", "HADM_ID", "CHARTDATE", "CHARTTIME", "STORETIME"),
@@ -341,13 +343,35 @@ def test_tasks_see_the_last_notes_unless_told_otherwise(mimic3: RawFolder, mimic
     assert tasks_of(four.read(Quarantine()))[0].select == {"cxr": {"rows": "all", "max": 8}, "rep": {"rows": "last"}}
 
 
-def test_all_images_of_the_window_are_seen_with_their_times(mimic4: RawFolder, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("asked", "window", "images"),
+    [
+        ("cxr=all:8", 48, ["b", "e"]),
+        ("cxr=all:8", None, ["b", "e", "c"]),
+        ("cxr=all:2", None, ["e", "c"]),
+        ("cxr=first", None, ["b"]),
+        ("cxr=last:2", 48, ["b", "e"]),
+    ],
+)
+def test_images_of_the_window_as_many_as_asked_for(
+    mimic4: RawFolder, asked: str, window: float | None, images: list[str]
+) -> None:
     add_images(mimic4)
-    dataset = open_dataset("mimic", mimic4.write(), {"modalities": ("cxr",), "select": ("cxr=all:8",)})
-    items = dataset.read(Quarantine()).items[0].items
-    assert items.select("time", "view_position", "study_id").rows() == [
-        (1.0, "LATERAL", 51), (24.0, "AP", 54), (50.0, "PA", 52),
-    ]  # fmt: skip
+    dataset = open_dataset("mimic", mimic4.write(), {"modalities": ("cxr",), "select": (asked,)})
+    records = dataset.read(Quarantine())
+    rule = tasks_of(records)[0].select["cxr"]
+    assert chosen(records, window, rule) == images  # b is of hour 1, e of 24, c of 50
+
+
+def test_a_dry_run_counts_the_notes_and_a_look_names_their_table(mimic3: RawFolder, tmp_path: Path) -> None:
+    raw = write3(mimic3, {"CHARTTIME": "2150-01-01 02:00:00"}, {"CHARTTIME": "2150-01-01 03:00:00", "TEXT": "Awake."})
+    found = extract(MimicDataSet(raw), tmp_path / "cache", Encoders("random", "random"), dry_run=True)
+    assert found.pending == {"ehr": 1, "notes": 2}
+    checks = {check.name: (check.state, check.finding) for check in recognise(raw)}
+    assert checks["notes"] == ("ok", "NOTEEVENTS.csv")
+    (raw / "NOTEEVENTS.csv").unlink()
+    state, finding = {check.name: (check.state, check.finding) for check in recognise(raw)}["notes"]
+    assert (state, "has no NOTEEVENTS.csv" in finding) == ("note", True)
 
 
 def test_notes_keep_the_contract_of_a_data_set(mimic3: RawFolder) -> None:
