@@ -136,7 +136,7 @@ class MimicDataSet:
             "modalities": list(self.modalities),
             "limit": self.limit,
             **({"ed": ED_VERSION} if "ed" in self.modalities else {}),
-            **({"notes": self.notes.to_json()} if "notes" in self.modalities else {}),
+            **({"notes": self.notes.to_json(self.folder.version)} if "notes" in self.modalities else {}),
             **({"select": list(self.select)} if self.select else {}),
         }
 

@@ -77,10 +77,9 @@ class NoteSettings:
         if not 0 <= self.history_hours < float("inf"):
             raise InputError(f"--note-history-hours {self.history_hours:g}: give hours before the stay, 0 or more.")
 
-    def to_json(self) -> dict[str, Any]:
-        """Return what decides which notes there are."""
-        categories = None if self.categories is None else sorted(self.categories)
-        return {"version": VERSION, "categories": categories, "history_hours": self.history_hours}
+    def to_json(self, version: int) -> dict[str, Any]:
+        """Return what decides which notes there are of a release; raises as :meth:`of`."""
+        return {"version": VERSION, "categories": sorted(self.of(version)), "history_hours": self.history_hours}
 
     def of(self, version: int) -> tuple[str, ...]:
         """Return the categories for MIMIC-III (3) or MIMIC-IV (4); raises :class:`InputError` for an unknown one."""
