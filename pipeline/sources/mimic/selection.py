@@ -38,4 +38,5 @@ def parse_select(options: Sequence[str], modalities: Sequence[str]) -> dict[str,
 def with_rules(select: Rules, asked: Rules, modalities: Sequence[str], version: int) -> dict[str, Mapping[str, Any]]:
     """Return what a task selects: by itself, of other items the last ones, and in place of both what was asked for."""
     last: Rules = {"notes": {"rows": "last", "max": LAST_NOTES[version]}, "ecg": {"rows": "last"}}
-    return {**select, **{name: rule for name, rule in last.items() if name in modalities}, **asked}
+    others = {name: rule for name, rule in last.items() if name in modalities and name not in select}
+    return {**select, **others, **asked}
