@@ -8,6 +8,7 @@ import polars as pl
 
 from .elements import ModalitySpec, Task
 from .errors import InputError
+from .selection import most_items
 
 ITEM_COLUMNS = ("item_id", "sample", "first_row", "rows", "time", "digest")
 
@@ -73,10 +74,12 @@ def check_task(task: Task, samples: int) -> None:
         raise InputError(f"Task {task.name!r} ({task.kind}) has the label {wrong[0]:g}; known are 0 to {classes - 1}.")
     if not isinstance(task.select, Mapping) or not all(map(_is_rule, task.select.values())):
         raise InputError(f"Task {task.name!r} does not say which rows it selects of each modality.")
+    for rule in task.select.values():
+        most_items(rule)
 
 
 def _is_rule(rule: object) -> bool:
-    """Return whether this says which items are selected: their attributes' values, and all or the last of them."""
+    """Return whether this can say which items are selected: by the values of their attributes, and how many."""
     if not isinstance(rule, Mapping) or not isinstance(rule.get("where", {}), Mapping):
         return False
     return all(isinstance(values, list | tuple) for values in rule.get("where", {}).values())

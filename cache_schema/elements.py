@@ -59,7 +59,8 @@ class Task:
         Rows with a time outside [0, window_hours] are not inputs of this task. None: no limit.
     select
         Which rows of a modality are inputs: ``{"cxr": {"rows": "last", "where": {"view_position": ["AP", "PA"]}}}``
-        keeps the last item whose attribute has one of the values.
+        keeps the last item whose attribute has one of the values. ``rows`` is ``last``, ``first`` or ``all``; with
+        ``max`` that many, the last ones of all.
     counts
         Name and number of samples left after every filter, in order; of a long task the last is its predictions.
     sample, time

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from .ragged import Modality
 
 
+CHOICES = ("all", "last", "first")
+"""Which items of a sample a rule may choose: ``{"rows": "last", "max": 5}`` are the last five."""
+
+
 def input_rows(modality: "Modality", task: Task) -> "Modality":
     """Return a modality reduced to the rows that the task may see; samples left without rows are missing.
 
@@ -42,6 +46,24 @@ def in_window(time: npt.NDArray[np.float32], window_hours: float | None) -> npt.
     return np.isnan(time) | ((time >= 0) & (time <= window_hours))
 
 
+def most_items(rule: Mapping[str, Any]) -> int | None:
+    """Return how many items of a sample a rule chooses at most, None without a limit.
+
+    ``rows`` is ``first``, ``last`` or ``all`` (of which ``max`` are the last).
+
+    Raises
+    ------
+    InputError
+        If ``rows`` is another word, or ``max`` no number of at least 1.
+    """
+    which, most = rule.get("rows", "all"), rule.get("max")
+    if which not in CHOICES:
+        raise InputError(f"A task selects rows {which!r}; known: {', '.join(CHOICES)}.")
+    if most is not None and (not isinstance(most, int) or isinstance(most, bool) or most < 1):
+        raise InputError(f"A task selects at most {most!r} items; give a number of at least 1.")
+    return most if which == "all" else most or 1
+
+
 def _chosen_rows(items: pl.DataFrame, visible: npt.NDArray[np.bool_], rule: Mapping[str, Any]) -> npt.NDArray[np.bool_]:
     """Return which rows ``[R]`` belong to items that the rule chooses among those with a visible first row."""
     candidates = items.filter(pl.col("rows") > 0)
@@ -50,11 +72,12 @@ def _chosen_rows(items: pl.DataFrame, visible: npt.NDArray[np.bool_], rule: Mapp
         if attribute not in candidates.columns:
             raise CacheError(f"A task selects items by {shown(attribute)}, which they do not have.")
         candidates = candidates.filter(pl.col(attribute).is_in(values))
-    which = rule.get("rows", "all")
-    if which == "last":
-        candidates = candidates.sort("sample", "time", "item_id", nulls_last=False).unique("sample", keep="last")
-    elif which != "all":
-        raise InputError(f"A task selects rows {which!r}; known: all, last.")
+    which, most = rule.get("rows", "all"), most_items(rule)
+    if most is not None:
+        in_order = candidates.sort("sample", "time", "item_id", nulls_last=False).group_by(
+            "sample", maintain_order=True
+        )
+        candidates = in_order.head(most) if which == "first" else in_order.tail(most)
     edges = np.zeros(len(visible) + 1, dtype=np.int64)  # +1 where an item begins, -1 where it ends
     first = candidates["first_row"].to_numpy()
     np.add.at(edges, first, 1)

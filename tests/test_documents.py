@@ -56,7 +56,17 @@ def test_the_first_steps_of_the_library_work(
         "README.md",
         *(
             f"docs/{name}.md"
-            for name in ("architecture", "cache-format", "data-sets", "library", "method", "results", "study")
+            for name in (
+                "architecture",
+                "cache-format",
+                "data-sets",
+                "library",
+                "method",
+                "mimic",
+                "records",
+                "results",
+                "study",
+            )
         ),
     ],
 )

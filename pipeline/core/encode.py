@@ -1,10 +1,11 @@
 """The second stage: every distinct item through its frozen encoder, once, into parts."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
@@ -69,12 +70,24 @@ def encode_items(planned: PlannedItems, machines: Machines, executor: Executor |
             bar.update(len(part))
 
 
-def contents_of(part: Part, planned: PlannedItems) -> list[str]:
+@dataclass(frozen=True)
+class PartContents(Sequence[str]):
+    """What is encoded of each item of a part, taken when it is asked for: the texts of all parts need much memory."""
+
+    part: Part
+    contents: Mapping[str, str]
+
+    def __len__(self) -> int:
+        return len(self.part)
+
+    def __getitem__(self, place: Any) -> Any:
+        return self.contents[self.part[place]]
+
+
+def contents_of(part: Part, planned: PlannedItems) -> Sequence[str]:
     """Return the text of every item of a part where texts are given, else its file."""
-    if (texts := planned.modality.texts) is not None:
-        return [texts[item] for item in part]
-    paths = planned.paths
-    return [paths[item] for item in part]
+    texts = planned.modality.texts
+    return PartContents(part, planned.paths if texts is None else texts)
 
 
 def _make_here(
@@ -104,7 +117,7 @@ def _make_on(
     """Yield parts as they are done; a worker that is lost costs its parts in work, which others make again."""
     into = remote or store
     futures = {
-        executor.submit(_make_part, encoder, into, part, items): part
+        executor.submit(_make_part, encoder, into, part, list(items)): part
         for part, items in zip(parts, contents, strict=True)
     }
     for future in as_done(futures):

@@ -31,7 +31,7 @@ class SynthSettings:
     """ICU stays that the 48-hour cohort keeps; a few more are written to be dropped."""
     seed: int = 0
     layout: Layout = "mimic4"
-    """``mimic4``: EHR, images and reports; ``mimic3``: EHR alone."""
+    """``mimic4``: EHR, images and reports; ``mimic3``: EHR and notes, which show what the law calls ``rep``."""
     events_per_stay: int = 300
     """Mean rows of CHARTEVENTS per stay."""
     images: int | None = None
@@ -67,7 +67,7 @@ class Cohort:
 def plan_cohort(settings: SynthSettings, rng: np.random.Generator) -> Cohort:
     """Draw patients, stays, labels and planted statistics; nothing is written."""
     kinds = np.array(["cohort"] * settings.stays + list(DROPPED[settings.layout]) * max(1, round(settings.stays / 100)))
-    law = settings.law if settings.layout == "mimic4" else settings.law.with_kept(cxr=0.0, rep=0.0)
+    law = settings.law if settings.layout == "mimic4" else settings.law.with_kept(cxr=0.0)
     draw = sample(law, rng.random((len(kinds), UNIFORMS)))
     # An own stream: a limit on the images changes nothing else.
     law, draw = _limit_images(law, draw, settings.images, rng.spawn(1)[0])

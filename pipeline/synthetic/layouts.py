@@ -22,6 +22,10 @@ COLUMNS = {
         "valueuom warning",
         "outputevents": "subject_id hadm_id stay_id caregiver_id charttime storetime itemid value valueuom",
         "d_items": "itemid label abbreviation linksto category unitname param_type lownormalvalue highnormalvalue",
+        "radiology": "note_id subject_id hadm_id note_type note_seq charttime storetime text",
+        "edstays": "subject_id hadm_id stay_id intime outtime gender race arrival_transport disposition",
+        "triage": "subject_id stay_id temperature heartrate resprate o2sat sbp dbp pain acuity chiefcomplaint",
+        "discharge": "note_id subject_id hadm_id note_type note_seq charttime storetime text",
     },
     "mimic3": {
         "patients": "ROW_ID SUBJECT_ID GENDER DOB DOD DOD_HOSP DOD_SSN EXPIRE_FLAG",
@@ -39,11 +43,16 @@ COLUMNS = {
         "outputevents": "ROW_ID SUBJECT_ID HADM_ID ICUSTAY_ID CHARTTIME ITEMID VALUE VALUEUOM STORETIME CGID STOPPED "
         "NEWBOTTLE ISERROR",
         "d_items": "ROW_ID ITEMID LABEL ABBREVIATION DBSOURCE LINKSTO CATEGORY UNITNAME PARAM_TYPE CONCEPTID",
+        "noteevents": "ROW_ID SUBJECT_ID HADM_ID CHARTDATE CHARTTIME STORETIME CATEGORY DESCRIPTION CGID ISERROR TEXT",
     },
 }
 """Layout -> table -> columns in their real order."""
-ICU_TABLES = {"icustays", "chartevents", "outputevents", "d_items"}
-"""Tables that lie in ``icu/`` of MIMIC-IV; the others lie in ``hosp/``."""
+FOLDERS = {
+    **dict.fromkeys(("icustays", "chartevents", "outputevents", "d_items"), "icu"),
+    **dict.fromkeys(("radiology", "discharge"), "note"),
+    **dict.fromkeys(("edstays", "triage"), "ed"),
+}
+"""Where tables of MIMIC-IV lie; the others lie in ``hosp``."""
 OLD_NAMES = {"icustay_id": "stay_id", "ethnicity": "race", "icd9_code": "icd_code"}
 """MIMIC-III's lower-cased name of a column -> ours."""
 TIMES = {
@@ -52,6 +61,7 @@ TIMES = {
     "deathtime",
     "intime",
     "outtime",
+    "chartdate",
     "charttime",
     "storetime",
     "dob",
@@ -60,8 +70,8 @@ TIMES = {
     "dod_ssn",
 }
 """Columns that hold seconds since 1970 and are written as date and time."""
-DATES = {"dod"}
-"""Columns of MIMIC-IV (lower-case) that are written as a date."""
+DATES = {"dod", "CHARTDATE"}
+"""Columns that are written as a date, of MIMIC-IV in lower case."""
 
 
 def write_table(raw: Path, layout: str, table: str, frames: Iterable[pl.DataFrame]) -> None:
@@ -69,7 +79,7 @@ def write_table(raw: Path, layout: str, table: str, frames: Iterable[pl.DataFram
 
     Columns that the frames do not have are written empty; further columns of the frames are left out.
     """
-    folder = "icu" if table in ICU_TABLES else "hosp"
+    folder = FOLDERS.get(table, "hosp")
     path = raw / folder / f"{table}.csv.gz" if layout == "mimic4" else raw / f"{table.upper()}.csv.gz"
     write_csv(path, _arrange(frames, COLUMNS[layout][table].split()))
 

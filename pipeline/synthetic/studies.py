@@ -19,8 +19,11 @@ PROCEDURES = {"AP": "CHEST (PORTABLE AP)", "PA": "CHEST (PA AND LAT)", "LATERAL"
 VIEW_NAMES = {"AP": "antero-posterior", "PA": "postero-anterior", "LATERAL": "lateral"}
 
 
-def write_studies(raw: Path, studies: pl.DataFrame, rng: np.random.Generator) -> None:
-    """Write images, reports and the two CSV files of MIMIC-CXR-JPG for the studies of `plan_studies`."""
+def write_studies(raw: Path, studies: pl.DataFrame, rng: np.random.Generator) -> pl.DataFrame:
+    """Write images, reports and the two CSV files of MIMIC-CXR-JPG for the studies of `plan_studies`.
+
+    Returns the studies that have a report, with its ``text``.
+    """
     images = _list_images(studies, rng)
     _write_listing(raw / "mimic-cxr-jpg", images)
     with_file = images.filter("has_image")
@@ -29,7 +32,20 @@ def write_studies(raw: Path, studies: pl.DataFrame, rng: np.random.Generator) ->
         shown = rng.standard_normal(2) if lateral else np.array([image["cxr_shared"], image["cxr_own"]])
         path = raw / "mimic-cxr-jpg" / _study_folder(image) / f"{image['dicom_id']}.jpg"
         write_jpeg(path, draw_image(shown, 1.0 if lateral else image["cxr_sign"], rng))
-    _write_report_files(raw / "mimic-cxr", studies.filter("has_report"), rng)
+    reported = with_reports(studies, rng)
+    for study in reported.iter_rows(named=True):
+        path = raw / "mimic-cxr" / f"{_study_folder(study)}.txt"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(study["text"], encoding="utf-8")
+    return reported
+
+
+def with_reports(studies: pl.DataFrame, rng: np.random.Generator) -> pl.DataFrame:
+    """Return the studies that have a report, with its ``text``."""
+    reported = studies.filter("has_report")
+    views = [PROCEDURES[view] for view in reported["view"]]
+    texts = write_reports(views, reported["rep_shared", "rep_own"].to_numpy(), reported["rep_sign"].to_numpy(), rng)
+    return reported.with_columns(text=pl.Series(list(texts), dtype=pl.String))
 
 
 def _study_folder(row: dict[str, object]) -> str:
@@ -70,12 +86,3 @@ def _write_listing(folder: Path, images: pl.DataFrame) -> None:
     )
     write_csv(folder / "mimic-cxr-2.0.0-metadata.csv.gz", [metadata])
     write_csv(folder / "mimic-cxr-2.0.0-split.csv.gz", [images.select("dicom_id", "study_id", "subject_id", "split")])
-
-
-def _write_report_files(folder: Path, studies: pl.DataFrame, rng: np.random.Generator) -> None:
-    views = [PROCEDURES[view] for view in studies["view"]]
-    texts = write_reports(views, studies["rep_shared", "rep_own"].to_numpy(), studies["rep_sign"].to_numpy(), rng)
-    for study, text in zip(studies.iter_rows(named=True), texts, strict=True):
-        path = folder / f"{_study_folder(study)}.txt"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")

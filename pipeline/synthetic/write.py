@@ -17,11 +17,13 @@ from ...cache_schema.errors import InputError
 from ...progress import progress
 from .cohort import Cohort, SynthSettings, plan_cohort
 from .electrocardiograms import write_electrocardiograms
+from .emergency import write_department
 from .events import chart_events, lab_events, output_events
 from .law import MODALITIES
 from .layouts import write_table
+from .notes import write_note_module, write_noteevents
 from .radiology import plan_studies
-from .studies import write_studies
+from .studies import with_reports, write_studies
 from .tables import write_small_tables
 
 LAW_FILE = Path("synthetic") / "law.json"
@@ -69,7 +71,7 @@ def new_folder(out: Path, mark: str) -> Iterator[Path]:
 
 def _write(raw: Path, settings: SynthSettings) -> None:
     # One stream of random numbers per part, so that e.g. more events leave patients, reports and images as they were.
-    plan, small, chart, lab, output, radiology, ecg = np.random.default_rng(settings.seed).spawn(7)
+    plan, small, chart, lab, output, radiology, ecg, notes, ed = np.random.default_rng(settings.seed).spawn(9)
     cohort = plan_cohort(settings, plan)
     layout, per_stay = settings.layout, settings.events_per_stay
     write_small_tables(raw, cohort, layout, small)
@@ -77,8 +79,12 @@ def _write(raw: Path, settings: SynthSettings) -> None:
     write_table(raw, layout, "chartevents", blocks)
     write_table(raw, layout, "labevents", lab_events(cohort, layout, per_stay, lab))
     write_table(raw, layout, "outputevents", output_events(cohort, layout, per_stay, output))
+    studies = plan_studies(cohort, settings.images, radiology)
     if layout == "mimic4":
-        write_studies(raw, plan_studies(cohort, settings.images, radiology), radiology)
+        write_note_module(raw, cohort, write_studies(raw, studies, radiology), notes)
+        write_department(raw, cohort, ed)
+    else:
+        write_noteevents(raw, cohort, with_reports(studies, radiology), notes)
     if settings.ecg:
         write_electrocardiograms(raw, cohort, ecg)
     _write_truth(raw, cohort)

@@ -157,7 +157,7 @@ def _parsed(
             return _parsed(file, names, {}, ALL_ROWS, block)
         decoded(block, file.path, file.lossy)  # names the line, if it is no text
         raise
-    return block, frame.with_columns(pl.col(LINE).cast(pl.Int64))
+    return block, _own_texts(frame, lines.lines).with_columns(pl.col(LINE).cast(pl.Int64))
 
 
 def _framed(rows: Rows, file: Delimited, names: Mapping[str, str], kinds: Kinds, keep: pl.Expr) -> pl.DataFrame:
@@ -168,6 +168,12 @@ def _framed(rows: Rows, file: Delimited, names: Mapping[str, str], kinds: Kinds,
     }
     frame = pl.DataFrame({LINE: pl.Series([line for line, _ in rows], dtype=pl.Int64), **texts})
     try:
-        return frame.with_columns(pl.col(name).cast(kind) for name, kind in kinds.items()).filter(keep)
+        kept = frame.with_columns(pl.col(name).cast(kind) for name, kind in kinds.items()).filter(keep)
     except pl.exceptions.InvalidOperationError:
         return frame
+    return _own_texts(kept, len(rows))
+
+
+def _own_texts(kept: pl.DataFrame, rows: int) -> pl.DataFrame:
+    """Return some of so many rows with copies of their texts: the few would keep the texts of all in memory."""
+    return kept if 2 * len(kept) > rows else kept.with_columns(pl.col(pl.String) + "")

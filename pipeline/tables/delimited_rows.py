@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from ...cache_schema import InputError
+from .delimited_blocks import ESCAPED_QUOTE as ESCAPED
 from .delimited_blocks import Block
 from .delimited_header import Layout
 from .delimited_text import BYTE_ORDER_MARK, decoded
@@ -69,9 +70,12 @@ class _Lines(Iterator[str]):
         self.number = block.line
         self.taken: list[str] = []
         lines = decoded(block, file.path, file.lossy)
-        doubled = [ESCAPED_QUOTE.sub(r'\1""', line) for line in lines]
-        self.escaped = doubled != lines and _is_escaped(lines, doubled, block.line, file)
-        self.left = (doubled if self.escaped else lines)[::-1]
+        self.escaped = False
+        if ESCAPED in block.content:
+            doubled = [ESCAPED_QUOTE.sub(r'\1""', line) for line in lines]
+            self.escaped = doubled != lines and _is_escaped(lines, doubled, block.line, file)
+            lines = doubled if self.escaped else lines
+        self.left = lines[::-1]
 
     def __next__(self) -> str:
         if not self.left:
@@ -145,7 +149,7 @@ def _quotes(line: int, lines: _Lines, error: csv.Error) -> str:
 def _refuse_rows_in_quotes(lines: Sequence[str], line: int, file: Layout) -> None:
     """Raise :class:`InputError` if a quoted text with line breaks may be whole rows between two stray quotes."""
     separators = len(file.columns) - 1
-    if not separators or {one.count(file.separator) for one in lines} != {separators}:
+    if not separators or any(one.count(file.separator) != separators for one in lines):
         return
     begins_alike = len({one.startswith('"') for one in lines}) == 1
     ids_alike = len({_shape(one.partition(file.separator)[0]) for one in lines}) == 1

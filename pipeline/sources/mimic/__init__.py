@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from ...check import Check
     from ...source import DataSet
 
-title = "MIMIC-III or MIMIC-IV, with MIMIC-CXR images and reports where the folder holds them"
+title = "MIMIC-III or MIMIC-IV, with notes and MIMIC-CXR images and reports where the folder holds them"
 sign = "a table icustays, flat (MIMIC-III) or below icu/ beside hosp/ (MIMIC-IV)"
 
 
@@ -27,15 +27,27 @@ class Options(BinnedOptions):
     without_rule: tuple[str, ...] = field(
         default=(), metadata=about("Switch a rule of the clean profile off.", metavar="NAME")
     )
+    note_categories: tuple[str, ...] | None = field(
+        default=None, metadata=about("Which notes; default: those of radiology, nurses and physicians.", commas=True)
+    )
+    note_history_hours: float = field(
+        default=0.0, metadata=about("Also the notes that were known so many hours before the stay.")
+    )
+    select: tuple[str, ...] = field(
+        default=(),
+        metadata=about("Which items tasks see, such as cxr=all:8 or notes=last:5.", metavar="MODALITY=ROWS[:N]"),
+    )
 
 
 def open(raw: Path, options: Options) -> DataSet:
     """Return the data set in a raw folder."""
     from .data_set import MimicDataSet
+    from .note_tables import NoteSettings
 
     return MimicDataSet(
-        raw, options.modalities, options.profile, options.bin_hours, options.limit, options.without_rule
-    )
+        raw, options.modalities, options.profile, options.bin_hours, options.limit, options.without_rule,
+        NoteSettings(options.note_categories, options.note_history_hours), options.select,
+    )  # fmt: skip
 
 
 def look(raw: Path) -> list[Check]:

@@ -1,6 +1,6 @@
 """MIMIC-III and MIMIC-IV with MIMIC-CXR: one sample is one ICU stay, t0 its admission to the unit."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -20,7 +20,12 @@ from .cohort import DESCRIPTIVE, Cohort, read_cohort, read_phenotypes
 from .counts import count_steps
 from .cxr import not_found, require_mimic_cxr, study_items
 from .ecg import ecg_items, ecg_tables, measurements
+from .ed import VERSION as ED_VERSION
+from .ed import ed_tables, triage
 from .folder import MimicFolder
+from .note_tables import NoteSettings, note_tables
+from .notes import note_items
+from .selection import parse_select, with_rules
 from .tables import Table
 from .times import refuse_events_in_another_format
 
@@ -30,9 +35,13 @@ VERSION = {"benchmark": 2, "clean": 3}
 COHORT_VERSION = 2
 """To be raised whenever the same raw folder would give other columns of the cohort, which no model sees."""
 
-MODALITIES = ("ehr", "cxr", "rep", "ecg", "ecg_measurements")
+MODALITIES = ("ehr", "cxr", "rep", "notes", "ecg", "ecg_measurements", "ed")
+ITEMS = ("cxr", "rep", "notes", "ecg")
 SYNTHETIC_MARK = "synthetic/law.json"
 """A folder with this file was written by `omnifuse synth`; caches and reports must say so."""
+
+OF_NO_EVENT = ("cohort", "modalities", "limit", "ed", "notes", "select")
+"""Settings that decide no value of ``ehr``."""
 
 COHORT_TABLES = ("icustays", "admissions", "patients", "diagnoses_icd")
 IDS = ("subject_id", "hadm_id", "stay_id", "itemid")
@@ -41,7 +50,7 @@ EVENT_TABLES = {"chartevents": IDS, "labevents": tuple(name for name in IDS if n
 
 
 class MimicDataSet:
-    """MIMIC tables, chest X-rays and reports below one raw folder.
+    """MIMIC tables, notes, chest X-rays and reports below one raw folder.
 
     :meth:`read` reads the cohort; the one pass over the event tables is made by the ``blocks`` of the modality ``ehr``:
     events go to disk in buckets, then one bucket after the other into grids of bins, which stay in a temporary folder
@@ -53,7 +62,7 @@ class MimicDataSet:
     raw
         Folder of MIMIC-III, or the one above hosp/ and icu/ (and MIMIC-CXR) of MIMIC-IV.
     modalities
-        Some of ``ehr``, ``cxr``, ``rep``; None: what the folder holds.
+        Some of ``MODALITIES``; None: what the folder holds of ``ehr``, ``cxr``, ``rep`` and ``notes``.
     profile
         ``clean``, or ``benchmark`` for the tensors of the published benchmark, oddities included.
     bin_hours
@@ -62,6 +71,11 @@ class MimicDataSet:
         Only the first stays, by id.
     without
         Rules of the clean profile that are switched off (``omnifuse.pipeline.sources.mimic.benchmark.CLEAN_RULES``).
+    notes
+        Which notes are read.
+    select
+        Which items of a modality the tasks see, such as ``cxr=all:8``; else the last frontal image, the last report,
+        and the last notes.
     """
 
     resources = (RESOURCES, Path(__file__).parent)
@@ -74,12 +88,15 @@ class MimicDataSet:
         bin_hours: float = 2.0,
         limit: int | None = None,
         without: tuple[str, ...] = (),
+        notes: NoteSettings = NoteSettings(),  # noqa: B008  (it is frozen)
+        select: tuple[str, ...] = (),
     ) -> None:
         check_modalities("MIMIC", modalities, MODALITIES)
         self.raw = Path(raw)
         self.name = "synthetic" if (self.raw / SYNTHETIC_MARK).is_file() else "mimic"
         self.limit = limit
         self.ehr = EhrSettings(cast("Profile", profile), bin_hours, frozenset(without))
+        self.notes, self.select = notes, select
         self._wanted = modalities
 
     @cached_property
@@ -103,6 +120,9 @@ class MimicDataSet:
         tables += [dictionary] if dictionary else []
         tables += [table.path for table in self._event_tables()] if "ehr" in self.modalities else []
         images = self.folder.studies if {"cxr", "rep"} & set(self.modalities) else None
+        self._asked()
+        notes = note_tables(self.folder, self.notes.of(self.folder.version)) if "notes" in self.modalities else []
+        tables += [table.path for table in (*notes, *(ed_tables(self.folder) if "ed" in self.modalities else ()))]
         return [*tables, *([images] if images else []), *ecg_tables(self.folder, self.modalities)]
 
     def settings(self) -> dict[str, Any]:
@@ -115,6 +135,9 @@ class MimicDataSet:
             "without": sorted(self.ehr.without),
             "modalities": list(self.modalities),
             "limit": self.limit,
+            **({"ed": ED_VERSION} if "ed" in self.modalities else {}),
+            **({"notes": self.notes.to_json(self.folder.version)} if "notes" in self.modalities else {}),
+            **({"select": list(self.select)} if self.select else {}),
         }
 
     def read(self, quarantine: Quarantine) -> Records:
@@ -122,8 +145,11 @@ class MimicDataSet:
         cohort = self.read_cohort(quarantine)
         stays = self.read_stays(cohort, quarantine)
         tables = [self._table_modality(cohort)] if "ehr" in self.modalities else []
+        tables += [triage(self.folder, cohort.stays)] if "ed" in self.modalities else []
         tables += [measurements(self.folder, cohort.stays)] if "ecg_measurements" in self.modalities else []
         items = [*study_items(self.folder, self.modalities, cohort.stays, quarantine)]
+        if "notes" in self.modalities:
+            items.append(note_items(self.folder, cohort.stays, self.notes, quarantine))
         items += [ecg_items(self.folder, cohort.stays, quarantine)] if "ecg" in self.modalities else []
         return Records(
             _samples(cohort), partial(self.tasks, stays), tuple(tables), tuple(items),
@@ -171,8 +197,15 @@ class MimicDataSet:
             decompensation(stays, self.modalities, step, known_times_only=known_times_only),
             length_of_stay(stays, self.modalities, step),
         )
-        last = {"ecg": {"rows": "last"}} if "ecg" in self.modalities else {}
-        return tuple(replace(task, select={**task.select, **last}) for task in tasks)
+        return tuple(replace(task, select=self._selected(task)) for task in tasks)
+
+    def _selected(self, task: Task) -> dict[str, Mapping[str, Any]]:
+        """Return which items a task sees."""
+        return with_rules(task.select, self._asked(), self.modalities, self.folder.version)
+
+    def _asked(self) -> dict[str, dict[str, Any]]:
+        """Return the user's rules; raises InputError for one that is none, or of no modality of items."""
+        return parse_select(self.select, [name for name in self.modalities if name in ITEMS])
 
     @property
     def _value_columns(self) -> list[str]:
@@ -200,9 +233,7 @@ class MimicDataSet:
                 values, time = block.values.astype(np.float32), block.time.astype(np.float32)
                 yield Block(sample_ids[block.stays], block.lengths, values, time, tensors.first_hours[block.stays])
 
-        recipe = {
-            name: value for name, value in self.settings().items() if name not in ("cohort", "modalities", "limit")
-        }
+        recipe = {name: value for name, value in self.settings().items() if name not in OF_NO_EVENT}
         return TableModality(
             "ehr", "timeseries", columns(), f"{self.ehr.bin_hours:g} hours of the stay", recipe,
             (self.folder.table("icustays").path, *(table.path for table in self._event_tables())), blocks,

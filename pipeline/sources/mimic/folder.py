@@ -18,6 +18,7 @@ RECORDS = "cxr-record-list"
 ELECTROCARDIOGRAMS = "record_list"
 """Table at the root of MIMIC-IV-ECG: every recording with its time."""
 REPORTS_ARCHIVE = "mimic-cxr-reports.zip"
+MODULES = ("note", "ed")
 IMAGE_SUFFIXES = (".jpg", ".dcm")
 PATIENT_FOLDERS_TRIED = 200
 
@@ -41,6 +42,8 @@ class MimicFolder:
     """``mimic-cxr-reports.zip``, which has to be unpacked."""
     ecg: Path | None
     """Folder of MIMIC-IV-ECG, which holds ``record_list.csv`` and ``files/p1000/p10000032/s40689238``."""
+    modules: tuple[Path, ...] = ()
+    """Folders ``note`` of MIMIC-IV-Note and ``ed`` of MIMIC-IV-ED, wherever they lie."""
 
     @classmethod
     def find(cls, raw: Path) -> "MimicFolder":
@@ -70,16 +73,22 @@ class MimicFolder:
         archive = next((path for folder in folders if (path := folder / REPORTS_ARCHIVE).is_file()), None)
         ecg = next((folder for folder in folders if table_in(folder, ELECTROCARDIOGRAMS)), None)
         tables = _table_folders(anchors[0].parent)
-        return cls(raw, version, tables, metadata, records, images, reports, archive, ecg)
+        modules = tuple(folder for folder in folders if folder.name.lower() in MODULES)
+        return cls(raw, version, tables, metadata, records, images, reports, archive, ecg, modules)
 
     @cached_property
     def modalities(self) -> tuple[str, ...]:
-        """What the folder can give: ``ehr``, and ``cxr`` and ``rep`` where MIMIC-CXR lies beside MIMIC-IV."""
+        """What the folder can give: ``ehr``, and ``cxr`` and ``rep`` where MIMIC-CXR lies beside MIMIC-IV.
+
+        And ``notes`` where NOTEEVENTS lie beside MIMIC-III, or MIMIC-IV-Note without the same texts as ``rep``. What is
+        there and only read where it is asked for (``ed``) is not among them.
+        """
         found = ["ehr"]
         if self.version == 4 and self.studies:
             found += ["cxr"] if self.images else []
             found += ["rep"] if self.reports else []
-        return tuple(found)
+        notes = self.find_note_table("noteevents" if self.version == 3 else "radiology")
+        return tuple(found + (["notes"] if notes and "rep" not in found else []))
 
     @property
     def studies(self) -> Path | None:
@@ -94,6 +103,18 @@ class MimicFolder:
     def find_table(self, name: str) -> Path | None:
         """Return the file of a table, or None."""
         return next((path for folder in self.folders if (path := table_in(folder, name))), None)
+
+    def find_note_table(self, name: str) -> Path | None:
+        """Return the file of a table of notes, or None: of MIMIC-III, or in the folder ``note`` of MIMIC-IV-Note."""
+        return self.find_table(name) if self.version == 3 else self._in_module("note", name)
+
+    def find_ed_table(self, name: str) -> Path | None:
+        """Return the file of a table in the folder ``ed`` of MIMIC-IV-ED, or None."""
+        return self._in_module("ed", name) if self.version == 4 else None
+
+    def _in_module(self, module: str, name: str) -> Path | None:
+        folders = (folder for folder in self.modules if folder.name.lower() == module)
+        return next((path for folder in folders if (path := table_in(folder, name))), None)
 
     def table(self, name: str) -> Table:
         """Open a table; raises :class:`MissingInputError` naming it and what was found."""

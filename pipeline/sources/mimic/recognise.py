@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
+from ....cache_schema import MissingInputError
 from ...check import Check, recognised
 from .cxr import not_found
 from .data_set import COHORT_TABLES, EVENT_TABLES, MimicDataSet
 from .folder import MimicFolder
+from .note_tables import DEFAULT, note_tables
 
 
 def recognise(raw: Path) -> list[Check]:
@@ -20,7 +22,19 @@ def recognise(raw: Path) -> list[Check]:
             checks.append(Check(f"table {name}", "ok", str(path.relative_to(raw))))
     if all(check.state == "ok" for check in checks):
         dataset.inputs()
+    checks += [_notes(folder)]
     if folder.version == 4:
-        checks += [Check(name, "ok", "there") for name in folder.modalities if name != "ehr"]
+        checks += [Check(name, "ok", "there") for name in folder.modalities if name not in ("ehr", "notes")]
+        if folder.find_ed_table("edstays"):
+            checks.append(Check("ed", "ok", "there, and read if --modalities names it"))
         checks += [Check(names, "note", reason) for names, reason in not_found(folder, ("cxr", "rep"))]
     return checks
+
+
+def _notes(folder: MimicFolder) -> Check:
+    """Say whether there are notes."""
+    try:
+        found = note_tables(folder, DEFAULT[folder.version])
+    except MissingInputError as error:
+        return Check("notes", "note", str(error))
+    return Check("notes", "ok", ", ".join(str(table.path.relative_to(folder.raw)) for table in found))

@@ -25,6 +25,8 @@ SUFFIXES = (".csv", ".csv.gz", ".parquet")
 DEPTH = 3
 """Levels below the raw folder that are searched."""
 ROWS_AT_ONCE = 150_000
+BYTES_AT_ONCE = 1 << 25
+"""Of long texts, which are fewer rows."""
 TAIL_BYTES = 1 << 16
 SAMPLE_BYTES = 1 << 20
 GZIP = 16 + zlib.MAX_WBITS
@@ -146,13 +148,15 @@ class Table:
 
 
 def _gathered(batches: Iterator[pl.DataFrame]) -> Iterator[list[pl.DataFrame]]:
-    """Yield batches of the same columns, together of about :data:`ROWS_AT_ONCE` rows."""
+    """Yield batches of the same columns, together of about :data:`ROWS_AT_ONCE` rows or :data:`BYTES_AT_ONCE`."""
     small: list[pl.DataFrame] = []
+    rows = size = 0
     for batch in batches:
-        if small and (batch.schema != small[0].schema or sum(map(len, small)) >= ROWS_AT_ONCE):
+        if small and (batch.schema != small[0].schema or rows >= ROWS_AT_ONCE or size >= BYTES_AT_ONCE):
             yield small
-            small = []
+            small, rows, size = [], 0, 0
         small.append(batch)
+        rows, size = rows + len(batch), size + int(batch.estimated_size())
     if small:
         yield small
 

@@ -1,8 +1,9 @@
 """Chest X-rays and reports: which belong to a stay, and when."""
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -185,14 +186,14 @@ def test_a_dicom_id_never_leads_out_of_the_folder(mimic4, with_images, name) -> 
     assert {reason for _, _, reason, _ in quarantine.counts().rows()} >= {"dicom_id cannot be the name of a file"}
 
 
-def chosen(records: Records, window_hours: float | None) -> list[str]:
-    """Return the images that a task with this window sees, by the rule of all tasks."""
+def chosen(records: Records, window_hours: float | None, rule: Mapping[str, Any] = SELECTION["cxr"]) -> list[str]:
+    """Return the images that a task with this window sees, by the rule of all tasks or another."""
     items = records.items[0].items.with_row_index("first_row").with_columns(sample=0, rows=1)
     height = items.height
     values, time = np.arange(height, dtype=np.float32)[:, None], items["time"].to_numpy()
     spec = ModalitySpec("cxr", "embedding", "one chest X-ray", {})
     images = Modality(values=values, offsets=offsets_of(np.array([height])), time=time, spec=spec, items=items)
-    task = Task("any", "binary", ("y",), np.zeros((1, 1), np.float32), window_hours, {"cxr": SELECTION["cxr"]}, ())
+    task = Task("any", "binary", ("y",), np.zeros((1, 1), np.float32), window_hours, {"cxr": rule}, ())
     return [items["item_id"][int(row)] for row in input_rows(images, task).values[:, 0]]
 
 

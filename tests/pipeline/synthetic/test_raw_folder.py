@@ -105,7 +105,7 @@ def test_mimic4_layout(mimic4):
 
 
 def test_mimic3_layout(mimic3):
-    names = sorted(f"{name.upper()}.csv.gz" for names in FOLDERS.values() for name in names)
+    names = sorted(f"{name.upper()}.csv.gz" for names in (*FOLDERS.values(), ["noteevents"]) for name in names)
     assert sorted(path.name for path in mimic3.iterdir() if path.is_file()) == names
     assert header(mimic3 / "CHARTEVENTS.csv.gz") == (
         "ROW_ID,SUBJECT_ID,HADM_ID,ICUSTAY_ID,ITEMID,CHARTTIME,STORETIME,CGID,VALUE,VALUENUM,VALUEUOM,WARNING,ERROR,"
