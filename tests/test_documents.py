@@ -47,7 +47,16 @@ def test_the_first_steps_of_the_library_work(synthetic_raw: Path, tmp_path: Path
         "README.md",
         *(
             f"docs/{name}.md"
-            for name in ("architecture", "cache-format", "data-sets", "library", "method", "results", "study")
+            for name in (
+                "architecture",
+                "cache-format",
+                "data-sets",
+                "library",
+                "method",
+                "performance",
+                "results",
+                "study",
+            )
         ),
     ],
 )
