@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from .measure import Child, call, in_turns, summary
+from .measure import Child, Measured, call, in_turns, summary
 from .row import Family, Figure, Found, Row, Setting
 
 STAYS, QUICK_STAYS = 20_000, 4000
@@ -98,7 +99,7 @@ def measure(setting: Setting) -> Mapping[str, Found]:
     with Child("measurements.caches:Loading", cache=cache) as child:
         child.ask("load")  # imports, and the file is in the system's memory
         methods = ("load", "copy", "copy_again")
-        taken = in_turns(range(setting.turns), {name: lambda _, name=name: child.ask(name) for name in methods})
+        taken = in_turns(range(setting.turns), {name: partial(_ask, child, name) for name in methods})
     seconds = {name: [one.seconds for one in measured] for name, measured in taken.items()}
     gigabytes = taken["load"][0].value / 1e9
     return {
@@ -116,6 +117,10 @@ def measure(setting: Setting) -> Mapping[str, Found]:
             f"{gigabytes:.2f} GB, in the system's file cache; copies in one thread.",
         ),
     }
+
+
+def _ask(child: Child, method: str, _turn: int) -> Measured:
+    return child.ask(method)
 
 
 FAMILY = Family("caches", ROWS, measure)

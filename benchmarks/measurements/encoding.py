@@ -29,12 +29,12 @@ class Extracting:
         The options of `omnifuse.extract` that name it.
     """
 
-    def __init__(self, folder: str, column: str, precision: str, encoder: dict[str, str]) -> None:
+    def __init__(self, folder: str, column: str, precision: str, encoder: dict[str, Any]) -> None:
         import torch
         from omnifuse.pipeline import frozen_torch
 
         if precision:
-            frozen_torch.fast_precision = lambda _device: getattr(torch, precision)
+            frozen_torch.fast_precision = lambda device: getattr(torch, precision)  # noqa: ARG005
         self.precision = str(frozen_torch.fast_precision(frozen_torch.default_device())).removeprefix("torch.")
         self._folder, self._column, self._encoder = Path(folder), column, encoder
         self._made = 0

@@ -122,7 +122,7 @@ def _encoding_seconds(setting: Setting, stays: int) -> float | None:
     found = [setting.earlier.get(row) for row in ("texts-float32", "images-float32")]
     if any(one is None for one in found):
         return None
-    return sum(HAVING * stays * median(one.plain["seconds"]) / one.plain["items"] for one in found if one)
+    return float(sum(HAVING * stays * median(one.plain["seconds"]) / one.plain["items"] for one in found if one))
 
 
 FAMILY = Family("epochs", ROWS, measure)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from statistics import mean
 from tempfile import TemporaryFile
+from typing import Any
 
 from . import images, texts
 from .encoding import blocks_of, compare, encoded_by
-from .measure import Child, Measured, call, in_turns, ratios, summary, without_start
+from .measure import Child, Measured, Versions, call, in_turns, ratios, summary, without_start
 from .row import Family, Figure, Found, Row, Setting
 
 REPORTS, QUICK_REPORTS = 40_000, 4000
@@ -68,7 +70,7 @@ def _found(
     busy: list[float] = []
     encode = encoded_by(product.ask)
     with plain, product:
-        versions = {
+        versions: Versions[Any] = {
             "plain": lambda items: plain.ask("encode", items=list(items)),
             "plain start": lambda _: plain.ask("encode", items=list(few)),
             "ours": lambda items: _watched(busy, lambda: encode(items)),
@@ -88,7 +90,9 @@ def _found(
 
 
 def _watched(busy: list[float], work: Callable[[], Measured]) -> Measured:
-    """Do the work and note in which share of its time the GPU was busy, as its driver says."""
+    """Do the work and note in which share of its time the GPU was busy, where the driver's own program says it."""
+    if not shutil.which(BUSY[0]):
+        return work()
     with TemporaryFile("w+") as said:
         watch = subprocess.Popen(BUSY, stdout=said, stderr=subprocess.DEVNULL)
         try:

@@ -9,13 +9,13 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from .encoding import Extracting, blocks_of, compare, encoded_by
-from .measure import Child, Measured, call, in_turns, ratios, summary, without_start
+from .measure import Child, Measured, Versions, call, in_turns, ratios, summary, without_start
 from .row import Family, Figure, Found, Row, Setting
 
 if TYPE_CHECKING:
     import torch
 
-IMAGES, QUICK_IMAGES = 500, 96
+IMAGES, QUICK_IMAGES = 500, 60
 WIDTH, HEIGHT, DRAWN = 2544, 3056, 16
 """Pixels of an image, and how many are drawn; the others are copies that differ in a comment, so that none is known."""
 
@@ -176,8 +176,9 @@ class Reading:
     def read(self, items: list[str]) -> None:
         """Read images."""
         if self._plain:
-            for _ in PlainReader(items):
-                pass
+            reader = PlainReader(items)
+            for number in range(len(reader)):
+                reader[number]
         else:
             for path in items:
                 self._encoder.read(Path(path))
@@ -205,7 +206,7 @@ def measure(setting: Setting) -> Mapping[str, Found]:
     ):
         chosen = str(own.ask("chosen_precision").value)
         single_encode, own_encode = encoded_by(single.ask), encoded_by(own.ask)
-        versions = {
+        versions: Versions[Any] = {
             "plain": lambda items: plain.ask("encode", items=items),
             "plain start": lambda _: plain.ask("encode", items=few),
             "float32": single_encode,
@@ -234,7 +235,7 @@ def _decoding(setting: Setting, paths: Sequence[str]) -> Found:
         Child("measurements.images:Reading", plain=True) as plain,
         Child("measurements.images:Reading", plain=False) as product,
     ):
-        versions = {
+        versions: Versions[Any] = {
             "plain": lambda items: plain.ask("read", items=items),
             "ours": lambda items: product.ask("read", items=items),
         }

@@ -16,7 +16,7 @@ from .row import Family, Figure, Found, Row, Setting
 from .texts import words
 
 SAMPLES, QUICK_SAMPLES = 20_000, 2000
-MORE_PATIENTS, WITH_MODALITY = 0.05, 0.1
+MORE_PATIENTS, WITH_MODALITY = 0.05, 0.05
 MEAN_WORDS, EVENTS = 12, 20
 
 WARM = {
@@ -37,7 +37,7 @@ ROWS = {
         "digests of tables is most of what again takes; with real encoders cold is many times longer, again is not.",
     ),
     "modality": Row(
-        "one more modality, of a tenth of the samples",
+        "one more modality, of a twentieth of the samples",
         "the same from nothing",
         FURTHER,
         "Starting Python and the encoder, reading the tables, and writing the manifest of the whole cache.",

@@ -24,6 +24,9 @@ ENVIRONMENT = {"OMP_WAIT_POLICY": "PASSIVE", "HF_HUB_OFFLINE": "1", "TRANSFORMER
 
 Block = TypeVar("Block")
 
+Versions = Mapping[str, Callable[[Block], "Measured"]]
+"""What takes a block, by name."""
+
 
 @dataclass(frozen=True)
 class Measured:
@@ -78,7 +81,7 @@ def summary(measured: Sequence[Measured], start: Sequence[Measured] = ()) -> dic
     }
 
 
-def in_turns(blocks: Iterable[Block], versions: Mapping[str, Callable[[Block], Measured]]) -> dict[str, list[Measured]]:
+def in_turns(blocks: Iterable[Block], versions: Versions[Block]) -> dict[str, list[Measured]]:
     """Give each block to every version, one version after the other: a machine that slows down slows all of them."""
     taken: dict[str, list[Measured]] = {name: [] for name in versions}
     for block in blocks:

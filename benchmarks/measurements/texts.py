@@ -9,7 +9,7 @@ from statistics import mean, median
 from typing import Any
 
 from .encoding import Extracting, blocks_of, compare, encoded_by
-from .measure import Child, Measured, call, in_turns, ratios, summary, without_start
+from .measure import Child, Measured, Versions, call, in_turns, ratios, summary, without_start
 from .row import Family, Figure, Found, Row, Setting
 
 REPORTS, QUICK_REPORTS = 1000, 96
@@ -70,7 +70,7 @@ def write_encoder(folder: str) -> None:
 
     if (Path(folder) / "done").exists():
         return
-    logging.disable_progress_bar()
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     torch.manual_seed(0)
     BertModel(BertConfig()).save_pretrained(folder)
     special = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
@@ -118,7 +118,7 @@ class Plain:
         from transformers import AutoModel, AutoTokenizer
         from transformers.utils import logging
 
-        logging.disable_progress_bar()
+        logging.disable_progress_bar()  # type: ignore[no-untyped-call]
         self._torch, self._device = torch, device
         self._tokenizer = AutoTokenizer.from_pretrained(encoder)
         self._model = AutoModel.from_pretrained(encoder).eval().to(device)
@@ -168,7 +168,7 @@ def measure(setting: Setting) -> Mapping[str, Found]:
         chosen = str(own.ask("chosen_precision").value)
         with Child("measurements.machine:Matmul", precision=chosen) as own_peak:
             single_encode, own_encode = encoded_by(single.ask), encoded_by(own.ask)
-            versions = {
+            versions: Versions[Any] = {
                 "plain": lambda texts: plain.ask("encode", items=texts),
                 "float32": single_encode,
                 "float32 start": lambda _: single_encode(few),
