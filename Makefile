@@ -32,8 +32,8 @@ lint: install-test
 	$(BIN)/ruff check .
 	$(BIN)/mypy -p omnifuse
 
-bench: install-test demo
-	for benchmark in benchmarks/*.py; do $(BIN)/python $$benchmark || exit 1; done
+bench: install-test
+	$(BIN)/python benchmarks/performance.py $(if $(QUICK),--quick)
 
 clean:
 	rm -rf $(VENV) demo build *.egg-info

@@ -23,54 +23,24 @@ from unittest.mock import patch
 import numpy as np
 import numpy.typing as npt
 import torch
+from measurements.images import PlainReader, write_images
 from omnifuse.pipeline import frozen_torch
 from omnifuse.pipeline.core.reading import WAITING_PER_WORKER, read_all
 from omnifuse.pipeline.image import decode
 from omnifuse.pipeline.image.decode import Pixels, decode_image
 from omnifuse.pipeline.image.encoder import ImageEncoder
-from omnifuse.pipeline.image.model_input import IMAGENET
 from omnifuse.pipeline.image.torchvision_models import Torchvision
-from PIL import Image, ImageDraw
-from torchvision import transforms
 
-WIDTH, HEIGHT, FILES, BATCH = 2544, 3056, 16, 16
+BATCH = 16
 
 RESNET34 = Torchvision("resnet34=random")
 
 Decode = Callable[[Path], Pixels | torch.Tensor]
 
-TRANSFORMS = transforms.Compose(
-    [
-        transforms.Resize(256),
-        transforms.CenterCrop(224),
-        transforms.ToTensor(),
-        transforms.Normalize(IMAGENET.mean, IMAGENET.deviation),
-    ]
-)
-
-
-def write_images(folder: Path) -> list[Path]:
-    """Write a few images unless they are there: shapes and structures of all sizes, grain, and a letter."""
-    folder.mkdir(parents=True, exist_ok=True)
-    paths = [folder / f"{number}.jpg" for number in range(FILES)]
-    for number, path in enumerate(paths):
-        if not path.exists():
-            rng = np.random.default_rng(number)
-            grey = rng.normal(120, 2, (HEIGHT, WIDTH))
-            for side, strength in ((4, 60), (16, 25), (64, 10), (256, 5), (1024, 3)):
-                structure = Image.fromarray(rng.normal(0, strength, (side, side)).astype(np.float32))
-                grey += np.asarray(structure.resize((WIDTH, HEIGHT), Image.Resampling.BICUBIC))
-            image = Image.fromarray(grey.clip(0, 255).astype(np.uint8))
-            ImageDraw.Draw(image).text((300, 300), "L", fill=255, font_size=200)
-            image.save(path, quality=95)
-    return paths
-
 
 def plain(path: Path) -> torch.Tensor:
     """Return an image ``[3, 224, 224]`` as the loops of most papers read it."""
-    with Image.open(path) as image:
-        tensor: torch.Tensor = TRANSFORMS(image.convert("RGB"))
-    return tensor
+    return PlainReader([path])[0]
 
 
 def whole(path: Path) -> Pixels:

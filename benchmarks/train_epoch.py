@@ -118,8 +118,8 @@ def measured(result: dict[str, Any], name: str) -> Iterator[None]:
 
     wall, before = time.perf_counter(), cpu()
     yield
-    result[f"{name}_seconds"] = round(time.perf_counter() - wall, 1)
-    result[f"{name}_cpu_seconds"] = round(cpu() - before, 1)
+    result[f"{name}_seconds"] = round(time.perf_counter() - wall, 2)
+    result[f"{name}_cpu_seconds"] = round(cpu() - before, 2)
 
 
 def ours(cache: Path, config: TrainConfig, stays: int) -> dict[str, Any]:

@@ -63,6 +63,7 @@ def test_the_first_steps_of_the_library_work(
                 "library",
                 "method",
                 "mimic",
+                "performance",
                 "records",
                 "results",
                 "study",
