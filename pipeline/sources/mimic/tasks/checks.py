@@ -172,7 +172,7 @@ def _referred(task: TaskFile, reference: str, own: Window | None) -> tuple[Windo
 
 
 def _refuse_cycle(task: TaskFile, window: Window, end: str) -> None:
-    seen = []
+    seen: list[str] = []
     while True:
         node = f"{window.name}.{end}"
         if node in seen:

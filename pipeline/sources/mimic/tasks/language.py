@@ -13,6 +13,8 @@ from .....cache_schema import TaskKind
 Unit = Literal["icu_stay", "admission", "subject"]
 """What one sample is of."""
 
+Place = Literal["icu", "hospital", "ed"]
+
 ANCHORS = ("icu_in", "icu_out", "hosp_in", "hosp_out", "ed_in", "ed_out", "death", "last_contact")
 """Exact times that every unit has or lacks; as predicates, events of the unit alone."""
 OF_SUBJECT = ("icu_admission", "icu_discharge", "hospital_admission", "hospital_discharge")
@@ -51,7 +53,7 @@ class ConceptPredicate:
     """Values of clinical concepts, within bounds: ``low`` and ``high`` belong to it unless said otherwise.
 
     ``event`` is what of an interval counts: its ``start``, its ``end``, or any time at which it is ``running``.
-    ``items`` are ids by table where no concept is named.
+    ``items`` are ids by table where no concept is named. ``within`` and ``tolerance`` as of an `AnchorPredicate`.
     """
 
     concepts: tuple[str, ...] = ()
@@ -61,6 +63,8 @@ class ConceptPredicate:
     high: float | None = None
     low_inclusive: bool = True
     high_inclusive: bool = True
+    within: Place | None = None
+    tolerance: int = 0
 
 
 @dataclass(frozen=True)
@@ -72,7 +76,7 @@ class AnchorPredicate:
     """
 
     anchor: str
-    within: Literal["icu", "hospital", "ed"] | None = None
+    within: Place | None = None
     tolerance: int = 0
     by_day: bool = False
 

@@ -136,13 +136,13 @@ def _predicate(fields: Fields) -> Predicate:
         match = DERIVED.fullmatch(text.strip())
         if match is None:
             raise InputError(f"{fields.at('expr')} is {shown(text)}; write or(a, b) or and(a, b) of predicates.")
-        operator = "or" if match[1] == "or" else "and"
-        predicate = DerivedPredicate(operator, tuple(part.strip() for part in match[2].split(",")))
+        predicate = DerivedPredicate(
+            "or" if match[1] == "or" else "and", tuple(part.strip() for part in match[2].split(","))
+        )
     elif kinds == ["anchor"]:
         predicate = AnchorPredicate(
             fields.text("anchor"),
-            fields.choice("within", ("icu", "hospital", "ed"), None),
-            seconds_of(fields.take("tolerance"), fields.at("tolerance")) if "tolerance" in fields.content else 0,
+            *_within(fields),
             fields.choice("resolution", ("day", "second"), "second") == "day",
         )
     else:
@@ -154,11 +154,20 @@ def _predicate(fields: Fields) -> Predicate:
             fields.number("value_max", None),
             fields.flag("value_min_inclusive", True),
             fields.flag("value_max_inclusive", True),
+            *_within(fields),
         )
+        if predicate.within is not None and predicate.event == "running":
+            raise InputError(f"{fields.at('within')} goes with events at one time, not with what is running.")
         if predicate.low is not None and predicate.high is not None and predicate.low > predicate.high:
             raise InputError(f"{fields.at('value_min')} is {predicate.low:g}, above value_max {predicate.high:g}.")
     fields.done()
     return predicate
+
+
+def _within(fields: Fields) -> tuple[Any, int]:
+    """Return where events count, and how long after it."""
+    tolerance = seconds_of(fields.take("tolerance"), fields.at("tolerance")) if "tolerance" in fields.content else 0
+    return fields.choice("within", ("icu", "hospital", "ed"), None), tolerance
 
 
 def _concepts(fields: Fields) -> tuple[str, ...]:
@@ -278,7 +287,9 @@ def _per_subject(fields: Fields) -> Any:
 
 
 def _published(fields: Fields) -> Mapping[str, int | str]:
-    published = {key: fields.take(key) for key in ("n", "positive", "source") if key in fields.content}
+    published: dict[str, int | str] = {
+        key: fields.take(key) for key in ("n", "positive", "source") if key in fields.content
+    }
     for key in ("n", "positive"):
         if key in published and type(published[key]) is not int:
             raise InputError(f"{fields.at(key)} is {shown(published[key])}; write a whole number.")

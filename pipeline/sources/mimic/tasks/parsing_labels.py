@@ -19,13 +19,10 @@ def parse_label(value: object, where: str, parse_bound: Callable[[object, str], 
     kinds = [key for key in KINDS if key in fields.content]
     if len(kinds) != 1:
         raise InputError(f"{where} needs one of {', '.join(KINDS)}, or a predicate alone; it has {len(kinds)} of them.")
-    label = {
-        "count": _count,
-        "value": _value,
-        "time_until": _time_until,
-        "any_of": _any_of,
-        "survival": lambda fields: _survival(fields, parse_bound),
-    }[kinds[0]](fields)
+    if kinds == ["survival"]:
+        label = _survival(fields, parse_bound)
+    else:
+        label = {"count": _count, "value": _value, "time_until": _time_until, "any_of": _any_of}[kinds[0]](fields)
     fields.done()
     return label
 

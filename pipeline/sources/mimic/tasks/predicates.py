@@ -54,8 +54,9 @@ class Predicates:
         """Return how many events lie in the window of each sample ``[K]``."""
         definition = self.definition(name)
         if isinstance(definition, ConceptPredicate) and definition.event == "running":
-            running = self._running(name, definition)
-            return running.count(self.subject[unit], start, end, end_inclusive=window.end_inclusive)
+            running, by_unit = self._running(name, definition)
+            key = unit if by_unit else self.subject[unit]
+            return running.count(key, start, end, end_inclusive=window.end_inclusive)
         if isinstance(definition, AnchorPredicate) and definition.by_day and definition.anchor == "death":
             return self._days_of(definition).count(unit, start, end, end_inclusive=window.end_inclusive)
         first, stop = self.span(name, unit, start, end, window)
@@ -109,26 +110,39 @@ class Predicates:
         source = definition.anchor if isinstance(definition, AnchorPredicate) else name
         if source not in self._events:
             raise InputError(f"{self.task.source}: there are no events of {source!r} in this data set.")
-        events = self._events[source]
+        events, by_unit = self._keyed(self._events[source])
         if isinstance(definition, ConceptPredicate):
             events = _of_value(events, definition)
             if definition.event == "end":
-                events = events.drop_nulls("end").with_columns(time=pl.col("end"))
-        return self._of_subjects(events), False
+                events = _ended(events)
+            if definition.within is not None:
+                events = self._lifted(events, by_unit)
+                begin, end = (
+                    pl.Series(self.anchors[anchor]).gather(events["key"]) for anchor in SPAN[definition.within]
+                )
+                events = events.filter((events["time"] >= begin) & (events["time"] <= end + definition.tolerance))
+                by_unit = True
+        return _timeline(events), by_unit
 
-    def _running(self, name: str, definition: ConceptPredicate) -> Running:
-        events = _of_value(self._events[name], definition)
-        ended = events.drop_nulls("end").with_columns(time=pl.col("end"))
-        return Running(self._of_subjects(events), self._of_subjects(ended))
+    def _running(self, name: str, definition: ConceptPredicate) -> tuple[Running, bool]:
+        events, by_unit = self._keyed(self._events[name])
+        events = _of_value(events, definition)
+        return Running(_timeline(events), _timeline(_ended(events))), by_unit
 
-    def _of_subjects(self, events: pl.DataFrame) -> Timeline:
-        """Return the events of the subjects that there are units of."""
-        subjects = pl.Series(self._subjects)
-        events = events.filter(pl.col("subject").is_in(subjects.implode()))
-        value = events["value"].cast(pl.Float64).fill_null(np.nan).to_numpy() if "value" in events.columns else None
-        return Timeline.of(
-            np.searchsorted(self._subjects, events["subject"].to_numpy()), events["time"].to_numpy(), value
-        )
+    def _keyed(self, events: pl.DataFrame) -> tuple[pl.DataFrame, bool]:
+        """Return events with the ``key`` that they are asked for by, and whether that is the unit."""
+        if "unit" in events.columns:
+            return events.rename({"unit": "key"}), True
+        events = events.filter(pl.col("subject").is_in(pl.Series(self._subjects).implode()))
+        key = pl.Series("key", np.searchsorted(self._subjects, events["subject"].to_numpy()), dtype=pl.Int64)
+        return events.with_columns(key), False
+
+    def _lifted(self, events: pl.DataFrame, by_unit: bool) -> pl.DataFrame:
+        """Return events of subjects as events of each of their units."""
+        if by_unit:
+            return events
+        units = pl.DataFrame({"unit": np.arange(len(self.subject)), "key": self.subject})
+        return units.join(events, on="key").drop("key").rename({"unit": "key"})
 
     def _days_of(self, definition: AnchorPredicate) -> Running:
         """Return of each death its day up to its time: it lies in a window that has any of that day."""
@@ -149,18 +163,14 @@ class Predicates:
         """Return each time at which any or all of the arguments happen once; of the unit if one of them is."""
         parts = [self.timeline(name) for name in dict.fromkeys(definition.arguments)]
         by_unit = any(of_unit for _, of_unit in parts)
-        frames = [self._keyed(timeline, of_unit, by_unit) for timeline, of_unit in parts]
-        times = pl.concat(frame.unique() for frame in frames)
+        frames = [
+            self._lifted(pl.DataFrame({"key": timeline.key, "time": timeline.time}), of_unit or not by_unit)
+            for timeline, of_unit in parts
+        ]
+        times = pl.concat(frame.unique().select("key", "time") for frame in frames)
         happened = times.group_by("key", "time").agg(number=pl.len())
         happened = happened.filter(pl.col("number") >= (1 if definition.operator == "or" else len(frames)))
-        return Timeline.of(happened["key"].to_numpy(), happened["time"].to_numpy()), by_unit
-
-    def _keyed(self, timeline: Timeline, of_unit: bool, by_unit: bool) -> pl.DataFrame:
-        events = pl.DataFrame({"key": timeline.key, "time": timeline.time})
-        if of_unit == by_unit:
-            return events
-        units = pl.DataFrame({"unit": np.arange(len(self.subject)), "key": self.subject})
-        return units.join(events, on="key").select(key="unit", time="time")
+        return _timeline(happened), by_unit
 
 
 def _of_value(events: pl.DataFrame, definition: ConceptPredicate) -> pl.DataFrame:
@@ -171,3 +181,13 @@ def _of_value(events: pl.DataFrame, definition: ConceptPredicate) -> pl.DataFram
     if definition.high is not None:
         conditions.append(value <= definition.high if definition.high_inclusive else value < definition.high)
     return events.filter(*conditions) if conditions else events
+
+
+def _ended(events: pl.DataFrame) -> pl.DataFrame:
+    """Return the ends of intervals; one that never ends has none."""
+    return events.drop_nulls("end").with_columns(time=pl.col("end"))
+
+
+def _timeline(events: pl.DataFrame) -> Timeline:
+    value = events["value"].cast(pl.Float64).fill_null(np.nan).to_numpy() if "value" in events.columns else None
+    return Timeline.of(events["key"].to_numpy(), events["time"].to_numpy(), value)
