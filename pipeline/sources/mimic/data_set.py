@@ -20,9 +20,10 @@ from .cohort import DESCRIPTIVE, Cohort, read_cohort, read_phenotypes
 from .concepts.definitions import Concept
 from .concepts.dictionary import notes_on_items
 from .concepts.history import History
-from .concepts.modality import VariableSettings, inputs_of, recipe_of, variable_modalities
+from .concepts.modality import VariableSettings, inputs_of, recipe_of, spans_of, stays_of, variable_modalities
 from .concepts.named import NamedSets
-from .concepts.reading import Available
+from .concepts.reading import Available, ConceptEvents
+from .concepts.shared_pass import SharedPass
 from .counts import count_steps
 from .cxr import not_found, require_mimic_cxr, study_items
 from .folder import MimicFolder
@@ -145,12 +146,11 @@ class MimicDataSet:
         """Read cohort, diagnoses and lists of items."""
         cohort = self.read_cohort(quarantine)
         stays = self.read_stays(cohort, quarantine)
-        tables = (self._table_modality(cohort),) if "ehr" in self.modalities else ()
-        if self.sets:
-            tables = (*tables, *variable_modalities(self.folder, self.sets, cohort.stays, self.variables))
+        tables = [self._table_modality(cohort)] if "ehr" in self.modalities else []
+        tables += self._variables(cohort) if self.sets else ()
         items = study_items(self.folder, self.modalities, cohort.stays, quarantine)
         return Records(
-            _samples(cohort), partial(self.tasks, stays), tables, items,
+            _samples(cohort), partial(self.tasks, stays), tuple(tables), items,
             counts=partial(count_steps, cohort.steps, self.ehr, self.limit),
             notes=(*self._not_found(), *notes_on_items(self.folder, self.sets, self.named.files)),
         )  # fmt: skip
@@ -203,6 +203,13 @@ class MimicDataSet:
         if self.ehr.profile == "clean":
             return ["valueuom", "valuenum", "error"]
         return ["valueuom"] if self.folder.version == 3 else []
+
+    def _variables(self, cohort: Cohort) -> tuple[TableModality, ...]:
+        """Return the sets of variables, all of which one pass over the events makes."""
+        stays = stays_of(self.folder, cohort.stays, self.variables)
+        concepts = [concept for concepts in self.sets.values() for concept in concepts]
+        shared = SharedPass(ConceptEvents(self.folder, concepts, spans_of(stays)))
+        return variable_modalities(self.folder, self.sets, stays, self.variables, shared)
 
     def _event_tables(self) -> list[Table]:
         """Return the event tables; OUTPUTEVENTS holds no variable but can make a benchmark subject's values text."""

@@ -20,6 +20,7 @@ from ....series.intervals import cut
 from ....series.rows import BinRows, bin_before_or_after
 from ....source import Block
 from .definitions import Aggregate, Concept
+from .reading import Available
 
 CARRIED = ("numeric", "categorical")
 NEVER = 1e6
@@ -84,20 +85,20 @@ class SetBins:
     concepts
         Its concepts, numbered from ``first`` on in the events.
     stays
-        sample (running number), subject_id, intime, since (the first second that counts, null: any), los_hours; sorted
-        by sample.
-    sample_ids
-        ``[N]``, by running number.
+        sample (running number), stay_id, subject_id, intime, since (the first second that counts, null: any),
+        los_hours; sorted by sample.
+    available
+        ``charttime``: a value is known at once.
     """
 
     def __init__(
-        self, concepts: Sequence[Concept], first: int, stays: pl.DataFrame, sample_ids: npt.NDArray[np.int64],
-        bin_hours: float,
-    ) -> None:  # fmt: skip
+        self, concepts: Sequence[Concept], first: int, stays: pl.DataFrame, bin_hours: float, available: Available
+    ) -> None:
         self.made = SetColumns.of(concepts)
         self.numbers = range(first, first + len(concepts))
         self._kinds = {number: concept.kind for number, concept in zip(self.numbers, concepts, strict=True)}
-        self._stays, self._sample_ids, self._bin_hours = stays, sample_ids, bin_hours
+        self._stays, self._sample_ids = stays.drop("stay_id"), stays["stay_id"].to_numpy()
+        self._bin_hours, self._at_once = bin_hours, available == "charttime"
 
     def blocks(self, events: pl.DataFrame) -> Iterator[Block]:
         """Yield the rows of the stays that have any of these events, which are all of some subjects."""
@@ -124,6 +125,7 @@ class SetBins:
 
     def _observations(self, events: pl.DataFrame) -> pl.DataFrame:
         """Return sample, concept, bin, value, hours, share, newest, and the bins of the sample from t0 on."""
+        events = events.with_columns(known="time") if self._at_once else events
         joined = events.join(self._stays, on="subject_id").with_columns(
             kind=pl.col("concept").replace_strict(self._kinds, return_dtype=pl.String),
             **{name: (pl.col(name) - pl.col("intime")) / 3600 for name in ("time", "end", "known", "since")},

@@ -47,11 +47,12 @@ def _listed(concepts: Sequence[Concept]) -> Iterator[tuple[Concept, str, int]]:
 
 
 def _missing(folder: MimicFolder, sets: Mapping[str, Sequence[Concept]]) -> Iterator[str]:
-    for name, concepts in sets.items():
-        missing = [file for file in event_files(folder, concepts) if file.table is None]
-        for file in missing:
-            without = [concept.name for concept in concepts if concept.items.get(file.logical)]
-            yield f"Not found: table {file.event_table.name}, which {name} needs for {_some(without)}."
+    concepts = [concept for concepts in sets.values() for concept in concepts]
+    for file in event_files(folder, concepts):
+        if file.table is None:
+            without = [c for c in concepts if file.event_table.has_any(c.items.get(file.logical, ()))]
+            names = _some([f"{concept.set}.{concept.name}" for concept in without])
+            yield f"Not found: table {file.event_table.name}, which has items of {names}."
 
 
 def _unknown(name: str, unknown: Sequence[tuple[str, int, str]]) -> Iterator[str]:

@@ -13,7 +13,7 @@ from ..folder import MimicFolder
 from .binning import SetBins
 from .definitions import Concept, title_of
 from .history import History, with_history
-from .reading import Available, ConceptEvents, event_files, weights_for
+from .reading import Available, event_files, weights_for
 from .shared_pass import KeptBlocks, SharedPass
 from .units import RESOURCES
 
@@ -37,27 +37,39 @@ class VariableSettings:
         return {"bin_hours": self.bin_hours, "history": self.history, "available": self.available}
 
 
+def stays_of(folder: MimicFolder, stays: pl.DataFrame, settings: VariableSettings) -> pl.DataFrame:
+    """Return sample (running number), stay_id, subject_id, intime, since (the first second that counts) and los_hours.
+
+    ``stays`` are those of the cohort: stay_id, subject_id, hadm_id, intime, outtime (seconds) and los_hours, sorted by
+    stay_id. Where a length is not known, the times say it.
+    """
+    length = pl.coalesce("los_hours", (pl.col("outtime") - pl.col("intime")) / 3600)
+    numbered = with_history(stays.with_row_index("sample"), settings.history, folder)
+    return numbered.select(
+        pl.col("sample").cast(pl.Int64), "stay_id", "subject_id", "intime", "since", los_hours=length
+    )
+
+
+def spans_of(stays: pl.DataFrame) -> pl.DataFrame:
+    """Return the seconds between which events of a subject can count for its stays: subject_id, first, last."""
+    end = pl.col("intime") + (pl.col("los_hours") * 3600).ceil().cast(pl.Int64)
+    return stays.group_by("subject_id").agg(
+        first=pl.when(~pl.col("since").is_null().any()).then(pl.col("since").min()),
+        last=pl.when(~end.is_null().any()).then(end.max()),
+    )
+
+
 def variable_modalities(
-    folder: MimicFolder, sets: Sets, stays: pl.DataFrame, settings: VariableSettings
+    folder: MimicFolder, sets: Sets, stays: pl.DataFrame, settings: VariableSettings, shared: SharedPass
 ) -> tuple[TableModality, ...]:
     """Return a modality for each set; the first whose rows are asked for makes the pass over the events for all.
 
-    ``stays`` are those of the cohort: stay_id, subject_id, hadm_id, intime, outtime (seconds) and los_hours, sorted by
-    stay_id.
+    ``stays`` as :func:`stays_of` gives them. ``shared`` reads the concepts of all sets in their order, and then any
+    others.
     """
-    numbered = with_history(stays.with_row_index("sample"), settings.history, folder).with_columns(
-        length=pl.coalesce("los_hours", (pl.col("outtime") - pl.col("intime")) / 3600)
-    )
-    events = ConceptEvents(
-        folder, [concept for concepts in sets.values() for concept in concepts], _spans(numbered), settings.available
-    )
-    shared = SharedPass(events)
-    spans = numbered.select(
-        pl.col("sample").cast(pl.Int64), "subject_id", "intime", "since", los_hours=pl.col("length")
-    )
     modalities, first = [], 0
     for name, concepts in sets.items():
-        bins = SetBins(concepts, first, spans, stays["stay_id"].to_numpy(), settings.bin_hours)
+        bins = SetBins(concepts, first, stays, settings.bin_hours, settings.available)
         first += len(concepts)
         modalities.append(_modality(name, concepts, bins, shared, settings, folder))
     return tuple(modalities)
@@ -98,13 +110,3 @@ def inputs_of(folder: MimicFolder, concepts: Sequence[Concept], settings: Variab
     files = event_files(folder, [*concepts, *weights_for(folder, concepts)])
     stays = ["icustays", *(["admissions"] if settings.history in ("ed", "hospital") else [])]
     return [*(folder.table(name).path for name in stays), *(file.table.path for file in files if file.table)]
-
-
-def _spans(stays: pl.DataFrame) -> pl.DataFrame:
-    """Return the seconds between which events of a subject can count: subject_id, first, last."""
-    end = pl.col("intime") + (pl.col("length") * 3600).ceil().cast(pl.Int64)
-    unbounded = pl.col("since").is_null().any()
-    return stays.group_by("subject_id").agg(
-        first=pl.when(~unbounded).then(pl.col("since").min()),
-        last=pl.when(~end.is_null().any()).then(end.max()),
-    )

@@ -50,14 +50,15 @@ class EventFile:
     table: Table | None
 
 
-def event_files(folder: MimicFolder, concepts: Iterable[Concept]) -> list[EventFile]:
+def event_files(folder: MimicFolder, concepts: Sequence[Concept]) -> list[EventFile]:
     """Return the files that hold items of concepts, those that are missing included."""
-    used = {table for concept in concepts for table, items in concept.items.items() if items}
     files = []
     for logical, event_tables in EVENT_TABLES[folder.version].items():
-        for event_table in event_tables if logical in used else ():
-            there = folder.find_table(event_table.name)
-            files.append(EventFile(logical, event_table, None if there is None else Table.open(there)))
+        items = {item for concept in concepts for item in concept.items.get(logical, ())}
+        for event_table in event_tables:
+            if event_table.has_any(items):
+                there = folder.find_table(event_table.name)
+                files.append(EventFile(logical, event_table, None if there is None else Table.open(there)))
     return files
 
 

@@ -9,14 +9,13 @@ from .....cache_schema import InputError, MissingInputError, meant, shown
 from .....yaml_file import load_yaml
 from ....tables.labels import check_name
 from .definitions import AGGREGATES, DEFAULT_AGGREGATE, KINDS, MISSING, TABLES, Aggregate, Concept, Kind, Version
+from .event_tables import FIRST_OF_METAVISION
 from .units import Conversion, parse_conversion
 
 EXAMPLE = "mini: {lactate: {items: {labevents: [50813]}, unit: mmol/L, low: 0, high: 50, aggregate: last}}"
 KEYS = ("items", "kind", "unit", "conversions", "low", "high", "aggregate", "texts", "levels", "where", "note")
 VERSIONS: dict[str, Version] = {"mimic3": 3, "mimic4": 4}
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_ .-]*")
-FIRST_OF_METAVISION = 220_000
-"""Items of charts, inputs and outputs below are of CareVue, which MIMIC-IV does not have."""
 LAB_LIKE = ("labevents", "microbiologyevents")
 
 UserSets = dict[str, dict[Version, tuple[Concept, ...]]]
