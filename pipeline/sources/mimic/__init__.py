@@ -27,6 +27,15 @@ class Options(BinnedOptions):
     without_rule: tuple[str, ...] = field(
         default=(), metadata=about("Switch a rule of the clean profile off.", metavar="NAME")
     )
+    variables: tuple[str, ...] = field(
+        default=(), metadata=about("Variables of a starter set, or of a YAML file of your own.", metavar="SET|FILE")
+    )
+    history: Literal["icu", "48h", "ed", "hospital", "all"] = field(
+        default="icu", metadata=about("How far before the stay such variables reach.")
+    )
+    available: Literal["storetime", "charttime"] = field(
+        default="storetime", metadata=about("When a value of such variables is known: when stored, or charted.")
+    )
 
 
 def open(raw: Path, options: Options) -> DataSet:
@@ -34,8 +43,9 @@ def open(raw: Path, options: Options) -> DataSet:
     from .data_set import MimicDataSet
 
     return MimicDataSet(
-        raw, options.modalities, options.profile, options.bin_hours, options.limit, options.without_rule
-    )
+        raw, options.modalities, options.profile, options.bin_hours, options.limit, options.without_rule,
+        options.variables, options.history, options.available,
+    )  # fmt: skip
 
 
 def look(raw: Path) -> list[Check]:

@@ -9,7 +9,7 @@ from typing import Any, cast
 import numpy as np
 import polars as pl
 
-from ....cache_schema import Task
+from ....cache_schema import Task, digest
 from ....progress import progress
 from ...source import Block, FirstHours, Quarantine, Records, TableModality
 from ..options import check_modalities
@@ -17,6 +17,13 @@ from .benchmark import RESOURCES, EhrSettings, EhrTensors, Profile, columns, ext
 from .benchmark.long_tasks import decompensation, length_of_stay
 from .benchmark.tasks import Stays, mortality, phenotyping
 from .cohort import DESCRIPTIVE, Cohort, read_cohort, read_phenotypes
+from .concepts.definitions import Concept
+from .concepts.dictionary import notes_on_items
+from .concepts.history import History
+from .concepts.modality import VariableSettings, inputs_of, recipe_of, spans_of, stays_of, variable_modalities
+from .concepts.named import NamedSets
+from .concepts.reading import Available, ConceptEvents
+from .concepts.shared_pass import SharedPass
 from .counts import count_steps
 from .cxr import not_found, require_mimic_cxr, study_items
 from .folder import MimicFolder
@@ -61,6 +68,10 @@ class MimicDataSet:
         Only the first stays, by id.
     without
         Rules of the clean profile that are switched off (``omnifuse.pipeline.sources.mimic.benchmark.CLEAN_RULES``).
+    variables
+        Starter sets and YAML files of variables; each set is a modality.
+    history, available
+        How far before a stay variables reach, and when their values are known.
     """
 
     resources = (RESOURCES, Path(__file__).parent)
@@ -73,12 +84,17 @@ class MimicDataSet:
         bin_hours: float = 2.0,
         limit: int | None = None,
         without: tuple[str, ...] = (),
+        variables: tuple[str, ...] = (),
+        history: History = "icu",
+        available: Available = "storetime",
     ) -> None:
-        check_modalities("MIMIC", modalities, MODALITIES)
+        self.named = NamedSets.read(variables, MODALITIES)
+        check_modalities("MIMIC", modalities, (*MODALITIES, *self.named.names))
         self.raw = Path(raw)
         self.name = "synthetic" if (self.raw / SYNTHETIC_MARK).is_file() else "mimic"
         self.limit = limit
         self.ehr = EhrSettings(cast("Profile", profile), bin_hours, frozenset(without))
+        self.variables = VariableSettings(bin_hours, history, available)
         self._wanted = modalities
 
     @cached_property
@@ -90,9 +106,14 @@ class MimicDataSet:
 
     @property
     def modalities(self) -> tuple[str, ...]:
-        """The modalities to extract, in the order of their names above."""
-        wanted = self.folder.modalities if self._wanted is None else self._wanted
-        return tuple(name for name in MODALITIES if name in wanted)
+        """The modalities to extract, in the order of their names above, then the sets of variables."""
+        wanted = (*self.folder.modalities, *self.named.names) if self._wanted is None else self._wanted
+        return tuple(name for name in (*MODALITIES, *self.named.names) if name in wanted)
+
+    @cached_property
+    def sets(self) -> dict[str, tuple[Concept, ...]]:
+        """The sets of variables to extract; raises InputError where this release cannot have them."""
+        return self.named.concepts(3 if self.folder.version == 3 else 4, self.modalities)
 
     def inputs(self) -> list[Path]:
         """Return every table that decides the result; raises MissingInputError naming what is missing."""
@@ -101,10 +122,16 @@ class MimicDataSet:
         tables += [dictionary] if dictionary else []
         tables += [table.path for table in self._event_tables()] if "ehr" in self.modalities else []
         images = self.folder.studies if {"cxr", "rep"} & set(self.modalities) else None
-        return tables + ([images] if images else [])
+        needed = [path for concepts in self.sets.values() for path in inputs_of(self.folder, concepts, self.variables)]
+        return list(dict.fromkeys(tables + ([images] if images else []) + needed))
 
     def settings(self) -> dict[str, Any]:
         """Return everything but the tables that decides the result."""
+        recipes = {name: recipe_of(self.folder, concepts, self.variables) for name, concepts in self.sets.items()}
+        definitions = {name: digest(recipe) for name, recipe in recipes.items()}
+        return {**self._settings(), **({"definitions": definitions} if recipes else {})}
+
+    def _settings(self) -> dict[str, Any]:
         return {
             "version": VERSION[self.ehr.profile],
             "cohort": COHORT_VERSION,
@@ -119,11 +146,13 @@ class MimicDataSet:
         """Read cohort, diagnoses and lists of items."""
         cohort = self.read_cohort(quarantine)
         stays = self.read_stays(cohort, quarantine)
-        tables = (self._table_modality(cohort),) if "ehr" in self.modalities else ()
+        tables = [self._table_modality(cohort)] if "ehr" in self.modalities else []
+        tables += self._variables(cohort) if self.sets else ()
         items = study_items(self.folder, self.modalities, cohort.stays, quarantine)
         return Records(
-            _samples(cohort), partial(self.tasks, stays), tables, items,
-            counts=partial(count_steps, cohort.steps, self.ehr, self.limit), notes=self._not_found(),
+            _samples(cohort), partial(self.tasks, stays), tuple(tables), items,
+            counts=partial(count_steps, cohort.steps, self.ehr, self.limit),
+            notes=(*self._not_found(), *notes_on_items(self.folder, self.sets, self.named.files)),
         )  # fmt: skip
 
     def _not_found(self) -> tuple[str, ...]:
@@ -175,6 +204,13 @@ class MimicDataSet:
             return ["valueuom", "valuenum", "error"]
         return ["valueuom"] if self.folder.version == 3 else []
 
+    def _variables(self, cohort: Cohort) -> tuple[TableModality, ...]:
+        """Return the sets of variables, all of which one pass over the events makes."""
+        stays = stays_of(self.folder, cohort.stays, self.variables)
+        concepts = [concept for concepts in self.sets.values() for concept in concepts]
+        shared = SharedPass(ConceptEvents(self.folder, concepts, spans_of(stays)))
+        return variable_modalities(self.folder, self.sets, stays, self.variables, shared)
+
     def _event_tables(self) -> list[Table]:
         """Return the event tables; OUTPUTEVENTS holds no variable but can make a benchmark subject's values text."""
         needed = dict(EVENT_TABLES)
@@ -195,7 +231,7 @@ class MimicDataSet:
                 yield Block(sample_ids[block.stays], block.lengths, values, time, tensors.first_hours[block.stays])
 
         recipe = {
-            name: value for name, value in self.settings().items() if name not in ("cohort", "modalities", "limit")
+            name: value for name, value in self._settings().items() if name not in ("cohort", "modalities", "limit")
         }
         return TableModality(
             "ehr", "timeseries", columns(), f"{self.ehr.bin_hours:g} hours of the stay", recipe,

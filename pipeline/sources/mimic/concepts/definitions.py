@@ -86,6 +86,12 @@ def starter_sets() -> tuple[str, ...]:
     return tuple(_table("concepts")["set"].unique(maintain_order=True))
 
 
+def title_of(name: str) -> str:
+    """Return what a set is in words."""
+    titles: dict[str, str] = dict(_table("sets").iter_rows())
+    return titles.get(name, f"variables of {name}")
+
+
 def starter_set(name: str, version: Version) -> tuple[Concept, ...]:
     """Return the concepts of a starter set that a release has, 3 or 4."""
     rows = _table("concepts").filter(pl.col("set") == name, pl.col(f"mimic{version}") != "")

@@ -1,7 +1,8 @@
 """The one pass over the tables of events: what a list of concepts is of the patients of a cohort, with two times."""
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -24,7 +25,7 @@ Available = Literal["storetime", "charttime"]
 """When a value counts as known: when it was stored, where the table says so, or when it was charted."""
 
 STAGE = "variables"
-NO_ROWS = "no row in the tables"
+NO_ROWS = "concepts without a row in the tables"
 WEIGHTS = ("weight_daily", "weight_admit")
 
 SPILLED = {
@@ -38,6 +39,37 @@ EVENT = {
     "value": pl.Float64, "stay_id": pl.Int64, "hadm_id": pl.Int64, "row": pl.Int64, "spread": pl.Boolean,
 }  # fmt: skip
 """Columns of concept events."""
+
+
+@dataclass(frozen=True)
+class EventFile:
+    """A file of a logical table; ``table`` is None where it is not there."""
+
+    logical: str
+    event_table: EventTable
+    table: Table | None
+
+
+def event_files(folder: MimicFolder, concepts: Sequence[Concept]) -> list[EventFile]:
+    """Return the files that hold items of concepts, those that are missing included."""
+    files = []
+    for logical, event_tables in EVENT_TABLES[folder.version].items():
+        items = {item for concept in concepts for item in concept.items.get(logical, ())}
+        for event_table in event_tables:
+            if event_table.has_any(items):
+                there = folder.find_table(event_table.name)
+                files.append(EventFile(logical, event_table, None if there is None else Table.open(there)))
+    return files
+
+
+def weights_for(folder: MimicFolder, concepts: Iterable[Concept]) -> tuple[Concept, ...]:
+    """Return the concepts of body weight, where values are to be divided by it and rows do not have it."""
+    weighed = any(
+        "inputevents" in concept.items and any(rule.power for rule in concept.conversions) for concept in concepts
+    )
+    if not weighed or folder.version == 4 or folder.find_table("inputevents_cv") is None:
+        return ()
+    return tuple(concept for concept in starter_set("vitals_extra", 3) if concept.name in WEIGHTS)
 
 
 class ConceptEvents:
@@ -68,20 +100,7 @@ class ConceptEvents:
         """Rows of the items of each concept, of all these patients, whatever they say."""
         self._subjects = subjects.unique("subject_id").sort("subject_id").with_row_index("subject")
         self._left_out: dict[int, Quarantine] = {}
-        self._read = [*self.concepts, *self._weights()]
-
-    def tables(self) -> list[tuple[EventTable, Table]]:
-        """Return the files that are read."""
-        return [(event_table, found) for event_table, found in self._files() if found is not None]
-
-    def missing_tables(self) -> dict[str, list[str]]:
-        """Return the tables that are not there, and the names of the concepts that have items in them."""
-        missing: dict[str, list[str]] = {}
-        for event_table, found in self._files():
-            if found is None:
-                numbers = self._with_items_in(event_table)
-                missing[event_table.name] = [self._read[number].name for number in numbers]
-        return missing
+        self._read = [*self.concepts, *weights_for(folder, concepts)]
 
     def of_subjects(self) -> Iterator[pl.DataFrame]:
         """Yield events in groups, all of a subject in one, in order of subject_id, time, concept and row.
@@ -98,8 +117,8 @@ class ConceptEvents:
         temporary = TemporaryFolder()
         try:
             store = EventStore(temporary.path / "events", max(1, len(self._subjects)))
-            for event_table, table in self.tables():
-                for events in self._events(event_table, table):
+            for file in event_files(self.folder, self._read):
+                for events in self._events(file) if file.table else ():
                     store.add(events)
             for pieces in store.groups():
                 yield self._settled(read_group(pieces))
@@ -115,31 +134,13 @@ class ConceptEvents:
                 all_of_them.extend(self._left_out[number].to_json())
         return all_of_them
 
-    def _weights(self) -> tuple[Concept, ...]:
-        """Return the concepts of body weight, where rates are to be divided by it and rows do not have it."""
-        needed = self.folder.version == 3 and any(
-            "inputevents" in concept.items and any(rule.power for rule in concept.conversions)
-            for concept in self.concepts
-        )
-        if not needed or self.folder.find_table("inputevents_cv") is None:
-            return ()
-        return tuple(concept for concept in starter_set("vitals_extra", 3) if concept.name in WEIGHTS)
-
-    def _files(self) -> Iterator[tuple[EventTable, Table | None]]:
-        for logical, event_tables in EVENT_TABLES[self.folder.version].items():
-            if any(concept.items.get(logical) for concept in self._read):
-                for event_table in event_tables:
-                    there = self.folder.find_table(event_table.name)
-                    yield event_table, None if there is None else Table.open(there)
-
-    def _with_items_in(self, event_table: EventTable) -> list[int]:
-        logical = _logical(event_table, self.folder.version)
-        return [number for number, concept in enumerate(self._read) if concept.items.get(logical)]
-
-    def _events(self, event_table: EventTable, table: Table) -> Iterator[pl.DataFrame]:
+    def _events(self, file: EventFile) -> Iterator[pl.DataFrame]:
         """Yield the usable events of a file; the others are counted."""
-        concepts = {number: self._read[number] for number in self._with_items_in(event_table)}
-        pairs = pairs_of(list(concepts.items()), _logical(event_table, self.folder.version))
+        table, event_table = file.table, file.event_table
+        assert table is not None
+        numbered = enumerate(self._read)
+        concepts = {number: concept for number, concept in numbered if concept.items.get(file.logical)}
+        pairs = pairs_of(list(concepts.items()), file.logical)
         reader = RowReader(event_table, concepts, pairs, storetime=self.available == "storetime")
         table.require(["subject_id", event_table.item, event_table.start])
         keep = pl.col("subject_id").is_in(self._subjects["subject_id"].implode())
@@ -173,8 +174,10 @@ class ConceptEvents:
         concept = self._read[number]
         if reason == OUTSIDE:
             reason = f"outside {_limit(concept.low)} to {_limit(concept.high)} {concept.unit}".rstrip()
-        left_out = self._left_out.setdefault(number, Quarantine())
-        left_out.add(STAGE, f"{concept.set}.{concept.name}", where, value, reason, count)
+        self._quarantine(number).add(STAGE, f"{concept.set}.{concept.name}", where, value, reason, count)
+
+    def _quarantine(self, number: int) -> Quarantine:
+        return self._left_out.setdefault(number, Quarantine())
 
     def _settled(self, events: pl.DataFrame) -> pl.DataFrame:
         """Return the events of a group of subjects as they are given out."""
@@ -200,13 +203,9 @@ class ConceptEvents:
         return pl.DataFrame(rows, schema=schema, orient="row")
 
     def _count_without_rows(self) -> None:
-        for number, _ in enumerate(self.concepts):
+        for number, concept in enumerate(self.concepts):
             if not self.rows[number]:
-                self._add(number, "", "", NO_ROWS, 1)
-
-
-def _logical(event_table: EventTable, version: int) -> str:
-    return next(name for name, files in EVENT_TABLES[version].items() if event_table in files)
+                self._quarantine(number).add(STAGE, concept.set, concept.name, "", NO_ROWS)
 
 
 def _limit(limit: float | None) -> str:
