@@ -36,6 +36,9 @@ class Options(BinnedOptions):
     available: Literal["storetime", "charttime"] = field(
         default="storetime", metadata=about("When a value of such variables is known: when stored, or charted.")
     )
+    task: tuple[str, ...] = field(
+        default=(), metadata=about("A task of one's own: a YAML file, or one that comes with us.", metavar="FILE|NAME")
+    )
 
 
 def open(raw: Path, options: Options) -> DataSet:
@@ -44,7 +47,7 @@ def open(raw: Path, options: Options) -> DataSet:
 
     return MimicDataSet(
         raw, options.modalities, options.profile, options.bin_hours, options.limit, options.without_rule,
-        options.variables, options.history, options.available,
+        options.variables, options.history, options.available, options.task,
     )  # fmt: skip
 
 

@@ -19,6 +19,8 @@ from .times import quarantine_values, read_times, refuse_dates
 
 STAGE = "tables"
 TABLES_STEP = "ICU stays in the tables"
+OWN_STEP = "with the stays of own tasks"
+"""All that own tasks may be about, beside the cohort of the benchmark."""
 YEAR_SECONDS = 365 * 24 * 3600
 """The benchmark's year has 365 days."""
 ADULT = 18
@@ -67,12 +69,14 @@ class Cohort:
 
     stays: pl.DataFrame
     steps: tuple[Step, ...]
-    recorded: "Recorded"
+    recorded: Recorded
+    limited: bool = False
+    """Whether only the first stays were taken."""
 
     @property
     def counts(self) -> tuple[tuple[str, int], ...]:
-        """Name of each filter and ICU stays left after it."""
-        return tuple((step.name, step.stays) for step in self.steps)
+        """Name of each filter of the benchmark's cohort and ICU stays left after it."""
+        return tuple((step.name, step.stays) for step in self.steps if step.name != OWN_STEP)
 
 
 def read_cohort(
@@ -109,7 +113,7 @@ def read_cohort(
     if wide is not None:
         others = everyone.filter(wide(everyone) & ~pl.col("benchmark"))
         stays = pl.concat([stays, others.select(stays.columns)])
-        steps.append(_step("with the stays of own tasks", stays))
+        steps.append(_step(OWN_STEP, stays))
     if stays.is_empty():
         left = ", ".join(f"{step.stays} {step.name}" for step in steps)
         raise InputError(f"No ICU stay of {folder.raw} is left for the cohort: {left}. Are the tables complete?")
@@ -122,7 +126,7 @@ def read_cohort(
     times = ["intime", "outtime", pl.col("los").alias("los_hours")]
     columns = ["stay_id", "subject_id", "hadm_id", *times, "age", "sex", "first_careunit", *DESCRIPTIVE]
     columns += ["died", "death_hours", "dead_hours", "benchmark"]
-    return Cohort(stays.select(columns), tuple(steps), Recorded(everyone, admissions))
+    return Cohort(stays.select(columns), tuple(steps), Recorded(everyone, admissions), limit is not None)
 
 
 def read_phenotypes(

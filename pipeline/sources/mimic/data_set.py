@@ -1,6 +1,6 @@
 """MIMIC-III and MIMIC-IV with MIMIC-CXR: one sample is one ICU stay, t0 its admission to the unit."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -10,7 +10,6 @@ import numpy as np
 import polars as pl
 
 from ....cache_schema import Task, digest
-from ....progress import progress
 from ...source import Block, FirstHours, Quarantine, Records, TableModality
 from ..options import check_modalities
 from .benchmark import RESOURCES, EhrSettings, EhrTensors, Profile, columns, extract_tensors
@@ -26,9 +25,11 @@ from .concepts.reading import Available, ConceptEvents
 from .concepts.shared_pass import SharedPass
 from .counts import count_steps
 from .cxr import not_found, require_mimic_cxr, study_items
+from .ehr_events import EVENT_TABLES, IDS, link_by_stay, read_events
 from .folder import MimicFolder
 from .tables import Table
-from .times import refuse_events_in_another_format
+from .tasks.own import OwnTasks
+from .tasks.own_labels import Counting, Labelling, OwnLabels
 
 VERSION = {"benchmark": 2, "clean": 3}
 """To be raised whenever the same raw folder and settings would give another result in a profile."""
@@ -41,9 +42,6 @@ SYNTHETIC_MARK = "synthetic/law.json"
 """A folder with this file was written by `omnifuse synth`; caches and reports must say so."""
 
 COHORT_TABLES = ("icustays", "admissions", "patients", "diagnoses_icd")
-IDS = ("subject_id", "hadm_id", "stay_id", "itemid")
-EVENT_TABLES = {"chartevents": IDS, "labevents": tuple(name for name in IDS if name != "stay_id")}
-"""Tables of events, and which ids each has."""
 
 
 class MimicDataSet:
@@ -72,6 +70,8 @@ class MimicDataSet:
         Starter sets and YAML files of variables; each set is a modality.
     history, available
         How far before a stay variables reach, and when their values are known.
+    task
+        Names and files of own tasks.
     """
 
     resources = (RESOURCES, Path(__file__).parent)
@@ -87,6 +87,7 @@ class MimicDataSet:
         variables: tuple[str, ...] = (),
         history: History = "icu",
         available: Available = "storetime",
+        task: tuple[str, ...] = (),
     ) -> None:
         self.named = NamedSets.read(variables, MODALITIES)
         check_modalities("MIMIC", modalities, (*MODALITIES, *self.named.names))
@@ -95,7 +96,7 @@ class MimicDataSet:
         self.limit = limit
         self.ehr = EhrSettings(cast("Profile", profile), bin_hours, frozenset(without))
         self.variables = VariableSettings(bin_hours, history, available)
-        self._wanted = modalities
+        self._wanted, self._task = modalities, task
 
     @cached_property
     def folder(self) -> MimicFolder:
@@ -115,6 +116,15 @@ class MimicDataSet:
         """The sets of variables to extract; raises InputError where this release cannot have them."""
         return self.named.concepts(3 if self.folder.version == 3 else 4, self.modalities)
 
+    @cached_property
+    def own(self) -> OwnTasks | None:
+        """The tasks of one's own, if there are any; raises InputError where this release cannot have them."""
+        if not self._task:
+            return None
+        sets = self.named.concepts(3 if self.folder.version == 3 else 4, self.named.names)
+        users = [concept for concepts in sets.values() for concept in concepts]
+        return OwnTasks(self._task, self.folder, users, self.variables.history if self.sets else "icu")
+
     def inputs(self) -> list[Path]:
         """Return every table that decides the result; raises MissingInputError naming what is missing."""
         tables = [self.folder.table(name).path for name in COHORT_TABLES]
@@ -123,13 +133,15 @@ class MimicDataSet:
         tables += [table.path for table in self._event_tables()] if "ehr" in self.modalities else []
         images = self.folder.studies if {"cxr", "rep"} & set(self.modalities) else None
         needed = [path for concepts in self.sets.values() for path in inputs_of(self.folder, concepts, self.variables)]
+        needed += self.own.inputs() if self.own else []
         return list(dict.fromkeys(tables + ([images] if images else []) + needed))
 
     def settings(self) -> dict[str, Any]:
         """Return everything but the tables that decides the result."""
         recipes = {name: recipe_of(self.folder, concepts, self.variables) for name, concepts in self.sets.items()}
         definitions = {name: digest(recipe) for name, recipe in recipes.items()}
-        return {**self._settings(), **({"definitions": definitions} if recipes else {})}
+        own = {"tasks": self.own.settings()} if self.own else {}
+        return {**self._settings(), **({"definitions": definitions} if recipes else {}), **own}
 
     def _settings(self) -> dict[str, Any]:
         return {
@@ -147,13 +159,15 @@ class MimicDataSet:
         cohort = self.read_cohort(quarantine)
         stays = self.read_stays(cohort, quarantine)
         tables = [self._table_modality(cohort)] if "ehr" in self.modalities else []
-        tables += self._variables(cohort) if self.sets else ()
+        own = self.own.of(cohort, self.modalities, quarantine) if self.own else None
+        tables += self._variables(cohort, own) if self.sets else ()
         items = study_items(self.folder, self.modalities, cohort.stays, quarantine)
-        return Records(
-            _samples(cohort), partial(self.tasks, stays), tuple(tables), items,
-            counts=partial(count_steps, cohort.steps, self.ehr, self.limit),
-            notes=(*self._not_found(), *notes_on_items(self.folder, self.sets, self.named.files)),
-        )  # fmt: skip
+        notes = (*self._not_found(), *notes_on_items(self.folder, self.sets, self.named.files))
+        tasks: Labelling = partial(self.tasks, stays)
+        counts: Counting = partial(count_steps, cohort.steps, self.ehr, self.limit)
+        if own and self.own:
+            tasks, counts, notes = own.after(tasks), own.beside(counts), (*notes, *self.own.notes())
+        return Records(_samples(cohort), tasks, tuple(tables), items, counts=counts, notes=notes)
 
     def _not_found(self) -> tuple[str, ...]:
         """Return what is left out because it is not there, where all there is was asked for; MIMIC-III has tables."""
@@ -163,7 +177,8 @@ class MimicDataSet:
 
     def read_cohort(self, quarantine: Quarantine) -> Cohort:
         """Select the ICU stays."""
-        return read_cohort(self.folder, self.ehr, quarantine, self.limit)
+        wide = self.own.wide if self.own and self.ehr.profile == "clean" else None
+        return read_cohort(self.folder, self.ehr, quarantine, self.limit, wide)
 
     def read_tensors(self, cohort: Cohort, quarantine: Quarantine) -> EhrTensors:
         """Read the events of a cohort once and bin them."""
@@ -171,7 +186,8 @@ class MimicDataSet:
 
         def read(keep: pl.Expr) -> Iterator[pl.DataFrame]:
             for table in self._event_tables():
-                yield from _events(table, texts, keep, quarantine)
+                for events in read_events(table, texts, keep, quarantine):
+                    yield link_by_stay(events, cohort.stays)
 
         return extract_tensors(read, cohort.stays, self.ehr, quarantine)
 
@@ -182,7 +198,8 @@ class MimicDataSet:
             cohort.stays[name].fill_null(np.nan).to_numpy() for name in ("los_hours", "death_hours", "dead_hours")
         )
         return Stays(
-            los_hours, cohort.stays["died"].to_numpy(), death_hours, diagnosed, flags, cohort.counts,
+            los_hours, cohort.stays["died"].to_numpy(), death_hours, diagnosed & cohort.stays["benchmark"].to_numpy(),
+            flags, cohort.counts,
             dead_hours=dead_hours if self.ehr.uses("no_prediction_after_death") else None,
         )  # fmt: skip
 
@@ -204,11 +221,14 @@ class MimicDataSet:
             return ["valueuom", "valuenum", "error"]
         return ["valueuom"] if self.folder.version == 3 else []
 
-    def _variables(self, cohort: Cohort) -> tuple[TableModality, ...]:
-        """Return the sets of variables, all of which one pass over the events makes."""
+    def _variables(self, cohort: Cohort, own: OwnLabels | None) -> tuple[TableModality, ...]:
+        """Return the sets of variables, all of which one pass over the events makes, that for own tasks too."""
         stays = stays_of(self.folder, cohort.stays, self.variables)
         concepts = [concept for concepts in self.sets.values() for concept in concepts]
-        shared = SharedPass(ConceptEvents(self.folder, concepts, spans_of(stays)))
+        spans, of_tasks = spans_of(stays), own.concepts.concepts if own else ()
+        shared = SharedPass(ConceptEvents(self.folder, [*concepts, *of_tasks], own.spans(spans) if own else spans))
+        if own:
+            own.listen(shared, len(concepts))
         return variable_modalities(self.folder, self.sets, stays, self.variables, shared)
 
     def _event_tables(self) -> list[Table]:
@@ -238,18 +258,6 @@ class MimicDataSet:
             (self.folder.table("icustays").path, *(table.path for table in self._event_tables())), blocks,
             "vital signs and laboratory values over time",
         )  # fmt: skip
-
-
-def _events(table: Table, texts: Sequence[str], keep: pl.Expr, quarantine: Quarantine) -> Iterator[pl.DataFrame]:
-    """Yield rows of an event table with the columns that :func:`.extract_tensors` takes."""
-    absent = [pl.lit(None, pl.String).alias(name) for name in ("valueuom", "valuenum", "error") if name not in texts]
-    expected = table.expected_rows()
-    with progress(name=table.path.name, total=expected, unit="rows") as bar:
-        for number, batch in enumerate(table.batches(IDS, texts, quarantine, keep)):
-            if not number:
-                refuse_events_in_another_format(batch, table)
-            bar.update(batch["row"][-1] - 1 - bar.n)  # the header is line 1
-            yield batch.with_columns(absent).rename({"valueuom": "unit"})
 
 
 def _samples(cohort: Cohort) -> pl.DataFrame:

@@ -4,7 +4,8 @@ from pathlib import Path
 
 from ...check import Check, recognised
 from .cxr import not_found
-from .data_set import COHORT_TABLES, EVENT_TABLES, MimicDataSet
+from .data_set import COHORT_TABLES, MimicDataSet
+from .ehr_events import EVENT_TABLES
 from .folder import MimicFolder
 
 

@@ -29,6 +29,11 @@ class SharedPass:
         """Let ``consumer`` take every group of events."""
         self._consumers.append(consumer)
 
+    @property
+    def done(self) -> bool:
+        """Whether the pass was made."""
+        return self._done
+
     def run(self) -> None:
         """Make the pass, unless it was made."""
         if self._done:

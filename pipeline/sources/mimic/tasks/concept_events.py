@@ -1,6 +1,6 @@
 """The events behind the predicates of own tasks: which concepts they name, and one pass over the tables for all."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import polars as pl
@@ -62,25 +62,13 @@ class TaskConcepts:
         """Every concept that is read, each once."""
         self._number = {text: number for number, text in enumerate(found)}
         self._rows: list[list[pl.DataFrame]] = [[] for _ in self.concepts]
-        self.complete = False
-        """Whether every group of a pass was taken."""
 
-    def take(self, events: pl.DataFrame, numbers: Mapping[int, int] | None = None) -> None:
-        """Keep the events of these concepts out of a group of concept events.
-
-        ``numbers`` are theirs in the list that was read, by that here; without it the lists are the same.
-        """
+    def take(self, events: pl.DataFrame, first: int) -> None:
+        """Keep the events of these concepts out of a group; their numbers in it begin at ``first``."""
         for number, kept in enumerate(self._rows):
-            there = number if numbers is None else numbers[number]
-            rows = events.filter(pl.col("concept") == there).select("subject_id", *COLUMNS)
+            rows = events.filter(pl.col("concept") == first + number).select("subject_id", *COLUMNS)
             if len(rows):
                 kept.append(rows)
-
-    def read(self, groups: Iterable[pl.DataFrame]) -> None:
-        """Take every group of a pass over the tables for :attr:`concepts`."""
-        for group in groups:
-            self.take(group)
-        self.complete = True
 
     def events(self, task: TaskFile, units: pl.DataFrame) -> dict[str, pl.DataFrame]:
         """Return the events of a task's predicates as :func:`.execute` takes them.

@@ -1,38 +1,30 @@
-"""Own tasks of a cohort: from what ``--task`` names to labels, and what every step left of whom."""
+"""Own tasks of a folder: what ``--task`` names, checked against what this release has."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import polars as pl
 
-from .....cache_schema import MissingInputError, Task
+from .....cache_schema import InputError, MissingInputError
 from ....source import Quarantine
-from ..cohort import Cohort
-from ..concepts.definitions import Concept, Version
+from ..cohort import ADULT, Cohort
+from ..concepts.definitions import Concept
 from ..concepts.event_tables import EVENT_TABLES
-from ..concepts.reading import ConceptEvents
+from ..concepts.history import History
 from ..folder import MimicFolder
-from .anchors import check_release, release_of, stay_anchors, subject_events, units_of
-from .cached import made_task
+from .anchors import check_release, release_of
 from .checks import conditions_on_future, position
 from .concept_events import TaskConcepts
-from .execute import execute
 from .language import TaskFile
 from .named import NamedTask, read_tasks
-from .step_counts import UNTIL, StepCounts, count_rows, counted, hours_until
+from .own_labels import OwnLabels
 
 VERSION = 1
 """To be raised whenever the same files and tables would give other labels."""
 
-ADULT = 18
-PARTS = ("train", "validation", "test")
-COUNTS = {
-    "scope": pl.String, "step": pl.String, "unit": pl.String, "count": pl.Int64, "published": pl.Int64,
-    "source": pl.String,
-}  # fmt: skip
+NEARER: dict[str, tuple[History, ...]] = {"hospital": ("icu", "hospital"), "ed": ("icu", "hospital", "ed")}
+"""Of a task's history that is no number of hours: how far variables may reach at most."""
 
 
 class OwnTasks:
@@ -46,6 +38,8 @@ class OwnTasks:
         The tables.
     own
         Concepts of the user's files of variables.
+    history
+        How far before a stay variables reach.
 
     Raises
     ------
@@ -53,14 +47,13 @@ class OwnTasks:
         If a file is no task, or a task asks for what this release does not have.
     """
 
-    def __init__(self, given: Sequence[str], folder: MimicFolder, own: Sequence[Concept] = ()) -> None:
+    def __init__(self, given: Sequence[str], folder: MimicFolder, own: Sequence[Concept], history: History) -> None:
         self.given, self.folder = tuple(given), folder
-        self.release = release_of(folder)
         self.named: tuple[NamedTask, ...] = read_tasks(given)
-        for one in self.named:
-            check_release(one.task, self.release)
-        self.concepts = TaskConcepts(self.tasks, cast("Version", folder.version), own)
-        self._steps: list[tuple[TaskFile, tuple[StepCounts, ...], tuple[tuple[str, int], ...]]] = []
+        for task in self.tasks:
+            check_release(task, release_of(folder))
+            _check_history(task, history)
+        self.concepts = TaskConcepts(self.tasks, 3 if folder.version == 3 else 4, own)
 
     @property
     def tasks(self) -> tuple[TaskFile, ...]:
@@ -98,66 +91,26 @@ class OwnTasks:
             return pl.Series([False]).new_from_index(0, len(stays))
         return stays["age"] >= (ADULT if lowest >= ADULT else 0)
 
-    def label(
-        self, cohort: Cohort, modalities: Sequence[str], quarantine: Quarantine | None = None
-    ) -> tuple[Task, ...]:
-        """Read the events that predicates need, and label the cohort; ``quarantine`` takes what could not be read."""
-        stays = stay_anchors(cohort.recorded, self.release)
-        self._read_events(stays, quarantine)
-        of_subjects = subject_events(cohort.recorded)
-        tasks = []
-        self._steps.clear()
-        for task in self.tasks:
-            units = units_of(task, stays)
-            outcome = execute(task, units.frame, {**of_subjects, **self.concepts.events(task, units.frame)})
-            tasks.append(made_task(task, outcome, units, cohort.stays, modalities))
-            self._steps.append((task, counted(outcome, units), tuple(hours_until(outcome))))
-        return tuple(tasks)
-
-    def counts(self, samples: pl.DataFrame, splits: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
-        """Return what every step left, of the tasks that were labelled: the columns of :attr:`.Records.counts`.
-
-        In all, and for each part of each split (sample_id, part) of the ``samples`` (sample_id, subject_id).
-        """
-        parts = dict(_subjects_of_parts(samples, splits))
-        rows = [row for task, steps, _ in self._steps for row in count_rows(task, steps, parts)]
-        rows += [
-            {"scope": task.name, "step": UNTIL, "unit": unit, "count": count, "published": None, "source": None}
-            for task, _, until in self._steps
-            for unit, count in until
-        ]
-        return pl.DataFrame(rows, schema=COUNTS)
+    def of(self, cohort: Cohort, modalities: Sequence[str], quarantine: Quarantine) -> OwnLabels:
+        """Return what labels a cohort; ``quarantine`` takes what of the events could not be read."""
+        return OwnLabels(self.tasks, self.concepts, self.folder, cohort, modalities, quarantine)
 
     def notes(self) -> tuple[str, ...]:
         """Return what a reader of the labels has to know."""
         return tuple(note for task in self.tasks for note in _notes(task, self.concepts.treatments(task)))
 
-    def _read_events(self, stays: pl.DataFrame, quarantine: Quarantine | None) -> None:
-        """Read the events of the concepts of all predicates in one pass, unless somebody else's pass gave them."""
-        if not self.concepts.concepts or self.concepts.complete:
-            return
-        whole = pl.lit(None, pl.Int64)
-        patients = stays.select("subject_id").unique().with_columns(first=whole, last=whole)
-        events = ConceptEvents(self.folder, self.concepts.concepts, patients)
-        self.concepts.read(events.of_subjects())
-        if quarantine is not None:
-            quarantine.extend(events.left_out(range(len(self.concepts.concepts))).to_json())
 
-
-def _subjects_of_parts(
-    samples: pl.DataFrame, splits: Mapping[str, pl.DataFrame]
-) -> Iterator[tuple[str, npt.NDArray[np.int64]]]:
-    """Yield the subjects of each part; with several splits its name has that of its split before it."""
-    for name, parts in splits.items():
-        of_sample = parts.join(samples, on="sample_id")
-        for part in PARTS:
-            subjects = of_sample.filter(part=part)["subject_id"].unique()
-            yield part if len(splits) == 1 else f"{name} {part}", subjects.to_numpy()
+def _check_history(task: TaskFile, history: History) -> None:
+    """Raise :class:`InputError` where variables reach further back than a task may."""
+    if isinstance(task.history, str) and history not in NEARER.get(task.history, (history,)):
+        raise InputError(
+            f"{task.source}: history is {task.history!r}, and --history {history} reaches further; give variables "
+            f"--history {task.history}, or write `history: {history}`."
+        )
 
 
 def _notes(task: TaskFile, treatments: set[str]) -> Iterator[str]:
-    future = conditions_on_future(task)
-    if future:
+    if future := conditions_on_future(task):
         yield f"Task {task.name} conditions on the future: {', '.join(future)}."
     label, target = task.target.label, task.target
     started = label is not None and treatments & set(label.predicates.values())
