@@ -84,11 +84,11 @@ def read_cohort(
     settings: EhrSettings,
     quarantine: Quarantine,
     limit: int | None = None,
-    wide: Callable[[pl.DataFrame], pl.Series] | None = None,
+    wide: Sequence[Callable[[pl.DataFrame], pl.Series]] = (),
 ) -> Cohort:
     """Select the cohort: stays in one unit, alone in their admission, of adults; of these the first ``limit``.
 
-    ``wide`` says which of `Recorded.stays` are taken beside them.
+    ``wide`` say each which of `Recorded.stays` are taken beside them.
 
     Raises
     ------
@@ -110,8 +110,9 @@ def read_cohort(
     steps.append(_step("adults", stays))
     everyone = everyone.with_columns(benchmark=pl.col("stay_id").is_in(stays["stay_id"].implode()))
     stays = stays.with_columns(benchmark=True)
-    if wide is not None:
-        others = everyone.filter(wide(everyone) & ~pl.col("benchmark"))
+    if wide:
+        wanted = pl.any_horizontal(pl.lit(chosen(everyone)) for chosen in wide)
+        others = everyone.filter(wanted & ~pl.col("benchmark"))
         stays = pl.concat([stays, others.select(stays.columns)])
         steps.append(_step(OWN_STEP, stays))
     if stays.is_empty():

@@ -28,6 +28,8 @@ from .cxr import not_found, require_mimic_cxr, study_items
 from .ehr_events import EVENT_TABLES, IDS, link_by_stay, read_events
 from .folder import MimicFolder
 from .tables import Table
+from .tasks.named import BENCHMARK
+from .tasks.outside import OutsideLabels
 from .tasks.own import OwnTasks
 from .tasks.own_labels import Counting, Labelling, OwnLabels
 
@@ -70,8 +72,8 @@ class MimicDataSet:
         Starter sets and YAML files of variables; each set is a modality.
     history, available
         How far before a stay variables reach, and when their values are known.
-    task
-        Names and files of own tasks.
+    task, labels
+        Names and files of own tasks, and labels made elsewhere.
     """
 
     resources = (RESOURCES, Path(__file__).parent)
@@ -88,6 +90,7 @@ class MimicDataSet:
         history: History = "icu",
         available: Available = "storetime",
         task: tuple[str, ...] = (),
+        labels: OutsideLabels | None = None,
     ) -> None:
         self.named = NamedSets.read(variables, MODALITIES)
         check_modalities("MIMIC", modalities, (*MODALITIES, *self.named.names))
@@ -96,7 +99,7 @@ class MimicDataSet:
         self.limit = limit
         self.ehr = EhrSettings(cast("Profile", profile), bin_hours, frozenset(without))
         self.variables = VariableSettings(bin_hours, history, available)
-        self._wanted, self._task = modalities, task
+        self._wanted, self._task, self.outside = modalities, task, labels
 
     @cached_property
     def folder(self) -> MimicFolder:
@@ -141,6 +144,7 @@ class MimicDataSet:
         recipes = {name: recipe_of(self.folder, concepts, self.variables) for name, concepts in self.sets.items()}
         definitions = {name: digest(recipe) for name, recipe in recipes.items()}
         own = {"tasks": self.own.settings()} if self.own else {}
+        own |= {"labels": self.outside.settings()} if self.outside else {}
         return {**self._settings(), **({"definitions": definitions} if recipes else {}), **own}
 
     def _settings(self) -> dict[str, Any]:
@@ -167,7 +171,12 @@ class MimicDataSet:
         counts: Counting = partial(count_steps, cohort.steps, self.ehr, self.limit)
         if own and self.own:
             tasks, counts, notes = own.after(tasks), own.beside(counts), (*notes, *self.own.notes())
-        return Records(_samples(cohort), tasks, tuple(tables), items, counts=counts, notes=notes)
+        splits = {}
+        if self.outside:
+            taken = [*BENCHMARK, *(task.name for task in (self.own.tasks if self.own else ()))]
+            tasks = self.outside.after(tasks, cohort, self.modalities, taken)
+            notes, splits = (*notes, *self.outside.notes()), self.outside.splits(cohort.stays)
+        return Records(_samples(cohort), tasks, tuple(tables), items, splits, counts, notes)
 
     def _not_found(self) -> tuple[str, ...]:
         """Return what is left out because it is not there, where all there is was asked for; MIMIC-III has tables."""
@@ -177,7 +186,8 @@ class MimicDataSet:
 
     def read_cohort(self, quarantine: Quarantine) -> Cohort:
         """Select the ICU stays."""
-        wide = self.own.wide if self.own and self.ehr.profile == "clean" else None
+        wider = (self.own, self.outside) if self.ehr.profile == "clean" else ()
+        wide = [one.wide for one in wider if one is not None]
         return read_cohort(self.folder, self.ehr, quarantine, self.limit, wide)
 
     def read_tensors(self, cohort: Cohort, quarantine: Quarantine) -> EhrTensors:
