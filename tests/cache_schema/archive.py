@@ -68,7 +68,7 @@ TASKS = (
 )  # fmt: skip
 TASKS_SINCE_2 = (
     Task(
-        "gaps", "regression", ("albumin", "lactate"), np.array([[-1.5, 0], [np.nan, 1e30], [np.nan, np.nan]], np.float32),
+        "gaps", "regression", ("albumin", "lactate"), np.array([[-1.5, 0], [np.nan, 9e9], [np.nan] * 2], np.float32),
         24.0, history_hours=48.0, unit="mg/dL",
     ),
     Task(

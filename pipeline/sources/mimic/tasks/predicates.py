@@ -87,8 +87,7 @@ class Predicates:
         )
         found = units.join(events, on="unit" if by_unit else "subject")
         if span is not None:
-            begin, end = (pl.Series(self.anchors[anchor]).gather(found["unit"]) for anchor in span)
-            found = found.filter((found["time"] >= begin) & (found["time"] <= end))
+            found = found.filter(self._in_span(found["unit"], found["time"], span, 0))
         found = found.select("unit", "time").unique().sort("unit", "time")
         return found["unit"].to_numpy(), found["time"].to_numpy()
 
@@ -117,12 +116,16 @@ class Predicates:
                 events = _ended(events)
             if definition.within is not None:
                 events = self._lifted(events, by_unit)
-                begin, end = (
-                    pl.Series(self.anchors[anchor]).gather(events["key"]) for anchor in SPAN[definition.within]
-                )
-                events = events.filter((events["time"] >= begin) & (events["time"] <= end + definition.tolerance))
+                span = SPAN[definition.within]
+                events = events.filter(self._in_span(events["key"], events["time"], span, definition.tolerance))
                 by_unit = True
         return _timeline(events), by_unit
+
+    def _in_span(self, unit: pl.Series, time: pl.Series, span: tuple[str, str], tolerance: int) -> pl.Series:
+        """Return which times lie between two anchors of their units, or up to ``tolerance`` seconds after."""
+        begin, end = (self.anchors[anchor][unit.to_numpy()] for anchor in span)
+        times = time.to_numpy()
+        return pl.Series((times >= begin) & (times <= end + tolerance))  # not for polars, to which NaN is the largest
 
     def _running(self, name: str, definition: ConceptPredicate) -> tuple[Running, bool]:
         events, by_unit = self._keyed(self._events[name])
@@ -175,7 +178,7 @@ class Predicates:
 
 def _of_value(events: pl.DataFrame, definition: ConceptPredicate) -> pl.DataFrame:
     """Return the events whose value lies within the bounds."""
-    value, conditions = pl.col("value"), []
+    value, conditions = pl.col("value").fill_nan(None), []
     if definition.low is not None:
         conditions.append(value >= definition.low if definition.low_inclusive else value > definition.low)
     if definition.high is not None:
