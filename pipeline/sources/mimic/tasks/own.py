@@ -97,7 +97,7 @@ class OwnTasks:
 
     def notes(self) -> tuple[str, ...]:
         """Return what a reader of the labels has to know."""
-        return tuple(note for task in self.tasks for note in _notes(task, self.concepts.treatments(task)))
+        return tuple(note for task in self.tasks for note in notes_of(task, self.concepts.treatments(task)))
 
 
 def _check_history(task: TaskFile, history: History) -> None:
@@ -109,7 +109,8 @@ def _check_history(task: TaskFile, history: History) -> None:
         )
 
 
-def _notes(task: TaskFile, treatments: set[str]) -> Iterator[str]:
+def notes_of(task: TaskFile, treatments: set[str]) -> Iterator[str]:
+    """Yield what a task asks of the future, and whether its label is one of the ``treatments`` without a gap."""
     if future := conditions_on_future(task):
         yield f"Task {task.name} conditions on the future: {', '.join(future)}."
     label, target = task.target.label, task.target
