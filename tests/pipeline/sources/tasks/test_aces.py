@@ -1,7 +1,7 @@
-"""The common part of the language against ACES itself, whose answers `benchmarks/aces.py` wrote down.
+"""The common part of the language against ACES itself, whose answers `benchmarks/aces_answers.py` wrote down.
 
-ACES needs another polars, so that it cannot be installed beside us. It gives rows without a trigger where a window finds
-no end; those are no samples.
+ACES needs another polars, so that it cannot be installed beside us. It gives rows without a trigger where a window
+finds no end; those are no samples.
 """
 
 import json

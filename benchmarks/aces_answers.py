@@ -1,6 +1,6 @@
 """What ACES itself makes of the tasks in ``tests/data/aces.json``: writes its answers there.
 
-    python benchmarks/aces.py tests/data/aces.json
+    python benchmarks/aces_answers.py tests/data/aces.json
 
 in an environment of its own with ``es-aces`` (Xu et al. 2024, arXiv 2406.19653), which needs another polars than we do.
 Rows are a subject, seconds, and 0 or 1 for each predicate; an answer is a subject, the seconds of a trigger, and
@@ -26,8 +26,8 @@ def answers(given: dict[str, Any], name: str) -> list[list[int]]:
     from aces.query import query
 
     names, task = given["predicates"], given["tasks"][name]
-    config = {"predicates": {one: {"code": one} for one in names}, **task}
-    config["predicates"] |= task.get("predicates", {})
+    predicates = {one: {"code": one} for one in names} | task.get("predicates", {})
+    config = {**task, "predicates": predicates}
     table = _table(given)
     for derived, definition in task.get("predicates", {}).items():
         operator, _, arguments = definition["expr"].rstrip(")").partition("(")
