@@ -85,7 +85,8 @@ def summarise(seen: Observations, rows: BinRows, summaries: Sequence[Summary]) -
         part = order[np.searchsorted(series, summary.series) : np.searchsorted(series, summary.series, "right")]
         part = part[seen.newest[part]] if summary.aggregate in OF_THE_NEWEST else part
         if len(part):
-            cells, starts = np.unique(row[part], return_index=True)
+            starts = np.flatnonzero(np.diff(row[part], prepend=-1))
+            cells = row[part[starts]]
             masks[cells, column] = 1
             values[cells, column] = _reduced(seen, part, starts, summary)
         if summary.empty == "carried":

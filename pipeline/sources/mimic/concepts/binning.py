@@ -16,7 +16,7 @@ from .....cache_schema import Column
 from ....series.aggregates import Observations, Summary, summarise
 from ....series.bins import Floats, bin_count, inside
 from ....series.event_block import portions
-from ....series.intervals import cut
+from ....series.intervals import cut, overlap
 from ....series.rows import BinRows, bin_before_or_after
 from ....source import Block
 from .definitions import Aggregate, Concept
@@ -25,6 +25,7 @@ from .reading import Available
 CARRIED = ("numeric", "categorical")
 NEVER = 1e6
 """Hours; longer than any stay."""
+TIMES = ("time", "end", "known", "since", "open_end", "end_known")
 
 
 @dataclass(frozen=True)
@@ -125,10 +126,10 @@ class SetBins:
 
     def _observations(self, events: pl.DataFrame) -> pl.DataFrame:
         """Return sample, concept, bin, value, hours, share, newest, and the bins of the sample from t0 on."""
-        events = events.with_columns(known="time") if self._at_once else events
+        events = events.with_columns(known="time", end_known=pl.lit(None, pl.Int64)) if self._at_once else events
         joined = events.join(self._stays, on="subject_id").with_columns(
             kind=pl.col("concept").replace_strict(self._kinds, return_dtype=pl.String),
-            **{name: (pl.col(name) - pl.col("intime")) / 3600 for name in ("time", "end", "known", "since")},
+            **{name: (pl.col(name) - pl.col("intime")) / 3600 for name in TIMES},
         )
         interval = pl.col("kind").str.starts_with("interval") & pl.col("end").is_not_null()
         cut_up = interval & ((pl.col("kind") == "interval-rate") | pl.col("spread"))
@@ -156,23 +157,34 @@ class SetBins:
         return events.filter(inside_or_before(hours, events["los_hours"])).select(PIECE)
 
     def _cut(self, events: pl.DataFrame) -> pl.DataFrame:
-        """Return the pieces of intervals: of rates with the part of the bin, of amounts that of the interval."""
-        latest = pl.col("los_hours").fill_null(NEVER)
+        """Return the pieces of intervals: of rates with the part of the bin, of amounts that of the interval.
+
+        In a bin in which the end was not known yet, a rate goes on.
+        """
+        latest, since = pl.col("los_hours").fill_null(NEVER), pl.col("since")
         events = events.with_columns(
-            start=pl.max_horizontal("time", "since"), stop=pl.min_horizontal("end", latest),
-            length=pl.col("end") - pl.col("time"),
-        ).filter(pl.col("stop") >= pl.col("start"))  # fmt: skip
-        interval, bins, hours = cut(events["start"].to_numpy(), events["stop"].to_numpy(), self._bin_hours)
-        pieces = events.select(pl.all().gather(interval)).with_columns(bin=pl.Series(bins), overlap=pl.Series(hours))
-        rate = pl.col("kind") == "interval-rate"
-        known = pl.Series(bin_before_or_after(pieces["known"].to_numpy(), self._bin_hours))
-        share = pl.col("overlap") / pl.when(rate).then(self._bin_hours).otherwise("length")
-        ran = pl.min_horizontal("stop", (pl.col("bin") + 1) * self._bin_hours)
-        pieces = pieces.with_columns(known_bin=known, share=share.fill_nan(0.0), hours=ran)
-        pieces = pieces.filter(~rate | (pl.col("bin") >= pl.col("known_bin")))
+            start=pl.max_horizontal("time", since), stop=pl.min_horizontal("end", latest),
+            open=pl.min_horizontal(pl.coalesce("open_end", "end"), latest), length=pl.col("end") - pl.col("time"),
+        ).filter(pl.col("open") >= pl.col("start"))  # fmt: skip
+        interval, bins = cut(events["start"].to_numpy(), events["open"].to_numpy(), self._bin_hours)
+        pieces = events.select(pl.all().gather(interval)).with_columns(
+            bin=pl.Series(bins),
+            known_bin=self._bin(events["known"]).gather(interval),
+            end_bin=self._bin(events["end_known"].fill_null(-NEVER)).gather(interval),
+        )
+        rate, going_on = pl.col("kind") == "interval-rate", pl.col("bin") < pl.col("end_bin")
+        pieces = pieces.with_columns(stop=pl.when(going_on).then("open").otherwise("stop"))
+        hours = overlap(pieces["start"].to_numpy(), pieces["stop"].to_numpy(), bins, self._bin_hours)
+        pieces = pieces.with_columns(
+            share=(pl.Series(hours) / pl.when(rate).then(self._bin_hours).otherwise("length")).fill_nan(0.0),
+            hours=pl.min_horizontal("stop", (pl.col("bin") + 1) * self._bin_hours),
+        ).filter((pl.col("share") > 0) | (pl.col("length") == 0), ~rate | (pl.col("bin") >= pl.col("known_bin")))
         pieces = pieces.with_columns(bin=pl.max_horizontal("bin", "known_bin"))
         last = pl.Series(bin_count(pieces["los_hours"].fill_null(NEVER).to_numpy(), self._bin_hours))
         return pieces.filter(pl.col("bin") < last).select(PIECE)
+
+    def _bin(self, hours: pl.Series) -> pl.Series:
+        return pl.Series(bin_before_or_after(hours.to_numpy(), self._bin_hours))
 
 
 PIECE = ("sample", "concept", "bin", "value", "hours", "share", "row", "los_hours")

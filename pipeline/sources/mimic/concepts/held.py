@@ -12,15 +12,21 @@ USUAL_KG = 80.0
 def hold_rates(events: pl.DataFrame) -> pl.DataFrame:
     """Give the rates of CareVue, which are points in time, an end: the next row of the item, at most 4 hours on.
 
-    ``events`` of some subjects; rows that say that a rate ended only end the one before.
+    ``events`` of some subjects; rows that say that a rate ended only end the one before. Adds ``open_end``, the end as
+    long as no other row is known, and ``end_known``, when the next one is; null for all other events.
     """
+    events = events.with_columns(open_end=pl.lit(None, pl.Int64), end_known=pl.lit(None, pl.Int64))
     points = events.filter("hold")
     if points.is_empty():
         return events
     points = points.sort("subject", "pair", "time", "row")
-    following = pl.col("time").shift(-1).over("subject", "pair")
     latest = pl.col("time") + LONGEST_HOLD
-    points = points.with_columns(end=pl.min_horizontal(following.fill_null(latest), latest))
+    following = pl.col("time").shift(-1).over("subject", "pair").fill_null(latest)
+    points = points.with_columns(
+        end=pl.min_horizontal(following, latest),
+        open_end=latest,
+        end_known=pl.when(following < latest).then(pl.col("known").shift(-1).over("subject", "pair")),
+    )
     return pl.concat([events.filter(~pl.col("hold")), points.filter(~pl.col("stopped"))])
 
 

@@ -19,13 +19,14 @@ from ..times import refuse_dates, refuse_other_format
 from .definitions import Concept, starter_set
 from .event_tables import EVENT_TABLES, IDS, EventTable
 from .held import apply_weights, hold_rates
-from .values import DEFAULT_KG, HALF, OUTSIDE, WHOLE, RowReader, pairs_of
+from .values import DEFAULT_KG, HALF, NO_CONVERSION, OUTSIDE, WHOLE, RowReader, pairs_of
 
 Available = Literal["storetime", "charttime"]
 """When a value counts as known: when it was stored, where the table says so, or when it was charted."""
 
 STAGE = "variables"
 NO_ROWS = "concepts without a row in the tables"
+SHOWN_UNIT = 20
 WEIGHTS = ("weight_daily", "weight_admit")
 
 SPILLED = {
@@ -37,6 +38,7 @@ SPILLED = {
 EVENT = {
     "subject_id": pl.Int64, "concept": pl.UInt32, "time": pl.Int64, "end": pl.Int64, "known": pl.Int64,
     "value": pl.Float64, "stay_id": pl.Int64, "hadm_id": pl.Int64, "row": pl.Int64, "spread": pl.Boolean,
+    "open_end": pl.Int64, "end_known": pl.Int64,
 }  # fmt: skip
 """Columns of concept events."""
 
@@ -108,7 +110,9 @@ class ConceptEvents:
         Columns: subject_id, concept (UInt32, its number), time and end (seconds since 1970, local as written; end is
         null but for intervals), known (when a clinician could read it, never before time), value (code of the level of
         a categorical concept, rate, amount), stay_id and hadm_id (null where the table has none), row (line in its
-        file), spread (of an amount: it accrues evenly, because its rate is known; another counts at its end).
+        file), spread (of an amount: it accrues evenly, because its rate is known; another counts at its end), open_end
+        and end_known (of a rate that holds until the next row: until when it does while that is not known, and when it
+        is).
 
         What is left out or mended is counted: :meth:`left_out` says it when all groups were taken.
         """
@@ -152,6 +156,7 @@ class ConceptEvents:
                     _refuse_other_times(batch, event_table, table)
                 bar.update(batch["row"][-1] - 1 - bar.n)
                 rows = reader.read(batch.join(self._subjects, on="subject_id", maintain_order="left"))
+                rows = rows.filter(_in_span())
                 self._count(rows, table.path)
                 yield rows.filter(pl.col("problem").is_null()).select(
                     pl.col(name).cast(kind) for name, kind in SPILLED.items()
@@ -161,19 +166,21 @@ class ConceptEvents:
         """Count rows by concept, what is left out by its reason, and what was read as something else."""
         for number, count in rows.group_by("concept").len().iter_rows():
             self.rows[number] += count
-        limits = {-1: HALF, 1: WHOLE}
-        mended = pl.col("limit").replace_strict(limits, default=None, return_dtype=pl.String)
-        told = rows.with_columns(reason=pl.coalesce("problem", mended)).filter(pl.col("reason").is_not_null())
-        first = told.group_by("concept", "reason", maintain_order=True).agg(
-            pl.len().alias("count"), pl.col("row", "text", "unit").first()
+        mended = pl.col("limit").replace_strict({-1: HALF, 1: WHOLE}, default=None, return_dtype=pl.String)
+        told = rows.with_columns(reason=pl.coalesce("problem", mended)).drop_nulls("reason")
+        foreign = pl.when(pl.col("reason") == NO_CONVERSION).then("unit").fill_null("")
+        first = told.group_by("concept", "reason", foreign.alias("foreign"), maintain_order=True).agg(
+            pl.len().alias("count"), pl.col("row", "text").first()
         )
-        for number, reason, count, row, text, unit in first.iter_rows():
-            self._add(number, f"{path.name} row {row}", f"{text or ''} {unit}".strip(), reason, count)
+        for number, reason, unit, count, row, text in first.iter_rows():
+            self._add(number, f"{path.name} row {row}", text or "", reason, count, unit)
 
-    def _add(self, number: int, where: str, value: str, reason: str, count: int) -> None:
+    def _add(self, number: int, where: str, value: str, reason: str, count: int, unit: str = "") -> None:
         concept = self._read[number]
         if reason == OUTSIDE:
             reason = f"outside {_limit(concept.low)} to {_limit(concept.high)} {concept.unit}".rstrip()
+        if reason == NO_CONVERSION:
+            reason = f"the unit {unit[:SHOWN_UNIT]!r} cannot be converted to {concept.unit or 'one without a unit'}"
         self._quarantine(number).add(STAGE, f"{concept.set}.{concept.name}", where, value, reason, count)
 
     def _quarantine(self, number: int) -> Quarantine:
@@ -206,6 +213,12 @@ class ConceptEvents:
         for number, concept in enumerate(self.concepts):
             if not self.rows[number]:
                 self._quarantine(number).add(STAGE, concept.set, concept.name, "", NO_ROWS)
+
+
+def _in_span() -> pl.Expr:
+    """Return which rows touch the span of their subject; those without a time do, so that they are counted."""
+    late, early = pl.col("time") > pl.col("last"), pl.coalesce("end", "time") < pl.col("first")
+    return ~(late.fill_null(False) | early.fill_null(False))
 
 
 def _limit(limit: float | None) -> str:

@@ -16,6 +16,7 @@ EXAMPLE = "mini: {lactate: {items: {labevents: [50813]}, unit: mmol/L, low: 0, h
 KEYS = ("items", "kind", "unit", "conversions", "low", "high", "aggregate", "texts", "levels", "where", "note")
 VERSIONS: dict[str, Version] = {"mimic3": 3, "mimic4": 4}
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_ .-]*")
+WITH_UNITS = ("labevents", "chartevents", "outputevents", "inputevents")
 LAB_LIKE = ("labevents", "microbiologyevents")
 
 UserSets = dict[str, dict[Version, tuple[Concept, ...]]]
@@ -76,6 +77,9 @@ class _Definition:
         low, high = self._number("low"), self._number("high")
         if low is not None and high is not None and low > high:
             self.refuse("low", f"{low:g} is more than high, {high:g}")
+        measured = any(table in WITH_UNITS for items in by_version.values() for table in items)
+        if measured and self.kind != "categorical" and "unit" not in self.said:
+            self.refuse("unit", "none is given; write the one that values are to be in, or '' if they have none")
         levels, texts = self._levels()
         conversions = self._conversions(
             [item for items in by_version.values() for ids in items.values() for item in ids]
