@@ -170,7 +170,7 @@ class MimicDataSet:
         tasks: Labelling = partial(self.tasks, stays)
         counts: Counting = partial(count_steps, cohort.steps, self.ehr, self.limit)
         if own and self.own:
-            tasks, counts, notes = own.after(tasks), own.beside(counts), (*notes, *self.own.notes())
+            tasks, counts, notes = own.after(tasks), own.beside(counts), (*notes, *self.own.notes(self.modalities))
         splits = {}
         if self.outside:
             taken = [*BENCHMARK, *(task.name for task in (self.own.tasks if self.own else ()))]

@@ -63,6 +63,11 @@ class TaskConcepts:
         self._number = {text: number for number, text in enumerate(found)}
         self._rows: list[list[pl.DataFrame]] = [[] for _ in self.concepts]
 
+    def clear(self) -> None:
+        """Forget all events."""
+        for kept in self._rows:
+            kept.clear()
+
     def take(self, events: pl.DataFrame, first: int) -> None:
         """Keep the events of these concepts out of a group; their numbers in it begin at ``first``."""
         for number, kept in enumerate(self._rows):

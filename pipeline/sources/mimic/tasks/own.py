@@ -95,9 +95,16 @@ class OwnTasks:
         """Return what labels a cohort; ``quarantine`` takes what of the events could not be read."""
         return OwnLabels(self.tasks, self.concepts, self.folder, cohort, modalities, quarantine)
 
-    def notes(self) -> tuple[str, ...]:
-        """Return what a reader of the labels has to know."""
-        return tuple(note for task in self.tasks for note in notes_of(task, self.concepts.treatments(task)))
+    def notes(self, modalities: Sequence[str]) -> tuple[str, ...]:
+        """Return what a reader of the labels has to know, and when what is seen of the ``modalities`` was known."""
+        notes = [note for task in self.tasks for note in notes_of(task, self.concepts.treatments(task))]
+        stored = any(task.available == "storetime" for task in self.tasks)
+        if stored and "ehr" in modalities:
+            notes.append(
+                "The rows of ehr count from when a value was charted, also in own tasks; --variables from when "
+                "it was stored."
+            )
+        return tuple(notes)
 
 
 def _check_history(task: TaskFile, history: History) -> None:

@@ -64,6 +64,7 @@ class OwnLabels:
         """Take the events of a pass that somebody else makes, in which the concepts have numbers from ``first`` on."""
         shared.add(lambda events: self.concepts.take(events, first))
         self._shared = shared, first
+        self.concepts.clear()
 
     def after(self, others: Labelling) -> Labelling:
         """Return what labels the samples for other tasks and then for these."""
@@ -113,6 +114,7 @@ class OwnLabels:
         if shared is not None and shared.done:
             events = shared.events
         else:
+            self.concepts.clear()
             first, nobody = 0, pl.DataFrame(schema={"subject_id": pl.Int64})
             events = ConceptEvents(self.folder, self.concepts.concepts, self.spans(nobody))
             for group in events.of_subjects():

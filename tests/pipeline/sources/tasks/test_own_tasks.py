@@ -11,6 +11,7 @@ from omnifuse.fusion.runs.train import train
 from omnifuse.fusion.training.config import make_config
 from omnifuse.pipeline.core.plan import Encoders
 from omnifuse.pipeline.core.stages import Extraction, extract
+from omnifuse.pipeline.source import Quarantine
 from omnifuse.pipeline.sources import open_dataset
 
 TASK = """
@@ -123,6 +124,15 @@ def test_pseudonyms_change_no_label_and_no_count(raw: Path, task: Path, tmp_path
     assert sorted(plain.task("high").y[:, 0]) == sorted(named.task("high").y[:, 0])
     assert plain.counts.equals(named.counts)
     assert plain.quarantine_counts.equals(named.quarantine_counts)
+
+
+def test_labelling_twice_is_labelling_once(raw: Path, tmp_path: Path) -> None:
+    text = TASK.format(low=1.8).replace("label: high}", "label: {count: high}}")
+    (tmp_path / "count.yaml").write_text(text)
+    records = open_dataset("mimic", raw, {"task": (str(tmp_path / "count.yaml"),)}).read(Quarantine())
+    labels = [records.tasks({})[-1].y[:, 0].tolist() for _ in range(2)]
+    assert labels == [[0, 1, 0, 0]] * 2
+    assert any("charted" in note for note in records.notes)
 
 
 def test_what_this_release_does_not_have_is_refused(raw: Path, mimic4, task: Path) -> None:
