@@ -67,15 +67,29 @@ def check_task(task: Task, samples: int) -> None:
         )
     elif ((task.sample < 0) | (task.sample >= samples)).any():
         raise InputError(f"Long task {task.name!r} names samples that the cache of {samples} does not have.")
-    classes = len(task.labels) if task.kind == "multiclass" else 2
-    known = task.y[~np.isnan(task.y)]
-    wrong = known[~np.isin(known, np.arange(classes, dtype=np.float32))]
-    if len(wrong):
-        raise InputError(f"Task {task.name!r} ({task.kind}) has the label {wrong[0]:g}; known are 0 to {classes - 1}.")
+    _check_labels(task)
     if not isinstance(task.select, Mapping) or not all(map(_is_rule, task.select.values())):
         raise InputError(f"Task {task.name!r} does not say which rows it selects of each modality.")
     for rule in task.select.values():
         most_items(rule)
+
+
+def _check_labels(task: Task) -> None:
+    """Raise :class:`InputError` for a label that the kind of a task does not allow; NaN is unknown in all of them."""
+    if task.kind == "regression":
+        if np.isinf(task.y).any():
+            raise InputError(f"Task {task.name!r} (regression) has an infinite label.")
+        return
+    y = task.y
+    if task.kind == "survival":
+        time, y = task.y[:, 0], task.y[:, 1]
+        if np.isinf(time).any() or (time < 0).any() or (np.isnan(time) != np.isnan(y)).any():
+            raise InputError(f"Task {task.name!r} (survival) has a time below 0, or one without its event.")
+    classes = len(task.labels) if task.kind == "multiclass" else 2
+    known = y[~np.isnan(y)]
+    wrong = known[~np.isin(known, np.arange(classes, dtype=np.float32))]
+    if len(wrong):
+        raise InputError(f"Task {task.name!r} ({task.kind}) has the label {wrong[0]:g}; known are 0 to {classes - 1}.")
 
 
 def _is_rule(rule: object) -> bool:

@@ -15,7 +15,9 @@ ModalityKind = Literal["embedding", "timeseries", "features"]
 ColumnRole = Literal["value", "onehot", "mask"]
 """``value``: a quantity; ``onehot``: one category of a variable; ``mask``: 1 where the variable was observed."""
 
-TaskKind = Literal["binary", "multilabel", "multiclass"]
+TaskKind = Literal["binary", "multilabel", "multiclass", "regression", "survival"]
+SURVIVAL_LABELS = ("time", "event")
+"""The columns of a survival label: time until the event or the end of what is known, and 1 where it is the event."""
 
 
 @dataclass(frozen=True)
@@ -53,10 +55,13 @@ class Task:
     ----------
     y
         Labels, float32. Of a task with one label set a sample ``[N, C]``, aligned with the cache's samples, NaN outside
-        the cohort: binary C = 1 (0 or 1); multilabel C = number of labels; multiclass C = 1 (index into ``labels``).
+        the cohort: binary C = 1 (0 or 1); multilabel C = number of labels; multiclass C = 1 (index into ``labels``);
+        regression C = number of labels (quantities in ``unit``); survival C = 2 (time in ``unit``, event 0 or 1).
         Of a long task ``[K, C]``, aligned with ``sample`` and ``time``.
     window_hours
-        Rows with a time outside [0, window_hours] are not inputs of this task. None: no limit.
+        Rows with a time after it, or before ``-history_hours``, are not inputs of this task. None: no limit.
+    history_hours
+        How far before t0 inputs may reach, where there is a ``window_hours``. None: as far as a modality does.
     select
         Which rows of a modality are inputs: ``{"cxr": {"rows": "last", "where": {"view_position": ["AP", "PA"]}}}``
         keeps the last item whose attribute has one of the values. ``rows`` is ``last``, ``first`` or ``all``; with
@@ -67,6 +72,8 @@ class Task:
         Long tasks only (several predictions a sample): index of the sample ``[K]`` and hours since t0 ``[K]``.
     title
         What it predicts in words for a reader, such as ``in-hospital mortality``; decides nothing.
+    unit
+        Unit of quantities and of times to an event, such as ``h``; empty without one.
     """
 
     name: str
@@ -79,17 +86,21 @@ class Task:
     sample: npt.NDArray[np.int64] | None = None
     time: npt.NDArray[np.float32] | None = None
     title: str | None = None
+    history_hours: float | None = 0.0
+    unit: str = ""
 
     def __post_init__(self) -> None:
         if self.kind not in get_args(TaskKind):
             raise InputError(
                 f"Task {self.name!r} has kind {self.kind!r}; known kinds: {', '.join(get_args(TaskKind))}."
             )
-        width = len(self.labels) if self.kind == "multilabel" else 1
+        width = len(self.labels) if self.kind in ("multilabel", "regression", "survival") else 1
         if self.y.ndim != 2 or self.y.shape[1] != width:
             raise InputError(
                 f"Task {self.name!r} ({self.kind}) needs labels of shape [N, {width}], got {self.y.shape}."
             )
+        if self.kind == "survival" and self.labels != SURVIVAL_LABELS:
+            raise InputError(f"Task {self.name!r} (survival) needs the labels {', '.join(SURVIVAL_LABELS)}.")
         if (self.sample is None) != (self.time is None):
             raise InputError(f"Long task {self.name!r} needs both `sample` and `time`.")
 

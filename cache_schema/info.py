@@ -69,9 +69,21 @@ def _describe_task(task: Task) -> dict[str, Any]:
         "window_hours": task.window_hours,
         "samples": int(known.sum()) if task.sample is None else len(np.unique(task.sample[known])),
         "predictions": int(known.sum()) if task.long else None,
-        "positives": None if task.kind == "multiclass" else np.nansum(task.y, axis=0).astype(int).tolist(),
+        "positives": _positives(task),
+        "mean": np.nanmean(task.y, axis=0).astype(float).tolist()
+        if task.kind == "regression" and known.any()
+        else None,
+        "unit": task.unit,
         "counts": [list(count) for count in task.counts],
     }
+
+
+def _positives(task: Task) -> list[int] | None:
+    """Return how many samples have each label; of a survival label, how many have the event."""
+    if task.kind in ("multiclass", "regression"):
+        return None
+    y = task.y[:, 1:] if task.kind == "survival" else task.y
+    return [int(number) for number in np.nansum(y, axis=0)]
 
 
 def cache_text(info: dict[str, Any]) -> str:
@@ -147,8 +159,18 @@ def _part_words(parts: dict[str, int]) -> str:
     return ", ".join(f"{number:,} {part}" for part, number in sorted(parts.items(), key=lambda entry: -entry[1]))
 
 
+def _label_words(task: dict[str, Any]) -> str:
+    if task["kind"] == "binary":
+        return f"{task['positives'][0]:,} positive"
+    if task["kind"] == "survival":
+        return f"{task['positives'][0]:,} with the event"
+    if task["kind"] == "regression" and task["mean"]:
+        return f"mean {', '.join(f'{mean:.4g}' for mean in task['mean'])} {task['unit']}".rstrip()
+    return f"{len(task['labels'])} labels"
+
+
 def _task_words(task: dict[str, Any]) -> str:
-    labels = f"{len(task['labels'])} labels" if task["kind"] != "binary" else f"{task['positives'][0]:,} positive"
+    labels = _label_words(task)
     samples = f"{task['samples']:,} samples, {labels}"
     if task["predictions"] is not None:
         return f"{task['kind']}, rows up to each time, {task['predictions']:,} predictions of {samples}"

@@ -15,7 +15,9 @@ from zarr.codecs import Crc32cCodec, ZstdCodec
 
 from .errors import InputError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""Since 2 tasks may be of quantities and of times to an event, and say how far before t0 their inputs reach."""
+READ_VERSIONS = (1, 2)
 ELEMENT_VERSION = 1
 
 ATTRIBUTE = "omnifuse"

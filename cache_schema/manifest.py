@@ -8,7 +8,7 @@ from typing import Any
 
 from .errors import CacheNotFoundError, CorruptCacheError, UnknownVersionError
 from .files import StoredFile, entries_below, write_durably
-from .layout import MANIFEST_FILE, METADATA_FILE, SCHEMA_VERSION
+from .layout import MANIFEST_FILE, METADATA_FILE, READ_VERSIONS, SCHEMA_VERSION
 from .recipe import digest, digest_file
 
 FIELDS = {"schema_version", "keys", "nodes"}
@@ -140,9 +140,10 @@ def _node(path: str, content: dict[str, Any]) -> Node:
 
 def check_version(version: object, where: Path | str) -> None:
     """Raise :class:`UnknownVersionError` unless this version of OmniFuse reads the schema version."""
-    if version != SCHEMA_VERSION:
+    if type(version) is not int or version not in READ_VERSIONS:
+        known = " and ".join(map(str, READ_VERSIONS))
         raise UnknownVersionError(
-            f"{where} has cache schema version {version!r:.20}; this OmniFuse reads version {SCHEMA_VERSION}. "
+            f"{where} has cache schema version {version!r:.20}; this OmniFuse reads versions {known}. "
             "Update OmniFuse, or extract the cache again."
         )
 

@@ -219,6 +219,8 @@ class StoredCache:
                 sample=sample,
                 time=time,
                 title=_title(attributes),
+                history_hours=attributes.get("history_hours", 0.0),
+                unit=str(attributes.get("unit", "")),
             )
             check_task(task, self._number)
         return task

@@ -32,18 +32,21 @@ def input_rows(modality: "Modality", task: Task) -> "Modality":
             f"Task {task.name!r} predicts at several times a sample, each from the rows up to that time. Read its "
             "`sample` and `time`, and of each modality the rows with a time up to that."
         )
-    keep = in_window(modality.time, task.window_hours)
+    keep = in_window(modality.time, task.window_hours, task.history_hours)
     rule = task.select.get(modality.name)
     if rule and modality.items is not None:
         keep &= _chosen_rows(modality.items, keep, rule)
     return replace(modality.keep_rows(keep), items=None)
 
 
-def in_window(time: npt.NDArray[np.float32], window_hours: float | None) -> npt.NDArray[np.bool_]:
-    """Return which rows ``[R]`` have a time in [0, window_hours], or none at all (NaN)."""
+def in_window(
+    time: npt.NDArray[np.float32], window_hours: float | None, history_hours: float | None = 0.0
+) -> npt.NDArray[np.bool_]:
+    """Return which rows ``[R]`` have a time in [-history_hours, window_hours], or none at all (NaN)."""
     if window_hours is None:
         return np.ones(len(time), dtype=bool)
-    return np.isnan(time) | ((time >= 0) & (time <= window_hours))
+    earliest = -np.inf if history_hours is None else -history_hours
+    return np.isnan(time) | ((time >= earliest) & (time <= window_hours))
 
 
 def most_items(rule: Mapping[str, Any]) -> int | None:

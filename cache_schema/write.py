@@ -148,6 +148,8 @@ class StagedCache:
             "kind": task.kind,
             "labels": list(task.labels),
             "window_hours": task.window_hours,
+            **({} if task.history_hours == 0 else {"history_hours": task.history_hours}),
+            **({"unit": task.unit} if task.unit else {}),
             "select": {name: dict(rule) for name, rule in task.select.items()},
             "counts": [list(count) for count in task.counts],
             **_title(task),

@@ -110,6 +110,12 @@ class Quarantine:
         for stage, source, reason, count in other["counts"]:
             self._counts[stage, source, reason] += count
 
+    def clear(self) -> None:
+        """Forget everything, after it was handed on."""
+        self._rows.clear()
+        self._stored.clear()
+        self._counts.clear()
+
     @property
     def total(self) -> int:
         """Number of rows and items that were left out."""
@@ -200,14 +206,18 @@ FirstHours = Mapping[str, npt.NDArray[np.float64]]
 """By name of a table modality: hours since t0 of each sample's first observation ``[N]``, NaN without any."""
 
 
+Splits = Mapping[str, pl.DataFrame]
+"""By name: sample_id and part (train, validation, test)."""
+
+
 @dataclass(frozen=True)
 class Records:
     """Everything that a data set holds, apart from the rows of its tables and the contents of its items.
 
     ``samples`` is sorted by its unique ``sample_id`` and has ``subject_id`` and descriptive columns. ``tasks`` labels
-    them when the tables have been read, ``counts`` then says what every step left, from the tasks and the counts of the
-    quarantine: scope, step, unit, count, published and source (both null where nothing was published). ``notes`` say
-    what the user may have expected and was not found.
+    them when the tables have been read, ``counts`` then says what every step left, from the tasks, the counts of the
+    quarantine and the splits: scope, step, unit, count, published and source (both null where nothing was published).
+    ``notes`` say what the user may have expected and was not found, or has to know.
     """
 
     samples: pl.DataFrame
@@ -215,7 +225,7 @@ class Records:
     tables: tuple[TableModality, ...] = ()
     items: tuple[ItemModality, ...] = ()
     splits: dict[str, pl.DataFrame] = field(default_factory=dict)
-    counts: Callable[[Sequence[Task], pl.DataFrame], pl.DataFrame] | None = None
+    counts: Callable[[Sequence[Task], pl.DataFrame, Splits], pl.DataFrame] | None = None
     notes: tuple[str, ...] = ()
 
 

@@ -82,6 +82,8 @@ def _task(task: Task) -> Iterator[Entry]:
     yield f"{path}/labels", np.array(task.labels)
     yield f"{path}/kind", np.array(task.kind)
     yield f"{path}/window_hours", np.array(np.nan if task.window_hours is None else task.window_hours)
+    yield f"{path}/history_hours", np.array(np.nan if task.history_hours is None else task.history_hours)
+    yield f"{path}/unit", np.array(task.unit)
     yield f"{path}/select", np.array(json.dumps({name: dict(rule) for name, rule in task.select.items()}))
     if task.sample is not None and task.time is not None:
         yield f"{path}/sample", task.sample

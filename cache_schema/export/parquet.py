@@ -41,6 +41,8 @@ def write_parquet(cache: StoredCache, folder: Path, modalities: Sequence[str]) -
             "kind": task.kind,
             "labels": task.labels,
             "window_hours": task.window_hours,
+            "history_hours": task.history_hours,
+            "unit": task.unit,
             "select": {name: dict(rule) for name, rule in task.select.items()},
         }
         frame = pl.DataFrame({"sample_id": ids if task.sample is None else ids[task.sample]})

@@ -65,6 +65,10 @@ def _task(task: Task) -> "xarray.Dataset":
     attributes: dict[str, Any] = {"kind": task.kind, "labels": list(task.labels), "select": json.dumps(rules)}
     if task.window_hours is not None:
         attributes["window_hours"] = task.window_hours
+    if task.history_hours is not None:
+        attributes["history_hours"] = task.history_hours
+    if task.unit:
+        attributes["unit"] = task.unit
     dimension = "prediction" if task.long else "sample"
     times = {"sample": (dimension, task.sample), "time": (dimension, task.time)} if task.long else {}
     return xarray.Dataset({"y": ((dimension, "label"), task.y), **times}, attrs=attributes)

@@ -18,7 +18,7 @@ import polars as pl
 from ...cache_schema import FeatureCache, InputError, digest, digest_file
 from ...registry import Package
 from ..inputs.batches import Cohort
-from ..inputs.loading import Selection, select
+from ..inputs.loading import KINDS, Selection, select
 from ..inputs.missingness import draw_hidden
 from ..inputs.splits import Split, balance_notes, k_folds, strata, supplied
 from ..methods import METHODS
@@ -142,10 +142,12 @@ def first_task(cache: FeatureCache) -> str:
     InputError
         If there is none.
     """
-    trainable = (name for name in cache.tasks if not cache.task(name).long)
-    if name := next(trainable, None):
-        return name
-    raise InputError(f"{cache.path} has no task to train on; labels with one prediction a sample are needed.")
+    tasks = map(cache.task, cache.tasks)
+    if task := next((task for task in tasks if not task.long and task.kind in KINDS), None):
+        return task.name
+    raise InputError(
+        f"{cache.path} has no task to train on; labels of classes with one prediction a sample are needed."
+    )
 
 
 def validation_share(config: TrainConfig) -> float:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -19,7 +19,7 @@ from ..inputs.normalisation import Normaliser
 from ..inputs.preparation import Prepared
 from ..inputs.spec import InputSpec
 from ..methods.base import Method, ModelSpec
-from ..parts.targets import Target
+from ..parts.targets import Kind, Target
 from .config import TrainConfig, changed
 
 MODEL_FILE = "model.safetensors"
@@ -29,7 +29,7 @@ OVERRIDES_FILE = "overrides.json"
 
 def new_method(config: TrainConfig, task: Task, inputs: tuple[InputSpec, ...], seed: int) -> Method:
     """Return an untrained method whose initial weights depend on the seed alone."""
-    target = Target(task.kind, 1 if task.kind == "binary" else len(task.labels))
+    target = Target(cast("Kind", task.kind), 1 if task.kind == "binary" else len(task.labels))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         method = config.method_class(ModelSpec(inputs, target, config.encoder), config.options)
@@ -79,9 +79,10 @@ def demands(cache: FeatureCache, cohort: Cohort) -> dict[str, Any]:
     """Return what a model trained on this cohort demands of any cache: the task's view, recipes and columns."""
     task = cohort.task
     view = {"name": task.name, "kind": task.kind, "labels": list(task.labels), "window_hours": task.window_hours}
+    history = {} if task.history_hours == 0 else {"history_hours": task.history_hours}
     select = {name: dict(rule) for name, rule in task.select.items()}
     return {
-        "task": {**view, "select": select},
+        "task": {**view, **history, "select": select},
         "inputs": {name: modality_demand(cache, name) for name in cohort.modalities},
     }
 
@@ -124,4 +125,7 @@ def task_view(cache: FeatureCache, view: Mapping[str, Any]) -> Task:
         known = cache.task(view["name"])
         if (known.kind, list(known.labels), known.sample) == (view["kind"], view["labels"], None):
             y = known.y
-    return Task(view["name"], view["kind"], tuple(view["labels"]), y, view["window_hours"], view["select"])
+    return Task(
+        view["name"], view["kind"], tuple(view["labels"]), y, view["window_hours"], view["select"],
+        history_hours=view.get("history_hours", 0.0),
+    )  # fmt: skip

@@ -61,6 +61,7 @@ def load_rows(plan: Plan) -> Rows:
 def commit(plan: Plan, rows: Rows, cache: Path) -> Commit:
     """Lay out the cache from what was encoded and swap it in."""
     samples = plan.records.samples
+    tasks = plan.records.tasks({name: stored.first_hours for name, stored in rows.tables.items()})
     staged = StagedCache(cache, plan.dataset, {package: version(package) for package in VERSIONED})
     staged.add_samples(samples)
     quarantine = Quarantine()
@@ -71,14 +72,13 @@ def commit(plan: Plan, rows: Rows, cache: Path) -> Commit:
         _add_table(staged, table, stored)
     for items in plan.items:
         _add_items(staged, items, rows.items[items.modality.name], samples.height, quarantine)
-    tasks = plan.records.tasks({name: stored.first_hours for name, stored in rows.tables.items()})
     for task in tasks:
         staged.add_task(task)
     for name, parts in plan.records.splits.items():
         staged.add_split(name, parts)
     staged.add_quarantine(quarantine.frame(), quarantine.counts())
     if plan.records.counts:
-        staged.add_counts(plan.records.counts(tasks, quarantine.counts()))
+        staged.add_counts(plan.records.counts(tasks, quarantine.counts(), plan.records.splits))
     return staged.commit(plan.keys)
 
 

@@ -1,6 +1,6 @@
 """Identifiers replaced by keyed hashes, so that a cache names nobody."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -12,7 +12,7 @@ import polars as pl
 
 from ...cache_schema import Task
 from ..pseudonym_key import SETTING, digest_of
-from ..source import Block, DataSet, FirstHours, ItemModality, Quarantine, Records, TableModality, keyed_hash
+from ..source import Block, DataSet, FirstHours, ItemModality, Quarantine, Records, Splits, TableModality, keyed_hash
 
 DIGITS = 16
 """Hexadecimal digits of a pseudonym: two of a billion ids are the same with a probability below 3 %."""
@@ -50,7 +50,13 @@ class PseudonymousDataSet:
 
         def tasks(first_hours: FirstHours) -> tuple[Task, ...]:
             in_old_order = {name: hours[ids.place] for name, hours in first_hours.items()}
-            return tuple(ids.task(task) for task in records.tasks(in_old_order))
+            labelled = records.tasks(in_old_order)
+            _count(listed, quarantine)
+            return tuple(ids.task(task) for task in labelled)
+
+        def counts(tasks: Sequence[Task], left_out: pl.DataFrame, _: Splits) -> pl.DataFrame:
+            assert records.counts is not None
+            return records.counts(tasks, left_out, records.splits)
 
         return replace(
             records,
@@ -58,6 +64,7 @@ class PseudonymousDataSet:
             tasks=tasks,
             tables=tuple(map(ids.table, records.tables)),
             items=tuple(map(ids.items, records.items)),
+            counts=counts if records.counts else None,
             splits={name: ids.split(parts) for name, parts in records.splits.items()},
         )
 
@@ -125,5 +132,6 @@ def _pseudonyms(key: bytes, kind: str, ids: pl.Series) -> pl.Series:
 
 
 def _count(listed: Quarantine, quarantine: Quarantine) -> None:
-    """Take over how many rows there were, not which."""
+    """Take over how many rows there were, not which; what comes later is taken over by another call."""
     quarantine.extend({**listed.to_json(), "rows": []})
+    listed.clear()

@@ -66,6 +66,21 @@ TASKS = (
         sample=np.array([0, 0, 2]), time=np.array([5, 6, 5], np.float32),
     ),
 )  # fmt: skip
+TASKS_SINCE_2 = (
+    Task(
+        "gaps", "regression", ("albumin", "lactate"), np.array([[-1.5, 0], [np.nan, 9e9], [np.nan] * 2], np.float32),
+        24.0, history_hours=48.0, unit="mg/dL",
+    ),
+    Task(
+        "leaving", "regression", ("hours",), np.array([[3.25], [2.25]], np.float32),
+        sample=np.array([1, 1]), time=np.array([1, 2], np.float32), unit="h",
+    ),
+    Task(
+        "survival", "survival", ("time", "event"), np.array([[12.5, 1], [365, 0], [np.nan, np.nan]], np.float32),
+        0.0, history_hours=None, unit="d",
+    ),
+)  # fmt: skip
+"""Kinds of tasks, and fields, that a cache has had since schema version 2."""
 SPLIT = pl.DataFrame({"sample_id": ["a/1", "b 2", "丙"], "part": ["train", "validation", "test"]})
 QUARANTINE = pl.DataFrame(
     {"stage": ["plan"], "source": ["t.csv"], "where": ["row 3"], "value": ["x"], "reason": ["no number"]}
@@ -91,7 +106,7 @@ def write(path: Path) -> None:
         items = ITEMS if name == "rep" else None
         values = VALUES[name]
         staged.add_modality(spec, np.array(LENGTHS[name]), values.shape[1], [values], TIMES[name], items)
-    for task in TASKS:
+    for task in (*TASKS, *TASKS_SINCE_2):
         staged.add_task(task)
     staged.add_split("published", SPLIT).add_quarantine(QUARANTINE, QUARANTINE_COUNTS).add_counts(COUNTS).commit(KEYS)
 

@@ -62,10 +62,11 @@ def test_modalities_are_what_was_written(path: Path) -> None:
 
 def test_tasks_are_what_was_written(path: Path) -> None:
     cache = FeatureCache.open(path)
-    assert set(cache.tasks) == {task.name for task in archive.TASKS}
-    for expected in archive.TASKS:
+    tasks = archive.TASKS if cache.manifest.schema_version == 1 else (*archive.TASKS, *archive.TASKS_SINCE_2)
+    assert set(cache.tasks) == {task.name for task in tasks}
+    for expected in tasks:
         found = cache.task(expected.name)
-        for name in ("kind", "labels", "window_hours", "select", "counts"):
+        for name in ("kind", "labels", "window_hours", "history_hours", "unit", "select", "counts"):
             assert getattr(found, name) == getattr(expected, name), name
         for name in ("y", "sample", "time"):
             np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))

@@ -190,7 +190,9 @@ def test_an_unknown_version_is_refused(cache_path: Path) -> None:
     manifest = json.loads((cache_path / "manifest.json").read_text())
     manifest["schema_version"] = 99
     (cache_path / "manifest.json").write_text(json.dumps(manifest))
-    with pytest.raises(UnknownVersionError, match=r"version 99; this OmniFuse reads version 1\. Update OmniFuse"):
+    with pytest.raises(
+        UnknownVersionError, match=r"version 99; this OmniFuse reads versions 1 and 2\. Update OmniFuse"
+    ):
         FeatureCache.open(cache_path)
 
 

@@ -37,16 +37,43 @@ class Options(BinnedOptions):
         default=(),
         metadata=about("Which items tasks see, such as cxr=all:8 or notes=last:5.", metavar="MODALITY=ROWS[:N]"),
     )
+    variables: tuple[str, ...] = field(
+        default=(), metadata=about("Variables of a starter set, or of a YAML file of your own.", metavar="SET|FILE")
+    )
+    history: Literal["icu", "48h", "ed", "hospital", "all"] = field(
+        default="icu", metadata=about("How far before the stay such variables reach.")
+    )
+    available: Literal["storetime", "charttime"] = field(
+        default="storetime", metadata=about("When a value of such variables is known: when stored, or charted.")
+    )
+    task: tuple[str, ...] = field(
+        default=(), metadata=about("A task of one's own: a YAML file, or one that comes with us.", metavar="FILE|NAME")
+    )
+    labels: tuple[Path, ...] = field(
+        default=(), metadata=about("Labels made elsewhere, by stay_id, hadm_id or subject_id.", metavar="TABLE")
+    )
+    label_kind: Literal["auto", "multilabel", "regression"] = field(
+        default="auto", metadata=about("What the columns of such a table are, where their values do not say it.")
+    )
+    slack: str = field(
+        default="24h", metadata=about("How far outside its stay a time of such a table may lie.", metavar="TIME")
+    )
+    ignore_unknown: bool = field(default=False, metadata=about("Leave out labels of stays that are not there."))
+    allow_missing_labels: bool = field(default=False, metadata=about("Take labels that most rows of a table lack."))
 
 
 def open(raw: Path, options: Options) -> DataSet:
     """Return the data set in a raw folder."""
     from .data_set import MimicDataSet
     from .note_tables import NoteSettings
+    from .tasks.outside import LabelRules, OutsideLabels
 
+    rules = LabelRules(options.label_kind, options.slack, options.ignore_unknown, options.allow_missing_labels)
+    labels = OutsideLabels(options.labels, rules) if options.labels else None
     return MimicDataSet(
         raw, options.modalities, options.profile, options.bin_hours, options.limit, options.without_rule,
         NoteSettings(options.note_categories, options.note_history_hours), options.select,
+        options.variables, options.history, options.available, options.task, labels,
     )  # fmt: skip
 
 

@@ -1,6 +1,6 @@
 """The cohort of the ICU benchmark from the tables of stays, admissions and patients, and its diagnoses."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +19,8 @@ from .times import quarantine_values, read_times, refuse_dates
 
 STAGE = "tables"
 TABLES_STEP = "ICU stays in the tables"
+OWN_STEP = "with the stays of own tasks"
+"""All that own tasks may be about, beside the cohort of the benchmark."""
 YEAR_SECONDS = 365 * 24 * 3600
 """The benchmark's year has 365 days."""
 ADULT = 18
@@ -26,6 +28,9 @@ OLDEST = 90
 LONGEST_STAY_DAYS = 1000
 DESCRIPTIVE = ("race", "insurance", "language")
 """Columns of an admission that are kept for reports by group, as they are written; MIMIC-III calls race ethnicity."""
+
+OF_TASKS = ("edregtime", "edouttime", "admission_type")
+"""Columns of an admission that only tasks of one's own ask for."""
 
 
 @dataclass(frozen=True)
@@ -39,26 +44,51 @@ class Step:
 
 
 @dataclass(frozen=True)
+class Recorded:
+    """All stays and admissions of the tables, whatever the cohort: what tasks of one's own are about.
+
+    ``stays`` has one row a stay that has an admission and a patient: the columns of the three tables, times in seconds,
+    ``age`` in years, and ``benchmark``, whether it is in the cohort of the ICU benchmark. ``admissions`` has one row an
+    admission: subject_id, hadm_id, admittime, dischtime and deathtime.
+    """
+
+    stays: pl.DataFrame
+    admissions: pl.DataFrame
+
+
+@dataclass(frozen=True)
 class Cohort:
     """ICU stays in order of ``stay_id``, and how many were left after each filter.
 
     Columns: stay_id, subject_id, hadm_id, intime and outtime (seconds), los_hours, age, sex, first_careunit, race,
     insurance, language (as written, null where empty), died (in hospital), death_hours (from intime to the time of
     death; null where that is unknown), dead_hours (from intime to the time by which death is known from any source,
-    null where there is none or nobody asks).
+    null where there is none or nobody asks), benchmark (whether it is in the cohort of the ICU benchmark, of which
+    ``steps`` tell).
     """
 
     stays: pl.DataFrame
     steps: tuple[Step, ...]
+    recorded: Recorded
+    limited: bool = False
+    """Whether only the first stays were taken."""
 
     @property
     def counts(self) -> tuple[tuple[str, int], ...]:
-        """Name of each filter and ICU stays left after it."""
-        return tuple((step.name, step.stays) for step in self.steps)
+        """Name of each filter of the benchmark's cohort and ICU stays left after it."""
+        return tuple((step.name, step.stays) for step in self.steps if step.name != OWN_STEP)
 
 
-def read_cohort(folder: MimicFolder, settings: EhrSettings, quarantine: Quarantine, limit: int | None = None) -> Cohort:
+def read_cohort(
+    folder: MimicFolder,
+    settings: EhrSettings,
+    quarantine: Quarantine,
+    limit: int | None = None,
+    wide: Sequence[Callable[[pl.DataFrame], pl.Series]] = (),
+) -> Cohort:
     """Select the cohort: stays in one unit, alone in their admission, of adults; of these the first ``limit``.
+
+    ``wide`` say each which of `Recorded.stays` are taken beside them.
 
     Raises
     ------
@@ -66,15 +96,25 @@ def read_cohort(folder: MimicFolder, settings: EhrSettings, quarantine: Quaranti
         If no stay is left.
     """
     stays = _read_stays(folder, quarantine)
+    admissions, patients = _read_admissions(folder, quarantine), _read_patients(folder, quarantine)
+    everyone = stays.join(admissions, on=["subject_id", "hadm_id"]).join(patients, on="subject_id")
+    everyone = _with_age(everyone, folder.version, settings, Quarantine())
     steps = [_step(TABLES_STEP, stays)]
     stays = stays.filter(_in_one_unit(folder.version))
     steps.append(_step("no transfer between units", stays))
-    stays = stays.join(_read_admissions(folder, quarantine), on=["subject_id", "hadm_id"])
-    stays = stays.join(_read_patients(folder, quarantine), on="subject_id")
+    stays = stays.join(admissions, on=["subject_id", "hadm_id"])
+    stays = stays.join(patients, on="subject_id")
     stays = stays.filter(pl.len().over("hadm_id") == 1)
     steps.append(_step("one stay in the admission", stays))
     stays = _with_age(stays, folder.version, settings, quarantine).filter(pl.col("age") >= ADULT)
     steps.append(_step("adults", stays))
+    everyone = everyone.with_columns(benchmark=pl.col("stay_id").is_in(stays["stay_id"].implode()))
+    stays = stays.with_columns(benchmark=True)
+    if wide:
+        wanted = pl.any_horizontal(pl.lit(chosen(everyone)) for chosen in wide)
+        others = everyone.filter(wanted & ~pl.col("benchmark"))
+        stays = pl.concat([stays, others.select(stays.columns)])
+        steps.append(_step(OWN_STEP, stays))
     if stays.is_empty():
         left = ", ".join(f"{step.stays} {step.name}" for step in steps)
         raise InputError(f"No ICU stay of {folder.raw} is left for the cohort: {left}. Are the tables complete?")
@@ -86,8 +126,8 @@ def read_cohort(folder: MimicFolder, settings: EhrSettings, quarantine: Quaranti
     stays = _with_deaths(_mended(stays, settings, quarantine), settings, quarantine)
     times = ["intime", "outtime", pl.col("los").alias("los_hours")]
     columns = ["stay_id", "subject_id", "hadm_id", *times, "age", "sex", "first_careunit", *DESCRIPTIVE]
-    columns += ["died", "death_hours", "dead_hours"]
-    return Cohort(stays.select(columns), tuple(steps))
+    columns += ["died", "death_hours", "dead_hours", "benchmark"]
+    return Cohort(stays.select(columns), tuple(steps), Recorded(everyone, admissions), limit is not None)
 
 
 def read_phenotypes(
@@ -140,9 +180,11 @@ def _read_stays(folder: MimicFolder, quarantine: Quarantine) -> pl.DataFrame:
     table = folder.table("icustays")
     wards = ["first_wardid", "last_wardid"] if folder.version == 3 else []
     texts = ["first_careunit", "last_careunit", "intime", "outtime", "los", *wards]
+    of_tasks = ["dbsource"] if folder.version == 3 else []
     needed = ["subject_id", "hadm_id", "stay_id"]
     table.require([*needed, *texts])
-    frame = unique_rows(read_table(table, needed, texts, quarantine, needed), ["stay_id"], table, quarantine)
+    frame = read_table(table, needed, [*texts, *of_tasks], quarantine, needed)
+    frame = unique_rows(frame, ["stay_id"], table, quarantine)
     refuse_dates(frame, "intime", table)
     frame = read_times(frame, ["intime", "outtime"], table, quarantine, ["intime"])
     days = frame["los"].str.strip_chars().cast(pl.Float64, strict=False)
@@ -156,7 +198,7 @@ def _read_admissions(folder: MimicFolder, quarantine: Quarantine) -> pl.DataFram
     table = folder.table("admissions")
     needed, times = ["subject_id", "hadm_id"], ["admittime", "dischtime", "deathtime"]
     table.require([*needed, *times])
-    frame = read_table(table, needed, [*times, *OF_ADMISSION, *DESCRIPTIVE, "ethnicity"], quarantine, needed)
+    frame = read_table(table, needed, [*times, *OF_ADMISSION, *DESCRIPTIVE, "ethnicity", *OF_TASKS], quarantine, needed)
     frame = unique_rows(frame, needed, table, quarantine)
     frame = frame.with_columns(race=pl.coalesce("race", "ethnicity")).drop("ethnicity")
     frame = frame.with_columns(pl.col(DESCRIPTIVE).str.strip_chars().replace("", None))

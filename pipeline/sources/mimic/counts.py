@@ -1,6 +1,6 @@
 """What every step left of a MIMIC cohort, beside what was published for the same release."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.resources import files
 
 import numpy as np
@@ -8,25 +8,30 @@ import polars as pl
 
 from ....cache_schema import Task
 from .benchmark import EhrSettings
-from .cohort import TABLES_STEP, Step
+from .cohort import OWN_STEP, TABLES_STEP, Step
 
 COHORT, EVENTS, TASK = "cohort", "events", "task"
 KEY = ["scope", "step", "unit"]
 
 
 def count_steps(
-    steps: Sequence[Step], settings: EhrSettings, limit: int | None, tasks: Sequence[Task], left_out: pl.DataFrame
+    steps: Sequence[Step],
+    settings: EhrSettings,
+    limit: int | None,
+    tasks: Sequence[Task],
+    left_out: pl.DataFrame,
+    _splits: Mapping[str, pl.DataFrame] | None = None,
 ) -> pl.DataFrame:
     """Return scope, step, unit, count, published and source, one row a count.
 
     The release is known by its number of ICU stays; of another one, such as a subset, nothing was published. Published
-    events are those that the benchmark's rules drop, so they stand beside no other profile's; with a ``limit`` only the
-    cohort is compared. ``left_out`` are the counts of the quarantine.
+    events are those that the benchmark's rules drop, so they stand beside no other profile's; with a ``limit``, or the
+    stays of own tasks, only the cohort is compared. ``left_out`` are the counts of the quarantine.
     """
     rows = [*_of_cohort(steps), *_of_events(left_out), *_of_tasks(tasks, settings.bin_hours)]
     counts = pl.DataFrame(rows, [*KEY, "count"], orient="row")
     comparable = [COHORT]
-    if limit is None:
+    if limit is None and not any(step.name == OWN_STEP for step in steps):
         comparable += [TASK] if settings.profile == "clean" else [TASK, EVENTS]
     published = _published(steps[0].stays).filter(pl.col("scope").is_in(comparable))
     return counts.join(published, on=KEY, how="left", maintain_order="left")

@@ -1,6 +1,6 @@
 """MIMIC-III and MIMIC-IV with MIMIC-CXR: one sample is one ICU stay, t0 its admission to the unit."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -9,25 +9,35 @@ from typing import Any, cast
 import numpy as np
 import polars as pl
 
-from ....cache_schema import Task
-from ....progress import progress
+from ....cache_schema import Task, digest
 from ...source import Block, FirstHours, Quarantine, Records, TableModality
 from ..options import check_modalities
 from .benchmark import RESOURCES, EhrSettings, EhrTensors, Profile, columns, extract_tensors
 from .benchmark.long_tasks import decompensation, length_of_stay
 from .benchmark.tasks import Stays, mortality, phenotyping
 from .cohort import DESCRIPTIVE, Cohort, read_cohort, read_phenotypes
+from .concepts.definitions import Concept
+from .concepts.dictionary import notes_on_items
+from .concepts.history import History
+from .concepts.modality import VariableSettings, inputs_of, recipe_of, spans_of, stays_of, variable_modalities
+from .concepts.named import NamedSets
+from .concepts.reading import Available, ConceptEvents
+from .concepts.shared_pass import SharedPass
 from .counts import count_steps
 from .cxr import not_found, require_mimic_cxr, study_items
 from .ecg import ecg_items, ecg_tables, measurements
 from .ed import VERSION as ED_VERSION
 from .ed import ed_tables, triage
+from .ehr_events import EVENT_TABLES, IDS, link_by_stay, read_events
 from .folder import MimicFolder
 from .note_tables import NoteSettings, note_tables
 from .notes import note_items
 from .selection import parse_select, with_rules
 from .tables import Table
-from .times import refuse_events_in_another_format
+from .tasks.named import BENCHMARK
+from .tasks.outside import OutsideLabels
+from .tasks.own import OwnTasks
+from .tasks.own_labels import Counting, Labelling, OwnLabels
 
 VERSION = {"benchmark": 2, "clean": 3}
 """To be raised whenever the same raw folder and settings would give another result in a profile."""
@@ -44,9 +54,6 @@ OF_NO_EVENT = ("cohort", "modalities", "limit", "ed", "notes", "select")
 """Settings that decide no value of ``ehr``."""
 
 COHORT_TABLES = ("icustays", "admissions", "patients", "diagnoses_icd")
-IDS = ("subject_id", "hadm_id", "stay_id", "itemid")
-EVENT_TABLES = {"chartevents": IDS, "labevents": tuple(name for name in IDS if name != "stay_id")}
-"""Tables of events, and which ids each has."""
 
 
 class MimicDataSet:
@@ -76,6 +83,12 @@ class MimicDataSet:
     select
         Which items of a modality the tasks see, such as ``cxr=all:8``; else the last frontal image, the last report,
         and the last notes.
+    variables
+        Starter sets and YAML files of variables; each set is a modality.
+    history, available
+        How far before a stay variables reach, and when their values are known.
+    task, labels
+        Names and files of own tasks, and labels made elsewhere.
     """
 
     resources = (RESOURCES, Path(__file__).parent)
@@ -90,14 +103,21 @@ class MimicDataSet:
         without: tuple[str, ...] = (),
         notes: NoteSettings = NoteSettings(),  # noqa: B008  (it is frozen)
         select: tuple[str, ...] = (),
+        variables: tuple[str, ...] = (),
+        history: History = "icu",
+        available: Available = "storetime",
+        task: tuple[str, ...] = (),
+        labels: OutsideLabels | None = None,
     ) -> None:
-        check_modalities("MIMIC", modalities, MODALITIES)
+        self.named = NamedSets.read(variables, MODALITIES)
+        check_modalities("MIMIC", modalities, (*MODALITIES, *self.named.names))
         self.raw = Path(raw)
         self.name = "synthetic" if (self.raw / SYNTHETIC_MARK).is_file() else "mimic"
         self.limit = limit
         self.ehr = EhrSettings(cast("Profile", profile), bin_hours, frozenset(without))
         self.notes, self.select = notes, select
-        self._wanted = modalities
+        self.variables = VariableSettings(bin_hours, history, available)
+        self._wanted, self._task, self.outside = modalities, task, labels
 
     @cached_property
     def folder(self) -> MimicFolder:
@@ -109,9 +129,23 @@ class MimicDataSet:
 
     @property
     def modalities(self) -> tuple[str, ...]:
-        """The modalities to extract, in the order of their names above."""
-        wanted = self.folder.modalities if self._wanted is None else self._wanted
-        return tuple(name for name in MODALITIES if name in wanted)
+        """The modalities to extract, in the order of their names above, then the sets of variables."""
+        wanted = (*self.folder.modalities, *self.named.names) if self._wanted is None else self._wanted
+        return tuple(name for name in (*MODALITIES, *self.named.names) if name in wanted)
+
+    @cached_property
+    def sets(self) -> dict[str, tuple[Concept, ...]]:
+        """The sets of variables to extract; raises InputError where this release cannot have them."""
+        return self.named.concepts(3 if self.folder.version == 3 else 4, self.modalities)
+
+    @cached_property
+    def own(self) -> OwnTasks | None:
+        """The tasks of one's own, if there are any; raises InputError where this release cannot have them."""
+        if not self._task:
+            return None
+        sets = self.named.concepts(3 if self.folder.version == 3 else 4, self.named.names)
+        users = [concept for concepts in sets.values() for concept in concepts]
+        return OwnTasks(self._task, self.folder, users, self.variables.history if self.sets else "icu")
 
     def inputs(self) -> list[Path]:
         """Return every table that decides the result; raises MissingInputError naming what is missing."""
@@ -123,10 +157,20 @@ class MimicDataSet:
         self._asked()
         notes = note_tables(self.folder, self.notes.of(self.folder.version)) if "notes" in self.modalities else []
         tables += [table.path for table in (*notes, *(ed_tables(self.folder) if "ed" in self.modalities else ()))]
-        return [*tables, *([images] if images else []), *ecg_tables(self.folder, self.modalities)]
+        needed = [path for concepts in self.sets.values() for path in inputs_of(self.folder, concepts, self.variables)]
+        needed += self.own.inputs() if self.own else []
+        needed += ecg_tables(self.folder, self.modalities)
+        return list(dict.fromkeys(tables + ([images] if images else []) + needed))
 
     def settings(self) -> dict[str, Any]:
         """Return everything but the tables that decides the result."""
+        recipes = {name: recipe_of(self.folder, concepts, self.variables) for name, concepts in self.sets.items()}
+        definitions = {name: digest(recipe) for name, recipe in recipes.items()}
+        own = {"tasks": self.own.settings()} if self.own else {}
+        own |= {"labels": self.outside.settings()} if self.outside else {}
+        return {**self._settings(), **({"definitions": definitions} if recipes else {}), **own}
+
+    def _settings(self) -> dict[str, Any]:
         return {
             "version": VERSION[self.ehr.profile],
             "cohort": COHORT_VERSION,
@@ -147,14 +191,24 @@ class MimicDataSet:
         tables = [self._table_modality(cohort)] if "ehr" in self.modalities else []
         tables += [triage(self.folder, cohort.stays)] if "ed" in self.modalities else []
         tables += [measurements(self.folder, cohort.stays)] if "ecg_measurements" in self.modalities else []
+        own = self.own.of(cohort, self.modalities, quarantine) if self.own else None
+        tables += self._variables(cohort, own) if self.sets else ()
         items = [*study_items(self.folder, self.modalities, cohort.stays, quarantine)]
         if "notes" in self.modalities:
             items.append(note_items(self.folder, cohort.stays, self.notes, quarantine))
         items += [ecg_items(self.folder, cohort.stays, quarantine)] if "ecg" in self.modalities else []
-        return Records(
-            _samples(cohort), partial(self.tasks, stays), tuple(tables), tuple(items),
-            counts=partial(count_steps, cohort.steps, self.ehr, self.limit), notes=self._not_found(),
-        )  # fmt: skip
+        notes = (*self._not_found(), *notes_on_items(self.folder, self.sets, self.named.files))
+        tasks: Labelling = partial(self.tasks, stays)
+        counts: Counting = partial(count_steps, cohort.steps, self.ehr, self.limit)
+        if own and self.own:
+            tasks, counts, notes = own.after(tasks), own.beside(counts), (*notes, *self.own.notes(self.modalities))
+        splits = {}
+        if self.outside:
+            taken = [*BENCHMARK, *(task.name for task in (self.own.tasks if self.own else ()))]
+            tasks = self.outside.after(tasks, cohort, self.modalities, taken)
+            notes, splits = (*notes, *self.outside.notes()), self.outside.splits(cohort.stays)
+        tasks = partial(self._selecting, tasks)
+        return Records(_samples(cohort), tasks, tuple(tables), tuple(items), splits, counts, notes)
 
     def _not_found(self) -> tuple[str, ...]:
         """Return what is left out because it is not there, where all there is was asked for; MIMIC-III has tables."""
@@ -164,7 +218,9 @@ class MimicDataSet:
 
     def read_cohort(self, quarantine: Quarantine) -> Cohort:
         """Select the ICU stays."""
-        return read_cohort(self.folder, self.ehr, quarantine, self.limit)
+        wider = (self.own, self.outside) if self.ehr.profile == "clean" else ()
+        wide = [one.wide for one in wider if one is not None]
+        return read_cohort(self.folder, self.ehr, quarantine, self.limit, wide)
 
     def read_tensors(self, cohort: Cohort, quarantine: Quarantine) -> EhrTensors:
         """Read the events of a cohort once and bin them."""
@@ -172,7 +228,8 @@ class MimicDataSet:
 
         def read(keep: pl.Expr) -> Iterator[pl.DataFrame]:
             for table in self._event_tables():
-                yield from _events(table, texts, keep, quarantine)
+                for events in read_events(table, texts, keep, quarantine):
+                    yield link_by_stay(events, cohort.stays)
 
         return extract_tensors(read, cohort.stays, self.ehr, quarantine)
 
@@ -183,7 +240,8 @@ class MimicDataSet:
             cohort.stays[name].fill_null(np.nan).to_numpy() for name in ("los_hours", "death_hours", "dead_hours")
         )
         return Stays(
-            los_hours, cohort.stays["died"].to_numpy(), death_hours, diagnosed, flags, cohort.counts,
+            los_hours, cohort.stays["died"].to_numpy(), death_hours, diagnosed & cohort.stays["benchmark"].to_numpy(),
+            flags, cohort.counts,
             dead_hours=dead_hours if self.ehr.uses("no_prediction_after_death") else None,
         )  # fmt: skip
 
@@ -191,17 +249,20 @@ class MimicDataSet:
         """Label the cohort; ``first_hours`` says which stays have events, if those are wanted."""
         stays = replace(stays, first_hours=first_hours.get("ehr"))
         step, known_times_only = self.ehr.bin_hours, self.ehr.uses("known_time_of_death")
-        tasks = (
+        return (
             mortality(stays, self.modalities),
             phenotyping(stays, self.modalities),
             decompensation(stays, self.modalities, step, known_times_only=known_times_only),
             length_of_stay(stays, self.modalities, step),
         )
-        return tuple(replace(task, select=self._selected(task)) for task in tasks)
 
-    def _selected(self, task: Task) -> dict[str, Mapping[str, Any]]:
-        """Return which items a task sees."""
-        return with_rules(task.select, self._asked(), self.modalities, self.folder.version)
+    def _selecting(self, labelled: Labelling, first_hours: FirstHours) -> tuple[Task, ...]:
+        """Label the samples, each task with the items that it sees."""
+        rules, version = self._asked(), self.folder.version
+        return tuple(
+            replace(task, select=with_rules(task.select, rules, self.modalities, version))
+            for task in labelled(first_hours)
+        )
 
     def _asked(self) -> dict[str, dict[str, Any]]:
         """Return the user's rules; raises InputError for one that is none, or of no modality of items."""
@@ -213,6 +274,16 @@ class MimicDataSet:
         if self.ehr.profile == "clean":
             return ["valueuom", "valuenum", "error"]
         return ["valueuom"] if self.folder.version == 3 else []
+
+    def _variables(self, cohort: Cohort, own: OwnLabels | None) -> tuple[TableModality, ...]:
+        """Return the sets of variables, all of which one pass over the events makes, that for own tasks too."""
+        stays = stays_of(self.folder, cohort.stays, self.variables)
+        concepts = [concept for concepts in self.sets.values() for concept in concepts]
+        spans, of_tasks = spans_of(stays), own.concepts.concepts if own else ()
+        shared = SharedPass(ConceptEvents(self.folder, [*concepts, *of_tasks], own.spans(spans) if own else spans))
+        if own:
+            own.listen(shared, len(concepts))
+        return variable_modalities(self.folder, self.sets, stays, self.variables, shared)
 
     def _event_tables(self) -> list[Table]:
         """Return the event tables; OUTPUTEVENTS holds no variable but can make a benchmark subject's values text."""
@@ -233,24 +304,12 @@ class MimicDataSet:
                 values, time = block.values.astype(np.float32), block.time.astype(np.float32)
                 yield Block(sample_ids[block.stays], block.lengths, values, time, tensors.first_hours[block.stays])
 
-        recipe = {name: value for name, value in self.settings().items() if name not in OF_NO_EVENT}
+        recipe = {name: value for name, value in self._settings().items() if name not in OF_NO_EVENT}
         return TableModality(
             "ehr", "timeseries", columns(), f"{self.ehr.bin_hours:g} hours of the stay", recipe,
             (self.folder.table("icustays").path, *(table.path for table in self._event_tables())), blocks,
             "vital signs and laboratory values over time",
         )  # fmt: skip
-
-
-def _events(table: Table, texts: Sequence[str], keep: pl.Expr, quarantine: Quarantine) -> Iterator[pl.DataFrame]:
-    """Yield rows of an event table with the columns that :func:`.extract_tensors` takes."""
-    absent = [pl.lit(None, pl.String).alias(name) for name in ("valueuom", "valuenum", "error") if name not in texts]
-    expected = table.expected_rows()
-    with progress(name=table.path.name, total=expected, unit="rows") as bar:
-        for number, batch in enumerate(table.batches(IDS, texts, quarantine, keep)):
-            if not number:
-                refuse_events_in_another_format(batch, table)
-            bar.update(batch["row"][-1] - 1 - bar.n)  # the header is line 1
-            yield batch.with_columns(absent).rename({"valueuom": "unit"})
 
 
 def _samples(cohort: Cohort) -> pl.DataFrame:

@@ -5,7 +5,8 @@ from pathlib import Path
 from ....cache_schema import MissingInputError
 from ...check import Check, recognised
 from .cxr import not_found
-from .data_set import COHORT_TABLES, EVENT_TABLES, MimicDataSet
+from .data_set import COHORT_TABLES, MimicDataSet
+from .ehr_events import EVENT_TABLES
 from .folder import MimicFolder
 from .note_tables import DEFAULT, note_tables
 

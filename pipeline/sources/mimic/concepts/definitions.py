@@ -1,0 +1,125 @@
+"""What a variable is: a concept, measured by items of some tables, and the starter sets of them that we bring."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from functools import cache
+from typing import Any, Literal, cast, get_args
+
+import polars as pl
+
+from .units import RESOURCES, Conversion, parse_conversion
+
+Kind = Literal["numeric", "categorical", "output", "interval-rate", "interval-amount"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+Aggregate = Literal["last", "mean", "min", "max", "sum", "any", "count", "time_since_last"]
+
+AGGREGATES: dict[Kind, tuple[Aggregate, ...]] = {
+    "numeric": get_args(Aggregate),
+    "categorical": ("last", "any", "count", "time_since_last"),
+    "output": get_args(Aggregate),
+    "interval-rate": ("mean", "max", "last", "any", "count", "time_since_last"),
+    "interval-amount": ("sum", "max", "any", "count", "time_since_last"),
+}
+"""What can be made of the events of a bin."""
+
+DEFAULT_AGGREGATE: dict[Kind, Aggregate] = {
+    "numeric": "last", "categorical": "last", "output": "sum", "interval-rate": "mean", "interval-amount": "sum",
+}  # fmt: skip
+
+TABLES: dict[str, tuple[Kind, ...]] = {
+    "labevents": ("numeric", "categorical"),
+    "chartevents": ("numeric", "categorical"),
+    "outputevents": ("output",),
+    "inputevents": ("interval-rate", "interval-amount"),
+    "procedureevents": ("interval-rate", "categorical"),
+    "microbiologyevents": ("categorical",),
+}
+"""The tables that items can be of, by the names of MIMIC-IV, and what a concept of each can be."""
+
+Version = Literal[3, 4]
+MISSING = "missing"
+"""What a text means that says that there is no value."""
+
+
+@dataclass(frozen=True)
+class Concept:
+    """One variable of a set, for one release.
+
+    ``items`` are ids by table. Values are in ``unit``, after the first of the ``conversions`` that holds, and between
+    ``low`` and ``high``, both included. ``texts`` (lower case) say what a text means: a level of a categorical concept,
+    a number, or ``missing``. ``levels`` are those of a categorical concept in the order of its columns; without any
+    it is known only that it happened. ``where`` are columns of the table and the text that they must have.
+    """
+
+    set: str
+    name: str
+    items: Mapping[str, tuple[int, ...]]
+    kind: Kind = "numeric"
+    unit: str = ""
+    conversions: tuple[Conversion, ...] = ()
+    low: float | None = None
+    high: float | None = None
+    aggregates: tuple[Aggregate, ...] = ("last",)
+    texts: Mapping[str, str] = field(default_factory=dict)
+    levels: tuple[str, ...] = ()
+    where: Mapping[str, str] = field(default_factory=dict)
+    note: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what decides the values, for recipes."""
+        content = asdict(self)
+        del content["set"], content["note"]
+        content["items"] = {table: list(ids) for table, ids in self.items.items()}
+        content |= {name: list(content[name]) for name in ("conversions", "aggregates", "levels")}
+        return content
+
+
+@cache
+def _table(name: str) -> pl.DataFrame:
+    file = RESOURCES / f"{name}.csv"
+    return pl.read_csv(file.read_bytes(), infer_schema=False).fill_null("")
+
+
+def starter_sets() -> tuple[str, ...]:
+    """Return the names of the sets that we bring."""
+    return tuple(_table("concepts")["set"].unique(maintain_order=True))
+
+
+def title_of(name: str) -> str:
+    """Return what a set is in words."""
+    titles: dict[str, str] = dict(_table("sets").iter_rows())
+    return titles.get(name, f"variables of {name}")
+
+
+def starter_set(name: str, version: Version) -> tuple[Concept, ...]:
+    """Return the concepts of a starter set that a release has, 3 or 4."""
+    rows = _table("concepts").filter(pl.col("set") == name, pl.col(f"mimic{version}") != "")
+    return tuple(_concept(row, row[f"mimic{version}"]) for row in rows.iter_rows(named=True))
+
+
+def _concept(row: Mapping[str, str], ids: str) -> Concept:
+    kind = cast("Kind", row["kind"])
+    pairs = [rule.split(":", 1) for rule in row["conversions"].split(";") if rule]
+    texts = _table("texts").filter(pl.col("concept") == row["concept"])
+    meanings = tuple(meaning for meaning in texts["meaning"].unique(maintain_order=True) if meaning != MISSING)
+    condition = row["where"].split("=")
+    return Concept(
+        set=row["set"],
+        name=row["concept"],
+        items={row["table"]: tuple(map(int, ids.split()))},
+        kind=kind,
+        unit=row["unit"],
+        conversions=tuple(parse_conversion(when.strip(), how.strip()) for when, how in pairs),
+        low=_number(row["low"]),
+        high=_number(row["high"]),
+        aggregates=cast("tuple[Aggregate, ...]", tuple(row["aggregates"].split("; "))),
+        texts={text.lower(): meaning for text, meaning in texts.select("text", "meaning").iter_rows()},
+        levels=meanings if kind == "categorical" else (),
+        where={condition[0]: condition[1]} if row["where"] else {},
+        note=row["note"],
+    )
+
+
+def _number(text: str) -> float | None:
+    return float(text) if text else None

@@ -1,0 +1,210 @@
+"""A user's own variables: a YAML file that maps the name of a modality to its concepts."""
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, NoReturn, cast
+
+from .....cache_schema import InputError, MissingInputError, meant, shown
+from .....yaml_file import load_yaml
+from ....tables.labels import check_name
+from .definitions import AGGREGATES, DEFAULT_AGGREGATE, KINDS, MISSING, TABLES, Aggregate, Concept, Kind, Version
+from .event_tables import FIRST_OF_METAVISION
+from .units import Conversion, parse_conversion
+
+EXAMPLE = "mini: {lactate: {items: {labevents: [50813]}, unit: mmol/L, low: 0, high: 50, aggregate: last}}"
+KEYS = ("items", "kind", "unit", "conversions", "low", "high", "aggregate", "texts", "levels", "where", "note")
+VERSIONS: dict[str, Version] = {"mimic3": 3, "mimic4": 4}
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_ .-]*")
+WITH_UNITS = ("labevents", "chartevents", "outputevents", "inputevents")
+LAB_LIKE = ("labevents", "microbiologyevents")
+
+UserSets = dict[str, dict[Version, tuple[Concept, ...]]]
+"""Concepts of each set, for each release."""
+
+
+def read_user_file(path: Path) -> UserSets:
+    """Return the sets of a file.
+
+    Raises
+    ------
+    MissingInputError
+        If there is no such file.
+    InputError
+        If it is no YAML of plain values, or anything in it is not understood: the message names file, key and value.
+    """
+    if not path.is_file():
+        raise MissingInputError(f"There is no file {path}; give a starter set or a YAML file with --variables.")
+    content = load_yaml(path)
+    if not isinstance(content, dict) or not content:
+        raise InputError(f"{path} names no variables; write lines such as `{EXAMPLE}`.")
+    sets: UserSets = {}
+    for name, concepts in content.items():
+        named = check_name(str(name), f"{path}: the modality")
+        if not isinstance(concepts, dict) or not concepts:
+            raise InputError(f"{path}: {named}: {shown(concepts)} names no concepts; write `{EXAMPLE}`.")
+        read = [_Definition(path, named, concept, said).concepts() for concept, said in concepts.items()]
+        sets[named] = {
+            version: tuple(by_version[version] for by_version in read if version in by_version)
+            for version in VERSIONS.values()
+        }
+    return sets
+
+
+class _Definition:
+    """What a file says of one concept."""
+
+    def __init__(self, path: Path, set_name: str, name: Any, said: Any) -> None:
+        self.path, self.set_name, self.name = path, set_name, str(name)
+        if not NAME.fullmatch(self.name):
+            self.refuse("", "this is no name of a concept; use letters, digits, blanks, _, - and .")
+        if not isinstance(said, dict):
+            self.refuse("", f"{shown(said)} is no definition; write `{EXAMPLE}`")
+        self.said: dict[Any, Any] = said
+        for key in said:
+            if key not in KEYS:
+                self.refuse("", f"unknown key {shown(key)}.{meant(key, KEYS)} Known are: {', '.join(KEYS)}")
+        self.kind = cast("Kind", self._one_of("kind", self.said.get("kind", "numeric"), KINDS))
+
+    def refuse(self, key: str, problem: str) -> NoReturn:
+        """Raise the error of what a key says."""
+        place = f"{self.set_name}: {self.name}{': ' if key else ''}{key}"
+        raise InputError(f"{self.path}: {place}: {problem}.")
+
+    def concepts(self) -> dict[Version, Concept]:
+        """Return the concept for each release that it has items of."""
+        by_version = self._items()
+        low, high = self._number("low"), self._number("high")
+        if low is not None and high is not None and low > high:
+            self.refuse("low", f"{low:g} is more than high, {high:g}")
+        measured = any(table in WITH_UNITS for items in by_version.values() for table in items)
+        if measured and self.kind != "categorical" and "unit" not in self.said:
+            self.refuse("unit", "none is given; write the one that values are to be in, or '' if they have none")
+        levels, texts = self._levels()
+        conversions = self._conversions(
+            [item for items in by_version.values() for ids in items.values() for item in ids]
+        )
+        return {
+            version: Concept(
+                self.set_name, self.name, items, self.kind, self._text("unit"), conversions, low, high,
+                self._aggregates(levels), texts, levels, self._where(), self._text("note"),
+            )
+            for version, items in by_version.items()
+        }  # fmt: skip
+
+    def _items(self) -> dict[Version, dict[str, tuple[int, ...]]]:
+        said = self.said.get("items")
+        if not isinstance(said, dict) or not said:
+            self.refuse("items", f"{shown(said)} is no mapping of tables to ids; write items: {{labevents: [50813]}}")
+        if set(said) & set(VERSIONS):
+            for release in said:
+                self._one_of("items", release, tuple(VERSIONS))
+            return {VERSIONS[release]: self._by_table(f"items: {release}", said[release]) for release in said}
+        items = self._by_table("items", said)
+        return dict.fromkeys(VERSIONS.values(), items)
+
+    def _by_table(self, key: str, said: Any) -> dict[str, tuple[int, ...]]:
+        if not isinstance(said, dict) or not said:
+            self.refuse(key, f"{shown(said)} is no mapping of tables to ids; write {{labevents: [50813]}}")
+        for table in said:
+            self._one_of(key, table, tuple(TABLES))
+            if self.kind not in TABLES[table]:
+                self.refuse(
+                    "kind", f"{self.kind!r} cannot be made of {table}, only {', '.join(map(repr, TABLES[table]))}"
+                )
+        return {table: self._ids(f"{key}: {table}", ids) for table, ids in said.items()}
+
+    def _ids(self, key: str, said: Any) -> tuple[int, ...]:
+        ids = said if isinstance(said, list) else [said]
+        for item in ids:
+            if not isinstance(item, int) or isinstance(item, bool) or item <= 0:
+                self.refuse(key, f"{shown(item)} is no item id, a whole number such as 50813")
+        if not ids or len(set(ids)) < len(ids):
+            self.refuse(key, f"{shown(said)} lists no id, or one twice")
+        return tuple(ids)
+
+    def _aggregates(self, levels: tuple[str, ...]) -> tuple[Aggregate, ...]:
+        default = DEFAULT_AGGREGATE[self.kind]
+        said = self.said.get("aggregate", "any" if self.kind == "categorical" and not levels else default)
+        names = said if isinstance(said, list) else [said]
+        for name in names:
+            self._one_of("aggregate", name, AGGREGATES[self.kind])
+        if not names or len(set(names)) < len(names):
+            self.refuse("aggregate", f"{shown(said)} lists none, or one twice")
+        if "last" in names and self.kind == "categorical" and not levels:
+            self.refuse("aggregate", "'last' of a categorical concept needs its levels: {asleep: [Sleeping]}")
+        return cast("tuple[Aggregate, ...]", tuple(names))
+
+    def _levels(self) -> tuple[tuple[str, ...], dict[str, str]]:
+        """Return the levels of a categorical concept, and what texts mean."""
+        levels, texts = self.said.get("levels", {}), self.said.get("texts", {})
+        if levels and self.kind != "categorical":
+            self.refuse("levels", f"a concept of kind {self.kind!r} has none; kind: categorical has")
+        if isinstance(levels, list):
+            levels = {level: [level] for level in self._texts("levels", levels)}
+        if not isinstance(levels, dict) or not isinstance(texts, dict):
+            self.refuse("levels" if not isinstance(levels, dict) else "texts", "this is no mapping")
+        named = {text.lower(): str(level) for level, ways in levels.items() for text in self._texts("levels", ways)}
+        for text, meaning in texts.items():
+            number = isinstance(meaning, int | float) and not isinstance(meaning, bool) and self.kind != "categorical"
+            if not number and meaning != MISSING:
+                self.refuse("texts", f"{shown(text)}: {shown(meaning)} is no number, nor {MISSING!r}")
+            named[str(text).strip().lower()] = str(meaning)
+        return tuple(map(str, levels)), named
+
+    def _texts(self, key: str, said: Any) -> list[str]:
+        texts = said if isinstance(said, list) else [said]
+        if not texts or not all(isinstance(text, str) for text in texts):
+            self.refuse(key, f"{shown(said)} is no list of texts; write numbers and yes or no in quotes")
+        return [text.strip() for text in texts]
+
+    def _conversions(self, items: Iterable[int]) -> tuple[Conversion, ...]:
+        said = self.said.get("conversions", {})
+        if not isinstance(said, dict):
+            self.refuse("conversions", f"{shown(said)} is no mapping, such as {{mg/dL: x 10}}")
+        rules = []
+        for when, how in said.items():
+            try:
+                rules.append(parse_conversion(str(when), str(how)))
+            except ValueError as error:
+                self.refuse("conversions", str(error).rstrip("."))
+            if rules[-1].item is not None and rules[-1].item not in set(items):
+                self.refuse("conversions", f"{shown(when)}: {rules[-1].item} is none of the items")
+        return tuple(rules)
+
+    def _where(self) -> dict[str, str]:
+        said = self.said.get("where", {})
+        if not isinstance(said, dict) or not all(isinstance(part, str) for pair in said.items() for part in pair):
+            self.refuse("where", f"{shown(said)} is no mapping of columns to texts; write numbers in quotes")
+        return {column.lower(): text for column, text in said.items()}
+
+    def _number(self, key: str) -> float | None:
+        said = self.said.get(key)
+        if said is None:
+            return None
+        if isinstance(said, bool) or not isinstance(said, int | float) or said != said:
+            self.refuse(key, f"{shown(said)} is no number")
+        return float(said)
+
+    def _text(self, key: str) -> str:
+        said = self.said.get(key, "")
+        if isinstance(said, bool) or not isinstance(said, str | int):
+            self.refuse(key, f"{shown(said)} is no text")
+        return str(said)
+
+    def _one_of(self, key: str, said: Any, known: tuple[str, ...]) -> str:
+        if said not in known:
+            self.refuse(key, f"unknown {shown(said)}.{meant(said, known)} Known are: {', '.join(known)}")
+        return cast("str", said)
+
+
+def refuse_items_of_carevue(path: Path, concepts: Iterable[Concept]) -> None:
+    """Raise :class:`InputError` if concepts for MIMIC-IV have items that only CareVue had, a system of MIMIC-III."""
+    for concept in concepts:
+        for table, ids in concept.items.items():
+            old = [item for item in ids if item < FIRST_OF_METAVISION and table not in LAB_LIKE]
+            if old:
+                raise InputError(
+                    f"{path}: {concept.set}: {concept.name}: items: {table}: {old[0]} is an item of CareVue, which "
+                    "MIMIC-IV does not have. Write items: {mimic3: {...}, mimic4: {...}}."
+                )

@@ -1,0 +1,273 @@
+"""Rows of a table of events -> values of concepts in their units, or why a row has none."""
+
+from collections.abc import Sequence
+from functools import reduce
+
+import polars as pl
+
+from ....series.times import seconds
+from .definitions import MISSING, Concept
+from .event_tables import STOPPED, EventTable
+from .units import Conversion, plain_unit, rules_for
+
+SECONDS_PER_HOUR = 3600
+LIMIT = r"(?i)^\s*(<|>|less than|greater than)\s*=?\s*(\d*\.?\d+)"
+"""A value below or above what an assay can measure."""
+FEWEST_KG, MOST_KG = 20.0, 500.0
+
+MARKED = "marked as an error, or rewritten"
+NO_TIME = "the time cannot be read"
+REVERSED = "it ends before it begins"
+NO_VALUE = "no value"
+NO_RATE = "no rate: a push, or an amount alone"
+NO_NUMBER = "no number"
+NO_LEVEL = "none of its levels"
+SAID_MISSING = "the text says that there is no value"
+NO_CONVERSION = "the unit cannot be converted"
+OUTSIDE = "outside its limits"
+"""Why a row is left out."""
+
+HALF = "assay_limit_low: half of the limit where the value is below it, such as <0.01"
+WHOLE = "assay_limit_high: the limit where the value is above it, such as >150"
+DEFAULT_KG = "default_weight: 80 kg where no weight is known"
+"""What was done to values that are kept."""
+
+
+def within_limits(value: pl.Expr) -> pl.Expr:
+    """Return whether values lie between ``low`` and ``high``, both included; null is no limit."""
+    return (value >= pl.col("low")).fill_null(True) & (value <= pl.col("high")).fill_null(True)
+
+
+def pairs_of(concepts: Sequence[tuple[int, Concept]], table: str) -> pl.DataFrame:
+    """Return a row for each concept (number, concept) and item of a table: itemid, pair, concept, kind, low, high."""
+    rows = [
+        (item, number, concept.kind, concept.low, concept.high, bool(concept.texts))
+        for number, concept in concepts
+        for item in dict.fromkeys(concept.items[table])
+    ]
+    schema = {
+        "itemid": pl.Int64, "concept": pl.UInt16, "kind": pl.String, "low": pl.Float64, "high": pl.Float64,
+        "texted": pl.Boolean,
+    }  # fmt: skip
+    return pl.DataFrame(rows, schema=schema, orient="row").with_row_index("pair")
+
+
+class RowReader:
+    """Reads the rows of one file of events.
+
+    ``concepts`` are those with items in it, by number; ``pairs`` as :func:`pairs_of` gives them; ``storetime``: a value
+    is known when it was stored.
+    """
+
+    def __init__(
+        self, table: EventTable, concepts: dict[int, Concept], pairs: pl.DataFrame, *, storetime: bool
+    ) -> None:
+        self.table, self.concepts, self.pairs, self.storetime = table, concepts, pairs, storetime
+        kinds = {concept.kind for concept in concepts.values()}
+        self.numbers = bool(kinds - {"categorical"})
+        self.amounts = "interval-amount" in kinds and table.end is not None
+        self.texts = _texts(concepts)
+
+    @property
+    def columns(self) -> list[str]:
+        """Columns that are read as text."""
+        table = self.table
+        names = [table.start, table.else_start, table.end, "storetime", table.number, table.stopped, *table.wrong]
+        for concept in self.concepts.values():
+            names += [*table.columns_of(concept.kind), *concept.where]
+        names += ["patientweight"] if table.values else []
+        names += ["rate", "rateuom"] if self.amounts else []
+        return list(dict.fromkeys(name for name in names if name))
+
+    def read(self, batch: pl.DataFrame) -> pl.DataFrame:
+        """Return for each row and concept: concept, pair, time, end, known, value, power, kg, spread, hold, problem.
+
+        ``value`` has still to be multiplied by the weight to the ``power``; ``kg`` is the weight of the row. An amount
+        that is ``spread`` accrues evenly. A rate to ``hold`` goes on until the next row. ``limit`` is -1 below and 1
+        above the limit of an assay. And what the file has of stay_id, hadm_id, row, and the text of the value.
+        """
+        rows = batch.join(self.pairs, left_on=self.table.item, right_on="itemid", maintain_order="left")
+        rows = self._valued(self._timed(rows.filter(*self._conditions())))
+        converted = self._converted(self._numbered(rows))
+        beyond = pl.when((pl.col("power") == 0) & ~within_limits(pl.col("value"))).then(pl.lit(OUTSIDE))
+        return converted.with_columns(problem=pl.coalesce("problem", beyond))
+
+    def _conditions(self) -> list[pl.Expr]:
+        return [
+            (pl.col("concept") != number) | (pl.col(column).str.strip_chars() == text).fill_null(False)
+            for number, concept in self.concepts.items()
+            for column, text in concept.where.items()
+        ]
+
+    def _timed(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Add time, end and known in seconds, and as ``problem`` what speaks against a row."""
+        table = self.table
+        time = seconds(rows[table.start])
+        if table.else_start:
+            time = time.zip_with(time.is_not_null(), seconds(rows[table.else_start]))
+        end = seconds(rows[table.end]) if table.end else pl.Series([None] * len(rows), dtype=pl.Int64)
+        known = seconds(rows["storetime"]) if self.storetime else time
+        rows = rows.with_columns(time=time, end=end)
+        rows = rows.with_columns(known=pl.max_horizontal("time", known.alias("known")))
+        marked = [
+            pl.col(column).cast(pl.String).str.strip_chars().str.to_lowercase().is_in(list(texts)).fill_null(False)
+            for column, texts in table.wrong.items()
+        ]
+        problem = pl.when(pl.any_horizontal(*marked)).then(pl.lit(MARKED)) if marked else pl.lit(None, pl.String)
+        without = pl.col("time").is_null() | (pl.col("end").is_null() & (table.end is not None))
+        return rows.with_columns(
+            problem=pl.coalesce(
+                problem,
+                pl.when(without).then(pl.lit(NO_TIME)),
+                pl.when(pl.col("end") < pl.col("time")).then(pl.lit(REVERSED)),
+            )
+        )
+
+    def _valued(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Add ``text`` and ``unit``, those of the value of each row's kind, and kg and hold."""
+        table, kinds = self.table, dict.fromkeys(concept.kind for concept in self.concepts.values())
+        chosen = {kind: table.columns_of(kind) for kind in kinds}
+
+        def pick(which: int) -> pl.Expr:
+            *others, last = chosen
+            expression = pl.col(chosen[last][which])
+            for kind in others:
+                expression = pl.when(pl.col("kind") == kind).then(pl.col(chosen[kind][which])).otherwise(expression)
+            return expression.cast(pl.String)
+
+        kg = pl.col("patientweight").cast(pl.Float64, strict=False) if table.values else pl.lit(None, pl.Float64)
+        stopped = (
+            pl.col(table.stopped).str.strip_chars().str.to_lowercase().is_in(list(STOPPED)).fill_null(False)
+            if table.stopped
+            else pl.lit(False)
+        )
+        rate = pl.col("kind") == "interval-rate"
+        return rows.with_columns(
+            text=pick(0), unit=pick(1).fill_null(""), kg=kg, stopped=stopped & rate,
+            hold=rate if table.stopped else pl.lit(False), spread=pl.lit(False),
+        )  # fmt: skip
+
+    def _numbered(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Add ``number``, what the text or the column of numbers says, and ``limit``."""
+        table = self.table
+        number = pl.col("text").cast(pl.Float64, strict=False)
+        if table.number and self.numbers:
+            number = pl.coalesce(pl.col(table.number).cast(pl.Float64, strict=False), number)
+        rows = rows.with_columns(number=pl.when(number.is_finite()).then(number), limit=pl.lit(0, pl.Int8))
+        if table.values:
+            return self._given(rows)
+        if table.end:  # a procedure is under way or not
+            return rows.with_columns(number=pl.lit(1.0), unit=pl.lit(""))
+        limited = pl.col("number").is_null() | pl.col("text").str.starts_with("<") | pl.col("text").str.starts_with(">")
+        special = limited.fill_null(True) | pl.col("texted") | (pl.col("kind") == "categorical")
+        return pl.concat([rows.filter(~special), self._special(rows.filter(special))])
+
+    def _special(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Read what is no plain number: limits of assays, texts with a meaning, levels, nothing at all."""
+        found = rows.with_columns(
+            sign=pl.col("text").str.extract(LIMIT, 1).str.to_lowercase(),
+            bound=pl.col("text").str.extract(LIMIT, 2).cast(pl.Float64, strict=False),
+            said=pl.col("text").str.strip_chars().str.to_lowercase(),
+        ).join(self.texts, on=["concept", "said"], how="left", maintain_order="left")
+        below, above = pl.col("sign").is_in(["<", "less than"]), pl.col("sign").is_in([">", "greater than"])
+        category = pl.col("kind") == "categorical"
+        levelled = pl.col("concept").is_in([number for number, concept in self.concepts.items() if concept.levels])
+        empty = (pl.col("said").is_null() | pl.col("said").is_in(["", "___"])) & (
+            pl.col("number").is_null() | category & levelled
+        )
+        number = (
+            pl.when(pl.col("meaning").is_not_null()).then("meaning")
+            .when(category & ~levelled).then(pl.lit(1.0))
+            .when(category).then(None)
+            .when(below).then(pl.col("bound") / 2)
+            .when(above).then("bound")
+            .otherwise("number")
+        )  # fmt: skip
+        nothing = (
+            pl.when(pl.col("absent")).then(pl.lit(SAID_MISSING))
+            .when(empty & ~(category & ~levelled)).then(pl.lit(NO_VALUE))
+            .when(category & levelled & pl.col("meaning").is_null()).then(pl.lit(NO_LEVEL))
+        )  # fmt: skip
+        limit = pl.when(~category & below).then(-1).when(~category & above).then(1).otherwise(0).cast(pl.Int8)
+        found = found.with_columns(number=number, limit=limit.fill_null(0), problem=pl.coalesce("problem", nothing))
+        return found.select(rows.columns)
+
+    def _given(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Settle rates and amounts: where a rate ended, and amounts that accrue at a known rate."""
+        ended = pl.when("stopped").then(0.0).otherwise("number")
+        none = pl.when(pl.col("number").is_null() & ~pl.col("stopped") & (pl.col("kind") == "interval-rate"))
+        rows = rows.with_columns(number=ended, problem=pl.coalesce("problem", none.then(pl.lit(NO_RATE))))
+        if not self.amounts:
+            return rows
+        pairs = rows.select("amountuom", "rateuom").unique()
+        per_hour = [_per_hour(amount or "", rate or "") for amount, rate in pairs.iter_rows()]
+        rows = rows.join(
+            pairs.with_columns(per_hour=pl.Series(per_hour, dtype=pl.Float64)),
+            on=["amountuom", "rateuom"], how="left", nulls_equal=True, maintain_order="left",
+        )  # fmt: skip
+        hours = (pl.col("end") - pl.col("time")) / SECONDS_PER_HOUR
+        accrued = pl.col("rate").cast(pl.Float64, strict=False) * pl.col("per_hour") * hours
+        spread = (pl.col("kind") == "interval-amount") & (accrued > 0).fill_null(False)
+        return rows.with_columns(number=pl.when(spread).then(accrued).otherwise("number"), spread=spread)
+
+    def _converted(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Add ``value``, the number in the unit of its concept, and ``power``."""
+        keys = rows.filter(pl.col("kind") != "categorical").select("pair", "concept", "unit").unique()
+        items = self.pairs["itemid"].gather(keys["pair"])
+        value, power, refused = pl.col("number"), pl.lit(0, pl.Int8), []
+        rows = rows.join(keys.with_row_index("key"), on=["pair", "concept", "unit"], how="left", maintain_order="left")
+        for key, (item, number, unit) in enumerate(zip(items, keys["concept"], keys["unit"], strict=True)):
+            concept = self.concepts[number]
+            rules = rules_for(concept.conversions, item, unit, concept.unit)
+            if not rules or _conditional(rules[-1]):
+                refused.append((key, rules))
+            for rule in reversed(rules):
+                holds = (pl.col("key") == key) & _holds(rule)
+                if rule.scale != 1 or rule.offset or len(rules) > 1:
+                    value = pl.when(holds).then(pl.col("number") * rule.scale + rule.offset).otherwise(value)
+                if rule.power or len(rules) > 1:
+                    power = pl.when(holds).then(pl.lit(rule.power, pl.Int8)).otherwise(power)
+        unconvertible = _any(
+            [(pl.col("key") == key) & ~_any([_holds(rule) for rule in rules]) for key, rules in refused]
+        )
+        no_number = pl.when(pl.col("number").is_null()).then(pl.lit(NO_NUMBER))
+        no_unit = pl.when(unconvertible.fill_null(False)).then(pl.lit(NO_CONVERSION))
+        return rows.with_columns(value=value, power=power, problem=pl.coalesce("problem", no_number, no_unit))
+
+
+def _holds(rule: Conversion) -> pl.Expr:
+    """Return whether the conditions of a rule on value and weight hold; those on item and unit are settled."""
+    number = pl.col("number")
+    conditions = [number >= rule.low] if rule.low is not None else []
+    conditions += [number <= rule.high] if rule.high is not None else []
+    conditions += [pl.col("kg") == rule.patient_weight] if rule.patient_weight is not None else []
+    return pl.all_horizontal(*conditions).fill_null(False) if conditions else pl.lit(True)
+
+
+def _conditional(rule: Conversion) -> bool:
+    return not rule.low is rule.high is rule.patient_weight is None
+
+
+def _any(conditions: Sequence[pl.Expr]) -> pl.Expr:
+    return reduce(pl.Expr.__or__, conditions, pl.lit(False))
+
+
+def _per_hour(amount: str, rate: str) -> float | None:
+    """Return what a rate is multiplied by to be an amount in an hour; None where it has another unit."""
+    unit = plain_unit(amount)
+    return {f"{unit}/h": 1.0, f"{unit}/min": 60.0}.get(plain_unit(rate)) if unit else None
+
+
+def _texts(concepts: dict[int, Concept]) -> pl.DataFrame:
+    """Return concept, said (the text), meaning (a number or the code of a level) and whether that is no value."""
+    rows = [
+        (number, text, None if meaning == MISSING else _code(concept, meaning), meaning == MISSING)
+        for number, concept in concepts.items()
+        for text, meaning in concept.texts.items()
+    ]
+    schema = {"concept": pl.UInt16, "said": pl.String, "meaning": pl.Float64, "absent": pl.Boolean}
+    return pl.DataFrame(rows, schema=schema, orient="row")
+
+
+def _code(concept: Concept, meaning: str) -> float:
+    return float(concept.levels.index(meaning)) if concept.levels else float(meaning)

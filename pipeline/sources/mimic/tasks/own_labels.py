@@ -1,0 +1,131 @@
+"""The labels of own tasks for one cohort, once its tables were read, and what every step left of whom."""
+
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from .....cache_schema import Task
+from ....source import FirstHours, Quarantine, Splits
+from ..cohort import Cohort
+from ..concepts.reading import ConceptEvents
+from ..concepts.shared_pass import SharedPass
+from ..folder import MimicFolder
+from .anchors import release_of, stay_anchors, subject_events, units_of
+from .cached import made_task
+from .concept_events import TaskConcepts
+from .execute import execute
+from .language import TaskFile
+from .step_counts import UNTIL, StepCounts, count_rows, counted, hours_until
+
+PARTS = ("train", "validation", "test")
+COUNTS = {
+    "scope": pl.String, "step": pl.String, "unit": pl.String, "count": pl.Int64, "published": pl.Int64,
+    "source": pl.String,
+}  # fmt: skip
+Labelling = Callable[[FirstHours], tuple[Task, ...]]
+Counting = Callable[[Sequence[Task], pl.DataFrame, Splits], pl.DataFrame]
+
+
+class OwnLabels:
+    """Labels ``tasks`` for the samples of a ``cohort``, from the events of ``concepts``.
+
+    ``quarantine`` takes what of these events could not be read.
+    """
+
+    def __init__(
+        self,
+        tasks: Sequence[TaskFile],
+        concepts: TaskConcepts,
+        folder: MimicFolder,
+        cohort: Cohort,
+        modalities: Sequence[str],
+        quarantine: Quarantine,
+    ) -> None:
+        self.tasks, self.concepts, self.folder = tasks, concepts, folder
+        self.cohort, self.modalities, self.quarantine = cohort, modalities, quarantine
+        self._stays = stay_anchors(cohort.recorded, release_of(folder))
+        if cohort.limited:
+            mine = cohort.stays["subject_id"].unique().implode()
+            self._stays = self._stays.filter(pl.col("subject_id").is_in(mine))
+        self._steps: list[tuple[TaskFile, tuple[StepCounts, ...], tuple[tuple[str, int], ...]]] = []
+        self._shared: tuple[SharedPass, int] | None = None
+
+    def spans(self, others: pl.DataFrame) -> pl.DataFrame:
+        """Return the spans of ``others`` (subject_id, first, last), widened to what predicates look at: everything."""
+        if not self.concepts.concepts:
+            return others
+        whole = pl.lit(None, pl.Int64)
+        patients = pl.concat([others["subject_id"], self._stays["subject_id"]]).unique()
+        return pl.DataFrame({"subject_id": patients}).with_columns(first=whole, last=whole)
+
+    def listen(self, shared: SharedPass, first: int) -> None:
+        """Take the events of a pass that somebody else makes, in which the concepts have numbers from ``first`` on."""
+        shared.add(lambda events: self.concepts.take(events, first))
+        self._shared = shared, first
+        self.concepts.clear()
+
+    def after(self, others: Labelling) -> Labelling:
+        """Return what labels the samples for other tasks and then for these."""
+        return lambda first_hours: (*others(first_hours), *self.label())
+
+    def beside(self, others: Counting) -> Counting:
+        """Return what counts the steps of other tasks and then of these."""
+
+        def counts(tasks: Sequence[Task], left_out: pl.DataFrame, splits: Splits) -> pl.DataFrame:
+            own = {task.name for task in self.tasks}
+            of_others = others([task for task in tasks if task.name not in own], left_out, splits)
+            return pl.concat([of_others, self.counts(splits)], how="vertical_relaxed")
+
+        return counts
+
+    def label(self) -> tuple[Task, ...]:
+        """Read the events that predicates need, and label the cohort."""
+        self._read_events()
+        of_subjects = subject_events(self.cohort.recorded)
+        tasks = []
+        self._steps.clear()
+        for task in self.tasks:
+            units = units_of(task, self._stays)
+            outcome = execute(task, units.frame, {**of_subjects, **self.concepts.events(task, units.frame)})
+            tasks.append(made_task(task, outcome, units, self.cohort.stays, self.modalities))
+            self._steps.append((task, counted(outcome, units), tuple(hours_until(outcome))))
+        return tuple(tasks)
+
+    def counts(self, splits: Splits) -> pl.DataFrame:
+        """Return what every step left, in all and for each part of each split: the columns of `Records.counts`."""
+        samples = self.cohort.stays.select("subject_id", sample_id="stay_id")
+        parts = dict(_subjects_of_parts(samples, splits))
+        rows = [row for task, steps, _ in self._steps for row in count_rows(task, steps, parts)]
+        rows += [
+            {"scope": task.name, "step": UNTIL, "unit": unit, "count": count, "published": None, "source": None}
+            for task, _, until in self._steps
+            for unit, count in until
+        ]
+        return pl.DataFrame(rows, schema=COUNTS)
+
+    def _read_events(self) -> None:
+        """Make a pass over the tables for the concepts of all predicates, unless somebody else's gave their events."""
+        number = len(self.concepts.concepts)
+        if not number:
+            return
+        shared, first = self._shared or (None, 0)
+        if shared is not None and shared.done:
+            events = shared.events
+        else:
+            self.concepts.clear()
+            first, nobody = 0, pl.DataFrame(schema={"subject_id": pl.Int64})
+            events = ConceptEvents(self.folder, self.concepts.concepts, self.spans(nobody))
+            for group in events.of_subjects():
+                self.concepts.take(group, first)
+        self.quarantine.extend(events.left_out(range(first, first + number)).to_json())
+
+
+def _subjects_of_parts(samples: pl.DataFrame, splits: Splits) -> Iterator[tuple[str, npt.NDArray[np.int64]]]:
+    """Yield the subjects of each part; with several splits its name has that of its split before it."""
+    for name, parts in splits.items():
+        of_sample = parts.join(samples, on="sample_id")
+        for part in PARTS:
+            subjects = of_sample.filter(part=part)["subject_id"].unique()
+            yield part if len(splits) == 1 else f"{name} {part}", subjects.to_numpy()
