@@ -5,7 +5,6 @@ from typing import Any
 
 from ....cache_schema import InputError, unknown
 from ....cache_schema.selection import CHOICES
-from .benchmark.tasks import SELECTION
 from .note_tables import LAST_NOTES
 
 Rules = Mapping[str, Mapping[str, Any]]
@@ -38,6 +37,6 @@ def parse_select(options: Sequence[str], modalities: Sequence[str]) -> dict[str,
 
 def with_rules(select: Rules, asked: Rules, modalities: Sequence[str], version: int) -> dict[str, Mapping[str, Any]]:
     """Return what a task selects: by itself, of other items the last ones, and in place of both what was asked for."""
-    last: Rules = {**SELECTION, "notes": {"rows": "last", "max": LAST_NOTES[version]}, "ecg": {"rows": "last"}}
+    last: Rules = {"notes": {"rows": "last", "max": LAST_NOTES[version]}, "ecg": {"rows": "last"}}
     others = {name: rule for name, rule in last.items() if name in modalities and name not in select}
     return {**select, **others, **asked}
