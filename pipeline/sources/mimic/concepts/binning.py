@@ -20,12 +20,13 @@ from ....series.intervals import cut, overlap
 from ....series.rows import BinRows, bin_before_or_after
 from ....source import Block
 from .definitions import Aggregate, Concept
+from .held import ENDS, one_end_at_a_time
 from .reading import Available
 
 CARRIED = ("numeric", "categorical")
 NEVER = 1e6
 """Hours; longer than any stay."""
-TIMES = ("time", "end", "known", "since", "open_end", "end_known")
+TIMES = ("time", "end", "known", "since", "open_end", "end_known", "gone")
 
 
 @dataclass(frozen=True)
@@ -126,10 +127,15 @@ class SetBins:
 
     def _observations(self, events: pl.DataFrame) -> pl.DataFrame:
         """Return sample, concept, bin, value, hours, share, newest, and the bins of the sample from t0 on."""
-        events = events.with_columns(known="time", end_known=pl.lit(None, pl.Int64)) if self._at_once else events
-        joined = events.join(self._stays, on="subject_id").with_columns(
-            kind=pl.col("concept").replace_strict(self._kinds, return_dtype=pl.String),
-            **{name: (pl.col(name) - pl.col("intime")) / 3600 for name in TIMES},
+        if self._at_once:
+            events = events.with_columns(known="time", end_known=pl.lit(None, pl.Int64), ends=pl.lit(None, ENDS))
+        joined = (
+            one_end_at_a_time(events)
+            .join(self._stays, on="subject_id")
+            .with_columns(
+                kind=pl.col("concept").replace_strict(self._kinds, return_dtype=pl.String),
+                **{name: (pl.col(name) - pl.col("intime")) / 3600 for name in TIMES},
+            )
         )
         interval = pl.col("kind").str.starts_with("interval") & pl.col("end").is_not_null()
         cut_up = interval & ((pl.col("kind") == "interval-rate") | pl.col("spread"))
@@ -159,7 +165,7 @@ class SetBins:
     def _cut(self, events: pl.DataFrame) -> pl.DataFrame:
         """Return the pieces of intervals: of rates with the part of the bin, of amounts that of the interval.
 
-        In a bin in which the end was not known yet, a rate goes on.
+        In a bin in which the end was not known yet, a rate goes on; in one in which a sooner end was, it does not.
         """
         latest, since = pl.col("los_hours").fill_null(NEVER), pl.col("since")
         events = events.with_columns(
@@ -171,6 +177,7 @@ class SetBins:
             bin=pl.Series(bins),
             known_bin=self._bin(events["known"]).gather(interval),
             end_bin=self._bin(events["end_known"].fill_null(-NEVER)).gather(interval),
+            gone_bin=self._bin(events["gone"].fill_null(NEVER)).gather(interval),
         )
         rate, going_on = pl.col("kind") == "interval-rate", pl.col("bin") < pl.col("end_bin")
         pieces = pieces.with_columns(stop=pl.when(going_on).then("open").otherwise("stop"))
@@ -179,6 +186,7 @@ class SetBins:
             share=(pl.Series(hours) / pl.when(rate).then(self._bin_hours).otherwise("length")).fill_nan(0.0),
             hours=pl.min_horizontal("stop", (pl.col("bin") + 1) * self._bin_hours),
         ).filter((pl.col("share") > 0) | (pl.col("length") == 0), ~rate | (pl.col("bin") >= pl.col("known_bin")))
+        pieces = pieces.filter(pl.col("bin") < pl.col("gone_bin"))
         pieces = pieces.with_columns(bin=pl.max_horizontal("bin", "known_bin"))
         last = pl.Series(bin_count(pieces["los_hours"].fill_null(NEVER).to_numpy(), self._bin_hours))
         return pieces.filter(pl.col("bin") < last).select(PIECE)

@@ -18,7 +18,7 @@ from ..tables import Table
 from ..times import refuse_dates, refuse_other_format
 from .definitions import Concept, starter_set
 from .event_tables import EVENT_TABLES, IDS, EventTable
-from .held import apply_weights, hold_rates
+from .held import ENDS, apply_weights, hold_rates
 from .values import DEFAULT_KG, HALF, NO_CONVERSION, OUTSIDE, WHOLE, RowReader, pairs_of
 
 Available = Literal["storetime", "charttime"]
@@ -38,7 +38,7 @@ SPILLED = {
 EVENT = {
     "subject_id": pl.Int64, "concept": pl.UInt32, "time": pl.Int64, "end": pl.Int64, "known": pl.Int64,
     "value": pl.Float64, "stay_id": pl.Int64, "hadm_id": pl.Int64, "row": pl.Int64, "spread": pl.Boolean,
-    "open_end": pl.Int64, "end_known": pl.Int64,
+    "open_end": pl.Int64, "end_known": pl.Int64, "ends": ENDS,
 }  # fmt: skip
 """Columns of concept events."""
 
@@ -110,9 +110,8 @@ class ConceptEvents:
         Columns: subject_id, concept (UInt32, its number), time and end (seconds since 1970, local as written; end is
         null but for intervals), known (when a clinician could read it, never before time), value (code of the level of
         a categorical concept, rate, amount), stay_id and hadm_id (null where the table has none), row (line in its
-        file), spread (of an amount: it accrues evenly, because its rate is known; another counts at its end), open_end
-        and end_known (of a rate that holds until the next row: until when it does while that is not known, and when it
-        is).
+        file), spread (of an amount: it accrues evenly, because its rate is known; another counts at its end), and
+        open_end, end_known and ends (of a rate that holds until the next row: see :func:`.held.hold_rates`).
 
         What is left out or mended is counted: :meth:`left_out` says it when all groups were taken.
         """

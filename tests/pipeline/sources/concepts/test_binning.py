@@ -29,7 +29,7 @@ def event(
         **{name: more.pop(name, None) for name in ("open_end", "end_known")},
     }
     seconds = {name: None if hour is None else round(hour * 3600) + IN for name, hour in hours.items()}
-    return {"subject_id": 7, "concept": 0, "value": value, "row": 0, "spread": False, **seconds, **more}
+    return {"subject_id": 7, "concept": 0, "value": value, "row": 0, "spread": False, "ends": None, **seconds, **more}
 
 
 def rows(

@@ -185,6 +185,19 @@ def test_rates_of_carevue_hold_until_the_next_row_and_at_most_four_hours(iii: An
     assert told == {}
 
 
+def test_a_rate_ends_at_the_first_row_behind_it_that_is_known(iii: Any, read: Any) -> None:
+    carevue(iii, "01:00:00", "0.1")
+    carevue(iii, "02:00:00", "0.2", stored="08:00:00")
+    carevue(iii, "03:00:00", "0.3")
+    carevue(iii, "03:30:00", "0.4", stored="07:00:00")  # later than a row that was known before it: no end of the first
+    events, _ = read(iii.write(), [concept("inputevents", 30120, kind="interval-rate", unit="mcg/kg/min")])
+    ends = [
+        [((end["known"] - III_IN) / 3600, (end["end"] - III_IN) / 3600) for end in ends]
+        for ends in events["ends"].fill_null([])
+    ]
+    assert ends == [[(3, 3), (8, 2)], [], [], []]
+
+
 def test_carevue_has_the_weight_elsewhere(iii: Any, charted3: Callable[..., None], read: Any) -> None:
     carevue(iii, "01:00:00", "8", unit="mcgmin")
     charted3(iii, 1, 10, 100, "2150-01-01 01:30:00", 763, "50", "kg")
