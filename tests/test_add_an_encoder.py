@@ -224,7 +224,9 @@ def test_without_the_package_it_is_said_what_is_needed(monitor: Monitor, acme: P
     extract(monitor, tmp_path / "cache", Encoders())
     shutil.rmtree(acme / "acme_waves-1.2.dist-info")
     look_again()
-    with pytest.raises(InputError, match=r"No frozen encoder is called 'waveform'.*--encoder waveform=NAME.*timm, xrv"):
+    with pytest.raises(
+        InputError, match=r"No frozen encoder is called 'waveform'.*--encoder waveform=NAME.*timm, hf, onnx, xrv"
+    ):
         extract(monitor, tmp_path / "new", Encoders())
     assert verify_cache(tmp_path / "cache").passed
 

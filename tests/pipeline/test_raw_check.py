@@ -20,7 +20,7 @@ def test_a_whole_folder_is_named_with_the_command_that_looks_further(synthetic_r
     assert f"omnifuse extract --dataset synthetic --raw {synthetic_raw} --dry-run" in first.finding
     assert {check.name for check in others} == {
         *(f"table {name}" for name in ("icustays", "admissions", "patients", "diagnoses_icd")),
-        *("table chartevents", "table labevents", "cxr", "rep"),
+        *("table chartevents", "table labevents", "cxr", "rep", "notes", "ed"),
     }
     assert {check.state for check in others} == {"ok"}
 

@@ -88,10 +88,10 @@ def test_a_cohort_with_few_deaths_is_not_scored(small_population):
     assert few.oracle.auroc > 0.8
 
 
-def test_mimic3_has_the_ehr_alone(mimic3, small_population):
+def test_mimic3_has_the_ehr_and_notes_in_place_of_reports(mimic3, small_population):
     best = best_possible(mimic3)
-    assert [reference.combination for reference in best.references] == ["ehr"]
-    assert best.acceptance is None
+    assert [reference.combination for reference in best.references] == ["ehr", "rep", "ehr+rep"]
+    assert best.acceptance is not None
     assert best.samples == 60
 
 

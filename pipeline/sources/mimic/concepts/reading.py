@@ -35,7 +35,7 @@ SPILLED = {
     "hold": pl.Boolean, "stopped": pl.Boolean, "stay_id": pl.Int64, "hadm_id": pl.Int64, "row": pl.Int64,
 }  # fmt: skip
 
-EVENT = {
+EVENT: dict[str, pl.DataType | type[pl.DataType]] = {
     "subject_id": pl.Int64, "concept": pl.UInt32, "time": pl.Int64, "end": pl.Int64, "known": pl.Int64,
     "value": pl.Float64, "stay_id": pl.Int64, "hadm_id": pl.Int64, "row": pl.Int64, "spread": pl.Boolean,
     "open_end": pl.Int64, "end_known": pl.Int64, "ends": ENDS,
