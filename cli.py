@@ -249,6 +249,18 @@ def methods(names: tuple[str, ...]) -> Result:
     return Result({"methods": described}, methods_text(described))
 
 
+@main.command()
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.option("--raw", type=PATH, help="Count their rows in a folder of MIMIC, too.")
+@reporting()
+def variables(names: tuple[str, ...], raw: Path | None) -> Result:
+    """List the variables of MIMIC, or all about those named."""
+    from .pipeline.sources.mimic.concepts.describe import describe, describe_text
+
+    described = describe(names, raw)
+    return Result(described, describe_text(names, described))
+
+
 @main.command(cls=StudyCommand)
 @cache_option
 @click.option("--task", help="Default: the cache's first with one prediction a sample.")

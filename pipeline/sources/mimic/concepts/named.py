@@ -17,7 +17,7 @@ class NamedSets:
 
     names: tuple[str, ...]
     files: Mapping[str, Path]
-    _own: UserSets
+    own: UserSets
 
     @classmethod
     def read(cls, variables: Sequence[str], taken: Sequence[str] = ()) -> "NamedSets":
@@ -59,11 +59,11 @@ class NamedSets:
         return {name: self._of(name, version) for name in self.names if name in wanted}
 
     def _of(self, name: str, version: Version) -> tuple[Concept, ...]:
-        if name not in self._own:
+        if name not in self.own:
             return starter_set(name, version)
-        concepts = self._own[name][version]
+        concepts = self.own[name][version]
         there = {concept.name for concept in concepts}
-        for concept in self._own[name][3] + self._own[name][4]:
+        for concept in self.own[name][3] + self.own[name][4]:
             if concept.name not in there:
                 raise InputError(
                     f"{self.files[name]}: {name}: {concept.name}: items: there are none of this release, "

@@ -16,10 +16,11 @@ from ....temporary import TemporaryFolder
 from ..folder import MimicFolder
 from ..tables import Table
 from ..times import refuse_dates, refuse_other_format
+from .conversion import NO_CONVERSION
 from .definitions import Concept, starter_set
 from .event_tables import EVENT_TABLES, IDS, EventTable
 from .held import ENDS, apply_weights, hold_rates
-from .values import DEFAULT_KG, HALF, NO_CONVERSION, OUTSIDE, WHOLE, RowReader, pairs_of
+from .values import DEFAULT_KG, HALF, OUTSIDE, WHOLE, RowReader, pairs_of
 
 Available = Literal["storetime", "charttime"]
 """When a value counts as known: when it was stored, where the table says so, or when it was charted."""

@@ -39,6 +39,11 @@ class Conversion:
     offset: float = 0.0
     power: int = 0
 
+    @property
+    def conditional(self) -> bool:
+        """Whether it depends on more than item and unit."""
+        return not self.low is self.high is self.patient_weight is None
+
 
 def parse_conversion(when: str, how: str) -> Conversion:
     """Return a rule from its two sides; raises ValueError saying what of them is not understood."""
@@ -115,6 +120,21 @@ def rules_for(conversions: tuple[Conversion, ...], item: int, unit: str, own: st
     for rule in conversions:
         if rule.item in (None, item) and rule.unit in (None, ANY_UNIT, plain):
             rules.append(rule)
-            if rule.low is rule.high is rule.patient_weight is None:
+            if not rule.conditional:
                 return rules
     return [*rules, Conversion()] if plain in ("", plain_unit(own)) else rules
+
+
+def rule_text(rule: Conversion) -> str:
+    """Return a rule as one would write it."""
+    bounds = ["" if bound is None else f"{bound:g}" for bound in (rule.low, rule.high)]
+    conditions = [
+        str(rule.item) if rule.item is not None else "",
+        rule.unit or "",
+        "..".join(bounds) if any(bounds) else "",
+        f"patientweight {rule.patient_weight:g}" if rule.patient_weight is not None else "",
+    ]
+    steps = [f"x {rule.scale:g}"] if rule.scale != 1 else []
+    steps += [f"{'x' if rule.power > 0 else '/'} {WEIGHT}"] * abs(rule.power)
+    steps += [f"{'+' if rule.offset > 0 else '-'} {abs(rule.offset):g}"] if rule.offset else []
+    return f"{' & '.join(filter(None, conditions))}: {' '.join(steps) or AS_IS}"

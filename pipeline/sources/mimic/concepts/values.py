@@ -1,14 +1,14 @@
 """Rows of a table of events -> values of concepts in their units, or why a row has none."""
 
 from collections.abc import Sequence
-from functools import reduce
 
 import polars as pl
 
 from ....series.times import seconds
+from .conversion import convert
 from .definitions import MISSING, Concept
 from .event_tables import STOPPED, EventTable
-from .units import Conversion, plain_unit, rules_for
+from .units import plain_unit
 
 SECONDS_PER_HOUR = 3600
 LIMIT = r"(?i)^\s*(<|>|less than|greater than)\s*=?\s*(\d*\.?\d+)"
@@ -20,10 +20,8 @@ NO_TIME = "the time cannot be read"
 REVERSED = "it ends before it begins"
 NO_VALUE = "no value"
 NO_RATE = "no rate: a push, or an amount alone"
-NO_NUMBER = "no number"
 NO_LEVEL = "none of its levels"
 SAID_MISSING = "the text says that there is no value"
-NO_CONVERSION = "the unit cannot be converted"
 OUTSIDE = "outside its limits"
 """Why a row is left out."""
 
@@ -88,7 +86,7 @@ class RowReader:
         """
         rows = batch.join(self.pairs, left_on=self.table.item, right_on="itemid", maintain_order="left")
         rows = self._valued(self._timed(rows.filter(*self._conditions())))
-        converted = self._converted(self._numbered(rows))
+        converted = convert(self._numbered(rows), self.concepts, self.pairs)
         beyond = pl.when((pl.col("power") == 0) & ~within_limits(pl.col("value"))).then(pl.lit(OUTSIDE))
         return converted.with_columns(problem=pl.coalesce("problem", beyond))
 
@@ -209,47 +207,6 @@ class RowReader:
         accrued = pl.col("rate").cast(pl.Float64, strict=False) * pl.col("per_hour") * hours
         spread = (pl.col("kind") == "interval-amount") & (accrued > 0).fill_null(False)
         return rows.with_columns(number=pl.when(spread).then(accrued).otherwise("number"), spread=spread)
-
-    def _converted(self, rows: pl.DataFrame) -> pl.DataFrame:
-        """Add ``value``, the number in the unit of its concept, and ``power``."""
-        keys = rows.filter(pl.col("kind") != "categorical").select("pair", "concept", "unit").unique()
-        items = self.pairs["itemid"].gather(keys["pair"])
-        value, power, refused = pl.col("number"), pl.lit(0, pl.Int8), []
-        rows = rows.join(keys.with_row_index("key"), on=["pair", "concept", "unit"], how="left", maintain_order="left")
-        for key, (item, number, unit) in enumerate(zip(items, keys["concept"], keys["unit"], strict=True)):
-            concept = self.concepts[number]
-            rules = rules_for(concept.conversions, item, unit, concept.unit)
-            if not rules or _conditional(rules[-1]):
-                refused.append((key, rules))
-            for rule in reversed(rules):
-                holds = (pl.col("key") == key) & _holds(rule)
-                if rule.scale != 1 or rule.offset or len(rules) > 1:
-                    value = pl.when(holds).then(pl.col("number") * rule.scale + rule.offset).otherwise(value)
-                if rule.power or len(rules) > 1:
-                    power = pl.when(holds).then(pl.lit(rule.power, pl.Int8)).otherwise(power)
-        unconvertible = _any(
-            [(pl.col("key") == key) & ~_any([_holds(rule) for rule in rules]) for key, rules in refused]
-        )
-        no_number = pl.when(pl.col("number").is_null()).then(pl.lit(NO_NUMBER))
-        no_unit = pl.when(unconvertible.fill_null(False)).then(pl.lit(NO_CONVERSION))
-        return rows.with_columns(value=value, power=power, problem=pl.coalesce("problem", no_number, no_unit))
-
-
-def _holds(rule: Conversion) -> pl.Expr:
-    """Return whether the conditions of a rule on value and weight hold; those on item and unit are settled."""
-    number = pl.col("number")
-    conditions = [number >= rule.low] if rule.low is not None else []
-    conditions += [number <= rule.high] if rule.high is not None else []
-    conditions += [pl.col("kg") == rule.patient_weight] if rule.patient_weight is not None else []
-    return pl.all_horizontal(*conditions).fill_null(False) if conditions else pl.lit(True)
-
-
-def _conditional(rule: Conversion) -> bool:
-    return not rule.low is rule.high is rule.patient_weight is None
-
-
-def _any(conditions: Sequence[pl.Expr]) -> pl.Expr:
-    return reduce(pl.Expr.__or__, conditions, pl.lit(False))
 
 
 def _per_hour(amount: str, rate: str) -> float | None:

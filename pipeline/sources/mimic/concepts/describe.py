@@ -1,0 +1,163 @@
+"""The sets of variables and what is in them, for a person and for a machine."""
+
+import textwrap
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from .....cache_schema import InputError, meant
+from .....progress import progress
+from ....source import Quarantine
+from ..folder import MimicFolder
+from .definitions import Concept, Version, starter_set, starter_sets, title_of
+from .named import ENDINGS, NamedSets
+from .reading import event_files
+from .units import rule_text
+
+COLUMNS = 80
+RELEASES: tuple[Version, ...] = (3, 4)
+MORE = "What is in a set, a variable or a YAML file of your own: omnifuse variables NAME"
+
+Releases = Mapping[Version, Concept]
+"""One concept as each release has it."""
+
+
+def describe(names: Sequence[str] = (), raw: Path | None = None) -> dict[str, list[dict[str, Any]]]:
+    """Return all variables, or those of the sets, files and variables that are named, as JSON values.
+
+    With a folder, those of its release, and how many ``rows`` their items have there.
+
+    Raises
+    ------
+    InputError
+        If nothing has such a name, a file cannot be understood, or the folder cannot be used.
+    """
+    folder = None if raw is None else MimicFolder.find(raw)
+    releases = [release for release in RELEASES if folder is None or release == folder.version]
+    found = [concept for name in dict.fromkeys(names or starter_sets()) for concept in _found(name, releases)]
+    contents = [_content(concept) for concept in found]
+    if folder is not None:
+        for content, rows in zip(contents, _rows(folder, [next(iter(c.values())) for c in found]), strict=True):
+            content["rows"] = rows
+    return {"variables": contents}
+
+
+def _found(name: str, releases: Sequence[Version]) -> list[Releases]:
+    """Return the concepts of a set or a file, or the one of a name."""
+    if name in starter_sets():
+        return _by_name((release, concept) for release in releases for concept in starter_set(name, release))
+    if Path(name).suffix in ENDINGS:
+        own = NamedSets.read((name,)).own.values()
+        return [
+            concept
+            for by_release in own
+            for concept in _by_name((release, concept) for release in releases for concept in by_release[release])
+        ]
+    known = [concept for set_name in starter_sets() for concept in _found(set_name, releases)]
+    named = [concept for concept in known if next(iter(concept.values())).name == name]
+    if not named:
+        all_names = [*starter_sets(), *(next(iter(concept.values())).name for concept in known)]
+        raise InputError(
+            f"There is no set, variable or file {name!r}.{meant(name, all_names)} `omnifuse variables` lists the sets."
+        )
+    return named
+
+
+def _by_name(concepts: Iterator[tuple[Version, Concept]]) -> list[Releases]:
+    found: dict[str, dict[Version, Concept]] = {}
+    for release, concept in concepts:
+        found.setdefault(concept.name, {})[release] = concept
+    return list(found.values())
+
+
+def _rows(folder: MimicFolder, concepts: Sequence[Concept]) -> list[int]:
+    """Return how many rows the items of each concept have; each table is read once."""
+    counts: dict[str, Counter[int]] = {}
+    for file in event_files(folder, concepts):
+        counted = counts.setdefault(file.logical, Counter())
+        item = file.event_table.item
+        wanted = {number for concept in concepts for number in concept.items.get(file.logical, ())}
+        keep = pl.col(item).is_in(list(wanted))
+        batches = file.table.batches([item], [], Quarantine(), keep) if file.table else ()
+        for batch in progress(batches, file.event_table.name, unit="batches"):
+            counted.update(dict(batch[item].value_counts().iter_rows()))
+    return [
+        sum(counts[table][item] for table, items in concept.items.items() for item in items if table in counts)
+        for concept in concepts
+    ]
+
+
+def _content(releases: Releases) -> dict[str, Any]:
+    concept = next(iter(releases.values()))
+    items = {
+        f"mimic{release}": {table: list(ids) for table, ids in there.items.items()}
+        for release, there in releases.items()
+    }
+    return {
+        "set": concept.set, "name": concept.name, "kind": concept.kind, "unit": concept.unit,
+        "aggregates": list(concept.aggregates), "low": concept.low, "high": concept.high, "items": items,
+        "conversions": [rule_text(rule) for rule in concept.conversions], "levels": list(concept.levels),
+        "texts": dict(concept.texts), "where": dict(concept.where), "note": concept.note,
+    }  # fmt: skip
+
+
+def describe_text(names: Sequence[str], described: Mapping[str, list[dict[str, Any]]]) -> str:
+    """Return in words what :func:`describe` found: the sets, the variables of those named, or one at length."""
+    lines: list[str] = []
+    for name, variables in groupby(described["variables"], lambda variable: variable["set"]):
+        members = list(variables)
+        if not names:
+            lines += _wrapped(f"  {name:14}{_rows_text(members)}", f"{len(members):>3}  {title_of(name)}")
+        elif len(members) == 1 or any(member["name"] in names for member in members):
+            lines += [line for member in members for line in _at_length(member)]
+        else:
+            lines += [f"{name}: {title_of(name)}"]
+            lines += [line for member in members for line in _wrapped(_start(member), _facts(member))]
+        lines += [""] if names else []
+    return "\n".join([*lines, *([] if names else ["", MORE])]).rstrip()
+
+
+def _start(variable: Mapping[str, Any]) -> str:
+    return f"  {variable['name']:26}{_rows_text([variable])}"
+
+
+def _rows_text(variables: Sequence[Mapping[str, Any]]) -> str:
+    return f"{sum(variable['rows'] for variable in variables):>11,} rows  " if "rows" in variables[0] else ""
+
+
+def _facts(variable: Mapping[str, Any]) -> str:
+    """Return kind, unit, limits and aggregates of a variable in a line."""
+    limits = [variable["low"], variable["high"]]
+    low, high = ("" if limit is None else f"{limit:g}" for limit in limits)
+    between = {(True, True): "", (False, True): f"from {low}", (True, False): f"to {high}"}
+    words = between.get((limits[0] is None, limits[1] is None), f"{low} to {high}")
+    return ", ".join(filter(None, [variable["kind"], variable["unit"], words, "/".join(variable["aggregates"])]))
+
+
+def _at_length(variable: Mapping[str, Any]) -> Iterator[str]:
+    yield from _wrapped("", f"{variable['name']} of {variable['set']}: {_facts(variable)}")
+    entries = {
+        release: "; ".join(f"{table} {' '.join(map(str, ids))}" for table, ids in items.items())
+        for release, items in variable["items"].items()
+    }
+    entries |= {
+        "where": "; ".join(f"{column} is {text}" for column, text in variable["where"].items()),
+        "conversions": "; ".join(variable["conversions"]),
+        "levels": ", ".join(variable["levels"]),
+        "texts": "; ".join(f"{text}: {meaning}" for text, meaning in variable["texts"].items()),
+        "rows": f"{variable['rows']:,}" if "rows" in variable else "",
+        "note": variable["note"],
+    }
+    for name, text in entries.items():
+        yield from _wrapped(f"  {name:13}", text) if text else ()
+
+
+def _wrapped(start: str, text: str) -> list[str]:
+    return textwrap.wrap(
+        text, COLUMNS, initial_indent=start, subsequent_indent=" " * len(start), break_long_words=False,
+        break_on_hyphens=False,
+    )  # fmt: skip
