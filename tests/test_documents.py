@@ -67,6 +67,8 @@ def test_the_first_steps_of_the_library_work(
                 "records",
                 "results",
                 "study",
+                "tasks",
+                "variables",
             )
         ),
     ],
