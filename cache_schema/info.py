@@ -23,6 +23,7 @@ def describe_cache(cache: StoredCache, corrections: Collection[str]) -> dict[str
     return {
         "path": str(cache.path),
         "dataset": cache.dataset,
+        "package": _made_with(cache, "cohort").get("package"),
         "schema_version": cache.manifest.schema_version,
         "digest": cache.digest,
         "bytes": sum(node.bytes for node in cache.manifest.nodes.values()),
@@ -119,7 +120,9 @@ def _fitted(line: str) -> list[str]:
 
 
 def _making_lines(info: Mapping[str, Any]) -> Iterator[str]:
-    """Yield which encoders and settings made the cache."""
+    """Yield which package, encoders and settings made the cache."""
+    if info["package"]:
+        yield f"data set of the package {info['package']}"
     for kind, recipe in info["encoders"].items():
         words = [recipe[key] for key in ("architecture", "name", "package") if key in recipe]
         yield f"{kind} encoder: {', '.join(words)}{' (untrained)' if 'seed' in recipe else ''}"

@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
+from ..cache_schema import CacheError, InputError, read_manifest
 from ..progress import Told, telling
+from ..registry import Package
 from .core.encode import Machines
 from .core.encoders import DEFAULT_TEXT, Encoders
 from .core.stages import Extraction
@@ -79,6 +81,7 @@ def extract(
         device.
     """
     machines = Machines(workers, scheduler, parts, _devices(device))
+    _refuse_absent(dataset, Path(cache))
     with DATASETS.blamed(dataset):
         source = open_dataset(dataset, _path(raw), _typed(dataset, options), tuple(map(Path, _several(splits))))
     if pseudonymise:
@@ -88,8 +91,20 @@ def extract(
     with telling(progress), DATASETS.blamed(dataset):
         return extract_dataset(
             source, Path(cache), encoders, machines,
-            dry_run=dry_run, drop_items=drop_items, reuse=_path(reuse),
+            dry_run=dry_run, drop_items=drop_items, reuse=_path(reuse), package=str(DATASETS.package(dataset) or ""),
         )  # fmt: skip
+
+
+def _refuse_absent(dataset: str, cache: Path) -> None:
+    """Raise :class:`InputError` if a cache holds a data set of a package that is not installed any more."""
+    try:
+        made = read_manifest(cache).keys.get("cohort")
+    except CacheError:
+        return
+    if isinstance(made, dict) and made.get("dataset") == dataset and (package := made.get("package")):
+        name, _, version = str(package).partition(" ")
+        if dataset not in DATASETS:
+            raise InputError(f"{cache} needs {DATASETS.absence(dataset, Package(name, version))}")
 
 
 def _devices(names: str) -> tuple[str, ...]:

@@ -158,8 +158,26 @@ def test_a_package_brings_a_data_set_with_its_options(install: Install, tmp_path
     made = call("extract", "--dataset", "wards", "--raw", tmp_path / "raw", "--beds", 5, "--cache", cache)
     assert made.exit_code == 0, made.output
     assert (FeatureCache.open(cache).dataset, FeatureCache.open(cache).samples.height) == ("wards", 5)
+    assert "data set of the package acme 1.2" in call("cache", "info", "--cache", cache).output
+    again = call("extract", "--dataset", "wards", "--raw", tmp_path / "raw", "--beds", 5, "--cache", cache)
+    assert "nothing to do" in again.output.lower()
     refused = call("extract", "--dataset", "mimic", "--beds", 5)
     assert refused.exit_code == 2 and "mimic has no option --beds, which is for: wards." in words(refused)
+
+
+def test_without_the_package_a_cache_says_which_it_needs(install: Install, tmp_path: Path) -> None:
+    install("acme", "omnifuse.datasets", "wards = acme", PLUG_IN)
+    (tmp_path / "samples.csv").write_text("sample_id,label,num:age\n1,0,1\n2,1,2\n")
+    made = call("extract", "--dataset", "wards", "--raw", tmp_path, "--cache", tmp_path / "cache")
+    assert made.exit_code == 0, made.output
+    (tmp_path / "site/acme/acme-1.2.dist-info/entry_points.txt").unlink()
+    importlib.invalidate_caches()
+    vars(DATASETS).pop("offered", None)
+    with pytest.raises(
+        InputError, match=r"'wards' of the package acme 1\.2, which is not installed: pip install 'acme"
+    ):
+        extract("wards", tmp_path, tmp_path / "cache")
+    assert "data set of the package acme 1.2" in call("cache", "info", "--cache", tmp_path / "cache").output
 
 
 @pytest.mark.parametrize(

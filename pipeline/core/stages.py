@@ -91,6 +91,7 @@ def extract(
     dry_run: bool = False,
     drop_items: bool = False,
     reuse: Path | None = None,
+    package: str = "",
 ) -> Extraction:
     """Make or complete the cache of a data set.
 
@@ -104,6 +105,8 @@ def extract(
         Delete the parts after the commit; a later extraction with more samples then encodes everything again.
     reuse
         An older cache whose items are taken over where their recipe is the same.
+    package
+        Name and version of the installed package that brought the data set, whose code decides what is in the cache.
 
     Raises
     ------
@@ -114,16 +117,16 @@ def extract(
     """
     refuse_foreign_folder(cache, dataset.name)
     if dry_run:
-        return _Run(dataset, cache, encoders, reuse).look(machines)
+        return _Run(dataset, cache, encoders, reuse, package).look(machines)
     with cache_lock(cache):
-        return _Run(dataset, cache, encoders, reuse).extract(machines, drop_items)
+        return _Run(dataset, cache, encoders, reuse, package).extract(machines, drop_items)
 
 
 class _Run:
     """One call of :func:`extract`."""
 
-    def __init__(self, dataset: DataSet, cache: Path, encoders: Encoders, reuse: Path | None) -> None:
-        self.dataset, self.cache, self.encoders = dataset, cache, encoders
+    def __init__(self, dataset: DataSet, cache: Path, encoders: Encoders, reuse: Path | None, package: str) -> None:
+        self.dataset, self.cache, self.encoders, self.package = dataset, cache, encoders, package
         self.folder = parts_folder(cache)
         self.older = open_older(reuse) if reuse else None
         self.reused: dict[str, int] = {}
@@ -216,7 +219,7 @@ class _Run:
 
     def _plan(self) -> tuple[list[str], Plan | None]:
         with self.report.stage("plan"):
-            cohort = cohort_key(self.dataset, self.memo)
+            cohort = cohort_key(self.dataset, self.memo) | ({"package": self.package} if self.package else {})
             reasons = reasons_to_run(self.cache, cohort, self.encoders, self.memo)
             if not reasons:
                 return [], None
