@@ -9,7 +9,7 @@ from typing import Any, cast
 import numpy as np
 import polars as pl
 
-from ....cache_schema import Task, digest
+from ....cache_schema import InputError, Task, digest
 from ....progress import progress
 from ...source import Block, FirstHours, Quarantine, Records, TableModality
 from ..options import check_modalities
@@ -17,7 +17,7 @@ from .benchmark import RESOURCES, EhrSettings, EhrTensors, Profile, columns, ext
 from .benchmark.long_tasks import decompensation, length_of_stay
 from .benchmark.tasks import Stays, mortality, phenotyping
 from .cohort import DESCRIPTIVE, Cohort, read_cohort, read_phenotypes
-from .concepts.definitions import Concept
+from .concepts.definitions import Concept, starter_sets
 from .concepts.dictionary import notes_on_items
 from .concepts.history import History
 from .concepts.modality import VariableSettings, inputs_of, recipe_of, spans_of, stays_of, variable_modalities
@@ -89,6 +89,7 @@ class MimicDataSet:
         available: Available = "storetime",
     ) -> None:
         self.named = NamedSets.read(variables, MODALITIES)
+        _refuse_unnamed(modalities or (), self.named)
         check_modalities("MIMIC", modalities, (*MODALITIES, *self.named.names))
         self.raw = Path(raw)
         self.name = "synthetic" if (self.raw / SYNTHETIC_MARK).is_file() else "mimic"
@@ -250,6 +251,13 @@ def _events(table: Table, texts: Sequence[str], keep: pl.Expr, quarantine: Quara
                 refuse_events_in_another_format(batch, table)
             bar.update(batch["row"][-1] - 1 - bar.n)  # the header is line 1
             yield batch.with_columns(absent).rename({"valueuom": "unit"})
+
+
+def _refuse_unnamed(modalities: Sequence[str], named: NamedSets) -> None:
+    """Raise :class:`InputError` if a starter set is asked for as a modality alone."""
+    for name in modalities:
+        if name in starter_sets() and name not in named.names:
+            raise InputError(f"The modality {name!r} is a set of variables: add --variables {name}.")
 
 
 def _samples(cohort: Cohort) -> pl.DataFrame:

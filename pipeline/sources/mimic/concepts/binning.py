@@ -25,7 +25,7 @@ from .reading import Available
 CARRIED = ("numeric", "categorical")
 NEVER = 1e6
 """Hours; longer than any stay."""
-TIMES = ("time", "end", "known", "since", "open_end", "end_known")
+TIMES = ("time", "end", "known", "since", "open_end")
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ class SetBins:
 
     def _observations(self, events: pl.DataFrame) -> pl.DataFrame:
         """Return sample, concept, bin, value, hours, share, newest, and the bins of the sample from t0 on."""
-        events = events.with_columns(known="time", end_known=pl.lit(None, pl.Int64)) if self._at_once else events
+        events = events.with_columns(known="time", stops_known="stops") if self._at_once else events
         joined = events.join(self._stays, on="subject_id").with_columns(
             kind=pl.col("concept").replace_strict(self._kinds, return_dtype=pl.String),
             **{name: (pl.col(name) - pl.col("intime")) / 3600 for name in TIMES},
@@ -168,20 +168,31 @@ class SetBins:
         ).filter(pl.col("open") >= pl.col("start"))  # fmt: skip
         interval, bins = cut(events["start"].to_numpy(), events["open"].to_numpy(), self._bin_hours)
         pieces = events.select(pl.all().gather(interval)).with_columns(
-            bin=pl.Series(bins),
-            known_bin=self._bin(events["known"]).gather(interval),
-            end_bin=self._bin(events["end_known"].fill_null(-NEVER)).gather(interval),
+            bin=pl.Series(bins), known_bin=self._bin(events["known"]).gather(interval)
         )
-        rate, going_on = pl.col("kind") == "interval-rate", pl.col("bin") < pl.col("end_bin")
-        pieces = pieces.with_columns(stop=pl.when(going_on).then("open").otherwise("stop"))
+        rate, instant = pl.col("kind") == "interval-rate", (pl.col("length") == 0) & pl.col("open_end").is_null()
+        pieces = self._stopped(pieces)
         hours = overlap(pieces["start"].to_numpy(), pieces["stop"].to_numpy(), bins, self._bin_hours)
         pieces = pieces.with_columns(
             share=(pl.Series(hours) / pl.when(rate).then(self._bin_hours).otherwise("length")).fill_nan(0.0),
             hours=pl.min_horizontal("stop", (pl.col("bin") + 1) * self._bin_hours),
-        ).filter((pl.col("share") > 0) | (pl.col("length") == 0), ~rate | (pl.col("bin") >= pl.col("known_bin")))
+        ).filter((pl.col("share") > 0) | instant, ~rate | (pl.col("bin") >= pl.col("known_bin")))
         pieces = pieces.with_columns(bin=pl.max_horizontal("bin", "known_bin"))
         last = pl.Series(bin_count(pieces["los_hours"].fill_null(NEVER).to_numpy(), self._bin_hours))
         return pieces.filter(pl.col("bin") < last).select(PIECE)
+
+    def _stopped(self, pieces: pl.DataFrame) -> pl.DataFrame:
+        """Return pieces of rates that hold with the ``stop`` that is known at the end of their bin."""
+        pieces = pieces.with_row_index("piece")
+        stops = pieces.select("piece", "bin", "intime", "stops", "stops_known").drop_nulls("stops")
+        stops = stops.explode("stops", "stops_known")
+        hours = ((stops["stops_known"] - stops["intime"]) / 3600).cast(pl.Float64)
+        told = stops.filter(self._bin(hours) <= stops["bin"]).group_by("piece").agg(
+            stopped=(pl.col("stops") - pl.col("intime")).min() / 3600
+        )  # fmt: skip
+        pieces = pieces.join(told, on="piece", how="left", maintain_order="left")
+        stop = pl.when(pl.col("open_end").is_null()).then("stop").otherwise(pl.min_horizontal("open", "stopped"))
+        return pieces.with_columns(stop=stop)
 
     def _bin(self, hours: pl.Series) -> pl.Series:
         return pl.Series(bin_before_or_after(hours.to_numpy(), self._bin_hours))

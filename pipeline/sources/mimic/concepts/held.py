@@ -6,28 +6,46 @@ from .values import FEWEST_KG, MOST_KG, within_limits
 
 LONGEST_HOLD = 4 * 3600
 """Seconds that a rate of CareVue holds without another row."""
+MOST_ROWS = 60
+"""Rows of an item within that time that are looked at: one in four minutes."""
+STOPS = {"time": "stops", "known": "stops_known"}
 USUAL_KG = 80.0
 
 
 def hold_rates(events: pl.DataFrame) -> pl.DataFrame:
     """Give the rates of CareVue, which are points in time, an end: the next row of the item, at most 4 hours on.
 
-    ``events`` of some subjects; rows that say that a rate ended only end the one before. Adds ``open_end``, the end as
-    long as no other row is known, and ``end_known``, when the next one is; null for all other events.
+    ``events`` of some subjects; rows that say that a rate ended only end those before. Adds, null for all other events,
+    ``open_end``, the end as long as no other row is known, and the times of the rows that may end it, ``stops``, with
+    when these are known, ``stops_known``: rows are not always stored in order.
     """
-    events = events.with_columns(open_end=pl.lit(None, pl.Int64), end_known=pl.lit(None, pl.Int64))
+    none, nones = pl.lit(None, pl.Int64), pl.lit(None, pl.List(pl.Int64))
+    events = events.with_columns(open_end=none, stops=nones, stops_known=nones)
     points = events.filter("hold")
     if points.is_empty():
         return events
-    points = points.sort("subject", "pair", "time", "row")
+    points = points.sort("subject", "pair", "time", "row").with_row_index("point")
     latest = pl.col("time") + LONGEST_HOLD
-    following = pl.col("time").shift(-1).over("subject", "pair").fill_null(latest)
-    points = points.with_columns(
-        end=pl.min_horizontal(following, latest),
-        open_end=latest,
-        end_known=pl.when(following < latest).then(pl.col("known").shift(-1).over("subject", "pair")),
-    )
-    return pl.concat([events.filter(~pl.col("hold")), points.filter(~pl.col("stopped"))])
+    stops = _following(points).group_by("point").agg("stops", "stops_known")
+    points = points.drop("stops", "stops_known").join(stops, on="point", how="left", maintain_order="left")
+    end = pl.min_horizontal(pl.col("stops").list.min(), latest)
+    points = points.with_columns(end=end, open_end=latest).filter(~pl.col("stopped"))
+    return pl.concat([events.filter(~pl.col("hold")), points.select(events.columns)])
+
+
+def _following(points: pl.DataFrame) -> pl.DataFrame:
+    """Return for each point the later rows of its item while it may hold: point, stops, stops_known."""
+    found = []
+    for ahead in range(1, MOST_ROWS + 1):
+        later = points.select(
+            "point",
+            "time",
+            *(pl.col(name).shift(-ahead).over("subject", "pair").alias(to) for name, to in STOPS.items()),
+        ).filter(pl.col("stops") < pl.col("time") + LONGEST_HOLD)
+        found.append(later.drop("time"))
+        if later.is_empty():
+            break
+    return pl.concat(found)
 
 
 def apply_weights(events: pl.DataFrame, weights: pl.DataFrame, limits: pl.DataFrame) -> pl.DataFrame:

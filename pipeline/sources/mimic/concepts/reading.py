@@ -36,10 +36,10 @@ SPILLED = {
     "hold": pl.Boolean, "stopped": pl.Boolean, "stay_id": pl.Int64, "hadm_id": pl.Int64, "row": pl.Int64,
 }  # fmt: skip
 
-EVENT = {
+EVENT: dict[str, pl.DataType | type[pl.DataType]] = {
     "subject_id": pl.Int64, "concept": pl.UInt32, "time": pl.Int64, "end": pl.Int64, "known": pl.Int64,
     "value": pl.Float64, "stay_id": pl.Int64, "hadm_id": pl.Int64, "row": pl.Int64, "spread": pl.Boolean,
-    "open_end": pl.Int64, "end_known": pl.Int64,
+    "open_end": pl.Int64, "stops": pl.List(pl.Int64), "stops_known": pl.List(pl.Int64),
 }  # fmt: skip
 """Columns of concept events."""
 
@@ -111,9 +111,9 @@ class ConceptEvents:
         Columns: subject_id, concept (UInt32, its number), time and end (seconds since 1970, local as written; end is
         null but for intervals), known (when a clinician could read it, never before time), value (code of the level of
         a categorical concept, rate, amount), stay_id and hadm_id (null where the table has none), row (line in its
-        file), spread (of an amount: it accrues evenly, because its rate is known; another counts at its end), open_end
-        and end_known (of a rate that holds until the next row: until when it does while that is not known, and when it
-        is).
+        file), spread (of an amount: it accrues evenly, because its rate is known; another counts at its end), and of a
+        rate that holds until the next row: open_end, until when it does while that is not known, stops, the times of
+        the rows that may end it, and stops_known, when these are known.
 
         What is left out or mended is counted: :meth:`left_out` says it when all groups were taken.
         """
@@ -157,11 +157,17 @@ class ConceptEvents:
                     _refuse_other_times(batch, event_table, table)
                 bar.update(batch["row"][-1] - 1 - bar.n)
                 rows = reader.read(batch.join(self._subjects, on="subject_id", maintain_order="left"))
-                rows = rows.filter(_in_span())
+                rows = rows.filter(self._in_span())
                 self._count(rows, table.path)
                 yield rows.filter(pl.col("problem").is_null()).select(
                     pl.col(name).cast(kind) for name, kind in SPILLED.items()
                 )
+
+    def _in_span(self) -> pl.Expr:
+        """Return which rows touch the span of their subject, or decide what does: a weight, a rate that holds."""
+        late, early = pl.col("time") > pl.col("last"), pl.coalesce("end", "time") < pl.col("first")
+        decides = pl.col("hold") | (pl.col("concept") >= len(self.concepts))
+        return ~(late.fill_null(False) | (early & ~decides).fill_null(False))
 
     def _count(self, rows: pl.DataFrame, path: Path) -> None:
         """Count rows by concept, what is left out by its reason, and what was read as something else."""
@@ -214,12 +220,6 @@ class ConceptEvents:
         for number, concept in enumerate(self.concepts):
             if not self.rows[number]:
                 self._quarantine(number).add(STAGE, concept.set, concept.name, "", NO_ROWS)
-
-
-def _in_span() -> pl.Expr:
-    """Return which rows touch the span of their subject; those without a time do, so that they are counted."""
-    late, early = pl.col("time") > pl.col("last"), pl.coalesce("end", "time") < pl.col("first")
-    return ~(late.fill_null(False) | early.fill_null(False))
 
 
 def _limit(limit: float | None) -> str:

@@ -26,9 +26,14 @@ def event(
         "time": time,
         "known": known,
         "end": end,
-        **{name: more.pop(name, None) for name in ("open_end", "end_known")},
+        "open_end": more.pop("open_end", None),
     }
     seconds = {name: None if hour is None else round(hour * 3600) + IN for name, hour in hours.items()}
+    stops = {
+        name: None if name not in more else [round(hour * 3600) + IN for hour in more.pop(name)]
+        for name in ("stops", "stops_known")
+    }
+    seconds |= stops
     return {"subject_id": 7, "concept": 0, "value": value, "row": 0, "spread": False, **seconds, **more}
 
 
@@ -124,10 +129,13 @@ def test_a_rate_counts_from_the_bin_in_which_it_was_known() -> None:
 
 
 def test_a_rate_goes_on_while_its_end_is_not_known() -> None:
-    held = event(1, 0.4, end=2.5, open_end=5, end_known=4.5)
+    held = event(1, 0.4, end=2.5, open_end=5, stops=[2.5], stops_known=[4.5])
     _, values = rows([concept("r", "interval-rate", "mean")], held)
     np.testing.assert_allclose(values.T, [[0.2, 0.4, 0, 0], [1, 1, 0, 0]], rtol=1e-6)
-    _, values = rows([concept("r", "interval-rate", "mean")], event(1, 0.4, end=2.5, open_end=5, end_known=2.6))
+    _, values = rows(
+        [concept("r", "interval-rate", "mean")],
+        event(1, 0.4, end=2.5, open_end=5, stops=[2.5, 3], stops_known=[2.6, 3]),
+    )
     np.testing.assert_allclose(values.T, [[0.2, 0.1, 0, 0], [1, 1, 0, 0]], rtol=1e-6)
     _, values = rows([concept("r", "interval-rate", "mean")], held, available="charttime")
     np.testing.assert_allclose(values.T, [[0.2, 0.1, 0, 0], [1, 1, 0, 0]], rtol=1e-6)

@@ -181,7 +181,8 @@ def test_rates_of_carevue_hold_until_the_next_row_and_at_most_four_hours(iii: An
     assert hours(events, start=III_IN) == [1, 2.5, 8]
     assert hours(events, "end", III_IN) == [2.5, 6.5, 9]
     assert hours(events, "open_end", III_IN) == [5, 6.5, 12]
-    assert hours(events, "end_known", III_IN) == [2.5, None, 11]
+    assert events["stops"].list.len().to_list() == [1, None, 1]
+    assert hours(events.explode("stops_known"), "stops_known", III_IN) == [2.5, None, 11]
     assert told == {}
 
 
