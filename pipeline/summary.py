@@ -8,6 +8,7 @@ from ..cache_schema import FeatureCache, cache_text, describe_cache
 from ..progress import duration, next_text
 from .core.stages import Extraction
 from .sources.mimic.benchmark.rules import CORRECTIONS
+from .sources.mimic.concepts.values import MENDED
 
 GIBIBYTE = 2**30
 UNTRAINED = ("regression", "survival")
@@ -16,7 +17,7 @@ UNTRAINED = ("regression", "survival")
 
 def cache_content(cache: Path) -> dict[str, Any]:
     """Return what a cache holds as JSON values; what the rules corrected is told apart from what was left out."""
-    return describe_cache(FeatureCache.open(cache), CORRECTIONS)
+    return describe_cache(FeatureCache.open(cache), CORRECTIONS | MENDED)
 
 
 def outcome(extraction: Extraction) -> tuple[dict[str, Any], str]:

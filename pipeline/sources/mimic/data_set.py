@@ -1,6 +1,6 @@
 """MIMIC-III and MIMIC-IV with MIMIC-CXR: one sample is one ICU stay, t0 its admission to the unit."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -9,14 +9,14 @@ from typing import Any, cast
 import numpy as np
 import polars as pl
 
-from ....cache_schema import Task, digest
+from ....cache_schema import InputError, Task, digest
 from ...source import Block, FirstHours, Quarantine, Records, TableModality
 from ..options import check_modalities
 from .benchmark import RESOURCES, EhrSettings, EhrTensors, Profile, columns, extract_tensors
 from .benchmark.long_tasks import decompensation, length_of_stay
 from .benchmark.tasks import Stays, mortality, phenotyping
 from .cohort import DESCRIPTIVE, Cohort, read_cohort, read_phenotypes
-from .concepts.definitions import Concept
+from .concepts.definitions import Concept, starter_sets
 from .concepts.dictionary import notes_on_items
 from .concepts.history import History
 from .concepts.modality import VariableSettings, inputs_of, recipe_of, spans_of, stays_of, variable_modalities
@@ -110,6 +110,7 @@ class MimicDataSet:
         labels: OutsideLabels | None = None,
     ) -> None:
         self.named = NamedSets.read(variables, MODALITIES)
+        _refuse_unnamed(modalities or (), self.named)
         check_modalities("MIMIC", modalities, (*MODALITIES, *self.named.names))
         self.raw = Path(raw)
         self.name = "synthetic" if (self.raw / SYNTHETIC_MARK).is_file() else "mimic"
@@ -310,6 +311,13 @@ class MimicDataSet:
             (self.folder.table("icustays").path, *(table.path for table in self._event_tables())), blocks,
             "vital signs and laboratory values over time",
         )  # fmt: skip
+
+
+def _refuse_unnamed(modalities: Sequence[str], named: NamedSets) -> None:
+    """Raise :class:`InputError` if a starter set is asked for as a modality alone."""
+    for name in modalities:
+        if name in starter_sets() and name not in named.names:
+            raise InputError(f"The modality {name!r} is a set of variables: add --variables {name}.")
 
 
 def _samples(cohort: Cohort) -> pl.DataFrame:

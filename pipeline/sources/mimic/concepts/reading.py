@@ -156,11 +156,17 @@ class ConceptEvents:
                     _refuse_other_times(batch, event_table, table)
                 bar.update(batch["row"][-1] - 1 - bar.n)
                 rows = reader.read(batch.join(self._subjects, on="subject_id", maintain_order="left"))
-                rows = rows.filter(_in_span())
+                rows = rows.filter(self._in_span())
                 self._count(rows, table.path)
                 yield rows.filter(pl.col("problem").is_null()).select(
                     pl.col(name).cast(kind) for name, kind in SPILLED.items()
                 )
+
+    def _in_span(self) -> pl.Expr:
+        """Return which rows touch the span of their subject, or decide what does: a weight, a rate that holds."""
+        late, early = pl.col("time") > pl.col("last"), pl.coalesce("end", "time") < pl.col("first")
+        decides = pl.col("hold") | (pl.col("concept") >= len(self.concepts))
+        return ~(late.fill_null(False) | (early & ~decides).fill_null(False))
 
     def _count(self, rows: pl.DataFrame, path: Path) -> None:
         """Count rows by concept, what is left out by its reason, and what was read as something else."""
@@ -213,12 +219,6 @@ class ConceptEvents:
         for number, concept in enumerate(self.concepts):
             if not self.rows[number]:
                 self._quarantine(number).add(STAGE, concept.set, concept.name, "", NO_ROWS)
-
-
-def _in_span() -> pl.Expr:
-    """Return which rows touch the span of their subject; those without a time do, so that they are counted."""
-    late, early = pl.col("time") > pl.col("last"), pl.coalesce("end", "time") < pl.col("first")
-    return ~(late.fill_null(False) | early.fill_null(False))
 
 
 def _limit(limit: float | None) -> str:

@@ -28,6 +28,7 @@ OUTSIDE = "outside its limits"
 HALF = "assay_limit_low: half of the limit where the value is below it, such as <0.01"
 WHOLE = "assay_limit_high: the limit where the value is above it, such as >150"
 DEFAULT_KG = "default_weight: 80 kg where no weight is known"
+MENDED = frozenset(reason.partition(":")[0] for reason in (HALF, WHOLE, DEFAULT_KG))
 """What was done to values that are kept."""
 
 
