@@ -180,12 +180,13 @@ class SetBins:
             gone_bin=self._bin(events["gone"].fill_null(NEVER)).gather(interval),
         )
         rate, going_on = pl.col("kind") == "interval-rate", pl.col("bin") < pl.col("end_bin")
+        instant = (pl.col("length") == 0) & pl.col("open_end").is_null()  # a rate that holds no time is none
         pieces = pieces.with_columns(stop=pl.when(going_on).then("open").otherwise("stop"))
         hours = overlap(pieces["start"].to_numpy(), pieces["stop"].to_numpy(), bins, self._bin_hours)
         pieces = pieces.with_columns(
             share=(pl.Series(hours) / pl.when(rate).then(self._bin_hours).otherwise("length")).fill_nan(0.0),
             hours=pl.min_horizontal("stop", (pl.col("bin") + 1) * self._bin_hours),
-        ).filter((pl.col("share") > 0) | (pl.col("length") == 0), ~rate | (pl.col("bin") >= pl.col("known_bin")))
+        ).filter((pl.col("share") > 0) | instant, ~rate | (pl.col("bin") >= pl.col("known_bin")))
         pieces = pieces.filter(pl.col("bin") < pl.col("gone_bin"))
         pieces = pieces.with_columns(bin=pl.max_horizontal("bin", "known_bin"))
         last = pl.Series(bin_count(pieces["los_hours"].fill_null(NEVER).to_numpy(), self._bin_hours))

@@ -126,6 +126,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Path]:
 
 @settings(max_examples=25, deadline=None)
 @example(seed=140, bins=5)  # a rate whose next row was stored after the one behind it
+@example(seed=4848, bins=5)  # rows that are stored in another order than they were charted
+@example(seed=141, bins=2)  # two rows of one time
 @given(seed=st.integers(0, 10_000), bins=st.integers(1, HOURS // 2))
 def test_tables_cut_at_a_time_give_the_same_rows_up_to_it(folder: Callable[[], Path], seed: int, bins: int) -> None:
     tables, hour = made(seed), bins * BIN
