@@ -1,6 +1,7 @@
 """Our own files are part of the key of what they decide: a changed one makes it anew, and says so."""
 
 import dataclasses
+import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from omnifuse import pipeline
-from omnifuse.cache_schema import Column, FeatureCache
+from omnifuse.cache_schema import Column, FeatureCache, digest_file
 from omnifuse.pipeline.core.plan import Encoders
 from omnifuse.pipeline.core.stages import extract
 from omnifuse.pipeline.resources import resource_digests, resource_files
@@ -18,6 +19,7 @@ from omnifuse.pipeline.sources.files.data_set import FilesDataSet
 from omnifuse.pipeline.sources.imported.data_set import ImportedDataSet
 from omnifuse.pipeline.sources.lung.data_set import LungDataSet
 from omnifuse.pipeline.sources.meds.data_set import MedsDataSet
+from omnifuse.pipeline.sources.mimic.concepts.definitions import starter_set
 from omnifuse.pipeline.sources.mimic.data_set import MimicDataSet
 from omnifuse.pipeline.sources.physionet2012 import variables
 from omnifuse.pipeline.sources.physionet2012.data_set import Physionet2012DataSet
@@ -30,16 +32,28 @@ DATA_SETS: tuple[type[DataSet], ...] = (
     FilesDataSet, ImportedDataSet, LungDataSet, MedsDataSet, MimicDataSet, Physionet2012DataSet,
 )  # fmt: skip
 RANDOM = Encoders("random", "random")
+RESOLVED = (PIPELINE / "sources/mimic/concepts/resources", PIPELINE / "sources/mimic/tasks/resources")
+"""Definitions of variables and tasks, of which a cache is made of those that were named: these stand in its key."""
 
 
 def test_every_file_of_the_package_that_is_no_code_is_in_the_key_of_a_data_set() -> None:
     keyed = {file for kind in DATA_SETS for folder in kind.resources for file in resource_files(folder)}  # type: ignore[attr-defined]
     writes_raw_folders = PIPELINE / "synthetic"
     folders = [path for path in (PIPELINE, *PIPELINE.rglob("*")) if path.is_dir()]
-    everything = {file for folder in folders for file in resource_files(folder)}
+    everything = {file for folder in folders if folder not in RESOLVED for file in resource_files(folder)}
     everything -= {file for file in everything if file.is_relative_to(writes_raw_folders)}
     assert everything == keyed
     assert {"items.csv", "phenotype_codes.csv", "published_counts.csv"} <= {file.name for file in keyed}
+
+
+def test_what_is_taken_of_definitions_is_in_the_key_and_nothing_else_of_them(synthetic_raw: Path) -> None:
+    dataset = MimicDataSet(synthetic_raw, ("labs",), variables=("labs",), task=("los_3d",))
+    key = json.dumps(dataset.settings())
+    assert "icu_in + 3d" in key and "sepsis" not in key
+    (modality,) = [table for table in dataset.read(Quarantine()).tables if table.name == "labs"]
+    assert modality.recipe["units"] == digest_file(RESOLVED[0] / "units.csv")
+    assert [concept["name"] for concept in modality.recipe["concepts"]] == [c.name for c in starter_set("labs", 4)]
+    assert "norepinephrine" not in json.dumps(modality.recipe)
 
 
 def test_a_key_names_every_resource_once_by_folder_and_file() -> None:
