@@ -27,6 +27,8 @@ LINE = " line"
 """The column with the line on which each row begins, as a text editor counts. No name in a header begins so."""
 
 HEADER_BYTES, BLOCK_BYTES = 1 << 16, 1 << 23
+LONG_ROW = 512
+"""Bytes of a row on average, from which on it is worth copying the texts of the few that are kept."""
 Kinds = Mapping[str, type[pl.DataType]]
 """Types of columns that are no text."""
 
@@ -157,7 +159,9 @@ def _parsed(
             return _parsed(file, names, {}, ALL_ROWS, block)
         decoded(block, file.path, file.lossy)  # names the line, if it is no text
         raise
-    return block, _own_texts(frame, lines.lines).with_columns(pl.col(LINE).cast(pl.Int64))
+    if len(lines.content) > LONG_ROW * lines.lines:
+        frame = _own_texts(frame, lines.lines)
+    return block, frame.with_columns(pl.col(LINE).cast(pl.Int64))
 
 
 def _framed(rows: Rows, file: Delimited, names: Mapping[str, str], kinds: Kinds, keep: pl.Expr) -> pl.DataFrame:

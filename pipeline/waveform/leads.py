@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from scipy.signal import resample_poly
 
 from ..source import UnreadableItem, unreadable
 from .wfdb import Signals, read_wfdb
@@ -76,6 +75,8 @@ def _resampled(leads: npt.NDArray[np.float64], hertz: float) -> npt.NDArray[np.f
     rate = round(hertz)
     if abs(hertz - rate) > 1e-6 or rate > 10_000:
         raise UnreadableItem(f"recorded at {hertz:g} Hz")
+    from scipy.signal import resample_poly  # a second that other data need not wait for
+
     common = gcd(HERTZ, rate)
     sampled: npt.NDArray[np.float64] = resample_poly(leads, HERTZ // common, rate // common, axis=1)
     return sampled
