@@ -1,5 +1,7 @@
 """MIMIC folders from end to end: cohort rules, tasks, both versions and all formats."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -360,3 +362,9 @@ def test_wrong_options_are_refused(tmp_path: Path) -> None:
         MimicDataSet(tmp_path, ("mri",))
     with pytest.raises(InputError, match="longer than 0 hours, got 0"):
         MimicDataSet(tmp_path, bin_hours=0)
+
+
+def test_reading_the_tables_waits_for_no_library_of_models_or_signals() -> None:
+    code = "import sys, omnifuse.pipeline.sources.mimic.data_set; "
+    code += "sys.exit(bool({'torch', 'scipy', 'sklearn', 'transformers'} & sys.modules.keys()))"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
