@@ -155,6 +155,24 @@ class ImageModels(FrozenEncoder):
         return path
 
 
+class WholeImageModels(ImageModels):
+    """Models that lie somewhere as a whole, weights included: a model is the name of that place."""
+
+    @property
+    def name(self) -> str:
+        """The place."""
+        return self.model
+
+    @property
+    def weights(self) -> str:
+        """Those that lie there."""
+        return ""
+
+    def untrained(self) -> "nn.Module":
+        """Refuse: such a model has the weights that it has."""
+        raise InputError(f"The image encoder {self.called!r} has no random weights.")
+
+
 class ImageEncoder:
     """A frozen image model on the default device; several threads may use it.
 

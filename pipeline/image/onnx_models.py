@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...cache_schema import InputError, MissingInputError
-from .encoder import ImageModels
+from .encoder import WholeImageModels
 from .model_input import IMAGENET, ImageInput
 
 if TYPE_CHECKING:
@@ -17,21 +17,11 @@ CHANNELS = {1: ImageInput(0, 0, (0.5,), (0.5,)), 3: IMAGENET}
 RANK_OF_IMAGES = 4
 
 
-class Onnx(ImageModels):
+class Onnx(WholeImageModels):
     """A file of ONNX that reads images ``[B, C, H, W]`` of 1 or 3 channels and gives one vector each."""
 
     library = "onnx"
     package = "onnxruntime"
-
-    @property
-    def name(self) -> str:
-        """The file."""
-        return self.model
-
-    @property
-    def weights(self) -> str:
-        """Those of the file."""
-        return ""
 
     @property
     def architecture(self) -> str:
@@ -59,10 +49,6 @@ class Onnx(ImageModels):
         if not path.is_file():
             raise MissingInputError(f"There is no file {path}. Give one with --image-encoder onnx:FILE.onnx.")
         return path
-
-    def untrained(self) -> "nn.Module":
-        """Refuse: a file has the weights that it has."""
-        raise InputError("A model of ONNX has no random weights.")
 
     def pretrained(self, path: Path) -> "nn.Module":
         """Return the model of the file."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...cache_schema import InputError, Recipe, digest_file
 from ..hub import cut, download_text, fetch_from_hub, first_line, refuse_stand_in
-from .encoder import ImageModels
+from .encoder import WholeImageModels
 from .model_input import IMAGENET, ImageInput
 from .weights import cannot_load
 
@@ -21,7 +21,7 @@ LARGEST_SIDE = 2048
 
 
 @dataclass(frozen=True)
-class TransformersVision(ImageModels):
+class TransformersVision(WholeImageModels):
     """Any vision model of transformers, by its id on the hub or its folder: scaled as its own preprocessor does.
 
     An image is one vector: what the model's pooler gives, or its first token where the pooler has no weights.
@@ -29,16 +29,6 @@ class TransformersVision(ImageModels):
 
     library = "hf"
     package = "transformers"
-
-    @property
-    def name(self) -> str:
-        """Id or folder; weights lie beside the description of the model, and are not given for themselves."""
-        return self.model
-
-    @property
-    def weights(self) -> str:
-        """Those of the folder."""
-        return ""
 
     @property
     def architecture(self) -> str:
@@ -82,10 +72,6 @@ class TransformersVision(ImageModels):
     def published_file(self) -> Path:
         """Return the weights in the folder."""
         return self._folder() / WEIGHTS
-
-    def untrained(self) -> "nn.Module":
-        """Refuse: there are no such models without weights."""
-        raise self._refused("has no random weights")
 
     def pretrained(self, path: Path) -> "nn.Module":
         """Return the model of the folder of ``path``; raises :class:`InputError` if its weights do not fit."""
