@@ -68,6 +68,7 @@ class _Execution:
         self.steps: list[Step] = []
 
     def run(self) -> Outcome:
+        """Drop samples step by step, each counted, and label what is left."""
         task, target = self.task, self.task.target
         index = self.time_of(task.index)
         start, end = self.ends(target)
