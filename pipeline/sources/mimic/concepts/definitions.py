@@ -89,7 +89,7 @@ def starter_sets() -> tuple[str, ...]:
 def title_of(name: str) -> str:
     """Return what a set is in words."""
     titles: dict[str, str] = dict(_table("sets").iter_rows())
-    return titles.get(name, f"variables of {name}")
+    return titles.get(name, "variables of one's own")
 
 
 def starter_set(name: str, version: Version) -> tuple[Concept, ...]:
