@@ -38,6 +38,8 @@ TABLES: dict[str, tuple[Kind, ...]] = {
 """The tables that items can be of, by the names of MIMIC-IV, and what a concept of each can be."""
 
 Version = Literal[3, 4]
+DERIVED_TABLE = "derived"
+"""Of what is made of other concepts, in the table of the starter sets."""
 MISSING = "missing"
 """What a text means that says that there is no value."""
 
@@ -65,11 +67,15 @@ class Concept:
     levels: tuple[str, ...] = ()
     where: Mapping[str, str] = field(default_factory=dict)
     note: str = ""
+    derived: str = ""
+    """A score, by its name in :data:`.derived.DERIVED`, which is made of other concepts and has no items."""
 
     def to_json(self) -> dict[str, Any]:
         """Return what decides the values, for recipes."""
         content = asdict(self)
         del content["set"], content["note"]
+        if not self.derived:
+            del content["derived"]
         content["items"] = {table: list(ids) for table, ids in self.items.items()}
         content |= {name: list(content[name]) for name in ("conversions", "aggregates", "levels")}
         return content
@@ -104,10 +110,11 @@ def _concept(row: Mapping[str, str], ids: str) -> Concept:
     texts = _table("texts").filter(pl.col("concept") == row["concept"])
     meanings = tuple(meaning for meaning in texts["meaning"].unique(maintain_order=True) if meaning != MISSING)
     condition = row["where"].split("=")
+    derived = row["table"] == DERIVED_TABLE
     return Concept(
         set=row["set"],
         name=row["concept"],
-        items={row["table"]: tuple(map(int, ids.split()))},
+        items={} if derived else {row["table"]: tuple(map(int, ids.split()))},
         kind=kind,
         unit=row["unit"],
         conversions=tuple(parse_conversion(when.strip(), how.strip()) for when, how in pairs),
@@ -118,6 +125,7 @@ def _concept(row: Mapping[str, str], ids: str) -> Concept:
         levels=meanings if kind == "categorical" else (),
         where={condition[0]: condition[1]} if row["where"] else {},
         note=row["note"],
+        derived=row["concept"] if derived else "",
     )
 
 

@@ -9,6 +9,7 @@ import polars as pl
 from .....cache_schema import Task
 from ....source import FirstHours, Quarantine, Splits
 from ..cohort import Cohort
+from ..concepts.codes import read_codes
 from ..concepts.reading import ConceptEvents
 from ..concepts.shared_pass import SharedPass
 from ..folder import MimicFolder
@@ -86,9 +87,11 @@ class OwnLabels:
         of_subjects = subject_events(self.cohort.recorded)
         tasks = []
         self._steps.clear()
+        codes = read_codes(self.folder, self._stays["subject_id"]) if self.concepts.coded else None
         for task in self.tasks:
             units = units_of(task, self._stays)
-            outcome = execute(task, units.frame, {**of_subjects, **self.concepts.events(task, units.frame)})
+            with_age = units.frame.join(self._stays.select("stay_id", "age"), on="stay_id", how="left")
+            outcome = execute(task, units.frame, {**of_subjects, **self.concepts.events(task, with_age, codes)})
             tasks.append(made_task(task, outcome, units, self.cohort.stays, self.modalities))
             self._steps.append((task, counted(outcome, units), tuple(hours_until(outcome))))
         return tuple(tasks)
