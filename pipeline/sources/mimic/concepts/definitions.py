@@ -104,6 +104,12 @@ def starter_set(name: str, version: Version) -> tuple[Concept, ...]:
     return tuple(_concept(row, row[f"mimic{version}"]) for row in rows.iter_rows(named=True))
 
 
+@cache
+def starters(version: Version) -> Mapping[str, Concept]:
+    """Return the concepts of all starter sets that a release has, by name; no two have the same."""
+    return {concept.name: concept for name in starter_sets() for concept in starter_set(name, version)}
+
+
 def _concept(row: Mapping[str, str], ids: str) -> Concept:
     kind = cast("Kind", row["kind"])
     pairs = [rule.split(":", 1) for rule in row["conversions"].split(";") if rule]

@@ -9,7 +9,8 @@ from .....cache_schema import InputError
 from ....source import Quarantine
 from ..folder import MimicFolder
 from ..tables import read_table
-from .definitions import Concept
+from .definitions import Concept, Version
+from .derived import ingredients_of
 from .event_tables import EVENT_TABLES
 from .reading import event_files
 
@@ -22,10 +23,13 @@ UNLISTED = ("microbiologyevents",)
 def notes_on_items(
     folder: MimicFolder, sets: Mapping[str, Sequence[Concept]], files: Mapping[str, Path]
 ) -> tuple[str, ...]:
-    """Return what a reader may miss: tables that are not there, and items that no dictionary knows.
+    """Return what a reader may miss: tables that are not there, and items that no dictionary knows; of scores, those of
+    what they are made of.
 
     ``files`` say which sets are a user's. Raises :class:`InputError` if an item of these is one of another table.
     """
+    release: Version = 3 if folder.version == 3 else 4
+    sets = {name: [*concepts, *ingredients_of(concepts, release)] for name, concepts in sets.items()}
     notes = list(_missing(folder, sets))
     known = {name: _items_of(folder, name) for name in (ITEMS, *DICTIONARIES.values())}
     for name, concepts in sets.items():

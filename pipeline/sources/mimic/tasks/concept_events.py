@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from .....cache_schema import InputError, meant, shown
-from ..concepts.definitions import Concept, Kind, Version, starter_set, starter_sets
+from ..concepts.definitions import Concept, Kind, Version, starters
 from ..concepts.derived import DERIVED, Derived
 from ..concepts.derived import VERSION as SCORES_VERSION
 from ..concepts.derived.given import CODES
@@ -54,8 +54,7 @@ class TaskConcepts:
 
     def __init__(self, tasks: Sequence[TaskFile], version: Version, own: Sequence[Concept] = ()) -> None:
         self.version = version
-        self._known = {concept.name: concept for name in starter_sets() for concept in starter_set(name, version)}
-        self._known |= {concept.name: concept for concept in own}
+        self._known = {**starters(version), **{concept.name: concept for concept in own}}
         self._named: dict[tuple[str, str], tuple[Named, ...]] = {}
         for task in tasks:
             for name, predicate in task.predicates.items():
@@ -150,7 +149,7 @@ class TaskConcepts:
             ingredients = DERIVED[concept.derived].ingredients(self.version) if concept.derived else (concept,)
             return Named(concept, ingredients)
         other: Version = 4 if self.version == 3 else 3
-        if any(concept.name == name for one in starter_sets() for concept in starter_set(one, other)):
+        if name in starters(other):
             raise InputError(f"{where}: {name!r} has no items in MIMIC-{'III' if self.version == 3 else 'IV'}.")
         known = tuple(self._known)
         raise InputError(

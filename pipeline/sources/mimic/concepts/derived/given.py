@@ -107,7 +107,7 @@ def at_least(value: str, limit: float | pl.Expr) -> pl.Expr:
     return pl.col(value) >= limit - TOLERANCE
 
 
-def graded(steps: Mapping[float, pl.Expr]) -> pl.Expr:
+def graded(steps: Mapping[int, pl.Expr]) -> pl.Expr:
     """Return the highest grade whose condition holds, 0 where none does; conditions of nothing hold not."""
     grade = pl.lit(0.0)
     for number, condition in sorted(steps.items()):

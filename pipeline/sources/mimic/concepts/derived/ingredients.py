@@ -1,9 +1,8 @@
 """Ingredients of scores: concepts of the starter sets, and a few that are in none."""
 
 from collections.abc import Callable, Iterable
-from functools import cache
 
-from ..definitions import Concept, Version, starter_set, starter_sets
+from ..definitions import Concept, Version, starters
 from ..event_tables import FIRST_OF_METAVISION
 from ..units import parse_conversion
 
@@ -39,17 +38,12 @@ _OWN = {
 }  # fmt: skip
 
 
-@cache
-def _starters(version: Version) -> dict[str, Concept]:
-    return {concept.name: concept for name in starter_sets() for concept in starter_set(name, version)}
-
-
 def named(*names: str) -> Callable[[Version], tuple[Concept, ...]]:
     """Return what gives the concepts of these names that a release has."""
 
     def concepts(version: Version) -> tuple[Concept, ...]:
         found: Iterable[Concept | None] = (
-            _own(name, version) if name in _OWN else _starters(version).get(name) for name in names
+            _own(name, version) if name in _OWN else starters(version).get(name) for name in names
         )
         return tuple(concept for concept in found if concept is not None)
 

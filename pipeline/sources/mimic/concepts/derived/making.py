@@ -6,13 +6,12 @@ import polars as pl
 
 from ..definitions import Concept, Version
 from ..held import ENDS
+from ..reading import EVENT
 from . import Derived
 from .given import FRAME, Given, as_known
 
-NEEDED = {
-    "subject_id": pl.Int64, "time": pl.Int64, "end": pl.Int64, "known": pl.Int64, "value": pl.Float64,
-    "open_end": pl.Int64, "end_known": pl.Int64, "ends": ENDS,
-}  # fmt: skip
+_NAMES = ("subject_id", "time", "end", "known", "value", "open_end", "end_known", "ends")
+NEEDED = {name: EVENT[name] for name in _NAMES}
 """Columns of concept events that scores are made of."""
 
 Ingredients = Mapping[str, tuple[Concept, pl.DataFrame]]

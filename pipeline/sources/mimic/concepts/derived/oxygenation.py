@@ -6,7 +6,7 @@ before. Charted values of 1.0 and 100 % count: they are of the sickest.
 
 import polars as pl
 
-from ..definitions import starter_set
+from ..definitions import starters
 from .given import HOUR, Given, points
 from .ingredients import named
 from .latest import first_known, last_before
@@ -26,7 +26,7 @@ def arterial(given: Given, name: str) -> pl.DataFrame:
 
     Patient and time tell samples apart; where that gives two kinds of sample, it is none.
     """
-    levels = next(concept.levels for concept in starter_set("labs", 4) if concept.name == "specimen_type")
+    levels = starters(4)["specimen_type"].levels
     kinds = first_known(given["specimen_type"])  # the mean of two kinds is none, or between them
     several = given["specimen_type"].group_by("key", "time", "known").agg(pl.col("value").n_unique().alias("kinds"))
     kinds = kinds.join(several, on=["key", "time", "known"])

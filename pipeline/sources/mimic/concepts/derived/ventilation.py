@@ -6,7 +6,7 @@ ours that does not look ahead, where the published ones close a gap after the fa
 
 import polars as pl
 
-from ..definitions import starter_set
+from ..definitions import starters
 from .given import HOUR, Given
 from .ingredients import named
 from .latest import newest
@@ -28,7 +28,7 @@ of_ventilation = named(*INGREDIENTS)
 
 
 def _levels(name: str) -> tuple[str, ...]:
-    return next(concept.levels for concept in starter_set("ventilation", 4) if concept.name == name)
+    return starters(4)[name].levels
 
 
 def _of_levels(given: Given, name: str, words: tuple[str, ...]) -> pl.DataFrame:
