@@ -25,7 +25,8 @@ def notes_on_items(
 ) -> tuple[str, ...]:
     """Return what a reader may miss: tables that are not there, and items that no dictionary knows.
 
-    Of scores these are what they are made of. ``files`` say which sets are a user's. Raises :class:`InputError` if an item of these is one of another table.
+    Of scores these are what they are made of. ``files`` say which sets are a user's. Raises :class:`InputError` if an
+    item of these is one of another table.
     """
     release: Version = 3 if folder.version == 3 else 4
     sets = {name: [*concepts, *ingredients_of(concepts, release)] for name, concepts in sets.items()}
