@@ -80,7 +80,7 @@ def up_to(second: int, score: pl.DataFrame) -> pl.DataFrame:
     return seen.with_columns(pl.min_horizontal("end", pl.lit(second)) if lasting else pl.col("end"))
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(seed=st.integers(0, 100_000), hour=st.integers(-10, LENGTH), held=st.booleans())
 def test_ingredients_cut_at_a_time_give_the_same_scores_up_to_it(seed: int, hour: int, held: bool) -> None:
     check(seed, hour, held=held)
