@@ -19,10 +19,11 @@ def urine_windows(given: Given) -> pl.DataFrame:
 
     Columns: key, time, begin, and for 6, 12 and 24 hours urine6 (mL), hours6 (documented) and rate6 (mL/kg/h).
     """
-    urine = given.with_stay(given["urine"]).filter(pl.col("time") >= pl.col("begin")).sort("known", "time")
+    of_stay = pl.col("time").is_between(pl.col("begin"), pl.col("stop"))
+    urine = given.with_stay(given["urine"]).filter(of_stay).sort("known", "time")
     before = pl.col("time").cum_max().shift(1).over("key").fill_null(pl.col("begin"))
     urine = urine.with_columns(hours=pl.max_horizontal(pl.col("time") - before, 0) / HOUR)
-    irrigant = given.with_stay(given["gu_irrigant_in"]).filter(pl.col("time") >= pl.col("begin"))
+    irrigant = given.with_stay(given["gu_irrigant_in"]).filter(of_stay)
     irrigant = irrigant.with_columns(value=-pl.col("value"), hours=pl.lit(0.0))
     amounts = pl.concat([urine, irrigant]).group_by("key", "begin", time="known").agg(pl.col("value", "hours").sum())
     amounts = amounts.sort("key", "time")
