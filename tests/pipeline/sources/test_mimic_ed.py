@@ -8,7 +8,7 @@ import pytest
 from omnifuse.cache_schema import MissingInputError
 from omnifuse.pipeline.source import Quarantine
 from omnifuse.pipeline.sources import open_dataset
-from omnifuse.pipeline.sources.mimic import ed
+from omnifuse.pipeline.sources.mimic import Options, ed
 from omnifuse.pipeline.sources.mimic.data_set import MimicDataSet
 from omnifuse.pipeline.synthetic import SynthSettings, write_cohort
 from omnifuse.testing import check_dataset
@@ -35,7 +35,7 @@ def visit(raw: RawFolder, stay: int, intime: str, outtime: str, hadm: object = 2
 
 def triage_of(raw: Path, quarantine: Quarantine | None = None) -> np.ndarray:
     """Return the rows ``[n, 8]`` of all stays."""
-    records = MimicDataSet(raw, ("ed",)).read(Quarantine())
+    records = MimicDataSet(raw, Options(modalities=("ed",))).read(Quarantine())
     (block,) = records.tables[0].blocks(quarantine or Quarantine())
     assert set(block.sample_ids) <= {200} and (block.lengths == 1).all() and np.isnan(block.time).all()
     return block.values
@@ -43,7 +43,7 @@ def triage_of(raw: Path, quarantine: Quarantine | None = None) -> np.ndarray:
 
 def test_triage_becomes_eight_numbers_without_a_time(department: RawFolder) -> None:
     visit(department, 200, "2179-12-31 18:00:00", "2179-12-31 23:00:00")  # its id is that of the stay in the unit
-    table = MimicDataSet(department.write(), ("ed",)).read(Quarantine()).tables[0]
+    table = MimicDataSet(department.write(), Options(modalities=("ed",))).read(Quarantine()).tables[0]
     assert (table.kind, [column.name for column in table.columns][:2]) == ("features", ["Temperature", "Heart Rate"])
     np.testing.assert_allclose(triage_of(department.path), [[37, 88, 18, 97, 130, 70, 3, 2]], rtol=1e-6)
 
@@ -110,9 +110,9 @@ def test_it_is_read_where_it_is_asked_for(department: RawFolder, mimic3: RawFold
     assert MimicDataSet(raw).modalities == ("ehr",)
     (raw / "ed/triage.csv").unlink()
     with pytest.raises(MissingInputError, match=r"has no ed/triage\.csv"):
-        MimicDataSet(raw, ("ehr", "ed")).inputs()
+        MimicDataSet(raw, Options(modalities=("ehr", "ed"))).inputs()
     with pytest.raises(MissingInputError, match="MIMIC-III has no emergency department"):
-        MimicDataSet(mimic3.write(), ("ed",)).inputs()
+        MimicDataSet(mimic3.write(), Options(modalities=("ed",))).inputs()
 
 
 def test_it_keeps_the_contract_of_a_data_set(department: RawFolder) -> None:
@@ -123,7 +123,7 @@ def test_it_keeps_the_contract_of_a_data_set(department: RawFolder) -> None:
 def test_the_synthetic_department(tmp_path: Path) -> None:
     write_cohort(tmp_path / "raw", SynthSettings(stays=40, events_per_stay=20, images=0))
     quarantine = Quarantine()
-    records = MimicDataSet(tmp_path / "raw", ("ed",)).read(Quarantine())
+    records = MimicDataSet(tmp_path / "raw", Options(modalities=("ed",))).read(Quarantine())
     (block,) = records.tables[0].blocks(quarantine)
     assert 0.5 < len(block.sample_ids) / records.samples.height < 0.95
     assert np.nanmin(block.values[:, 0]) > 34 and np.nanmax(block.values[:, 0]) < 40

@@ -54,7 +54,7 @@ class OwnTasks:
         for task in self.tasks:
             check_release(task, release_of(folder))
             _check_history(task, history)
-        self.concepts = TaskConcepts(self.tasks, 3 if folder.version == 3 else 4, own)
+        self.concepts = TaskConcepts(self.tasks, folder.version, own)
 
     @property
     def tasks(self) -> tuple[TaskFile, ...]:
