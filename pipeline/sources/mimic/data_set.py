@@ -42,7 +42,7 @@ from .tasks.own_labels import Counting, Labelling, OwnLabels
 VERSION = {"benchmark": 2, "clean": 3}
 """To be raised whenever the same raw folder and settings would give another result in a profile."""
 
-COHORT_VERSION = 2
+COHORT_VERSION = 3
 """To be raised whenever the same raw folder would give other columns of the cohort, which no model sees."""
 
 MODALITIES = ("ehr", "cxr", "rep", "notes", "ecg", "ecg_measurements", "ed")
@@ -54,6 +54,7 @@ OF_NO_EVENT = ("cohort", "modalities", "limit", "ed", "notes", "select")
 """Settings that decide no value of ``ehr``."""
 
 COHORT_TABLES = ("icustays", "admissions", "patients", "diagnoses_icd")
+OPTIONAL_COHORT_TABLES = ("d_icd_diagnoses", "transfers")
 
 
 class MimicDataSet:
@@ -151,8 +152,8 @@ class MimicDataSet:
     def inputs(self) -> list[Path]:
         """Return every table that decides the result; raises MissingInputError naming what is missing."""
         tables = [self.folder.table(name).path for name in COHORT_TABLES]
-        dictionary = self.folder.find_table("d_icd_diagnoses")
-        tables += [dictionary] if dictionary else []
+        optional = [self.folder.find_table(name) for name in OPTIONAL_COHORT_TABLES]
+        tables += [path for path in optional if path]
         tables += [table.path for table in self._event_tables()] if "ehr" in self.modalities else []
         images = self.folder.studies if {"cxr", "rep"} & set(self.modalities) else None
         self._asked()
@@ -198,7 +199,7 @@ class MimicDataSet:
         if "notes" in self.modalities:
             items.append(note_items(self.folder, cohort.stays, self.notes, quarantine))
         items += [ecg_items(self.folder, cohort.stays, quarantine)] if "ecg" in self.modalities else []
-        notes = (*self._not_found(), *notes_on_items(self.folder, self.sets, self.named.files))
+        notes = (*cohort.notes, *self._not_found(), *notes_on_items(self.folder, self.sets, self.named.files))
         tasks: Labelling = partial(self.tasks, stays)
         counts: Counting = partial(count_steps, cohort.steps, self.ehr, self.limit)
         if own and self.own:
