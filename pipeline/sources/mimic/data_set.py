@@ -26,8 +26,7 @@ from .concepts.shared_pass import SharedPass
 from .counts import count_steps
 from .cxr import not_found, require_mimic_cxr, study_items
 from .ecg import ecg_items, ecg_tables, measurements
-from .ed import VERSION as ED_VERSION
-from .ed import ed_tables, triage
+from .ed import ED_MODALITIES, department, ed_settings, ed_tables
 from .ehr_events import EVENT_TABLES, IDS, link_by_stay, read_events
 from .folder import MimicFolder
 from .note_tables import NoteSettings, note_tables
@@ -45,12 +44,12 @@ VERSION = {"benchmark": 2, "clean": 3}
 COHORT_VERSION = 3
 """To be raised whenever the same raw folder would give other columns of the cohort, which no model sees."""
 
-MODALITIES = ("ehr", "cxr", "rep", "notes", "ecg", "ecg_measurements", "ed")
+MODALITIES = ("ehr", "cxr", "rep", "notes", "ecg", "ecg_measurements", *ED_MODALITIES)
 ITEMS = ("cxr", "rep", "notes", "ecg")
 SYNTHETIC_MARK = "synthetic/law.json"
 """A folder with this file was written by `omnifuse synth`; caches and reports must say so."""
 
-OF_NO_EVENT = ("cohort", "modalities", "limit", "ed", "notes", "select")
+OF_NO_EVENT = ("cohort", "modalities", "limit", *ED_MODALITIES, "notes", "select")
 """Settings that decide no value of ``ehr``."""
 
 COHORT_TABLES = ("icustays", "admissions", "patients", "diagnoses_icd")
@@ -158,7 +157,7 @@ class MimicDataSet:
         images = self.folder.studies if {"cxr", "rep"} & set(self.modalities) else None
         self._asked()
         notes = note_tables(self.folder, self.notes.of(self.folder.version)) if "notes" in self.modalities else []
-        tables += [table.path for table in (*notes, *(ed_tables(self.folder) if "ed" in self.modalities else ()))]
+        tables += [table.path for table in (*notes, *ed_tables(self.folder, self.modalities).values())]
         needed = [path for concepts in self.sets.values() for path in inputs_of(self.folder, concepts, self.variables)]
         needed += self.own.inputs() if self.own else []
         needed += ecg_tables(self.folder, self.modalities)
@@ -181,7 +180,7 @@ class MimicDataSet:
             "without": sorted(self.ehr.without),
             "modalities": list(self.modalities),
             "limit": self.limit,
-            **({"ed": ED_VERSION} if "ed" in self.modalities else {}),
+            **ed_settings(self.modalities),
             **({"notes": self.notes.to_json(self.folder.version)} if "notes" in self.modalities else {}),
             **({"select": list(self.select)} if self.select else {}),
         }
@@ -191,7 +190,8 @@ class MimicDataSet:
         cohort = self.read_cohort(quarantine)
         stays = self.read_stays(cohort, quarantine)
         tables = [self._table_modality(cohort)] if "ehr" in self.modalities else []
-        tables += [triage(self.folder, cohort.stays)] if "ed" in self.modalities else []
+        of_department, complaints = department(self.folder, self.modalities, cohort.stays, quarantine)
+        tables += of_department
         tables += [measurements(self.folder, cohort.stays)] if "ecg_measurements" in self.modalities else []
         own = self.own.of(cohort, self.modalities, quarantine) if self.own else None
         tables += self._variables(cohort, own) if self.sets else ()
@@ -199,6 +199,7 @@ class MimicDataSet:
         if "notes" in self.modalities:
             items.append(note_items(self.folder, cohort.stays, self.notes, quarantine))
         items += [ecg_items(self.folder, cohort.stays, quarantine)] if "ecg" in self.modalities else []
+        items += complaints
         notes = (*cohort.notes, *self._not_found(), *notes_on_items(self.folder, self.sets, self.named.files))
         tasks: Labelling = partial(self.tasks, stays)
         counts: Counting = partial(count_steps, cohort.steps, self.ehr, self.limit)

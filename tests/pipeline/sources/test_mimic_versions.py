@@ -1,4 +1,4 @@
-"""What differs between the versions of MIMIC-IV: units from ``transfers``, stays without an end, folders of version 1."""
+"""Versions of MIMIC-IV: units from ``transfers``, stays without an end, the folders of version 1."""
 
 from typing import Any
 
