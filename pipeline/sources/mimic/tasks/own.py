@@ -13,10 +13,11 @@ from ..concepts.definitions import Concept
 from ..concepts.event_tables import EVENT_TABLES
 from ..concepts.history import History
 from ..folder import MimicFolder
+from ..wards import TABLE as WARDS
 from .anchors import check_release, release_of
 from .checks import conditions_on_future, position
 from .concept_events import TaskConcepts
-from .language import TaskFile
+from .language import TaskFile, asks_for_last_ward
 from .named import NamedTask, read_tasks
 from .own_labels import OwnLabels
 
@@ -78,6 +79,8 @@ class OwnTasks:
                         f"{concept.name}. Add it, or leave a task out of --task {' '.join(self.given)}."
                     )
                 tables += found
+        if any(asks_for_last_ward(task) for task in self.tasks):
+            tables.append(self.folder.table(WARDS).path)
         return list(dict.fromkeys(tables))
 
     def wide(self, stays: pl.DataFrame) -> pl.Series:

@@ -19,6 +19,7 @@ from .language import (
     CohortFilter,
     ConceptPredicate,
     DerivedPredicate,
+    Place,
     Predicate,
     TaskFile,
     Trigger,
@@ -142,7 +143,7 @@ def _predicate(fields: Fields) -> Predicate:
     elif kinds == ["anchor"]:
         predicate = AnchorPredicate(
             fields.text("anchor"),
-            *_within(fields),
+            *_within(fields, ("last_ward",)),
             fields.choice("resolution", ("day", "second"), "second") == "day",
         )
     else:
@@ -164,10 +165,10 @@ def _predicate(fields: Fields) -> Predicate:
     return predicate
 
 
-def _within(fields: Fields) -> tuple[Any, int]:
-    """Return where events count, and how long after it."""
+def _within(fields: Fields, more: tuple[Place, ...] = ()) -> tuple[Any, int]:
+    """Return where events count, one of three places or of ``more``, and how long after it."""
     tolerance = seconds_of(fields.take("tolerance"), fields.at("tolerance")) if "tolerance" in fields.content else 0
-    return fields.choice("within", ("icu", "hospital", "ed"), None), tolerance
+    return fields.choice("within", ("icu", "hospital", "ed", *more), None), tolerance
 
 
 def _concepts(fields: Fields) -> tuple[str, ...]:
