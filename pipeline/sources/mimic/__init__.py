@@ -20,6 +20,10 @@ sign = "a table icustays, flat (MIMIC-III) or below icu/ beside hosp/ (MIMIC-IV)
 class Options(BinnedOptions):
     """How events become bins."""
 
+    modalities: tuple[str, ...] | None = field(
+        default=None,
+        metadata=about("Default: all there are but those that are read by name alone, of ED and ECG.", commas=True),
+    )
     profile: Literal["clean", "benchmark"] = field(
         default="clean",
         metadata=about("Mended values, or those of the published MIMIC-III benchmark, oddities included."),

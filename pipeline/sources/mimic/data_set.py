@@ -23,8 +23,7 @@ from .concepts.shared_pass import SharedPass
 from .counts import count_steps
 from .cxr import not_found, require_mimic_cxr, study_items
 from .ecg import ecg_items, ecg_tables, measurements
-from .ed import VERSION as ED_VERSION
-from .ed import ed_tables, triage
+from .ed import ED_MODALITIES, department, ed_settings, ed_tables
 from .ehr_events import EhrEvents
 from .folder import MimicFolder
 from .note_tables import NoteSettings, note_tables
@@ -38,18 +37,19 @@ from .tasks.own_labels import Counting, Labelling, OwnLabels
 VERSION = {"benchmark": 2, "clean": 3}
 """To be raised whenever the same raw folder and settings would give another result in a profile."""
 
-COHORT_VERSION = 2
+COHORT_VERSION = 3
 """To be raised whenever the same raw folder would give other columns of the cohort, which no model sees."""
 
-MODALITIES = ("ehr", "cxr", "rep", "notes", "ecg", "ecg_measurements", "ed")
+MODALITIES = ("ehr", "cxr", "rep", "notes", "ecg", "ecg_measurements", *ED_MODALITIES)
 ITEMS = ("cxr", "rep", "notes", "ecg")
 SYNTHETIC_MARK = "synthetic/law.json"
 """A folder with this file was written by `omnifuse synth`; caches and reports must say so."""
 
-OF_NO_EVENT = ("cohort", "modalities", "limit", "ed", "notes", "select")
+OF_NO_EVENT = ("cohort", "modalities", "limit", *ED_MODALITIES, "notes", "select")
 """Settings that decide no value of ``ehr``."""
 
 COHORT_TABLES = ("icustays", "admissions", "patients", "diagnoses_icd")
+OPTIONAL_COHORT_TABLES = ("d_icd_diagnoses", "transfers")
 
 
 class MimicDataSet:
@@ -125,12 +125,12 @@ class MimicDataSet:
     def inputs(self) -> list[Path]:
         """Return every table that decides the result; raises MissingInputError naming what is missing."""
         tables = [self.folder.table(name).path for name in COHORT_TABLES]
-        dictionary = self.folder.find_table("d_icd_diagnoses")
-        tables += [dictionary] if dictionary else []
+        optional = [self.folder.find_table(name) for name in OPTIONAL_COHORT_TABLES]
+        tables += [path for path in optional if path]
         self._asked()
         opened = self.events.tables() if "ehr" in self.modalities else []
         opened += note_tables(self.folder, self.notes.of(self.folder.version)) if "notes" in self.modalities else []
-        opened += ed_tables(self.folder) if "ed" in self.modalities else []
+        opened += ed_tables(self.folder, self.modalities).values()
         tables += [table.path for table in opened]
         tables += [self.folder.studies] if self.folder.studies and {"cxr", "rep"} & set(self.modalities) else []
         tables += [path for concepts in self.sets.values() for path in inputs_of(self.folder, concepts, self.variables)]
@@ -155,7 +155,7 @@ class MimicDataSet:
             "without": sorted(self.ehr.without),
             "modalities": list(self.modalities),
             "limit": self.options.limit,
-            **({"ed": ED_VERSION} if "ed" in self.modalities else {}),
+            **ed_settings(self.modalities),
             **({"notes": self.notes.to_json(self.folder.version)} if "notes" in self.modalities else {}),
             **({"select": list(self.options.select)} if self.options.select else {}),
         }
@@ -166,7 +166,8 @@ class MimicDataSet:
         stays = read_stays(self.folder, cohort, self.ehr, quarantine)
         recipe = {name: value for name, value in self._settings().items() if name not in OF_NO_EVENT}
         tables = [self.events.modality(cohort.stays, recipe)] if "ehr" in self.modalities else []
-        tables += [triage(self.folder, cohort.stays)] if "ed" in self.modalities else []
+        of_department, complaints = department(self.folder, self.modalities, cohort.stays, quarantine)
+        tables += of_department
         tables += [measurements(self.folder, cohort.stays)] if "ecg_measurements" in self.modalities else []
         own = self.own.of(cohort, self.modalities, quarantine) if self.own else None
         tables += self._variables(cohort, own) if self.sets else ()
@@ -174,9 +175,10 @@ class MimicDataSet:
         if "notes" in self.modalities:
             items.append(note_items(self.folder, cohort.stays, self.notes, quarantine))
         items += [ecg_items(self.folder, cohort.stays, quarantine)] if "ecg" in self.modalities else []
+        items += complaints
         whole = self.options.modalities is None and self.folder.version == 4  # MIMIC-III has tables alone
         missing = not_found(self.folder, ("cxr", "rep")) if whole else []
-        notes = tuple(f"Not found: {names}. {reason}" for names, reason in missing)
+        notes = (*cohort.notes, *(f"Not found: {names}. {reason}" for names, reason in missing))
         notes += notes_on_items(self.folder, self.sets, self.named.files)
         tasks: Labelling = partial(benchmark_tasks, stays, self.modalities, self.ehr)
         counts: Counting = partial(count_steps, cohort.steps, self.ehr, self.options.limit)
