@@ -51,6 +51,8 @@ ANY_NAME = "*"
 Version = Literal[3, 4]
 Item = int | str
 """An id, or a part of a name."""
+FASTER_THAN = {"fluid_bolus": 248.0}
+"""mL/h, as MIMIC's own code has it: a quarter of a litre within an hour."""
 MISSING = "missing"
 """What a text means that says that there is no value."""
 
@@ -64,7 +66,8 @@ class Concept:
     what a text means: a level of a categorical concept, a number, or ``missing``. ``levels`` are those of a categorical
     concept in the order of its columns; without any it is known only that it happened. ``where`` are columns of the
     table and the text that they must have; ``without`` columns and texts of which none may be in them, in whatever
-    letters: ``*ear*`` is any text with ear in it.
+    letters: ``*ear*`` is any text with ear in it. Of amounts with ``faster_than`` only those count that come faster
+    (per hour), or are more where no rate is known.
     """
 
     set: str
@@ -81,6 +84,7 @@ class Concept:
     where: Mapping[str, str] = field(default_factory=dict)
     note: str = ""
     without: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    faster_than: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return what decides the values, for recipes."""
@@ -89,6 +93,8 @@ class Concept:
         content["items"] = {table: list(ids) for table, ids in self.items.items()}
         content |= {name: list(content[name]) for name in ("conversions", "aggregates", "levels")}
         without = {column: list(texts) for column, texts in content.pop("without").items()}
+        if content["faster_than"] is None:
+            del content["faster_than"]
         return content | ({"without": without} if without else {})
 
 
@@ -136,6 +142,7 @@ def _concept(row: Mapping[str, str], ids: str) -> Concept:
         where={condition[0]: condition[1]} if row["where"] else {},
         note=row["note"],
         without=_without(row["concept"]),
+        faster_than=FASTER_THAN.get(row["concept"]),
     )
 
 

@@ -26,19 +26,9 @@ from .units import Conversion, parse_conversion
 
 EXAMPLE = "mini: {lactate: {items: {labevents: [50813]}, unit: mmol/L, low: 0, high: 50, aggregate: last}}"
 KEYS = (
-    "items",
-    "kind",
-    "unit",
-    "conversions",
-    "low",
-    "high",
-    "aggregate",
-    "texts",
-    "levels",
-    "where",
-    "without",
-    "note",
-)
+    "items", "kind", "unit", "conversions", "low", "high", "aggregate", "texts", "levels", "where", "without",
+    "faster_than", "note",
+)  # fmt: skip
 VERSIONS: dict[str, Version] = {"mimic3": 3, "mimic4": 4}
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_ .-]*")
 WITH_UNITS = ("labevents", "chartevents", "outputevents", "inputevents")
@@ -103,6 +93,9 @@ class _Definition:
         low, high = self._number("low"), self._number("high")
         if low is not None and high is not None and low > high:
             self.refuse("low", f"{low:g} is more than high, {high:g}")
+        faster_than = self._number("faster_than")
+        if faster_than is not None and self.kind != "interval-amount":
+            self.refuse("faster_than", f"a concept of kind {self.kind!r} has no amounts; kind: interval-amount has")
         measured = any(table in WITH_UNITS for items in by_version.values() for table in items)
         if measured and self.kind != "categorical" and "unit" not in self.said:
             self.refuse("unit", "none is given; write the one that values are to be in, or '' if they have none")
@@ -114,6 +107,7 @@ class _Definition:
             version: Concept(
                 self.set_name, self.name, items, self.kind, self._text("unit"), conversions, low, high,
                 self._aggregates(levels), texts, levels, self._where(), self._text("note"), self._without(),
+                faster_than,
             )
             for version, items in by_version.items()
         }  # fmt: skip

@@ -75,9 +75,18 @@ class RowReader:
         """
         rows = paired(batch, self.table, self.pairs).filter(*conditions(self.concepts))
         rows = self._valued(self._timed(rows))
-        converted = convert(self._numbered(rows), self.concepts, self.pairs)
+        converted = convert(self._numbered(rows), self.concepts, self.pairs).filter(*self._fast_enough())
         beyond = pl.when((pl.col("power") == 0) & ~within_limits(pl.col("value"))).then(pl.lit(OUTSIDE))
         return converted.with_columns(problem=pl.coalesce("problem", beyond))
+
+    def _fast_enough(self) -> list[pl.Expr]:
+        hours = (pl.col("end") - pl.col("time")) / SECONDS_PER_HOUR
+        speed = pl.when("spread").then(pl.col("value") / hours).otherwise("value")
+        return [
+            (pl.col("concept") != number) | (speed > concept.faster_than).fill_null(True)
+            for number, concept in self.concepts.items()
+            if concept.faster_than is not None
+        ]
 
     def _timed(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Add time, end and known in seconds, and as ``problem`` what speaks against a row."""
