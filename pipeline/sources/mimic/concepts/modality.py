@@ -17,7 +17,7 @@ from .reading import Available, event_files, weights_for
 from .shared_pass import KeptBlocks, SharedPass
 from .units import RESOURCES
 
-VERSION = 1
+VERSION = 2
 """To be raised whenever the same tables and definitions would give another result."""
 
 Sets = Mapping[str, Sequence[Concept]]

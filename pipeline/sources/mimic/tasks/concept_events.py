@@ -1,7 +1,7 @@
 """The events behind the predicates of own tasks: which concepts they name, and one pass over the tables for all."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import polars as pl
 
@@ -101,19 +101,20 @@ class TaskConcepts:
         rows = {one.name: self._rows_of(one) for one in named.ingredients}
         if named.derived is None:
             (events,) = rows.values()
-            return events.select("time", "end", "value", subject="subject_id")
+            known = "known" if task.available == "storetime" else "time"
+            return events.select("time", "end", "value", known=known, subject="subject_id")
         if task.available == "charttime":
             rows = {name: events.with_columns(known=pl.col("time")) for name, events in rows.items()}
         if named.derived.before is None:
             made = named.derived.make({name: events.rename({"subject_id": "key"}) for name, events in rows.items()})
-            return made.select("time", "end", "value", subject="key")
+            return made.select("time", "end", "value", known="time", subject="key")
         begin = pl.col("icu_in") - named.derived.before
         owners = units.select("subject_id", key="unit", begin=begin)
         own = {
             name: events.join(owners, on="subject_id").filter(pl.col("time") >= pl.col("begin"))
             for name, events in rows.items()
         }
-        return named.derived.make(own).select("time", "end", "value", unit="key")
+        return named.derived.make(own).select("time", "end", "value", known="time", unit="key")
 
     def _rows_of(self, concept: Concept) -> pl.DataFrame:
         schema = {"subject_id": pl.Int64, "time": pl.Int64, "end": pl.Int64, "known": pl.Int64, "value": pl.Float64}
@@ -121,10 +122,15 @@ class TaskConcepts:
 
     def _resolve(self, task: TaskFile, name: str, predicate: ConceptPredicate) -> tuple[Named, ...]:
         where = f"{task.source}: predicates.{name}"
+        own = f"{task.name}.{name}"
         if predicate.items:
-            named: tuple[Named, ...] = (Named((_of_items(f"{task.name}.{name}", predicate, where),)),)
+            named: tuple[Named, ...] = (Named((_of_items(own, predicate, where),)),)
+        elif predicate.drugs:
+            named = (Named((Concept("task", own, {"prescriptions": predicate.drugs}, "categorical"),)),)
         else:
             named = tuple(self._look_up(concept, f"{where}.concept") for concept in predicate.concepts)
+        if predicate.where:
+            named = tuple(_where(one, predicate.where, where) for one in named)
         if predicate.event != "start" and not all(one.interval for one in named):
             raise InputError(f"{where}.event is {predicate.event!r}, which only an interval can be.")
         return named
@@ -147,6 +153,14 @@ class TaskConcepts:
         )
 
 
+def _where(named: Named, columns: Mapping[str, str], where: str) -> Named:
+    """Return events of rows that have some texts in other columns."""
+    if named.derived is not None:
+        raise InputError(f"{where}.where: {named.derived.name!r} is made of several tables, and has no columns.")
+    (concept,) = named.ingredients
+    return Named((replace(concept, where={**concept.where, **columns}),))
+
+
 def _of_items(name: str, predicate: ConceptPredicate, where: str) -> Concept:
     """Return the concept of items that a predicate names itself: numbers as they are written, whatever their unit."""
     tables = EVENT_TABLES[4]
@@ -155,6 +169,8 @@ def _of_items(name: str, predicate: ConceptPredicate, where: str) -> Concept:
     ((table, items),) = predicate.items.items()
     if table not in tables:
         raise InputError(f"{where}.item: there is no table {shown(table)}.{meant(table, tables)} {', '.join(tables)}")
+    if not tables[table][0].item:
+        raise InputError(f"{where}.item: {table} has no ids; write drug_contains, or name a concept.")
     numeric = predicate.low is not None or predicate.high is not None
     kinds: dict[str, Kind] = {
         "outputevents": "output",
@@ -171,4 +187,4 @@ def _of_units(events: pl.DataFrame, units: pl.DataFrame) -> pl.DataFrame:
     if "unit" in events.columns:
         return events
     owners = units.select("unit", subject="subject_id")
-    return events.join(owners, on="subject").select("time", "end", "value", "unit")
+    return events.join(owners, on="subject").select("time", "end", "value", "known", "unit")

@@ -16,6 +16,7 @@ from ..wards import left_hospital_from
 from .anchors import release_of, stay_anchors, subject_events, units_of
 from .cached import made_task
 from .concept_events import TaskConcepts
+from .diagnoses import code_events
 from .execute import execute
 from .language import TaskFile, asks_for_last_ward
 from .step_counts import UNTIL, StepCounts, count_rows, counted, hours_until
@@ -90,11 +91,14 @@ class OwnLabels:
         """Read the events that predicates need, and label the cohort."""
         self._read_events()
         of_subjects = subject_events(self.cohort.recorded)
+        codes = code_events(self.folder, self.cohort.recorded.admissions, self.tasks, self.quarantine)
         tasks = []
         self._steps.clear()
         for task in self.tasks:
             units = units_of(task, self._stays)
-            outcome = execute(task, units.frame, {**of_subjects, **self.concepts.events(task, units.frame)})
+            of_codes = {name: events for (of_task, name), events in codes.items() if of_task == task.name}
+            of_concepts = self.concepts.events(task, units.frame)
+            outcome = execute(task, units.frame, {**of_subjects, **of_codes, **of_concepts})
             tasks.append(made_task(task, outcome, units, self.cohort.stays, self.modalities))
             self._steps.append((task, counted(outcome, units), tuple(hours_until(outcome))))
         return tuple(tasks)

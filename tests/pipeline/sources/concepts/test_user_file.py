@@ -93,6 +93,7 @@ def test_everything_that_a_file_can_say(file: Path) -> None:
          "conversions: '1000' is not understood"),
         ("mini: {x: {items: {labevents: 5}, unit: g, conversions: {7: x 2}}}", "7 is none of the items"),
         ("mini: {x: {items: {labevents: 5}, unit: g, where: [a]}}", r"where: \['a'\] is no mapping"),
+        ("mini: {x: {items: {labevents: 5}, unit: g, faster_than: 3}}", "faster_than: a concept of kind 'numeric'"),
         ("mini: {x: {items: {labevents: 5}}, x: {items: {labevents: 6}}}", "the key 'x' twice"),
         ("mini: &m {x: *m}", "a reference"),
     ],
