@@ -16,12 +16,23 @@ from .benchmark import RESOURCES, EhrSettings, EhrTensors, Profile, columns, ext
 from .benchmark.long_tasks import decompensation, length_of_stay
 from .benchmark.tasks import Stays, mortality, phenotyping
 from .cohort import DESCRIPTIVE, Cohort, read_cohort, read_phenotypes
+from .concepts.codes import read_codes
 from .concepts.definitions import Concept, starter_sets
+from .concepts.derived import derived_of
 from .concepts.dictionary import notes_on_items
 from .concepts.history import History
-from .concepts.modality import VariableSettings, inputs_of, recipe_of, spans_of, stays_of, variable_modalities
+from .concepts.modality import (
+    VariableSettings,
+    inputs_of,
+    recipe_of,
+    spans_of,
+    stays_of,
+    variable_modalities,
+    version_of,
+)
 from .concepts.named import NamedSets
 from .concepts.reading import Available, ConceptEvents
+from .concepts.scores import Scores, spans_with_ingredients, with_ingredients
 from .concepts.shared_pass import SharedPass
 from .counts import count_steps
 from .cxr import not_found, require_mimic_cxr, study_items
@@ -137,14 +148,14 @@ class MimicDataSet:
     @cached_property
     def sets(self) -> dict[str, tuple[Concept, ...]]:
         """The sets of variables to extract; raises InputError where this release cannot have them."""
-        return self.named.concepts(3 if self.folder.version == 3 else 4, self.modalities)
+        return self.named.concepts(version_of(self.folder), self.modalities)
 
     @cached_property
     def own(self) -> OwnTasks | None:
         """The tasks of one's own, if there are any; raises InputError where this release cannot have them."""
         if not self._task:
             return None
-        sets = self.named.concepts(3 if self.folder.version == 3 else 4, self.named.names)
+        sets = self.named.concepts(version_of(self.folder), self.named.names)
         users = [concept for concepts in sets.values() for concept in concepts]
         return OwnTasks(self._task, self.folder, users, self.variables.history if self.sets else "icu")
 
@@ -278,13 +289,24 @@ class MimicDataSet:
 
     def _variables(self, cohort: Cohort, own: OwnLabels | None) -> tuple[TableModality, ...]:
         """Return the sets of variables, all of which one pass over the events makes, that for own tasks too."""
-        stays = stays_of(self.folder, cohort.stays, self.variables)
-        concepts = [concept for concepts in self.sets.values() for concept in concepts]
-        spans, of_tasks = spans_of(stays), own.concepts.concepts if own else ()
-        shared = SharedPass(ConceptEvents(self.folder, [*concepts, *of_tasks], own.spans(spans) if own else spans))
+        stays, version = stays_of(self.folder, cohort.stays, self.variables), version_of(self.folder)
+        of_sets = [concept for concepts in self.sets.values() for concept in concepts]
+        concepts = with_ingredients(of_sets, version)
+        of_tasks = own.concepts.concepts if own else ()
+        spans = spans_with_ingredients(spans_of(stays), stays, of_sets)
+        events = ConceptEvents(self.folder, [*concepts, *of_tasks], own.spans(spans) if own else spans)
+        shared = SharedPass(events, self._scores(cohort, concepts) if derived_of(of_sets) else None)
         if own:
             own.listen(shared, len(concepts))
         return variable_modalities(self.folder, self.sets, stays, self.variables, shared)
+
+    def _scores(self, cohort: Cohort, concepts: Sequence[Concept]) -> Scores:
+        """Return what makes the scores among some concepts."""
+        stays = cohort.stays.with_row_index("key").select(
+            pl.col("key").cast(pl.Int64), "subject_id", "age", begin="intime", stop="outtime"
+        )
+        codes = partial(read_codes, self.folder, stays["subject_id"])
+        return Scores(concepts, stays, codes, version_of(self.folder), self.variables.available)
 
     def _event_tables(self) -> list[Table]:
         """Return the event tables; OUTPUTEVENTS holds no variable but can make a benchmark subject's values text."""

@@ -129,13 +129,12 @@ class SetBins:
         """Return sample, concept, bin, value, hours, share, newest, and the bins of the sample from t0 on."""
         if self._at_once:
             events = events.with_columns(known="time", end_known=pl.lit(None, pl.Int64), ends=pl.lit(None, ENDS))
-        joined = (
-            one_end_at_a_time(events)
-            .join(self._stays, on="subject_id")
-            .with_columns(
-                kind=pl.col("concept").replace_strict(self._kinds, return_dtype=pl.String),
-                **{name: (pl.col(name) - pl.col("intime")) / 3600 for name in TIMES},
-            )
+        owned = one_end_at_a_time(events).join(self._stays, on="subject_id")
+        if "only" in owned.columns:
+            owned = owned.filter((pl.col("only") == pl.col("sample")).fill_null(True))
+        joined = owned.with_columns(
+            kind=pl.col("concept").replace_strict(self._kinds, return_dtype=pl.String),
+            **{name: (pl.col(name) - pl.col("intime")) / 3600 for name in TIMES},
         )
         interval = pl.col("kind").str.starts_with("interval") & pl.col("end").is_not_null()
         cut_up = interval & ((pl.col("kind") == "interval-rate") | pl.col("spread"))

@@ -13,6 +13,7 @@ from ..concepts.columns import refuse_unknown_columns
 from ..concepts.definitions import Concept
 from ..concepts.event_tables import EVENT_TABLES
 from ..concepts.history import History
+from ..concepts.modality import version_of
 from ..folder import MimicFolder
 from .anchors import check_release, release_of
 from .checks import conditions_on_future, position
@@ -56,7 +57,7 @@ class OwnTasks:
             check_release(task, release_of(folder))
             check_codes(task, folder.version)
             _check_history(task, history)
-        self.concepts = TaskConcepts(self.tasks, 3 if folder.version == 3 else 4, own)
+        self.concepts = TaskConcepts(self.tasks, version_of(folder), own)
 
     @property
     def tasks(self) -> tuple[TaskFile, ...]:
@@ -66,7 +67,9 @@ class OwnTasks:
     def settings(self) -> dict[str, Any]:
         """Return what decides the labels beside the tables: the files as they were read, and their concepts."""
         files = {one.task.name: one.content for one in self.named}
-        return {"version": VERSION, "files": files, "concepts": [one.to_json() for one in self.concepts.concepts]}
+        scores = {"scores": self.concepts.scores} if self.concepts.scores else {}
+        concepts = [one.to_json() for one in self.concepts.concepts]
+        return {"version": VERSION, "files": files, "concepts": concepts, **scores}
 
     def inputs(self) -> list[Path]:
         """Return the tables of events that predicates need.

@@ -1,0 +1,75 @@
+"""From concept events to scores: the ingredients as they were known, by stay or by patient."""
+
+from collections.abc import Mapping
+
+import polars as pl
+
+from ..definitions import Concept, Version
+from ..held import ENDS
+from ..reading import EVENT
+from . import Derived
+from .given import FRAME, Given, as_known
+
+_NAMES = ("subject_id", "time", "end", "known", "value", "open_end", "end_known", "ends")
+NEEDED = {name: EVENT[name] for name in _NAMES}
+"""Columns of concept events that scores are made of."""
+
+Ingredients = Mapping[str, tuple[Concept, pl.DataFrame]]
+"""Concepts and their events, by name."""
+
+
+class Making:
+    """Makes scores of the events of some patients; what several are made of is made once.
+
+    Parameters
+    ----------
+    ingredients
+        With the columns `NEEDED`.
+    stays
+        key, subject_id, begin, stop and age, see :class:`.given.Given`.
+    codes
+        Coded diagnoses of the patients.
+    version
+        Of MIMIC.
+    at_once
+        Whether a value counts as known when it was charted.
+    """
+
+    def __init__(
+        self, ingredients: Ingredients, stays: pl.DataFrame, codes: pl.DataFrame, version: Version, *, at_once: bool
+    ) -> None:
+        self._ingredients, self._stays, self._codes = ingredients, stays, codes
+        self._version, self._at_once = version, at_once
+        self._given: dict[tuple[int | None, bool], Given] = {}
+
+    def make(self, score: Derived, *, as_charted: bool = False) -> pl.DataFrame:
+        """Return key, time, end, known and value of a score; the key is the subject_id where it has no ``before``."""
+        how = score.before, as_charted
+        if how not in self._given:
+            self._given[how] = self._made_given(*how)
+        return score.make(self._given[how])
+
+    def _made_given(self, before: int | None, as_charted: bool) -> Given:
+        events = {
+            name: self._keyed(self._timed(concept, rows, as_charted), before)
+            for name, (concept, rows) in self._ingredients.items()
+        }
+        if before is None:
+            return Given(events, version=self._version)
+        return Given(events, self._stays, self._codes, self._version)
+
+    def _timed(self, concept: Concept, rows: pl.DataFrame, as_charted: bool) -> pl.DataFrame:
+        """Return the events of an ingredient with the times at which they count."""
+        none = pl.lit(None, pl.Int64)
+        if self._at_once:
+            rows = rows.with_columns(known="time", end_known=none, ends=pl.lit(None, ENDS))
+        if not concept.kind.startswith("interval"):
+            return rows.with_columns(end=none)
+        return rows if as_charted else as_known(rows)
+
+    def _keyed(self, rows: pl.DataFrame, before: int | None) -> pl.DataFrame:
+        if before is None:
+            return rows.select(key="subject_id", **{name: pl.col(name) for name in FRAME if name != "key"})
+        owners = self._stays.select("key", "subject_id", "begin")
+        owned = rows.join(owners, on="subject_id", maintain_order="left")
+        return owned.filter(pl.coalesce("end", "time") >= pl.col("begin") - before).select(*FRAME)
