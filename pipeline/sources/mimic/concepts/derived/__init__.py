@@ -4,8 +4,21 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from ..definitions import Concept, Version
-from . import anion_gap, charlson, gcs, kdigo, oxygenation, shock_index, sirs, sofa, vasopressors, ventilation, weight
-from .given import DAY, Given, Make
+from . import (
+    anion_gap,
+    charlson,
+    gcs,
+    kdigo,
+    oxygenation,
+    sepsis,
+    shock_index,
+    sirs,
+    sofa,
+    vasopressors,
+    ventilation,
+    weight,
+)
+from .given import BEFORE, Given, Make
 from .ingredients import named
 
 VERSION = 1
@@ -36,17 +49,17 @@ _nothing = named()
 DERIVED = {
     one.name: one
     for one in (
-        *(Derived(f"sofa_{part}", sofa.of_sofa, sofa.sofa_part(part), sofa.BEFORE) for part in sofa.PARTS),
-        Derived("sofa", sofa.of_sofa, sofa.sofa, sofa.BEFORE),
-        Derived("sofa_known", sofa.of_sofa, sofa.sofa_known, sofa.BEFORE),
-        Derived("sofa_nee", sofa.of_sofa_nee, sofa.sofa_nee, sofa.BEFORE),
-        Derived("sirs", sirs.of_sirs, sirs.sirs, sofa.BEFORE),
-        Derived("sirs_known", sirs.of_sirs, sirs.sirs_known, sofa.BEFORE),
-        Derived("kdigo_creatinine_stage", kdigo.of_creatinine, kdigo.creatinine_stage, kdigo.BEFORE),
-        Derived("kdigo_urine_stage", kdigo.of_urine, kdigo.urine_stage, kdigo.BEFORE),
-        Derived("kdigo_stage", kdigo.of_all, kdigo.stage, kdigo.BEFORE),
-        Derived("charlson", _nothing, charlson.charlson, 0, coded=True),
-        Derived("charlson_admissions", _nothing, charlson.charlson_admissions, 0, coded=True),
+        *(Derived(f"sofa_{part}", sofa.of_sofa, sofa.sofa_part(part), BEFORE) for part in sofa.PARTS),
+        Derived("sofa", sofa.of_sofa, sofa.sofa, BEFORE),
+        Derived("sofa_known", sofa.of_sofa, sofa.sofa_known, BEFORE),
+        Derived("sofa_nee", sofa.of_sofa_nee, sofa.sofa_nee, BEFORE),
+        Derived("sirs", sirs.of_sirs, sirs.sirs, BEFORE),
+        Derived("sirs_known", sirs.of_sirs, sirs.sirs_known, BEFORE),
+        Derived("kdigo_creatinine_stage", kdigo.of_creatinine, kdigo.creatinine_stage, BEFORE),
+        Derived("kdigo_urine_stage", kdigo.of_urine, kdigo.urine_stage, BEFORE),
+        Derived("kdigo_stage", kdigo.of_all, kdigo.stage, BEFORE),
+        Derived("charlson", _nothing, charlson.charlson, BEFORE, coded=True),
+        Derived("charlson_admissions", _nothing, charlson.charlson_admissions, BEFORE, coded=True),
         Derived("pf_ratio", oxygenation.of_pf, oxygenation.pf_ratio),
         Derived("sf_ratio", oxygenation.of_sf, oxygenation.sf_ratio),
         Derived("shock_index", shock_index.of_shock_index, shock_index.shock_index),
@@ -58,8 +71,12 @@ DERIVED = {
         *(Derived(one.__name__, gcs.of_gcs, one) for one in (
             gcs.gcs, gcs.gcs_unable, gcs.gcs_eye_motor, gcs.gcs_normal, gcs.gcs_one,
         )),
-        Derived("weight", weight.of_weight, weight.weight, weight.BEFORE),
-        Derived("weight_known", weight.of_weight, weight.weight_known, weight.BEFORE),
+        Derived("suspected_infection", sepsis.of_suspicion, sepsis.suspected_infection, BEFORE),
+        Derived("sepsis3_onset", sepsis.of_sepsis, sepsis.sepsis_onset("sofa"), BEFORE),
+        *(Derived(f"sepsis3_onset_{onset}", sepsis.of_sepsis, sepsis.sepsis_onset(onset), BEFORE)
+          for onset in sepsis.ONSETS if onset != "sofa"),
+        Derived("weight", weight.of_weight, weight.weight, BEFORE),
+        Derived("weight_known", weight.of_weight, weight.weight_known, BEFORE),
     )
 }  # fmt: skip
 
@@ -75,4 +92,4 @@ def ingredients_of(concepts: Iterable[Concept], version: Version) -> tuple[Conce
     return tuple(found.values())
 
 
-__all__ = ["DAY", "DERIVED", "VERSION", "Derived", "Given", "Make", "derived_of", "ingredients_of"]
+__all__ = ["BEFORE", "DERIVED", "VERSION", "Derived", "Given", "Make", "derived_of", "ingredients_of"]

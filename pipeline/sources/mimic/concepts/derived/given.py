@@ -9,6 +9,8 @@ from ..definitions import Version
 from ..held import ENDS, one_end_at_a_time
 
 HOUR, DAY = 3600, 86_400
+BEFORE = 7 * DAY
+"""Seconds before the admission to the unit from which events are ingredients of the scores of a stay."""
 TOLERANCE = 1e-6
 """Of comparisons: in binary numbers 1.0 + 0.3 is more than 1.3."""
 

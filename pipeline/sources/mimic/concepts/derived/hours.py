@@ -11,11 +11,14 @@ FIRST = -24
 ROWS_OF_A_DAY = 24
 
 
-def hours_of(given: Given) -> pl.DataFrame:
-    """Return the hours of the stays that have events: key, hour and time, its end; the last ends with the stay."""
-    seen = [events.select("key", "known") for events in given.events.values()]
-    last = pl.concat(seen).group_by("key").agg(pl.col("known").max())
-    stays = given.with_stay(last).filter(pl.col("stop") >= pl.col("begin"))
+def hours_of(given: Given, last: pl.DataFrame) -> pl.DataFrame:
+    """Return the hours of some stays: key, hour and time, its end; the last ends with the stay.
+
+    ``last`` has key and hour, which is the last of a stay of which no end is known.
+    """
+    stays = given.stays.select("key", "begin", "stop").join(last, on="key", maintain_order="left")
+    stays = stays.with_columns(stop=pl.coalesce("stop", pl.col("begin") + pl.max_horizontal("hour", 0) * HOUR))
+    stays = stays.filter(pl.col("stop") >= pl.col("begin"))
     hours = stays.with_columns(hour=pl.int_ranges(FIRST, hour_of("stop") + 1)).explode("hour")
     end = pl.min_horizontal(pl.col("begin") + pl.col("hour") * HOUR, "stop")
     return hours.select("key", "hour", time=end).sort("key", "hour")
@@ -47,10 +50,14 @@ def of_parts(given: Given, parts: Mapping[str, Make]) -> pl.DataFrame:
 
     Rows begin with the first in which a part is known.
     """
-    rows = hours_of(given)
-    for name, part in parts.items():
-        scores = given.once(part).group_by("key", "hour").agg(pl.col("score").max().alias(name))
-        rows = rows.join(scores, on=["key", "hour"], how="left", maintain_order="left")
+    scores = {name: given.once(part) for name, part in parts.items()}
+    last = (
+        pl.concat([score.select("key", "hour") for score in scores.values()]).group_by("key").agg(pl.col("hour").max())
+    )
+    rows = hours_of(given, last)
+    for name, score in scores.items():
+        highest = score.group_by("key", "hour").agg(pl.col("score").max().alias(name))
+        rows = rows.join(highest, on=["key", "hour"], how="left", maintain_order="left")
     of_a_day = (pl.col(name).rolling_max(ROWS_OF_A_DAY, min_samples=1).over("key") for name in parts)
     worst = rows.with_columns(of_a_day)
     total = worst.select(total=pl.sum_horizontal(*parts), known=pl.sum_horizontal(pl.col(*parts).is_not_null()))

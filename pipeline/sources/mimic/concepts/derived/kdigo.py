@@ -14,8 +14,6 @@ from .renal_replacement import replacement
 from .urine import INGREDIENTS as OF_URINE
 from .urine import urine_windows
 
-BEFORE = 7 * DAY
-"""Seconds before the admission to the unit from which creatinine counts."""
 CREATININE = "creatinine_lab"
 CARRIED = 6 * HOUR
 """Seconds for which a stage by one criterion counts beside the others."""

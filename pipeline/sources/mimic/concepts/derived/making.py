@@ -1,6 +1,6 @@
 """From concept events to scores: the ingredients as they were known, by stay or by patient."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import polars as pl
 
@@ -50,10 +50,7 @@ class Making:
         return score.make(self._given[how])
 
     def _made_given(self, before: int | None, as_charted: bool) -> Given:
-        events = {
-            name: self._keyed(self._timed(concept, rows, as_charted), before)
-            for name, (concept, rows) in self._ingredients.items()
-        }
+        events = _Lazily(self._ingredients, lambda *what: self._keyed(self._timed(*what, as_charted), before))
         if before is None:
             return Given(events, version=self._version)
         return Given(events, self._stays, self._codes, self._version)
@@ -73,3 +70,22 @@ class Making:
         owners = self._stays.select("key", "subject_id", "begin")
         owned = rows.join(owners, on="subject_id", maintain_order="left")
         return owned.filter(pl.coalesce("end", "time") >= pl.col("begin") - before).select(*FRAME)
+
+
+class _Lazily(Mapping[str, pl.DataFrame]):
+    """Ingredients that are brought into form when a score first asks for them."""
+
+    def __init__(self, ingredients: Ingredients, form: Callable[[Concept, pl.DataFrame], pl.DataFrame]) -> None:
+        self._ingredients, self._form = ingredients, form
+        self._formed: dict[str, pl.DataFrame] = {}
+
+    def __getitem__(self, name: str) -> pl.DataFrame:
+        if name not in self._formed:
+            self._formed[name] = self._form(*self._ingredients[name])
+        return self._formed[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._ingredients)
+
+    def __len__(self) -> int:
+        return len(self._ingredients)

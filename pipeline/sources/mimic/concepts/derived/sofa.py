@@ -18,8 +18,6 @@ INGREDIENTS = tuple(dict.fromkeys((
     *oxygenation.OF_PF, *ventilation.INGREDIENTS, "platelets", "bilirubin_total", *PRESSURES, *RATES,
     gcs.EYES, gcs.WORDS, gcs.MOVEMENT, "creatinine_lab", *urine.INGREDIENTS,
 )))  # fmt: skip
-BEFORE = 2 * DAY
-"""Seconds before the stay from which ingredients count: a day of rows, and what hours look back on."""
 DOCUMENTED = (22, 30)
 """Hours of a day's urine that are enough, and not of more than a day."""
 MEAN_PRESSURE = 70

@@ -8,7 +8,7 @@ from .ingredients import named
 from .latest import newest
 
 INGREDIENTS = ("weight_daily", "weight_admit")
-BEFORE = 2 * HOUR
+ADMISSION_BEFORE = 2 * HOUR
 """Seconds before the stay from which a weight at admission counts."""
 
 of_weight = named(*INGREDIENTS)
@@ -17,7 +17,7 @@ of_weight = named(*INGREDIENTS)
 def _weights(given: Given) -> pl.DataFrame:
     """Return the weights of stays: at the admission to the unit the one known by then or null, then each other."""
     daily = given.with_stay(given["weight_daily"]).filter(pl.col("time") >= pl.col("begin"))
-    admission = given.with_stay(given["weight_admit"]).filter(pl.col("time") >= pl.col("begin") - BEFORE)
+    admission = given.with_stay(given["weight_admit"]).filter(pl.col("time") >= pl.col("begin") - ADMISSION_BEFORE)
     known = newest(pl.concat([daily, admission])).with_columns(time=pl.max_horizontal("known", "begin"))
     begin = given.stays.select("key", time="begin", value=pl.lit(None, pl.Float64))
     weights = pl.concat([begin, known.select("key", "time", "value")])
