@@ -44,16 +44,16 @@ class Making:
 
     def make(self, score: Derived, *, as_charted: bool = False) -> pl.DataFrame:
         """Return key, time, end, known and value of a score; the key is the subject_id where it has no ``before``."""
-        how = score.before, as_charted
-        if how not in self._given:
-            self._given[how] = self._made_given(*how)
-        return score.make(self._given[how])
+        return score.make(self.given(score.before, as_charted=as_charted))
 
-    def _made_given(self, before: int | None, as_charted: bool) -> Given:
-        events = _Lazily(self._ingredients, lambda *what: self._keyed(self._timed(*what, as_charted), before))
-        if before is None:
-            return Given(events, version=self._version)
-        return Given(events, self._stays, self._codes, self._version)
+    def given(self, before: int | None, *, as_charted: bool = False) -> Given:
+        """Return the ingredients of stays from ``before`` seconds before them on, or all of patients."""
+        how = before, as_charted
+        if how not in self._given:
+            events = _Lazily(self._ingredients, lambda of, rows: self._keyed(self._timed(of, rows, as_charted), before))
+            stays = self._stays.clear() if before is None else self._stays
+            self._given[how] = Given(events, stays, self._codes, self._version)
+        return self._given[how]
 
     def _timed(self, concept: Concept, rows: pl.DataFrame, as_charted: bool) -> pl.DataFrame:
         """Return the events of an ingredient with the times at which they count."""
