@@ -1,5 +1,6 @@
 """MIMIC-III and MIMIC-IV with MIMIC-CXR: one sample is one ICU stay, t0 its admission to the unit."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -14,11 +15,14 @@ from . import Options
 from .benchmark import RESOURCES, EhrSettings
 from .benchmark_labels import benchmark_tasks, read_stays
 from .cohort import DESCRIPTIVE, Cohort, read_cohort
+from .concepts.codes import read_codes
 from .concepts.definitions import Concept
+from .concepts.derived import derived_of
 from .concepts.dictionary import notes_on_items
 from .concepts.modality import VariableSettings, inputs_of, recipe_of, spans_of, stays_of, variable_modalities
 from .concepts.named import NamedSets
 from .concepts.reading import ConceptEvents
+from .concepts.scores import Scores, spans_with_ingredients, with_ingredients
 from .concepts.shared_pass import SharedPass
 from .counts import count_steps
 from .cxr import not_found, require_mimic_cxr, study_items
@@ -213,12 +217,23 @@ class MimicDataSet:
     def _variables(self, cohort: Cohort, own: OwnLabels | None) -> tuple[TableModality, ...]:
         """Return the sets of variables, all of which one pass over the events makes, that for own tasks too."""
         stays = stays_of(self.folder, cohort.stays, self.variables)
-        concepts = [concept for concepts in self.sets.values() for concept in concepts]
-        spans, of_tasks = spans_of(stays), own.concepts.concepts if own else ()
-        shared = SharedPass(ConceptEvents(self.folder, [*concepts, *of_tasks], own.spans(spans) if own else spans))
+        of_sets = [concept for concepts in self.sets.values() for concept in concepts]
+        concepts = with_ingredients(of_sets, self.folder.version)
+        of_tasks = own.concepts.concepts if own else ()
+        spans = spans_with_ingredients(spans_of(stays), stays, of_sets)
+        events = ConceptEvents(self.folder, [*concepts, *of_tasks], own.spans(spans) if own else spans)
+        shared = SharedPass(events, self._scores(cohort, concepts) if derived_of(of_sets) else None)
         if own:
             own.listen(shared, len(concepts))
         return variable_modalities(self.folder, self.sets, stays, self.variables, shared)
+
+    def _scores(self, cohort: Cohort, concepts: Sequence[Concept]) -> Scores:
+        """Return what makes the scores among some concepts."""
+        stays = cohort.stays.with_row_index("key").select(
+            pl.col("key").cast(pl.Int64), "subject_id", "age", begin="intime", stop="outtime"
+        )
+        codes = partial(read_codes, self.folder, stays["subject_id"])
+        return Scores(concepts, stays, codes, self.folder.version, self.variables.available)
 
 
 def _samples(cohort: Cohort) -> pl.DataFrame:

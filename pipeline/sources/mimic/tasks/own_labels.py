@@ -9,6 +9,8 @@ import polars as pl
 from .....cache_schema import Task
 from ....source import FirstHours, Quarantine, Splits
 from ..cohort import Cohort
+from ..concepts.codes import read_codes
+from ..concepts.derived.given import CODES
 from ..concepts.reading import ConceptEvents
 from ..concepts.shared_pass import SharedPass
 from ..folder import MimicFolder
@@ -16,7 +18,7 @@ from ..wards import left_hospital_from
 from .anchors import release_of, stay_anchors, subject_events, units_of
 from .cached import made_task
 from .concept_events import TaskConcepts
-from .diagnoses import code_events
+from .diagnoses import ask_for_codes, code_events
 from .execute import execute
 from .language import TaskFile, asks_for_last_ward
 from .step_counts import UNTIL, StepCounts, count_rows, counted, hours_until
@@ -91,13 +93,16 @@ class OwnLabels:
         """Read the events that predicates need, and label the cohort."""
         self._read_events()
         of_subjects = subject_events(self.cohort.recorded)
-        codes = code_events(self.folder, self.cohort.recorded.admissions, self.tasks, self.quarantine)
         tasks = []
         self._steps.clear()
+        coded = self.concepts.coded or ask_for_codes(self.tasks)
+        codes = read_codes(self.folder, self._stays["subject_id"]) if coded else pl.DataFrame(schema=CODES)
+        diagnosed = code_events(codes, self.cohort.recorded.admissions, self.tasks)
         for task in self.tasks:
             units = units_of(task, self._stays)
-            of_codes = {name: events for (of_task, name), events in codes.items() if of_task == task.name}
-            of_concepts = self.concepts.events(task, units.frame)
+            with_age = units.frame.join(self._stays.select("stay_id", "age"), on="stay_id", how="left")
+            of_codes = {name: events for (of_task, name), events in diagnosed.items() if of_task == task.name}
+            of_concepts = self.concepts.events(task, with_age, codes)
             outcome = execute(task, units.frame, {**of_subjects, **of_codes, **of_concepts})
             tasks.append(made_task(task, outcome, units, self.cohort.stays, self.modalities))
             self._steps.append((task, counted(outcome, units), tuple(hours_until(outcome))))
