@@ -1,7 +1,7 @@
 """The events behind the predicates of own tasks: which concepts they name, and one pass over the tables for all."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import polars as pl
 
@@ -101,7 +101,7 @@ class TaskConcepts:
         events = {}
         for (of_task, name), named in self._named.items():
             if of_task == task.name:
-                frames = [self._events_of(one, making) for one in named]
+                frames = [self._events_of(one, task, making) for one in named]
                 lifted = "unit" in {column for frame in frames for column in frame.columns} and len(frames) > 1
                 events[name] = pl.concat(_of_units(frame, units) for frame in frames) if lifted else pl.concat(frames)
         return events
@@ -122,23 +122,30 @@ class TaskConcepts:
             if of_task == task.name and any(one.interval for one in named)
         }
 
-    def _events_of(self, named: Named, making: Making) -> pl.DataFrame:
+    def _events_of(self, named: Named, task: TaskFile, making: Making) -> pl.DataFrame:
         if named.derived is None:
-            return self._rows_of(named.concept).select("time", "end", "value", subject="subject_id")
+            known = "known" if task.available == "storetime" else "time"
+            return self._rows_of(named.concept).select("time", "end", "value", known=known, subject="subject_id")
         made = making.make(named.derived, as_charted=named.derived.as_charted)
         owner = "subject" if named.derived.before is None else "unit"
-        return made.select("time", "end", "value", pl.col("key").alias(owner))
+        return made.select("time", "end", "value", "known", pl.col("key").alias(owner))
 
     def _rows_of(self, concept: Concept) -> pl.DataFrame:
         return pl.concat([pl.DataFrame(schema=NEEDED), *self._rows[self._number[repr(concept.to_json())]]])
 
     def _resolve(self, task: TaskFile, name: str, predicate: ConceptPredicate) -> tuple[Named, ...]:
         where = f"{task.source}: predicates.{name}"
+        own = f"{task.name}.{name}"
         if predicate.items:
-            own = _of_items(f"{task.name}.{name}", predicate, where)
-            named: tuple[Named, ...] = (Named(own, (own,)),)
+            found = _of_items(own, predicate, where)
+            named: tuple[Named, ...] = (Named(found, (found,)),)
+        elif predicate.drugs:
+            found = Concept("task", own, {"prescriptions": predicate.drugs}, "categorical")
+            named = (Named(found, (found,)),)
         else:
             named = tuple(self._look_up(concept, f"{where}.concept") for concept in predicate.concepts)
+        if predicate.where:
+            named = tuple(_where(one, predicate.where, where) for one in named)
         if predicate.event != "start" and not all(one.interval for one in named):
             raise InputError(f"{where}.event is {predicate.event!r}, which only an interval can be.")
         return named
@@ -157,6 +164,14 @@ class TaskConcepts:
         )
 
 
+def _where(named: Named, columns: Mapping[str, str], where: str) -> Named:
+    """Return events of rows that have some texts in other columns."""
+    if named.derived is not None:
+        raise InputError(f"{where}.where: {named.derived.name!r} is made of several tables, and has no columns.")
+    concept = replace(named.concept, where={**named.concept.where, **columns})
+    return Named(concept, (concept,))
+
+
 def _of_items(name: str, predicate: ConceptPredicate, where: str) -> Concept:
     """Return the concept of items that a predicate names itself: numbers as they are written, whatever their unit."""
     tables = EVENT_TABLES[4]
@@ -165,6 +180,8 @@ def _of_items(name: str, predicate: ConceptPredicate, where: str) -> Concept:
     ((table, items),) = predicate.items.items()
     if table not in tables:
         raise InputError(f"{where}.item: there is no table {shown(table)}.{meant(table, tables)} {', '.join(tables)}")
+    if not tables[table][0].item:
+        raise InputError(f"{where}.item: {table} has no ids; write drug_contains, or name a concept.")
     numeric = predicate.low is not None or predicate.high is not None
     kinds: dict[str, Kind] = {
         "outputevents": "output",
@@ -181,4 +198,4 @@ def _of_units(events: pl.DataFrame, units: pl.DataFrame) -> pl.DataFrame:
     if "unit" in events.columns:
         return events
     owners = units.select("unit", subject="subject_id")
-    return events.join(owners, on="subject").select("time", "end", "value", "unit")
+    return events.join(owners, on="subject").select("time", "end", "value", "known", "unit")

@@ -4,7 +4,20 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from ..definitions import Concept, Version
-from . import anion_gap, charlson, gcs, kdigo, oxygenation, shock_index, sirs, sofa, vasopressors, ventilation, weight
+from . import (
+    anion_gap,
+    charlson,
+    gcs,
+    kdigo,
+    oxygenation,
+    sepsis,
+    shock_index,
+    sirs,
+    sofa,
+    vasopressors,
+    ventilation,
+    weight,
+)
 from .given import BEFORE, Given, Make
 from .ingredients import named
 
@@ -58,6 +71,10 @@ DERIVED = {
         *(Derived(one.__name__, gcs.of_gcs, one) for one in (
             gcs.gcs, gcs.gcs_unable, gcs.gcs_eye_motor, gcs.gcs_normal, gcs.gcs_one,
         )),
+        Derived("suspected_infection", sepsis.of_suspicion, sepsis.suspected_infection, BEFORE),
+        Derived("sepsis3_onset", sepsis.of_sepsis, sepsis.sepsis_onset("sofa"), BEFORE),
+        *(Derived(f"sepsis3_onset_{onset}", sepsis.of_sepsis, sepsis.sepsis_onset(onset), BEFORE)
+          for onset in sepsis.ONSETS if onset != "sofa"),
         Derived("weight", weight.of_weight, weight.weight, BEFORE),
         Derived("weight_known", weight.of_weight, weight.weight_known, BEFORE),
     )

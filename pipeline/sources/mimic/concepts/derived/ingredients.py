@@ -18,7 +18,7 @@ _OWN = {
         note="without set rates (619, 224688)",
     ),
     "spo2": Concept(
-        "derived", "spo2", {"chartevents": (646, 220277)}, unit="%", low=0, high=100,
+        "derived", "spo2", {"chartevents": (646, 220277)}, unit="%", low=1, high=100,
         note="without 226253, which is the limit of an alarm",
     ),
     "temperature": Concept(
@@ -54,7 +54,10 @@ def _own(name: str, version: Version) -> Concept:
     concept = _OWN[name]
     if version == 3 or "labevents" in concept.items:
         return concept
-    items = {table: tuple(item for item in ids if item >= FIRST_OF_METAVISION) for table, ids in concept.items.items()}
+    items = {
+        table: tuple(item for item in ids if isinstance(item, int) and item >= FIRST_OF_METAVISION)
+        for table, ids in concept.items.items()
+    }
     there = {item for ids in items.values() for item in ids}
     rules = tuple(rule for rule in concept.conversions if rule.item is None or rule.item in there)
     return Concept(**{**vars(concept), "items": items, "conversions": rules})

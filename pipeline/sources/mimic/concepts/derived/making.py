@@ -50,12 +50,9 @@ class Making:
         """Return the ingredients of stays from ``before`` seconds before them on, or all of patients."""
         how = before, as_charted
         if how not in self._given:
-
-            def form(concept: Concept, rows: pl.DataFrame) -> pl.DataFrame:
-                return self._keyed(self._timed(concept, rows, as_charted), before)
-
+            events = _Lazily(self._ingredients, lambda of, rows: self._keyed(self._timed(of, rows, as_charted), before))
             stays = self._stays.clear() if before is None else self._stays
-            self._given[how] = Given(_Lazily(self._ingredients, form), stays, self._codes, self._version)
+            self._given[how] = Given(events, stays, self._codes, self._version)
         return self._given[how]
 
     def _timed(self, concept: Concept, rows: pl.DataFrame, as_charted: bool) -> pl.DataFrame:

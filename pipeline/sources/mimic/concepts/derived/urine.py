@@ -1,6 +1,6 @@
 """Urine: what came out in the hours before, how many hours of them are documented, and the rate by weight.
 
-What irrigated the bladder is subtracted, so that a sum may be below 0. An output covers the time since the one before.
+What irrigated the bladder is an amount below 0, and a sum may be too. An output covers the time since the one before.
 """
 
 import polars as pl
@@ -11,7 +11,7 @@ from .weight import weight_at
 
 WINDOWS = (6, 12, 24)
 """Hours."""
-INGREDIENTS = ("urine", "gu_irrigant_in", *OF_WEIGHT)
+INGREDIENTS = ("urine", *OF_WEIGHT)
 
 
 def urine_windows(given: Given) -> pl.DataFrame:
@@ -23,9 +23,7 @@ def urine_windows(given: Given) -> pl.DataFrame:
     urine = given.with_stay(given["urine"]).filter(of_stay).sort("known", "time")
     before = pl.col("time").cum_max().shift(1).over("key").fill_null(pl.col("begin"))
     urine = urine.with_columns(hours=pl.max_horizontal(pl.col("time") - before, 0) / HOUR)
-    irrigant = given.with_stay(given["gu_irrigant_in"]).filter(of_stay)
-    irrigant = irrigant.with_columns(value=-pl.col("value"), hours=pl.lit(0.0))
-    amounts = pl.concat([urine, irrigant]).group_by("key", "begin", time="known").agg(pl.col("value", "hours").sum())
+    amounts = urine.group_by("key", "begin", time="known").agg(pl.col("value", "hours").sum())
     amounts = amounts.sort("key", "time")
     for window in WINDOWS:
         rolling = amounts.rolling("time", period=f"{window * HOUR}i", group_by="key")

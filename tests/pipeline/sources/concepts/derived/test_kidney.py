@@ -43,9 +43,9 @@ def test_an_output_covers_the_time_since_the_one_before(given: Make) -> None:
 
 
 def test_what_was_run_in_is_subtracted_and_less_than_nothing_tells_nothing(given: Make) -> None:
-    out, into = hourly(100, 12), hourly(80, 12)
-    assert by_urine(given(urine=out, gu_irrigant_in=into))[12] == 2
-    assert by_urine(given(urine=into, gu_irrigant_in=out))[12] == 0
+    """The concept of urine has what was run in as an amount below 0."""
+    assert by_urine(given(urine=[*hourly(100, 12), *hourly(-80, 12)]))[12] == 2
+    assert by_urine(given(urine=[*hourly(80, 12), *hourly(-100, 12)]))[12] == 0
 
 
 def test_the_weight_is_that_known_then(given: Make) -> None:

@@ -76,7 +76,7 @@ OURS = [concept.derived for concept in starter_set("scores", 3)]
 def up_to(second: int, score: pl.DataFrame) -> pl.DataFrame:
     """Return what a score says of the time up to a second; a span that goes on ends there."""
     lasting = score["end"].is_not_null().any()
-    seen = score.filter(pl.col("time") < second if lasting else pl.col("time") <= second)
+    seen = score.filter(pl.col("time") < second if lasting else pl.col("known") <= second)
     return seen.with_columns(pl.min_horizontal("end", pl.lit(second)) if lasting else pl.col("end"))
 
 
