@@ -18,13 +18,13 @@ from .benchmark.tasks import Stays, mortality, phenotyping
 from .cohort import DESCRIPTIVE, Cohort, read_cohort, read_phenotypes
 from .concepts.definitions import Concept, starter_sets
 from .concepts.dictionary import notes_on_items
-from .concepts.history import History
+from .concepts.history import History, with_history
 from .concepts.modality import VariableSettings, inputs_of, recipe_of, spans_of, stays_of, variable_modalities
 from .concepts.named import NamedSets
 from .concepts.reading import Available, ConceptEvents
 from .concepts.shared_pass import SharedPass
 from .counts import count_steps
-from .cxr import not_found, require_mimic_cxr, study_items
+from .cxr import image_shares, not_found, require_mimic_cxr, study_items, subjects_with_images
 from .ecg import ecg_items, ecg_tables, measurements
 from .ed import ED_MODALITIES, department, ed_settings, ed_tables
 from .ehr_events import EVENT_TABLES, IDS, link_by_stay, read_events
@@ -49,7 +49,7 @@ ITEMS = ("cxr", "rep", "notes", "ecg")
 SYNTHETIC_MARK = "synthetic/law.json"
 """A folder with this file was written by `omnifuse synth`; caches and reports must say so."""
 
-OF_NO_EVENT = ("cohort", "modalities", "limit", *ED_MODALITIES, "notes", "select")
+OF_NO_EVENT = ("cohort", "modalities", "limit", *ED_MODALITIES, "notes", "select", "history", "cxr_years")
 """Settings that decide no value of ``ehr``."""
 
 COHORT_TABLES = ("icustays", "admissions", "patients", "diagnoses_icd")
@@ -86,9 +86,11 @@ class MimicDataSet:
     variables
         Starter sets and YAML files of variables; each set is a modality.
     history, available
-        How far before a stay variables reach, and when their values are known.
+        How far before a stay variables, images, reports and recordings reach, and when values are known.
     task, labels
         Names and files of own tasks, and labels made elsewhere.
+    cxr_years
+        Only patients of whom MIMIC-CXR has an image.
     """
 
     resources = (RESOURCES, Path(__file__).parent)
@@ -108,6 +110,7 @@ class MimicDataSet:
         available: Available = "storetime",
         task: tuple[str, ...] = (),
         labels: OutsideLabels | None = None,
+        cxr_years: bool = False,
     ) -> None:
         self.named = NamedSets.read(variables, MODALITIES)
         _refuse_unnamed(modalities or (), self.named)
@@ -119,6 +122,7 @@ class MimicDataSet:
         self.notes, self.select = notes, select
         self.variables = VariableSettings(bin_hours, history, available)
         self._wanted, self._task, self.outside = modalities, task, labels
+        self.cxr_years = cxr_years
 
     @cached_property
     def folder(self) -> MimicFolder:
@@ -154,7 +158,7 @@ class MimicDataSet:
         optional = [self.folder.find_table(name) for name in OPTIONAL_COHORT_TABLES]
         tables += [path for path in optional if path]
         tables += [table.path for table in self._event_tables()] if "ehr" in self.modalities else []
-        images = self.folder.studies if {"cxr", "rep"} & set(self.modalities) else None
+        images = self.folder.studies if self.cxr_years or {"cxr", "rep"} & set(self.modalities) else None
         self._asked()
         notes = note_tables(self.folder, self.notes.of(self.folder.version)) if "notes" in self.modalities else []
         tables += [table.path for table in (*notes, *ed_tables(self.folder, self.modalities).values())]
@@ -183,6 +187,8 @@ class MimicDataSet:
             **ed_settings(self.modalities),
             **({"notes": self.notes.to_json(self.folder.version)} if "notes" in self.modalities else {}),
             **({"select": list(self.select)} if self.select else {}),
+            **({"history": self.variables.history} if self.variables.history != "icu" else {}),
+            **({"cxr_years": True} if self.cxr_years else {}),
         }
 
     def read(self, quarantine: Quarantine) -> Records:
@@ -192,15 +198,22 @@ class MimicDataSet:
         tables = [self._table_modality(cohort)] if "ehr" in self.modalities else []
         of_department, complaints = department(self.folder, self.modalities, cohort.stays, quarantine)
         tables += of_department
-        tables += [measurements(self.folder, cohort.stays)] if "ecg_measurements" in self.modalities else []
+        placed = with_history(cohort.stays, self.variables.history, self.folder)
+        tables += [measurements(self.folder, placed)] if "ecg_measurements" in self.modalities else []
         own = self.own.of(cohort, self.modalities, quarantine) if self.own else None
         tables += self._variables(cohort, own) if self.sets else ()
-        items = [*study_items(self.folder, self.modalities, cohort.stays, quarantine)]
+        items = [*study_items(self.folder, self.modalities, placed, quarantine)]
+        shares = [image_shares(one.items, cohort.stays) for one in items if one.name == "cxr"]
         if "notes" in self.modalities:
             items.append(note_items(self.folder, cohort.stays, self.notes, quarantine))
-        items += [ecg_items(self.folder, cohort.stays, quarantine)] if "ecg" in self.modalities else []
+        items += [ecg_items(self.folder, placed, quarantine)] if "ecg" in self.modalities else []
         items += complaints
-        notes = (*cohort.notes, *self._not_found(), *notes_on_items(self.folder, self.sets, self.named.files))
+        notes = (
+            *cohort.notes,
+            *filter(None, shares),
+            *self._not_found(),
+            *notes_on_items(self.folder, self.sets, self.named.files),
+        )
         tasks: Labelling = partial(self.tasks, stays)
         counts: Counting = partial(count_steps, cohort.steps, self.ehr, self.limit)
         if own and self.own:
@@ -223,7 +236,8 @@ class MimicDataSet:
         """Select the ICU stays."""
         wider = (self.own, self.outside) if self.ehr.profile == "clean" else ()
         wide = [one.wide for one in wider if one is not None]
-        return read_cohort(self.folder, self.ehr, quarantine, self.limit, wide)
+        subjects = subjects_with_images(self.folder) if self.cxr_years else None
+        return read_cohort(self.folder, self.ehr, quarantine, self.limit, wide, subjects)
 
     def read_tensors(self, cohort: Cohort, quarantine: Quarantine) -> EhrTensors:
         """Read the events of a cohort once and bin them."""
