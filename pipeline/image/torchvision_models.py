@@ -27,6 +27,11 @@ class Torchvision(ImageModels):
         """The name in recipes: torchvision's own."""
         return self.name
 
+    @property
+    def colour(self) -> bool:
+        """Of all but the ResNet34, which reads radiographs here."""
+        return self.name != RESNET34
+
     def image_input(self) -> ImageInput:
         """Return what torchvision's own weights expect."""
         if self.name == RESNET34:

@@ -24,6 +24,11 @@ class TorchXRayVision(ImageModels):
     library = "xrv"
     package = "torchxrayvision"
 
+    @property
+    def colour(self) -> bool:
+        """They learnt from radiographs alone."""
+        return False
+
     def image_input(self) -> ImageInput:
         """Return the scaling of all these models."""
         _check(self.name)
