@@ -72,8 +72,8 @@ def decode_image(path: Path, size: int = SIZE, short_side: int = SHORT_SIDE, *, 
     their greatest value, because radiographs seldom use the full range of 16 bits; those that are no finite number are
     black. DICOM files say themselves how they are shown. The central square, 224/256 of the shorter side, is scaled
     with a bilinear filter: the same as scaling the shorter side to ``short_side`` and cutting out the centre, in one
-    step. Of a large JPEG the decoder makes a smaller picture first, which takes two thirds of the time; nearly all grey levels of
-    radiographs stay within 1 of those of the whole picture, the edges of letters within 16
+    step. Of a large JPEG the decoder makes a smaller picture first, which takes two thirds of the time; nearly all grey
+    levels of radiographs stay within 1 of those of the whole picture, the edges of letters within 16
     (``benchmarks/image_decoding.py``).
 
     Raises

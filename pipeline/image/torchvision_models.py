@@ -21,16 +21,13 @@ class Torchvision(ImageModels):
     """Classification models of torchvision."""
 
     library = package = "torchvision"
+    colour = False
+    """They read radiographs here, as the default does."""
 
     @property
     def architecture(self) -> str:
         """The name in recipes: torchvision's own."""
         return self.name
-
-    @property
-    def colour(self) -> bool:
-        """Of all but the ResNet34, which reads radiographs here."""
-        return self.name != RESNET34
 
     def image_input(self) -> ImageInput:
         """Return what torchvision's own weights expect."""

@@ -23,11 +23,7 @@ class TorchXRayVision(ImageModels):
 
     library = "xrv"
     package = "torchxrayvision"
-
-    @property
-    def colour(self) -> bool:
-        """They learnt from radiographs alone."""
-        return False
+    colour = False
 
     def image_input(self) -> ImageInput:
         """Return the scaling of all these models."""

@@ -174,8 +174,8 @@ def test_xrv_leaves_the_warnings_of_the_process_alone() -> None:
 @pytest.mark.parametrize(
     ("encoder", "architecture", "image"),
     [
-        ("torchvision:resnet18=random", "resnet18", "three channels, ImageNet scaling"),
-        ("torchvision:swin_v2_t=random", "swin_v2_t", "scaled to 256 x 256, three channels, ImageNet scaling"),
+        ("torchvision:resnet18=random", "resnet18", "three equal channels, ImageNet scaling"),
+        ("torchvision:swin_v2_t=random", "swin_v2_t", "scaled to 256 x 256, three equal channels, ImageNet scaling"),
         ("timm:test_vit=random", "timm test_vit", "scaled to 160 x 160, three channels, from -1 to 1"),
         (f"xrv:{XRV}=random", f"xrv {XRV}", "one channel, from -1024 to 1024"),
     ],
@@ -183,7 +183,7 @@ def test_xrv_leaves_the_warnings_of_the_process_alone() -> None:
 def test_the_recipe_names_architecture_and_scaling(encoder: str, architecture: str, image: str) -> None:
     recipe = image_model(encoder).recipe()
     assert (recipe["architecture"], recipe["name"], recipe["seed"]) == (architecture, "random", 0)
-    levels = "grey" if encoder.startswith("xrv") else "colours where it has any, else grey"
+    levels = "colours where it has any, else grey" if encoder.startswith("timm") else "grey"
     assert recipe["image"] == f"{levels}, shorter side 256, central 224 x 224, {image}"
 
 
