@@ -167,7 +167,7 @@ class LabelTable:
         """Return how many hours before their stays the inputs of all rows begin, less than 0 for after that."""
         starts = rows.select((pl.col("start") - pl.col("icu_in")) / HOUR).to_series().fill_null(0)
         other = (starts != starts[0]) if len(starts) else starts.cast(pl.Boolean)
-        reason = f"{WINDOW_START} is at another hour of the stay than above; inputs of a task begin at one: make a table each"
+        reason = f"{WINDOW_START} is at another hour of the stay than above; a task has one: make a table for each"
         refuse_rows(self.path, pl.from_epoch(rows["start"]), other, rows["line"], reason)
         return -float(starts[0]) if len(starts) else 0.0
 

@@ -96,7 +96,9 @@ REFUSED = {
     "an id that is none": ("stay_id,x\nabc,1\n", {}, r"mine\.csv, row 2: stay_id is no whole number \('abc'\)"),
     "an admission without a time": ("hadm_id,x\n10,1\n", {}, "need the column prediction_time"),
     "a time that is none": (f"{HEADER}100,soon,1\n", {}, r"row 2: prediction_time is no date.*'soon'"),
-    "a time far outside": (f"{HEADER}100,2150-01-09 00:00:00,1\n", {}, r"row 2: the time lies more than 24h outside.*2150-01-09"),
+    "a time far outside": (
+        f"{HEADER}100,2150-01-09 00:00:00,1\n", {}, r"row 2: the time lies more than 24h outside.*2150-01-09",
+    ),
     "a time twice": (HEADER + "100,2150-01-01 05:00:00,1\n" * 2, {}, "row 3: the same id has a label at this time"),
     "a window beyond it": (
         "stay_id,prediction_time,window_end,x\n100,2150-01-01 05:00:00,2150-01-01 06:00:00,1\n", {}, "reach beyond",
