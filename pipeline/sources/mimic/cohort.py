@@ -12,6 +12,7 @@ from ...source import Quarantine
 from .benchmark import EhrSettings
 from .benchmark.phenotypes import phenotype_flags
 from .benchmark.rules import described_by_name
+from .care_units import with_units_told
 from .deaths import OF_ADMISSION, dead_second, died_by_times, died_in_hospital
 from .folder import MimicFolder
 from .tables import read_table, unique_rows
@@ -72,6 +73,8 @@ class Cohort:
     recorded: Recorded
     limited: bool = False
     """Whether only the first stays were taken."""
+    notes: tuple[str, ...] = ()
+    """What a user has to know of the tables."""
 
     @property
     def counts(self) -> tuple[tuple[str, int], ...]:
@@ -95,7 +98,7 @@ def read_cohort(
     InputError
         If no stay is left.
     """
-    stays = _read_stays(folder, quarantine)
+    stays, note = with_units_told(_read_stays(folder, quarantine), folder, settings, quarantine)
     admissions, patients = _read_admissions(folder, quarantine), _read_patients(folder, quarantine)
     everyone = stays.join(admissions, on=["subject_id", "hadm_id"]).join(patients, on="subject_id")
     everyone = _with_age(everyone, folder.version, settings, Quarantine())
@@ -127,7 +130,8 @@ def read_cohort(
     times = ["intime", "outtime", pl.col("los").alias("los_hours")]
     columns = ["stay_id", "subject_id", "hadm_id", *times, "age", "sex", "first_careunit", *DESCRIPTIVE]
     columns += ["died", "death_hours", "dead_hours", "benchmark"]
-    return Cohort(stays.select(columns), tuple(steps), Recorded(everyone, admissions), limit is not None)
+    notes = (note,) if note else ()
+    return Cohort(stays.select(columns), tuple(steps), Recorded(everyone, admissions), limit is not None, notes)
 
 
 def read_phenotypes(

@@ -14,6 +14,7 @@ from omnifuse.pipeline.core.plan import Encoders
 from omnifuse.pipeline.core.stages import Extraction, extract
 from omnifuse.pipeline.sources import open_dataset
 from omnifuse.pipeline.sources.mimic.data_set import MimicDataSet
+from omnifuse.pipeline.sources.mimic.ehr_events import EhrEvents
 
 RANDOM = Encoders("random", "random")
 
@@ -32,7 +33,7 @@ def no_events(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise AssertionError("the event tables are read")
 
-    monkeypatch.setattr(MimicDataSet, "read_tensors", refuse)
+    monkeypatch.setattr(EhrEvents, "tensors", refuse)
 
 
 @pytest.fixture(scope="module")

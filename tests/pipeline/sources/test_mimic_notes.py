@@ -13,9 +13,8 @@ from omnifuse.pipeline.core.encoders import Encoders
 from omnifuse.pipeline.core.stages import extract
 from omnifuse.pipeline.source import ItemModality, Quarantine
 from omnifuse.pipeline.sources import open_dataset
-from omnifuse.pipeline.sources.mimic import note_tables, notes
+from omnifuse.pipeline.sources.mimic import Options, note_tables, notes
 from omnifuse.pipeline.sources.mimic.data_set import MimicDataSet
-from omnifuse.pipeline.sources.mimic.note_tables import NoteSettings
 from omnifuse.pipeline.sources.mimic.recognise import recognise
 from omnifuse.testing import check_dataset
 
@@ -58,7 +57,7 @@ def write4(raw: RawFolder, *rows: dict[str, Any], table: str = "radiology") -> P
 
 
 def read(raw: Path, quarantine: Quarantine | None = None, **settings: Any) -> ItemModality:
-    dataset = MimicDataSet(raw, ("notes",), notes=NoteSettings(**settings))
+    dataset = MimicDataSet(raw, Options(modalities=("notes",), **settings))
     return dataset.read(Quarantine() if quarantine is None else quarantine).items[0]
 
 
@@ -87,7 +86,7 @@ def hours_of(items: ItemModality) -> list[tuple[float, float]]:
     ],
 )
 def test_both_times_of_a_note_of_mimic3(mimic3: RawFolder, note: dict[str, Any], event: float, known: float) -> None:
-    items = read(write3(mimic3, note), categories=("Nursing", "Radiology", "ECG", "Echo"))
+    items = read(write3(mimic3, note), note_categories=("Nursing", "Radiology", "ECG", "Echo"))
     assert hours_of(items) == [(event, known)]
 
 
@@ -111,7 +110,7 @@ def test_only_what_became_known_within_the_stay(mimic3: RawFolder) -> None:
     quarantine = Quarantine()
     assert read(raw, quarantine).items["time"].to_list() == [0, 50]
     assert quarantine.counts().select("reason", "count").rows() == [(notes.OUTSIDE, 2)]
-    earlier = read(raw, history_hours=1).items["time"].to_list()
+    earlier = read(raw, note_history_hours=1).items["time"].to_list()
     assert earlier == [pytest.approx(-1 / 3600), 0, 50]
 
 
@@ -259,9 +258,9 @@ SUMMARY = ("Discharge summary",)
         (late_report, {}, (note_tables, "signed_second"), at_event_time("chart")),
         (undated_report, {}, (note_tables, "RADIOLOGY_DELAY_HOURS"), 0),
         (error, {}, (note_tables, "in_error"), lambda: pl.lit(False)),
-        (own_summary, {"categories": SUMMARY}, (notes, "of_own_admission"), lambda: pl.lit(False)),
-        (nameless_summary, {"categories": SUMMARY}, (notes, "of_own_admission"), lambda: pl.lit(False)),
-        (later_summary, {"categories": SUMMARY}, (note_tables, "after_discharge"), lambda notes, _: notes),
+        (own_summary, {"note_categories": SUMMARY}, (notes, "of_own_admission"), lambda: pl.lit(False)),
+        (nameless_summary, {"note_categories": SUMMARY}, (notes, "of_own_admission"), lambda: pl.lit(False)),
+        (later_summary, {"note_categories": SUMMARY}, (note_tables, "after_discharge"), lambda notes, _: notes),
     ],
 )
 def test_a_telling_text_reaches_no_input_unless_its_rule_is_off(
@@ -278,7 +277,7 @@ def test_rows_of_a_cache_begin_when_the_note_was_known(mimic3: RawFolder, tmp_pa
     times = {"CHARTTIME": "2150-01-02 23:00:00"}
     stored = ("2150-01-03 00:00:00", "2150-01-03 00:00:01")
     raw = write3(mimic3, *({**times, "STORETIME": time, "TEXT": f"Stored {time}"} for time in stored))
-    extract(MimicDataSet(raw, ("notes",)), tmp_path / "cache", Encoders("random", "random"))
+    extract(MimicDataSet(raw, Options(modalities=("notes",))), tmp_path / "cache", Encoders("random", "random"))
     cache = FeatureCache.open(tmp_path / "cache")
     everything, inputs = cache.modality("notes"), cache.task_inputs("mortality")["notes"]
     assert everything.items["time"].to_list() == [48, pytest.approx(48 + 1 / 3600)]
@@ -290,8 +289,8 @@ def test_rows_of_a_cache_begin_when_the_note_was_known(mimic3: RawFolder, tmp_pa
 def test_the_summary_of_an_earlier_admission_is_history(mimic3: RawFolder) -> None:
     mimic3.add("ADMISSIONS", SUBJECT_ID=1, HADM_ID=9, ADMITTIME="2149-12-01 00:00:00", DISCHTIME="2149-12-30 12:00:00")
     raw = write3(mimic3, {"CATEGORY": "Discharge summary", "HADM_ID": 9, "CHARTDATE": "2149-12-30", "TEXT": "Home."})
-    assert texts_of(read(raw, categories=SUMMARY)) == []
-    items = read(raw, categories=SUMMARY, history_hours=48)
+    assert texts_of(read(raw, note_categories=SUMMARY)) == []
+    items = read(raw, note_categories=SUMMARY, note_history_hours=48)
     assert (texts_of(items), hours_of(items)) == (["Home."], [(-48, -24)])
 
 
@@ -305,15 +304,15 @@ def test_of_notes_and_reports_with_the_same_texts_one_is_taken(mimic4: RawFolder
     assert MimicDataSet(raw).modalities == ("ehr", "notes")
     add_images(mimic4)
     assert MimicDataSet(mimic4.write()).modalities == ("ehr", "cxr", "rep")
-    assert MimicDataSet(raw, ("rep", "notes")).modalities == ("rep", "notes")
+    assert MimicDataSet(raw, Options(modalities=("rep", "notes"))).modalities == ("rep", "notes")
 
 
 def test_notes_that_are_not_there_are_named(mimic3: RawFolder, mimic4: RawFolder) -> None:
     with pytest.raises(MissingInputError, match=r"has no NOTEEVENTS\.csv"):
-        MimicDataSet(mimic3.write(), ("notes",)).inputs()
+        MimicDataSet(mimic3.write(), Options(modalities=("notes",))).inputs()
     raw = write4(mimic4, {"charttime": "2180-01-01 02:00:00"})
     with pytest.raises(MissingInputError, match=r"has no note/discharge\.csv"):
-        MimicDataSet(raw, ("notes",), notes=NoteSettings(SUMMARY)).inputs()
+        MimicDataSet(raw, Options(modalities=("notes",), note_categories=SUMMARY)).inputs()
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from .....cache_schema import digest_file
 from ....source import Block, Quarantine, TableModality
 from ..folder import MimicFolder
 from .binning import SetBins
-from .definitions import Concept, Version, title_of
+from .definitions import Concept, title_of
 from .derived import VERSION as SCORES_VERSION
 from .derived import derived_of, ingredients_of
 from .derived.charlson import CONDITIONS
@@ -39,11 +39,6 @@ class VariableSettings:
     def to_json(self) -> dict[str, Any]:
         """Return them as JSON values."""
         return {"bin_hours": self.bin_hours, "history": self.history, "available": self.available}
-
-
-def version_of(folder: MimicFolder) -> Version:
-    """Return the release of a folder."""
-    return 3 if folder.version == 3 else 4
 
 
 def stays_of(folder: MimicFolder, stays: pl.DataFrame, settings: VariableSettings) -> pl.DataFrame:
@@ -81,7 +76,7 @@ def variable_modalities(
     for name, concepts in sets.items():
         bins = SetBins(concepts, first, stays, settings.bin_hours, settings.available)
         first += len(concepts)
-        numbers = numbers_of_ingredients(shared.events.concepts, concepts, version_of(folder)).values()
+        numbers = numbers_of_ingredients(shared.events.concepts, concepts, folder.version).values()
         ingredients = [number for number in numbers if number not in told]  # those in a set are said with that
         told.update(ingredients)
         modalities.append(_modality(name, concepts, bins, ingredients, shared, settings, folder))
@@ -111,7 +106,7 @@ def _modality(
 
 def recipe_of(folder: MimicFolder, concepts: Sequence[Concept], settings: VariableSettings) -> dict[str, Any]:
     """Return how the rows of a set are made."""
-    ingredients, scores = ingredients_of(concepts, version_of(folder)), derived_of(concepts)
+    ingredients, scores = ingredients_of(concepts, folder.version), derived_of(concepts)
     of_scores = {"version": SCORES_VERSION, "ingredients": [concept.to_json() for concept in ingredients]}
     coded = {"charlson": digest_file(CONDITIONS)} if any(score.coded for score in scores) else {}
     return {
@@ -127,7 +122,7 @@ def recipe_of(folder: MimicFolder, concepts: Sequence[Concept], settings: Variab
 
 def inputs_of(folder: MimicFolder, concepts: Sequence[Concept], settings: VariableSettings) -> list[Path]:
     """Return the files that decide the rows of a set."""
-    read = [*concepts, *ingredients_of(concepts, version_of(folder))]
+    read = [*concepts, *ingredients_of(concepts, folder.version)]
     files = event_files(folder, [*read, *weights_for(folder, read)])
     coded = any(score.coded for score in derived_of(concepts))
     stays = ["icustays", *(["admissions"] if coded or settings.history in ("ed", "hospital") else [])]

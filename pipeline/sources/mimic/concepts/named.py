@@ -50,6 +50,12 @@ class NamedSets:
         _refuse_twice(own, files)
         return cls(tuple(name for name in names if name not in taken), files, own)
 
+    def refuse_unnamed(self, modalities: Sequence[str]) -> None:
+        """Raise :class:`InputError` if a starter set is asked for as a modality alone."""
+        for name in modalities:
+            if name in starter_sets() and name not in self.names:
+                raise InputError(f"The modality {name!r} is a set of variables: add --variables {name}.")
+
     def concepts(self, version: Version, wanted: Sequence[str]) -> dict[str, tuple[Concept, ...]]:
         """Return the concepts of the ``wanted`` sets for a release.
 

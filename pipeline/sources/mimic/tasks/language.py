@@ -13,7 +13,7 @@ from .....cache_schema import TaskKind
 Unit = Literal["icu_stay", "admission", "subject"]
 """What one sample is of."""
 
-Place = Literal["icu", "hospital", "ed"]
+Place = Literal["icu", "hospital", "ed", "last_ward"]
 
 ANCHORS = ("icu_in", "icu_out", "hosp_in", "hosp_out", "ed_in", "ed_out", "death", "last_contact")
 """Exact times that every unit has or lacks; as predicates, events of the unit alone."""
@@ -84,7 +84,8 @@ class CodePredicate:
 class AnchorPredicate:
     """An exact time of the unit, or one of all stays of the subject.
 
-    ``within`` counts it only within the stay in the unit or the hospital, or up to ``tolerance`` seconds after it. A
+    ``within`` counts it only within the stay in the unit or the hospital, or up to ``tolerance`` seconds after it;
+    within the ``last_ward`` in hospital, wherever that was, of the stay from which the patient left the hospital. A
     death of which only the date is known counts everywhere with ``resolution: day``, else outside the stay alone.
     """
 
@@ -209,3 +210,8 @@ class TaskFile:
     def concepts(self) -> tuple[ConceptPredicate, ...]:
         """The predicates that need events of tables."""
         return tuple(one for one in self.predicates.values() if isinstance(one, ConceptPredicate))
+
+
+def asks_for_last_ward(task: TaskFile) -> bool:
+    """Return whether a task needs to know from which ward patients left the hospital."""
+    return any(isinstance(one, AnchorPredicate) and one.within == "last_ward" for one in task.predicates.values())

@@ -13,13 +13,13 @@ from ..concepts.columns import refuse_unknown_columns
 from ..concepts.definitions import Concept
 from ..concepts.event_tables import EVENT_TABLES
 from ..concepts.history import History
-from ..concepts.modality import version_of
 from ..folder import MimicFolder
+from ..wards import TABLE as WARDS
 from .anchors import check_release, release_of
 from .checks import conditions_on_future, position
 from .concept_events import TaskConcepts
 from .diagnoses import check_codes
-from .language import TaskFile
+from .language import TaskFile, asks_for_last_ward
 from .named import NamedTask, read_tasks
 from .own_labels import OwnLabels
 
@@ -57,7 +57,7 @@ class OwnTasks:
             check_release(task, release_of(folder))
             check_codes(task, folder.version)
             _check_history(task, history)
-        self.concepts = TaskConcepts(self.tasks, version_of(folder), own)
+        self.concepts = TaskConcepts(self.tasks, folder.version, own)
 
     @property
     def tasks(self) -> tuple[TaskFile, ...]:
@@ -88,6 +88,8 @@ class OwnTasks:
                         f"{concept.name}. Add it, or leave a task out of --task {' '.join(self.given)}."
                     )
                 tables += found
+        if any(asks_for_last_ward(task) for task in self.tasks):
+            tables.append(self.folder.table(WARDS).path)
         return list(dict.fromkeys(tables))
 
     def wide(self, stays: pl.DataFrame) -> pl.Series:

@@ -7,7 +7,7 @@ from .....cache_schema import InputError, shown
 from ..concepts.user_file import SHORTEST_NAME
 from .durations import seconds_of
 from .fields import Fields
-from .language import AnchorPredicate, CodePredicate, ConceptPredicate, DerivedPredicate, Predicate
+from .language import AnchorPredicate, CodePredicate, ConceptPredicate, DerivedPredicate, Place, Predicate
 
 DERIVED = re.compile(r"(or|and)\(\s*([A-Za-z_]\w*(?:\s*,\s*[A-Za-z_]\w*)*)\s*\)")
 CODE = re.compile(r"[A-Z0-9]+")
@@ -31,7 +31,7 @@ def parse_predicate(fields: Fields) -> Predicate:
         predicate = CodePredicate(_codes(fields))
     elif kind == "anchor":
         by_day = fields.choice("resolution", ("day", "second"), "second") == "day"
-        predicate = AnchorPredicate(fields.text("anchor"), *_within(fields), by_day)
+        predicate = AnchorPredicate(fields.text("anchor"), *_within(fields, ("last_ward",)), by_day)
     else:
         predicate = _of_events(fields, kind)
     fields.done()
@@ -67,10 +67,10 @@ def _of_events(fields: Fields, kind: str) -> ConceptPredicate:
     return predicate
 
 
-def _within(fields: Fields) -> tuple[Any, int]:
-    """Return where events count, and how long after it."""
+def _within(fields: Fields, more: tuple[Place, ...] = ()) -> tuple[Any, int]:
+    """Return where events count, one of three places or of ``more``, and how long after it."""
     tolerance = seconds_of(fields.take("tolerance"), fields.at("tolerance")) if "tolerance" in fields.content else 0
-    return fields.choice("within", ("icu", "hospital", "ed"), None), tolerance
+    return fields.choice("within", ("icu", "hospital", "ed", *more), None), tolerance
 
 
 def _concepts(fields: Fields) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ from .timeline import Floats, Integers, Running, Timeline
 
 DAY_SECONDS = 86_400
 SPAN = {"icu": ("icu_in", "icu_out"), "hospital": ("hosp_in", "hosp_out"), "ed": ("ed_in", "ed_out")}
+SPAN["last_ward"] = SPAN["hospital"]
 SPAN_OF_UNIT = {"icu_stay": SPAN["icu"], "admission": SPAN["hospital"], "subject": None}
 
 
@@ -37,6 +38,7 @@ class Predicates:
             name: units[name].cast(pl.Float64).fill_null(np.nan).to_numpy() for name in ANCHORS
         }
         self._by_day = units["death_by_day"].to_numpy()
+        self._left_hospital = units["left_hospital"].to_numpy()
         self._events = events
         self._found: dict[str, tuple[pl.DataFrame, bool]] = {}
         self._timelines: dict[tuple[str, bool], Timeline] = {}
@@ -174,6 +176,8 @@ class Predicates:
         if definition.within is not None:
             begin, end = (self.anchors[anchor] for anchor in SPAN[definition.within])
             there &= (time >= begin) & (time <= end + definition.tolerance)
+        if definition.within == "last_ward":
+            there &= self._left_hospital
         unit = np.flatnonzero(there).astype(np.int64)
         return Timeline.of(unit, time[unit].astype(np.int64))
 

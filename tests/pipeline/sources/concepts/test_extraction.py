@@ -11,6 +11,7 @@ from click.testing import CliRunner
 from omnifuse import FeatureCache, extract
 from omnifuse.cache_schema import InputError
 from omnifuse.cli import main
+from omnifuse.pipeline.sources.mimic import Options
 from omnifuse.pipeline.sources.mimic.concepts.definitions import starter_set, starter_sets
 from omnifuse.pipeline.sources.mimic.concepts.describe import describe
 from omnifuse.pipeline.sources.mimic.data_set import MimicDataSet
@@ -77,10 +78,10 @@ def test_what_is_no_definition_makes_nothing_anew(raw: Path, mini: Path, tmp_pat
 
 
 def test_modalities_win_over_variables(raw: Path, mini: Path, tmp_path: Path) -> None:
-    assert MimicDataSet(raw, ("mini",), variables=(str(mini),)).modalities == ("mini",)
-    assert MimicDataSet(raw, ("ehr",), variables=(str(mini),)).modalities == ("ehr",)
+    assert MimicDataSet(raw, Options(modalities=("mini",), variables=(str(mini),))).modalities == ("mini",)
+    assert MimicDataSet(raw, Options(modalities=("ehr",), variables=(str(mini),))).modalities == ("ehr",)
     with pytest.raises(InputError, match="add --variables labs"):
-        MimicDataSet(raw, ("ehr", "labs"))
+        MimicDataSet(raw, Options(modalities=("ehr", "labs")))
 
 
 def test_history_reaches_before_the_stay(iv: Any, lab: Callable[..., None], mini: Path, tmp_path: Path) -> None:

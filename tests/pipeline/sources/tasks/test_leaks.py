@@ -55,8 +55,16 @@ def test_rows_after_the_prediction_or_before_the_history_are_no_inputs(cache: Fe
 
 def units(number: int = 1) -> pl.DataFrame:
     known = {"icu_in": 0, "icu_out": 100 * H, "hosp_in": -10 * H, "hosp_out": 120 * H, "last_contact": 400 * 24 * H}
-    rows = [{**dict.fromkeys(ANCHORS), **known, "subject": n, "death_by_day": False} for n in range(number)]
-    schema = {"subject": pl.Int64, **dict.fromkeys(ANCHORS, pl.Int64), "death_by_day": pl.Boolean}
+    rows = [
+        {**dict.fromkeys(ANCHORS), **known, "subject": n, "death_by_day": False, "left_hospital": False}
+        for n in range(number)
+    ]
+    schema = {
+        "subject": pl.Int64,
+        **dict.fromkeys(ANCHORS, pl.Int64),
+        "death_by_day": pl.Boolean,
+        "left_hospital": pl.Boolean,
+    }
     return pl.DataFrame(rows, schema=schema)
 
 
@@ -73,9 +81,12 @@ def test_what_comes_after_the_prediction_does_not_choose_samples(name: str) -> N
     task = read_tasks([name])[0].task
     once = replace(task, trigger=task.trigger if task.trigger.at else replace(task.trigger, at=Bound("icu_in", INDEX)))
     index = execute(once, units(), events(once)).index
-    planted = execute(once, units(), events(once, int(index[0]) + 1 if len(index) else INDEX + 1))
+    soon = int(index[0]) + 1 if len(index) else INDEX + 1
+    planted = execute(once, units(), events(once, soon))
     if conditions_on_future(task):
-        assert len(index) != len(planted.index)
+        later = execute(once, units(), events(once, INDEX + 2 * H))
+        left = execute(once, units().with_columns(icu_out=pl.lit(soon)), events(once, INDEX + 2 * H))
+        assert len({len(outcome.index) for outcome in (planted, later, left)}) > 1
     else:
         assert index.tolist() == planted.index.tolist()
 
