@@ -213,7 +213,9 @@ def _read_patients(folder: MimicFolder, quarantine: Quarantine) -> pl.DataFrame:
     table = folder.table("patients")
     times, numbers = (["dob"], []) if folder.version == 3 else ([], ["anchor_age", "anchor_year"])
     table.require(["subject_id", "gender", "dod", *times, *numbers[:1]])
-    frame = read_table(table, ["subject_id"], ["gender", "dod", *times, *numbers], quarantine, ["subject_id"])
+    of_tasks = [] if folder.version == 3 else ["anchor_year_group"]
+    texts = ["gender", "dod", *times, *numbers, *of_tasks]
+    frame = read_table(table, ["subject_id"], texts, quarantine, ["subject_id"])
     frame = unique_rows(frame, ["subject_id"], table, quarantine)
     frame = read_times(frame, ["dod", *times], table, quarantine, times)
     for name in numbers:
