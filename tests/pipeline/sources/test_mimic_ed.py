@@ -91,15 +91,11 @@ def test_the_stay_in_the_department_before_a_stay_in_the_unit(
     assert len(triage_of(department.write())) == joined
 
 
-def test_triage_after_admission_to_the_unit_is_seen_if_its_rule_is_off(
-    department: RawFolder, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_triage_after_admission_to_the_unit_is_listed(department: RawFolder) -> None:
     visit(department, 7, "2179-12-31 23:45:01", "2180-01-01 01:00:00")
     quarantine = Quarantine()
     assert len(triage_of(department.write(), quarantine)) == 0
     assert quarantine.counts()["reason"].to_list() == [visits.TOO_LATE]
-    monkeypatch.setattr(visits, "TRIAGE_SECONDS", 0)
-    assert len(triage_of(department.path)) == 1
 
 
 def test_of_two_stays_in_the_department_the_last_counts(department: RawFolder) -> None:

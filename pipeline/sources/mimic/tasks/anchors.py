@@ -133,8 +133,8 @@ def stay_anchors(recorded: Recorded, release: Release, left_hospital: pl.Series 
 def bands_of(recorded: Recorded) -> pl.DataFrame:
     """Return stay_id and band: the years in which a patient of MIMIC-IV was first there, the system of MIMIC-III."""
     stays = recorded.stays
-    column = next((name for name in ("anchor_year_group", "dbsource") if name in stays.columns), None)
-    band = pl.lit(None, pl.String) if column is None else pl.col(column).str.strip_chars().replace("", None)
+    columns = [name for name in ("anchor_year_group", "dbsource") if name in stays.columns]
+    band = pl.coalesce(pl.col(columns).str.strip_chars().replace("", None))
     return stays.select("stay_id", band=band)
 
 
