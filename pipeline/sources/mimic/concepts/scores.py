@@ -85,7 +85,7 @@ class Scores:
         """
         self._seen.append(events["subject_id"].unique())
         made = self._made(events, self._seen[-1])
-        return pl.concat([events, *made], how="diagonal_relaxed") if made else events
+        return pl.concat([events, *made], how="diagonal") if made else events
 
     def of_others(self) -> pl.DataFrame | None:
         """Return the scores of subjects that had no events, None if there are none."""

@@ -152,6 +152,7 @@ def test_starter_sets_keep_the_rules_of_files(name: str, version: int) -> None:
     for concept in concepts:
         if concept.derived:
             assert concept.derived == concept.name in DERIVED and not concept.items
+            assert set(concept.aggregates) <= set(AGGREGATES[concept.kind])
             continue
         ((table, items),) = concept.items.items()
         assert len(set(items)) == len(items) > 0

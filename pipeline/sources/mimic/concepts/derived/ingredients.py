@@ -18,7 +18,7 @@ _OWN = {
         note="without set rates (619, 224688)",
     ),
     "spo2": Concept(
-        "derived", "spo2", {"chartevents": (646, 220277)}, unit="%", low=0, high=100,
+        "derived", "spo2", {"chartevents": (646, 220277)}, unit="%", low=1, high=100,
         note="without 226253, which is the limit of an alarm",
     ),
     "temperature": Concept(

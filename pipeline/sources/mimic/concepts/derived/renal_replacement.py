@@ -11,13 +11,12 @@ INGREDIENTS = (*CHARTED, *PROCEDURES)
 
 
 def replacement(given: Given) -> pl.DataFrame:
-    """Return 1 at each time at which it runs: when it is charted, and every hour of a procedure."""
+    """Return 1 at each time of the stay at which it runs: when it is charted, and every hour of a procedure."""
     charted = [
         given[name].filter((pl.col("value") > 0) | pl.lit(name != "crrt_charted")).select("key", time="known")
         for name in CHARTED
     ]
     procedures = [every_hour(given[name]).select("key", "time") for name in PROCEDURES]
     times = pl.concat([*charted, *procedures]).unique()
-    stays = given.stays.select("key", "begin")
-    inside = times.join(stays, on="key").filter(pl.col("time") >= pl.col("begin"))
-    return points(inside, pl.lit(1.0))
+    owned = given.with_stay(times.with_columns(known="time"))
+    return points(owned.filter(pl.col("time").is_between(pl.col("begin"), pl.col("stop"))), pl.lit(1.0))

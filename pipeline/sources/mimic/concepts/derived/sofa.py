@@ -70,7 +70,7 @@ def _cardiovascular_nee(given: Given) -> pl.DataFrame:
 
 
 def _pressure(given: Given) -> pl.DataFrame:
-    pressures = pl.concat([given[name] for name in PRESSURES])
+    pressures = pl.concat([given[name] for name in PRESSURES]).filter(pl.col("value") > 0)  # 0 is no reading
     return worst_of_hours(given, pressures, graded({1: below("value", MEAN_PRESSURE)}))
 
 

@@ -19,7 +19,8 @@ def urine_windows(given: Given) -> pl.DataFrame:
 
     Columns: key, time, begin, and for 6, 12 and 24 hours urine6 (mL), hours6 (documented) and rate6 (mL/kg/h).
     """
-    urine = given.with_stay(given["urine"]).filter(pl.col("time") >= pl.col("begin")).sort("known", "time")
+    of_stay = pl.col("time").is_between(pl.col("begin"), pl.col("stop"))
+    urine = given.with_stay(given["urine"]).filter(of_stay).sort("known", "time")
     before = pl.col("time").cum_max().shift(1).over("key").fill_null(pl.col("begin"))
     urine = urine.with_columns(hours=pl.max_horizontal(pl.col("time") - before, 0) / HOUR)
     amounts = urine.group_by("key", "begin", time="known").agg(pl.col("value", "hours").sum())

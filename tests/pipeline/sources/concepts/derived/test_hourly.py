@@ -65,6 +65,10 @@ def test_grades_of_rates_in_every_hour_in_which_they_run(drug: str, grades: dict
         assert part("cardiovascular", one) == [(2, grade), (3, grade), (4, 1), (5, grade), (6, grade)]
 
 
+def test_a_pressure_of_nothing_is_no_reading(given: Make) -> None:
+    assert part("cardiovascular", given(abp_mean=[(1, 0), (2, 75)])) == [(2, 0)]
+
+
 def test_vasopressin_and_phenylephrine_count_in_the_variant_alone(given: Make) -> None:
     """Phenylephrine 0.5 is 0.05 of norepinephrine, and with 2.4 units/h of vasopressin 0.15."""
     one = given(phenylephrine=of_spans((0.5, 2, 0.5)), vasopressin=of_spans((1.5, 2, 2.4)), nbp_mean=[(1, 80)])

@@ -75,3 +75,10 @@ def test_a_procedure_counts_while_it_runs(what: str, given: Make) -> None:
     one = given(**{what: of_spans((3, 5.5, 1))}, dialysis_carevue=[(-2, 1), (20, 1)], crrt_mode=[(21, 2)])
     stages = hours(kdigo.stage(one))
     assert stages == [(hour, 3) for hour in (3, 4, 5, 20, 21)]
+
+
+def test_what_the_next_stay_charts_says_nothing_of_this_one(given: Make) -> None:
+    """Its first output would cover the days between, at a rate of almost nothing."""
+    one = given(24, urine=[*hourly(100), (200, 100), (201, 100)], crrt_charted=[(202, 100)])
+    assert set(by_urine(one).values()) == {0}
+    assert max(dict(hours(kdigo.stage(one)))) == 24
