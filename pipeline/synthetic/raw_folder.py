@@ -35,7 +35,7 @@ def write_raw(
         return "synthetic", "stays"
     if images is not None or without or ecg or release != "2.2":
         raise InputError(
-            "--images, --without, --ecg and --release are for cohorts like MIMIC; leave them out with lung."
+            "--images, --without, --ecg and --release are for the MIMIC-shaped cohorts; leave them out with lung."
         )
     write_lung(out, stays, seed)
     return "lung", "patients"

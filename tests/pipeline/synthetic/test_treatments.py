@@ -8,6 +8,8 @@ import pytest
 from omnifuse.cache_schema import InputError
 from omnifuse.pipeline.source import Quarantine
 from omnifuse.pipeline.sources.mimic.data_set import MimicDataSet
+from omnifuse.pipeline.sources.mimic.ed import visits
+from omnifuse.pipeline.sources.mimic.within import STRANGER
 from omnifuse.pipeline.synthetic import SynthSettings, write_cohort
 
 LACTATE, PLATELETS, NOREPINEPHRINE, PROPOFOL = 50813, 51265, 221906, 222168
@@ -86,4 +88,4 @@ def test_the_department_has_every_modality(mimic4: Path) -> None:
     assert vitals.time.max() < 0 and np.isfinite(vitals.values[:, 0]).mean() == pytest.approx(0.5, abs=0.1)
     assert medicines.values.max() >= 4
     reasons = quarantine.counts().filter(stage="ed")["reason"]
-    assert set(reasons) <= {"pain is no number from 0 to 10", "triage is not known before admission to the unit"}
+    assert set(reasons) <= {"pain is no number from 0 to 10", visits.TOO_LATE, STRANGER}
