@@ -81,6 +81,7 @@ def doctor(
 @click.option("--events-per-stay", default=300, show_default=True, help="Rows in CHARTEVENTS for each stay.")
 @click.option("--images", type=int, help="Write at most this many chest images.  [default: all]")
 @click.option("--ecg", is_flag=True, help="Write electrocardiograms, too (mimic4).")
+@click.option("--release", type=Choice(["2.2", "3.1"]), default="2.2", show_default=True, help="Of mimic4.")
 @click.option("--without", multiple=True, type=Choice(PROBLEMS), help="Leave a planted problem out; may be repeated.")
 @reporting("Nothing is in place; the same command starts over.")
 def synth(out: Path, stays: int, seed: int, layout: str, **how: Any) -> Result:
