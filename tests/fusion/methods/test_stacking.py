@@ -11,7 +11,7 @@ import torch
 from omnifuse.cache_schema import InputError
 from omnifuse.fusion.inputs.batches import Inputs
 from omnifuse.fusion.methods.base import Method
-from omnifuse.fusion.methods.boosting import Boosting, Forest, Table
+from omnifuse.fusion.methods.boosting import Boosting, FeatureTable, Forest
 from omnifuse.fusion.methods.fitting import FitConfig, Fitting
 from omnifuse.fusion.methods.hybrid import Hybrid
 from omnifuse.fusion.methods.stacking import Stacking
@@ -142,7 +142,7 @@ class TestBoosting:
         present = torch.tensor([[True, True, True], [True, False, True], [False, True, False]]).repeat(50, 1)
         pooled = [np.where(column[:, None], np.ones((150, 2)), np.nan) for column in present.T.numpy()]
         y = np.arange(150.0)[:, None]
-        table = Table(pooled, present, y).with_copies(torch.Generator().manual_seed(0))
+        table = FeatureTable(pooled, present, y).with_copies(torch.Generator().manual_seed(0))
         originals, copies = table.present[:150], table.present[150:]
         source = table.y[150:, 0].astype(int)
         assert originals.equal(present)
