@@ -106,9 +106,9 @@ def _scores(rows: list[tuple[str, list[FinishedCell]]], combination: str, study:
     return ResultTable(
         "methods-scores",
         f"Discrimination and calibration, {combination}",
-        f"Mean over folds and seeds. {INTERVAL} Sd over seeds is that of the {first}; without it there was one "
-        f"training. {lower[:1].upper()}{lower[1:]}: lower is better. Calibration slope 1, intercept 0 and expected "
-        "calibration error 0 are perfect.",
+        f"Mean over folds and seeds. {INTERVAL} Sd over seeds is that of the {first}, and ± that of a measure without "
+        f"an interval; where it is not said there was one training. {lower[:1].upper()}{lower[1:]}: lower is better. "
+        "Calibration slope 1, intercept 0 and expected calibration error 0 are perfect.",
         (Column("method"), Column(first), Column("sd over seeds", decimals=4), *more),
         tuple((method, *_score_cells(runs, study, measures)) for method, runs in rows),
         folded=True,
@@ -124,6 +124,6 @@ def _score_cells(runs: list[FinishedCell], study: FinishedStudy, others: Mapping
     return (
         pooled(runs, study),
         sd_over_seeds(runs),
-        *(pooled(runs, study, name) if one.area else estimate(runs, name).value for name, one in others.items()),
+        *(pooled(runs, study, name) if one.area else estimate(runs, name) for name, one in others.items()),
         *(mean_defined([found.measured(name.lower()).value for found in calibration if found]) for name in CALIBRATION),
     )
