@@ -16,7 +16,7 @@ import polars.selectors as cs
 from ..files import read_table
 from ..runs.folder import RunFolder
 from ..runs.run import Run
-from ..scores import paired
+from ..scores import paired, resampling
 from ..scores.measures import MEASURES, PRIMARY
 from .cell import Cell, Measurement, Scope
 from .results import Estimate
@@ -103,7 +103,7 @@ class Study:
     @cached_property
     def _weights(self) -> npt.NDArray[np.uint8]:
         """How often each patient counts, [1 + B, P]: the same draws in every comparison."""
-        return paired.patient_weights(self.subject["subject"].n_unique())
+        return resampling.patient_weights(self.subject["subject"].n_unique())
 
     @cached_property
     def _areas(self) -> dict[Any, FloatArray]:
@@ -125,10 +125,10 @@ class Study:
             rows = np.flatnonzero(np.isin(said.sample_id, ids))
             numbers = np.unique(self.subject["subject"].to_numpy())
             patients = np.searchsorted(numbers, self.subjects(said.sample_id[rows]))
-            area = MEASURES.get(measure).area
-            assert area is not None, f"{measure} is no area"
-            self._areas[key] = paired.area_draws(
-                area, said.y[rows], said.p[:, rows], said.fold[rows], self._weights[:, patients]
+            resampled = MEASURES.get(measure).resampled
+            assert resampled is not None, f"{measure} cannot be resampled"
+            self._areas[key] = resampling.mean_over_folds(
+                resampled, said.y[rows], [one[rows] for one in said.predicted], said.fold[rows], patients, self._weights
             )
         return self._areas[key]
 
