@@ -6,6 +6,7 @@ times events come before censoring: who is censored at a time was still at risk 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -79,9 +80,9 @@ class SurvivalCurves:
         return np.concatenate([np.ones((len(survival), 1)), survival], axis=1)
 
 
-def as_predicted(kind: str, values: FloatArray, times: Float64Array) -> FloatArray | SurvivalCurves:
+def as_predicted(kind: str, values: FloatArray, times: Sequence[float] | Float64Array) -> FloatArray | SurvivalCurves:
     """Return stored predictions [n, K] as what measures of a kind of target take; ``times`` [H] of survival alone."""
-    return SurvivalCurves(times, values) if kind == "survival" else values
+    return SurvivalCurves(np.asarray(times, dtype=np.float64), values) if kind == "survival" else values
 
 
 def quarters(times: Float64Array) -> Float64Array:
