@@ -24,7 +24,7 @@ import numpy.typing as npt
 from .areas import Area, Float64Array
 from .measures import Measure
 from .metrics import FloatArray, one_vs_rest
-from .resampling import Predicted, mean_over_folds, patient_weights
+from .resampling import Predicted, Resampled, mean_over_folds, patient_weights
 
 Subjects = npt.NDArray[Any]
 
@@ -121,15 +121,34 @@ def of_measure(
     if measure.area is not None:
         assert isinstance(predicted, np.ndarray), f"{measure.title} is an area: it takes probabilities"
         return mean_area(measure.area, *one_vs_rest(y, predicted), subjects, folds)
-    if measure.under_weights is None or not len(y):
+    if measure.under_weights is None:
+        return None
+    return of_draws(measure.under_weights, y, predicted, subjects, folds)
+
+
+def of_draws(
+    under_weights: Resampled, y: FloatArray, predicted: Predicted, subjects: Subjects, folds: npt.NDArray[Any]
+) -> Measured | None:
+    """Return the mean over folds of a measure that takes weights, with its quantiles over draws of the patients."""
+    if not len(y):
         return None
     names, patients = np.unique(subjects, return_inverse=True)
-    drawn = mean_over_folds(measure.under_weights, y, [predicted], folds, patients, patient_weights(len(names)))
+    drawn = mean_over_folds(under_weights, y, [predicted], folds, patients, patient_weights(len(names)))
     if np.isnan(drawn[0]):
         return None
     value = float(drawn[0])
     low, high = np.quantile(drawn[~np.isnan(drawn)], TAILS)
     return Measured(value, min(value, float(low)), max(value, float(high)))
+
+
+def mean(values: FloatArray, subjects: Subjects) -> Measured | None:
+    """Return the mean of values [n] with the interval of a normal law, by patient; None without any."""
+    if not len(values):
+        return None
+    centre = float(values.mean(dtype=np.float64))
+    off = of_patients(values.astype(np.float64) - centre, subjects)
+    reach = Z * float(np.sqrt(len(off) / max(1, len(off) - 1) * (off**2).sum())) / len(values)
+    return Measured(centre, centre - reach, centre + reach)
 
 
 def mean_area(
