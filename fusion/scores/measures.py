@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from ...cache_schema import InputError, shown
 from ...registry import Registry
+from ..words import digits
 from . import areas, concordance, errors, horizons, metrics
 from .areas import Area
 from .metrics import FloatArray, mean_defined
@@ -275,6 +276,11 @@ def of_kind(kind: str) -> dict[str, Measure]:
         elif kind in measure.kinds:
             found[name] = measure
     return found
+
+
+def decimals(measure: Measure, value: float | None) -> int:
+    """Return with how many decimals values of a measure are shown, by the size of one if they have a unit."""
+    return digits(value) if measure.in_units else 3
 
 
 def in_brief(kind: str, known: Container[str]) -> dict[str, Measure]:
