@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 from zipfile import ZIP_DEFLATED, ZipFile
 
 import numpy as np
@@ -56,7 +56,7 @@ TRUSTED = sorted(PARTS["ObjectNode"] or ()) + sorted(PARTS["LossNode"] or ())
 MOST_GROWTH = 200
 """A stored model unpacks to at most so many times its size; trees pack some five times."""
 
-Trees = HistGradientBoostingClassifier | HistGradientBoostingRegressor
+Trees: TypeAlias = HistGradientBoostingClassifier | HistGradientBoostingRegressor
 Models = list[Trees | None]
 
 
