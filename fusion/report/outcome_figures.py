@@ -19,7 +19,7 @@ from .drawing import PALETTE, THIN, draw
 
 Floats = npt.NDArray[np.float64]
 
-CELLS = 24
+CELLS = 20
 """Cells along each axis of predicted against measured values."""
 
 FEWEST = 5
@@ -28,7 +28,7 @@ FEWEST = 5
 STEPS = tuple(step * 10**power for power in range(9) for step in (1, 2, 5) if step * 10**power >= FEWEST)
 """Numbers of samples at which the colour of a cell changes."""
 
-INNER = (0.005, 0.995)
+INNER = (0.01, 0.98)
 """Quantiles of the values that are drawn; the others lie outside."""
 
 DASHED: dict[str, Any] = {"color": PALETTE["muted"], "linewidth": 1, "linestyle": (0, (4, 4))}
