@@ -35,18 +35,24 @@ def outcome_items(runs: Mapping[str, FinishedCell]) -> Iterator[Item]:
 
 
 def _calibration(title: str, x: str, y: str, unit: str, curves: Mapping[str, Sequence[Bin]]) -> ResultFigure:
-    parts = ("predicted", "observed", "low", "high")
     series = [
-        Series(method, *(tuple(getattr(point, part) for point in curve) for part in parts))
+        Series(
+            method,
+            tuple(point.predicted for point in curve),
+            tuple(point.observed for point in curve),
+            tuple(point.low for point in curve),
+            tuple(point.high for point in curve),
+        )
         for method, curve in curves.items()
         if curve
     ]
-    labels = (f"{name} ({unit})" if unit else name for name in (x, y))
+    x, y = (f"{name} ({unit})" if unit else name for name in (x, y))
     return ResultFigure(
         f"trust-{title.lower().replace(' ', '-')}",
         title,
         "Patients in ten groups of equal size by what was predicted, with 95 % intervals of what was observed.",
-        *labels,
+        x,
+        y,
         tuple(series),
         diagonal="perfect calibration",
     )
