@@ -42,15 +42,18 @@ class Learning(Experiment):
         series = [_curve(label, run) for label, run in found.items() if run is not None]
         yield ResultFigure(
             "learning-curves",
-            "AUROC of the validation part over epochs",
+            f"{study.measure.title} of the validation part over epochs",
             "Mean over folds; a tenth of the training patients of each fold validates and chooses nothing.",
             "epoch",
-            "AUROC",
+            study.measure.title,
             tuple(line for line in series if line is not None),
         )
         yield Note(
             "Single modalities are dashed. A combination below its dominant modality at the end is lazy; one that "
             "falls after a peak is trained too long."
+            if study.measure.higher_is_better
+            else "Single modalities are dashed; lower is better. A combination above its dominant modality at the end "
+            "is lazy; one that rises after its lowest point is trained too long."
         )
 
     def _curves(self, scope: Scope) -> dict[str, Cell]:
