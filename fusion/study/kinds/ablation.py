@@ -95,12 +95,13 @@ class Ablation(Experiment):
         headings = [
             heading for names in fewer for heading in (f"{together(names)}, alone", f"{together(names)}, of all")
         ]
+        better = "above" if study.measure.higher_is_better else "below"
         return ResultTable(
             "ablation-asked-of-all",
             "Trained on the combination alone, and trained on all modalities but shown the combination",
             f"{study.heading} over whoever has the whole combination, mean over folds and seeds. Where imputation "
-            f"helps, the second column of a pair should be {'above' if study.measure.higher_is_better else 'below'} the "
-            f"first: the hidden modality was known in training. {SPREAD}",
+            f"helps, the second column of a pair should be {better} the first: the hidden modality was known in "
+            f"training. {SPREAD}",
             (Column("row"), *map(Column, headings)),
             tuple(rows),
         )

@@ -113,7 +113,8 @@ class Missing(Experiment):
             lines = {f"{name} lost": self._asked(runs, name) for name in study.scope.modalities}
             lines["any one lost"] = self._asked(runs, RANDOM)
             yield ResultFigure(
-                f"missing-by-modality-{method.replace(':', '-')}", f"{study.heading} by modality that is lost: {method}",
+                f"missing-by-modality-{method.replace(':', '-')}",
+                f"{study.heading} by modality that is lost: {method}",
                 f"In the test alone. {BAND}", "share that lost it", title,
                 tuple(_series(label, curve) for label, curve in lines.items() if curve),
             )  # fmt: skip
