@@ -97,6 +97,12 @@ class Study:
         """The primary measure of its task."""
         return MEASURES.get(PRIMARY[self.kind])
 
+    @property
+    def heading(self) -> str:
+        """The title of the primary measure as a sentence begins with it."""
+        title = self.measure.title
+        return title[0].upper() + title[1:]
+
     @cached_property
     def guessing(self) -> float | None:
         """What whoever guesses reaches by the primary measure."""

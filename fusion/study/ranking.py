@@ -57,7 +57,7 @@ class Ranking:
         return ResultTable(
             "ranking",
             f"Every method on {together(self.modalities)}, the {self._extreme} {title} first",
-            f"{title[0].upper()}{title[1:]} with its 95 % interval; the difference is to {self.reference}, on the same "
+            f"{self.study.heading} with its 95 % interval; the difference is to {self.reference}, on the same "
             f"patients. {reading(compared, self.study)}",
             (
                 Column("method"),

@@ -10,7 +10,7 @@ import numpy as np
 
 from ...explain.combinations import AVAILABLE
 from ...scores import metrics
-from ...scores.measures import MEASURES, PRIMARY, Measure
+from ...scores.measures import MEASURES, PRIMARY
 from ...words import together
 from ..cell import Cell, Measurement, Scope
 from ..finished import FinishedCell, Study, compare, estimate, over_seeds
@@ -59,14 +59,14 @@ class Ablation(Experiment):
         yield ResultTable(
             "ablation-trained-alone",
             "Trained and tested on the combination alone",
-            f"{study.measure.title} over whoever has any of the modalities, mean over folds and seeds. {SPREAD}",
+            f"{study.heading} over whoever has any of the modalities, mean over folds and seeds. {SPREAD}",
             (Column("row"), *(Column(together(names)) for names in sets)),
             tuple((label, *(estimate(runs[row, names]) for names in sets)) for row, label in ROWS.items()),
         )
         everything = study.scope.modalities
         fewer = [names for names in sets if names != everything]
         if fewer and everything in sets:
-            yield self._asked_of_the_whole(runs, fewer, everything, study.measure)
+            yield self._asked_of_the_whole(runs, fewer, everything, study)
         largest = max(sets, key=len)
         by_letter = {label[0]: runs[row, largest] for row, label in ROWS.items()}
         yield difference_table(
@@ -82,7 +82,7 @@ class Ablation(Experiment):
         runs: dict[tuple[str, tuple[str, ...]], list[FinishedCell]],
         fewer: list[tuple[str, ...]],
         everything: tuple[str, ...],
-        measure: Measure,
+        study: Study,
     ) -> ResultTable:
         """Return how good models of all modalities are that are shown a combination, beside models of it alone."""
         rows: list[tuple[Value, ...]] = []
@@ -95,12 +95,13 @@ class Ablation(Experiment):
         headings = [
             heading for names in fewer for heading in (f"{together(names)}, alone", f"{together(names)}, of all")
         ]
+        better = "above" if study.measure.higher_is_better else "below"
         return ResultTable(
             "ablation-asked-of-all",
             "Trained on the combination alone, and trained on all modalities but shown the combination",
-            f"{measure.title} over whoever has the whole combination, mean over folds and seeds. Where imputation "
-            f"helps, the second column of a pair should be {'above' if measure.higher_is_better else 'below'} the "
-            f"first: the hidden modality was known in training. {SPREAD}",
+            f"{study.heading} over whoever has the whole combination, mean over folds and seeds. Where imputation "
+            f"helps, the second column of a pair should be {better} the first: the hidden modality was known in "
+            f"training. {SPREAD}",
             (Column("row"), *map(Column, headings)),
             tuple(rows),
         )

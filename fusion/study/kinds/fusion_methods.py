@@ -49,14 +49,14 @@ class FusionMethods(Experiment):
         if len(sets) > 1:  # of one combination the next table says the same
             yield ResultTable(
                 f"{self.kind}-{title.lower()}",
-                f"{title} by combination of modalities",
+                f"{study.heading} by combination of modalities",
                 f"Mean over folds and seeds. {SPREAD}",
                 (Column("method"), *(Column(together(names)) for names in sets)),
                 rows,
             )
         largest = max(sets, key=len)
         means = [(method, pooled(runs[method, largest], study)) for method in self.methods]
-        yield _figure(means, title, together(largest))
+        yield _figure(means, study.heading, together(largest))
         if not self._ranked(study, largest):
             reference = self._runs(study, self.reference, largest)
             others = [method for method in self.methods if method != self.reference]

@@ -15,6 +15,10 @@ from ..results import Item, Note, ResultFigure, Series
 from .base import FIRST_SEED, Experiment
 
 VALIDATED = "validation=0.1"
+LEARNT = {
+    "regression": " Of quantities as they are learnt, in standard deviations of the training part.",
+    "survival": " Of times as they are learnt, counted in intervals.",
+}
 
 
 @dataclass(frozen=True)
@@ -42,8 +46,9 @@ class Learning(Experiment):
         series = [_curve(label, run) for label, run in found.items() if run is not None]
         yield ResultFigure(
             "learning-curves",
-            f"{study.measure.title} of the validation part over epochs",
-            "Mean over folds; a tenth of the training patients of each fold validates and chooses nothing.",
+            f"{study.heading} of the validation part over epochs",
+            "Mean over folds; a tenth of the training patients of each fold validates and chooses nothing."
+            f"{LEARNT.get(study.kind, '')}",
             "epoch",
             study.measure.title,
             tuple(line for line in series if line is not None),

@@ -63,7 +63,7 @@ class Missing(Experiment):
             label = together(names)
             name = f"missing-{'+'.join(names)}" + ("-retrained" if self.retrained else "")
             yield ResultFigure(
-                name, f"{title} by share that lost one modality, {label}",
+                name, f"{study.heading} by share that lost one modality, {label}",
                 f"Any modality, {where}. " + ("" if self.retrained else BAND),
                 "share that lost a modality", title, series,
             )  # fmt: skip
@@ -74,7 +74,7 @@ class Missing(Experiment):
             reading = (
                 f"Mean over folds, {'' if self.retrained else 'draws '}and seeds; modalities lost {where}. {SPREAD}"
             )
-            heading = f"{title} by share that lost one modality, {label}"
+            heading = f"{study.heading} by share that lost one modality, {label}"
             tables.append(ResultTable(name, heading, reading, columns, rows, folded=True))
         if not self.retrained:
             yield from self._by_modality(study)
@@ -113,7 +113,8 @@ class Missing(Experiment):
             lines = {f"{name} lost": self._asked(runs, name) for name in study.scope.modalities}
             lines["any one lost"] = self._asked(runs, RANDOM)
             yield ResultFigure(
-                f"missing-by-modality-{method.replace(':', '-')}", f"{title} by modality that is lost: {method}",
+                f"missing-by-modality-{method.replace(':', '-')}",
+                f"{study.heading} by modality that is lost: {method}",
                 f"In the test alone. {BAND}", "share that lost it", title,
                 tuple(_series(label, curve) for label, curve in lines.items() if curve),
             )  # fmt: skip

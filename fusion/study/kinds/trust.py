@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -16,11 +16,13 @@ from ...scores.metrics import calibration
 from ...words import combination_words
 from ..cell import Cell, Measurement, Scope
 from ..finished import FinishedCell, Study
-from ..results import Column, Estimate, Item, Note, ResultFigure, ResultTable, Series, Value
+from ..results import Chapter, Column, Estimate, Item, Note, ResultFigure, ResultTable, Series, Value
 from .base import FIRST_SEED, Experiment
 from .trust_of_outcomes import outcome_items
 
 AREA = PRIMARY["binary"]
+
+OF_PREDICTIONS = "How trustworthy the predictions are"
 
 THRESHOLDS = np.linspace(0.02, 0.5, 25)
 
@@ -39,6 +41,11 @@ class Trust(Experiment):
         """Yield each method on all modalities."""
         for method in self.methods:
             yield self.cells(scope, method, scope.modalities)[0], ()
+
+    def chapter(self, study: Study, number: int = 1) -> Chapter:
+        """Return its chapter, which speaks of predictions where there are no probabilities."""
+        found = super().chapter(study, number)
+        return found if self.title or study.kind in KINDS else replace(found, title=OF_PREDICTIONS)
 
     def items(self, study: Study) -> Iterator[Item]:
         """Yield tables by pattern, subgroup and alert, and the decision curve; of other tasks what there is."""
