@@ -28,9 +28,6 @@ ROWS_AT_ONCE = 512
 COLUMNS_NAMED = 5
 """Of the columns that are refused, as many are named."""
 
-KINDS = ("binary", "multilabel", "multiclass")
-"""What can be trained."""
-
 SHARE_OF_MEMORY = 0.5
 """Of the memory that is available now, the most that rows take where no limit is given."""
 
@@ -53,18 +50,12 @@ def select(
     Raises
     ------
     InputError
-        For an unknown modality, a task of a kind that cannot be trained or with several predictions a sample, or when
-        no sample is left.
+        For an unknown modality, a task with several predictions a sample, or when no sample is left.
     """
     task = cache.task(task) if isinstance(task, str) else task
     if task.sample is not None:
         raise InputError(
             f"Task {task.name!r} has several predictions a sample; training on such tasks is not possible."
-        )
-    if task.kind not in KINDS:
-        raise InputError(
-            f"Task {task.name!r} is a {task.kind} task; {', '.join(KINDS)} tasks can be trained, those of "
-            "quantities and of times to an event in a later release."
         )
     names = _known(cache, modalities)
     inputs = {name: input_rows(cache.row_numbers(name), task) for name in names}
