@@ -13,7 +13,8 @@ from scipy.special import ndtri
 from torch import Tensor
 
 from ...cache_schema import InputError
-from .batches import Cohort, Inputs, ModalityInputs, RowStore
+from .batches import Cohort, Inputs, ModalityInputs, RowStore, Vectors
+from .prefixes import Prefixes
 from .preparation import Prepared
 from .series import Summary
 from .spec import InputSpec
@@ -28,6 +29,9 @@ ROW_LIMIT = 10.0
 SHARE_OF_DEVICE = 0.5
 """Of the memory of a GPU that is free, the most that the rows of one modality take there."""
 
+MOST_FITTED = 20_000
+"""Predictions of a task with several a sample whose vectors give the quantiles."""
+
 CHUNK_ROWS = 1 << 8
 """Rows whose moments are taken at once: few enough to stay in the processor's cache, several times faster than many."""
 
@@ -41,9 +45,14 @@ class SummaryNormaliser:
     quantiles: npt.NDArray[np.float64]
 
     @classmethod
-    def fit(cls, summary: Summary, samples: npt.NDArray[np.int64]) -> SummaryNormaliser:
-        """Take quantiles of the known values of the given samples; all NaN for a column without any."""
-        training = summary.quantities[samples].astype(np.float64)  # [n, F]
+    def fit(cls, summary: Summary | Prefixes, samples: npt.NDArray[np.int64]) -> SummaryNormaliser:
+        """Take quantiles of the known values of the given samples; all NaN for a column without any.
+
+        Of many predictions whose vectors have to be made for it `MOST_FITTED` are enough, drawn once and for all.
+        """
+        if not isinstance(summary, Summary) and len(samples) > MOST_FITTED:
+            samples = np.sort(np.random.default_rng(0).choice(samples, MOST_FITTED, replace=False))
+        training = summary.of(samples).quantities.astype(np.float64)  # [n, F]
         levels = np.linspace(0, 1, QUANTILES)
         quantiles = np.full((QUANTILES, training.shape[1]), np.nan)
         unknown = np.isnan(training)
@@ -91,6 +100,20 @@ def moments(rows: npt.NDArray[Any], chosen: npt.NDArray[np.int64]) -> tuple[npt.
 
 
 @dataclass(frozen=True)
+class PrefixVectors:
+    """Vectors of what is known at each prediction, made and normalised when a batch asks for them."""
+
+    prefixes: Prefixes
+    normaliser: SummaryNormaliser
+    device: torch.device
+
+    def __getitem__(self, samples: Tensor) -> Tensor:
+        """Return those of some predictions [n], [n, F] float32."""
+        made = self.prefixes.of(samples.cpu().numpy())
+        return torch.from_numpy(self.normaliser.apply(made)).to(self.device)
+
+
+@dataclass(frozen=True)
 class RowNormaliser:
     """Affine map of each column, ``scale * x + shift``, both [d]: zero mean, unit deviation on training rows."""
 
@@ -119,7 +142,8 @@ class RowNormaliser:
         if prepared.source.kind == "timeseries":
             rows = np.clip(np.nan_to_num(rows * scale + shift), -ROW_LIMIT, ROW_LIMIT)
             scale, shift = np.ones_like(scale), np.zeros_like(shift)
-        values, *others = map(torch.from_numpy, (rows, prepared.source.rows.offsets, scale, shift))
+        seen = prepared.source.seen
+        values, *others = map(torch.from_numpy, (rows, seen.starts, seen.lengths, scale, shift))
         if fits(values.nbytes, device):
             values = values.to(device)
         return RowStore(values, *(other.to(device) for other in others))
@@ -148,14 +172,18 @@ class Normaliser:
     def apply(self, cohort: Cohort, prepared: Mapping[str, Prepared], device: torch.device) -> Inputs:
         """Return the whole cohort ready for a model."""
         modalities = {name: self._modality(name, one, device) for name, one in prepared.items()}
-        subject = np.unique(cohort.subject_id, return_inverse=True)[1]
-        y, presence, number = (torch.from_numpy(array).to(device) for array in (cohort.y, cohort.presence, subject))
-        return Inputs(y, presence, modalities, number)
+        of_each = (cohort.y, cohort.presence, cohort.subject)
+        y, presence, subject = (torch.from_numpy(array).to(device) for array in of_each)
+        sample = None if cohort.queries is None else torch.from_numpy(cohort.queries.sample).to(device)
+        return Inputs(y, presence, modalities, subject, sample)
 
     def _modality(self, name: str, prepared: Prepared, device: torch.device) -> ModalityInputs:
-        summary = rows = None
-        if prepared.summary is not None:
+        summary: Tensor | Vectors | None = None
+        rows = None
+        if isinstance(prepared.summary, Summary):
             summary = torch.from_numpy(self.summaries[name].apply(prepared.summary)).to(device)
+        elif prepared.summary is not None:
+            summary = PrefixVectors(prepared.summary, self.summaries[name], device)
         if prepared.rows is not None:
             rows = self.rows[name].store(prepared, device)
         return ModalityInputs(summary, rows)
@@ -165,10 +193,7 @@ class Normaliser:
         return tuple(self._input_spec(name, one) for name, one in prepared.items())
 
     def _input_spec(self, name: str, prepared: Prepared) -> InputSpec:
-        width = 0
-        if prepared.summary is not None:
-            parts = (prepared.summary.quantities, prepared.summary.shares)
-            width = sum(part.shape[1] for part in parts)
+        width = 0 if prepared.summary is None else sum(prepared.summary.widths)
         return InputSpec(name, prepared.source.kind, width, 0 if prepared.rows is None else prepared.rows.shape[1])
 
     def tensors(self) -> dict[str, Tensor]:
@@ -200,7 +225,7 @@ class Normaliser:
         shapes: dict[str, tuple[int, ...]] = {}
         for name, one in prepared.items():
             if one.summary is not None:
-                shapes[f"{name}.quantiles"] = (QUANTILES, one.summary.quantities.shape[1])
+                shapes[f"{name}.quantiles"] = (QUANTILES, one.summary.widths[0])
             if one.rows is not None:
                 shapes |= {f"{name}.{part}": (one.rows.shape[1],) for part in ("scale", "shift")}
         return shapes
