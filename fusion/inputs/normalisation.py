@@ -99,18 +99,42 @@ def moments(rows: npt.NDArray[Any], chosen: npt.NDArray[np.int64]) -> tuple[npt.
     return count.numpy(), total.numpy(), squares.numpy()
 
 
-@dataclass(frozen=True)
 class PrefixVectors:
-    """Vectors of what is known at each prediction, made and normalised when a batch asks for them."""
+    """Vectors of what is known at each prediction, made and normalised when a batch asks for them.
 
-    prefixes: Prefixes
-    normaliser: SummaryNormaliser
-    device: torch.device
+    The scores are those of :meth:`SummaryNormaliser.apply`, of all columns at once: for few predictions and many
+    columns that is several times faster.
+    """
+
+    def __init__(self, prefixes: Prefixes, normaliser: SummaryNormaliser, device: torch.device) -> None:
+        self.prefixes, self.device = prefixes, device
+        self.known = np.flatnonzero(~np.isnan(normaliser.quantiles[0]))  # [K]
+        self.quantiles = torch.from_numpy(np.ascontiguousarray(normaliser.quantiles.T[self.known]))  # [K, 200]
+        self.first = torch.searchsorted(self.quantiles, self.quantiles)  # [K, 200], of those with the same value
 
     def __getitem__(self, samples: Tensor) -> Tensor:
         """Return those of some predictions [n], [n, F] float32."""
         made = self.prefixes.of(samples.cpu().numpy())
-        return torch.from_numpy(self.normaliser.apply(made)).to(self.device)
+        quantities, shares = torch.from_numpy(made.quantities), torch.from_numpy(made.shares)
+        scores = torch.full_like(quantities, torch.nan)
+        if len(self.known):
+            scores[:, self.known] = self._scores(quantities[:, self.known].T.double().contiguous()).T
+        return torch.cat([scores, shares], dim=1).to(self.device)
+
+    def _scores(self, values: Tensor) -> Tensor:
+        """Return the normal scores of values [K, n], NaN where NaN."""
+        last = QUANTILES - 1
+        reached = torch.searchsorted(self.quantiles, values, right=True) - 1  # the last quantile that is not above
+        place = reached.clamp(0, last - 1)
+        low, high = self.quantiles.gather(1, place), self.quantiles.gather(1, place + 1)
+        share = torch.where(high > low, (values - low) / (high - low), (values >= high).double()).clamp(0, 1)
+        from_below = place + share
+        reached = reached.clamp(0, last)
+        tied = self.quantiles.gather(1, reached) == values
+        from_above = torch.where(tied, self.first.gather(1, reached).double(), from_below)
+        rank = (from_below + from_above) / (2 * last)
+        scores = torch.from_numpy(np.clip(ndtri(rank.numpy()), -CLIP, CLIP))
+        return torch.where(values.isnan(), torch.nan, scores).float()
 
 
 @dataclass(frozen=True)
