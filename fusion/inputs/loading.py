@@ -72,7 +72,7 @@ def select(
     sample_id, subject_id = (samples[name].to_numpy() for name in ("sample_id", "subject_id"))
     groups, queries = groups_of(samples), None
     if task.sample is not None and task.time is not None:
-        queries = Queries(task.sample, task.time)
+        queries = Queries(np.arange(len(y)), task.sample, task.time)
         sample_id, subject_id = sample_id[task.sample], subject_id[task.sample]
         groups = {name: of_sample[task.sample] for name, of_sample in groups.items()}
     everyone = Cohort(task, sample_id, subject_id, y, sources, groups=groups, queries=queries)

@@ -32,14 +32,15 @@ class Spans:
 
 @dataclass(frozen=True)
 class Queries:
-    """Of which sample a prediction is, and when: ``sample`` [Q] indices in the cache, ``hours`` [Q] since its t0."""
+    """Which predictions of a task: ``number`` [Q] there, ``sample`` [Q] in the cache, ``hours`` [Q] since its t0."""
 
+    number: npt.NDArray[np.int64]
     sample: npt.NDArray[np.int64]
     hours: npt.NDArray[np.float32]
 
     def take(self, positions: npt.NDArray[np.int64]) -> Queries:
         """Return the given predictions."""
-        return Queries(self.sample[positions], self.hours[positions])
+        return Queries(self.number[positions], self.sample[positions], self.hours[positions])
 
 
 def drawn(positions: Tensor, sample: Tensor | None, times: int, generator: torch.Generator) -> Tensor:

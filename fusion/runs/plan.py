@@ -135,19 +135,17 @@ def environment(config: TrainConfig) -> dict[str, Any]:
 
 
 def first_task(cache: FeatureCache) -> str:
-    """Return the first task of a cache that has one prediction a sample.
+    """Return the first task of a cache that can be trained, before others one with one prediction a sample.
 
     Raises
     ------
     InputError
         If there is none.
     """
-    tasks = map(cache.task, cache.tasks)
-    if task := next((task for task in tasks if not task.long and task.kind in KINDS), None):
+    tasks = [task for task in map(cache.task, cache.tasks) if task.kind in KINDS]
+    if task := next((task for task in tasks if not task.long), next(iter(tasks), None)):
         return task.name
-    raise InputError(
-        f"{cache.path} has no task to train on; labels of classes with one prediction a sample are needed."
-    )
+    raise InputError(f"{cache.path} has no task to train on; labels of classes are needed.")
 
 
 def validation_share(config: TrainConfig) -> float:
@@ -188,9 +186,13 @@ def split_used(cache: FeatureCache, config: TrainConfig) -> str | None:
 
 def _folds(cache: FeatureCache, cohort: Cohort, config: TrainConfig, share: float) -> list[Split]:
     """Cut the folds over everybody with a label: a patient is in the same one whatever modalities are trained on."""
-    labelled = ~np.isnan(cohort.task.y).all(axis=1)
-    samples = cache.samples.filter(pl.Series(labelled))
-    labels = strata(cohort.task.y[labelled], cohort.task.kind)
-    splits = k_folds(samples["subject_id"].to_numpy(), labels, config.folds, share, config.seed)
-    kept = np.isin(samples["sample_id"].to_numpy(), cohort.sample_id)
+    task = cohort.task
+    labelled = np.flatnonzero(~np.isnan(task.y).all(axis=1))
+    subjects = cache.samples["subject_id"].to_numpy()
+    if cohort.queries is None or task.sample is None:
+        kept = np.isin(cache.samples["sample_id"].to_numpy()[labelled], cohort.sample_id)
+    else:
+        subjects = np.unique(subjects, return_inverse=True)[1][task.sample]
+        kept = np.isin(labelled, cohort.queries.number)
+    splits = k_folds(subjects[labelled], strata(task.y[labelled], task.kind), config.folds, share, config.seed)
     return [split.among(kept) for split in splits]

@@ -80,9 +80,10 @@ def demands(cache: FeatureCache, cohort: Cohort) -> dict[str, Any]:
     task = cohort.task
     view = {"name": task.name, "kind": task.kind, "labels": list(task.labels), "window_hours": task.window_hours}
     history = {} if task.history_hours == 0 else {"history_hours": task.history_hours}
+    many = {"long": True} if task.long else {}
     select = {name: dict(rule) for name, rule in task.select.items()}
     return {
-        "task": {**view, **history, "select": select},
+        "task": {**view, **history, **many, "select": select},
         "inputs": {name: modality_demand(cache, name) for name in cohort.modalities},
     }
 
@@ -118,14 +119,25 @@ def check_inputs(cache: FeatureCache, inputs: Mapping[str, Any]) -> None:
 
 
 def task_view(cache: FeatureCache, view: Mapping[str, Any]) -> Task:
-    """Return the trained task as seen on another cache: with its labels if the cache has them, else unknown ones."""
-    width = len(view["labels"]) if view["kind"] == "multilabel" else 1
+    """Return the trained task as seen on another cache: with its labels if the cache has them, else unknown ones.
+
+    Raises
+    ------
+    InputError
+        If the task has several predictions a sample, and the cache does not say at which times.
+    """
+    width, long = len(view["labels"]) if view["kind"] == "multilabel" else 1, view.get("long", False)
     y = np.full((cache.samples.height, width), np.nan, dtype=np.float32)
-    if view["name"] in cache.tasks:
-        known = cache.task(view["name"])
-        if (known.kind, list(known.labels), known.sample) == (view["kind"], view["labels"], None):
-            y = known.y
+    sample = time = None
+    known = cache.task(view["name"]) if view["name"] in cache.tasks else None
+    if known and (known.kind, list(known.labels), known.long) == (view["kind"], view["labels"], long):
+        y, sample, time = known.y, known.sample, known.time
+    elif long:
+        raise InputError(
+            f"{cache.path} has no task {view['name']!r} with the times of its predictions, at which the model is to be "
+            "asked. Make the cache with this task."
+        )
     return Task(
         view["name"], view["kind"], tuple(view["labels"]), y, view["window_hours"], view["select"],
-        history_hours=view.get("history_hours", 0.0),
+        sample=sample, time=time, history_hours=view.get("history_hours", 0.0),
     )  # fmt: skip
