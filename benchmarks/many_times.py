@@ -38,7 +38,9 @@ TASKS = ("mortality", "decompensation")
 def columns() -> tuple[Column, ...]:
     """Return the 76 columns."""
     values = [Column(name, "", name) for name in QUANTITIES]
-    onehot = [Column(f"{name} {i}", "", name, "onehot") for name, (count, _) in CATEGORIES.items() for i in range(count)]
+    onehot = [
+        Column(f"{name} {i}", "", name, "onehot") for name, (count, _) in CATEGORIES.items() for i in range(count)
+    ]
     return (*values, *onehot, *(Column(f"{name} mask", "", name, "mask") for name in [*QUANTITIES, *CATEGORIES]))
 
 
@@ -148,7 +150,11 @@ def main() -> None:
         found[task] = json.loads(answer.stdout.splitlines()[-1])
         print(json.dumps({"task": task, **{name: round(value, 2) for name, value in found[task].items()}}))
     one, many = found.values()
-    print(json.dumps({name: round(many[name] / one[name], 2) for name in ("epoch_seconds", "epoch_cpu_seconds", "peak_mib")}))
+    print(
+        json.dumps(
+            {name: round(many[name] / one[name], 2) for name in ("epoch_seconds", "epoch_cpu_seconds", "peak_mib")}
+        )
+    )
 
 
 if __name__ == "__main__":

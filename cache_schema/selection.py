@@ -154,9 +154,7 @@ def _known_from(time: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     return np.where(np.isnan(time), np.float32(-np.inf), time)
 
 
-def _in_order_of_time(
-    rows: "Modality", begins: npt.NDArray[np.bool_]
-) -> tuple["Modality", npt.NDArray[np.bool_]]:
+def _in_order_of_time(rows: "Modality", begins: npt.NDArray[np.bool_]) -> tuple["Modality", npt.NDArray[np.bool_]]:
     """Return rows, and which of them begin an item [R], with those of each sample in order of time."""
     time, sample = _known_from(rows.time), np.repeat(np.arange(len(rows)), rows.lengths)
     if not ((time[1:] < time[:-1]) & (sample[1:] == sample[:-1])).any():

@@ -164,8 +164,8 @@ class RowStore:
     """Rows of all samples and the affine map that standardises them when a batch is gathered.
 
     ``values`` [R, d] float16 or float32, of which sample i sees ``lengths[i]`` from ``starts[i]`` on, both [N];
-    ``scale * values + shift`` is standardised. Keeping embeddings raw lets all folds share one array. Values that are too large for a GPU stay in the memory of the
-    processor, and those of each batch are copied.
+    ``scale * values + shift`` is standardised. Keeping embeddings raw lets all folds share one array. Values that are
+    too large for a GPU stay in the memory of the processor, and those of each batch are copied.
     """
 
     values: Tensor

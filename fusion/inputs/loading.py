@@ -29,9 +29,6 @@ ROWS_AT_ONCE = 512
 COLUMNS_NAMED = 5
 """Of the columns that are refused, as many are named."""
 
-KINDS = ("binary", "multilabel", "multiclass")
-"""What can be trained."""
-
 SHARE_OF_MEMORY = 0.5
 """Of the memory that is available now, the most that rows take where no limit is given."""
 
@@ -48,8 +45,8 @@ def select(
 ) -> Selection:
     """Choose the samples of a task, and of each modality the rows inside its window that it selects.
 
-    Of a task with several predictions a sample each prediction is a position of the cohort, with the rows that are known
-    by then.
+    Of a task with several predictions a sample each prediction is a position of the cohort, with the rows that are
+    known by then.
 
     With ``labelled`` only samples with at least one known label are taken; without it every sample that has an input,
     whatever its label (to predict). ``modalities`` (all by default) also fixes their order.
@@ -57,14 +54,9 @@ def select(
     Raises
     ------
     InputError
-        For an unknown modality, a task of a kind that cannot be trained, or when no sample is left.
+        For an unknown modality, or when no sample is left.
     """
     task = cache.task(task) if isinstance(task, str) else task
-    if task.kind not in KINDS:
-        raise InputError(
-            f"Task {task.name!r} is a {task.kind} task; {', '.join(KINDS)} tasks can be trained, those of "
-            "quantities and of times to an event in a later release."
-        )
     names = _known(cache, modalities)
     sources = {name: _source(cache.row_numbers(name), task) for name in names}
     y = np.asarray(task.y, dtype=np.float32)
@@ -150,11 +142,10 @@ class Selection:
         rising = bool((numbers[1:] > numbers[:-1]).all())
         for low, high in pairwise(np.searchsorted(numbers, edges) if rising else _cuts(len(numbers), step)):
             wanted = numbers[low:high]
-            order = slice(None) if rising else np.argsort(wanted)
             block = np.empty((high - low, nothing.shape[1]), nothing.dtype)
-            for part in self.cache.fill(name, wanted[order], block):
+            for part in self.cache.fill(name, wanted if rising else np.sort(wanted), block):
                 infinite += infinite_cells(block[part])
-            yield block if rising else block[np.argsort(order)]
+            yield block if rising else block[np.argsort(np.argsort(wanted))]
         self._refuse_infinite(name, infinite)
 
     def _refuse_infinite(self, name: str, infinite: npt.NDArray[np.int64]) -> None:

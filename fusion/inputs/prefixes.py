@@ -73,9 +73,7 @@ class SeriesPrefixes:
     def _of(self, samples: Positions) -> Summary:
         spans, horizon, variables = self.spans.take(samples), self.horizon[samples], len(self.first)
         low, high = self.before[spans.starts], self.before[spans.starts + spans.lengths]  # [n, V + U]
-        known = Spans(
-            (low[:, :variables] + self.first).ravel(), (high - low)[:, :variables].ravel().astype(np.int64)
-        )
+        known = Spans((low[:, :variables] + self.first).ravel(), (high - low)[:, :variables].ravel().astype(np.int64))
         index, segments, some = _laid_out(known)
         values = self.observed[index].astype(np.float64)
         each = statistics_of_observed(values, self.time[index], np.repeat(horizon, variables)[some], segments)
@@ -106,9 +104,7 @@ class SeriesPrefixes:
         return found.reshape(len(found), -1)
 
 
-def statistics_of_observed(
-    values: FloatArray, time: FloatArray, horizon: FloatArray, segments: Segments
-) -> FloatArray:
+def statistics_of_observed(values: FloatArray, time: FloatArray, horizon: FloatArray, segments: Segments) -> FloatArray:
     """Return `STATISTICS` of n segments of observed values [R], [n, 17]: `variable_statistics` where all are observed.
 
     Sums are taken once for each quarter, and those of the whole and of its late half are theirs: several times faster.
@@ -142,7 +138,7 @@ def statistics_of_observed(
     return np.stack([*head, *means.T, *tail], axis=1)
 
 
-def _ratio(total: FloatArray, count: npt.NDArray[Any]) -> FloatArray:
+def _ratio(total: npt.NDArray[Any], count: npt.NDArray[Any]) -> FloatArray:
     """Divide; NaN where there is nothing to divide by."""
     ratio: FloatArray = np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)
     return ratio

@@ -27,7 +27,8 @@ class Spans:
         edges = np.zeros(count + 1, dtype=np.int64)  # +1 where a span begins, -1 where it ends
         np.add.at(edges, self.starts[some], 1)
         np.add.at(edges, self.starts[some] + self.lengths[some], -1)
-        return np.cumsum(edges[:-1]) > 0
+        seen: npt.NDArray[np.bool_] = np.cumsum(edges[:-1]) > 0
+        return seen
 
 
 @dataclass(frozen=True)
@@ -62,4 +63,4 @@ def drawn_count(positions: Tensor, sample: Tensor | None, times: int) -> int:
     """Return how many predictions an epoch takes, see :func:`drawn`."""
     if sample is None or not times:
         return len(positions)
-    return min(len(positions), times * len(sample[positions].unique()))
+    return min(len(positions), times * len(torch.unique(sample[positions])))

@@ -21,6 +21,9 @@ PARTS = ("train", "validation", "test")
 MOST_PARTS = 1000
 """Shares are cut to this many parts at most, a tenth of a percent."""
 
+TENTHS = 10
+"""Parts of the range of a quantity by which folds are balanced."""
+
 UNEVEN = 2.0
 """Folds of which the largest has more samples than this many times the smallest are worth a note."""
 
@@ -58,9 +61,14 @@ class Split:
 def strata(y: npt.NDArray[np.float32], kind: str) -> Positions:
     """Return one label per sample to balance folds by, [N] from y [N, C].
 
-    The label or class itself; for several labels the rarest one that a sample has, -1 if none.
+    The label or class itself; for several labels the rarest one that a sample has, -1 if none; whether an event came;
+    for quantities the tenth that the first of them is in, -1 if unknown.
     """
-    known = np.nan_to_num(y, nan=0.0)
+    if kind == "regression":
+        first = y[:, 0]
+        edges = np.unique(np.nanquantile(first, np.arange(1, TENTHS) / TENTHS)) if not np.isnan(first).all() else []
+        return np.where(np.isnan(first), -1, np.searchsorted(edges, first, side="right"))
+    known = np.nan_to_num(y[:, 1:] if kind == "survival" else y, nan=0.0)
     if kind != "multilabel":
         return known[:, 0].astype(np.int64)
     rarest_first = np.argsort(known.sum(axis=0), kind="stable")

@@ -8,6 +8,7 @@ from typing import Any
 
 from ...cache_schema import InputError
 from ...registry import Package
+from ..scores.measures import KINDS, PRIMARY
 from ..scores.notes import decisive_notes
 from .typed_json import OPEN, read, write
 
@@ -17,6 +18,9 @@ FORMAT = 3
 In format 1, which has no such entry, intervals were of the predictions of all folds together; 2 had no ``titles``,
 ``method_words`` and ``package``.
 """
+
+OF_CLASSES = dict.fromkeys(KINDS, ("auroc", "auprc"))
+"""Measures that every run of classes has, by the kind of its task."""
 
 DIGEST_DIGITS = 12
 """Digits of a digest that are shown where it need not be compared."""
@@ -66,7 +70,10 @@ class Trial:
 
 @dataclass(frozen=True)
 class FoldScores:
-    """The test part of one fold; ``measures`` by name, None where one is not defined."""
+    """The test part of one fold; ``measures`` by name, None where one is not defined.
+
+    ``events`` are those of a time to an event.
+    """
 
     fold: int
     rows: int
@@ -75,6 +82,7 @@ class FoldScores:
     epochs: int
     seconds: float
     search: tuple[Trial, ...] = ()
+    events: int | None = None
 
 
 @dataclass(frozen=True)
@@ -229,8 +237,10 @@ class RunMetrics:
 
     ``positives``, ``calibration``, ``reliability``, ``alert`` and ``per_subgroup`` are of binary tasks, ``per_label``
     of others. ``cohort`` counts the samples after each filter, ``presence`` those with exactly each combination of
-    modalities. ``package`` brought the method, None if it is one of OmniFuse; ``encoder_packages`` the trainable
-    encoders that are none of OmniFuse, None if the script that trained registered one.
+    modalities. ``unit`` is that of quantities and times; of a time to an event ``events`` counts who had it, and
+    ``times`` are those at which survival is predicted. ``package`` brought the method, None if it is one of OmniFuse;
+    ``encoder_packages`` the trainable encoders that are none of OmniFuse, None if the script that trained registered
+    one.
     """
 
     run: str
@@ -264,6 +274,9 @@ class RunMetrics:
     finished: str
     seconds: float
     encoder_packages: Mapping[str, Package | None] = field(default_factory=dict)
+    events: int | None = None
+    times: tuple[float, ...] = ()
+    unit: str = ""
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any], where: str = "metrics.json") -> RunMetrics:
@@ -282,7 +295,8 @@ class RunMetrics:
             found += 1
         try:
             metrics = read(cls, content, where)
-            if absent := [name for name in ("auroc", "auprc") if name not in metrics.measures]:
+            expected = dict.fromkeys((PRIMARY.get(metrics.kind, "auroc"), *OF_CLASSES.get(metrics.kind, ())))
+            if absent := [name for name in expected if name not in metrics.measures]:
                 raise InputError(f"{where} lacks {', '.join(absent)}.")
         except InputError as error:
             raise InputError(f"{error} {MEND}") from None
@@ -304,12 +318,12 @@ class RunMetrics:
 
     @property
     def auroc(self) -> Score:
-        """The area under the ROC curve."""
+        """The area under the ROC curve, of classes."""
         return self.measures["auroc"]
 
     @property
     def auprc(self) -> Score:
-        """The average precision."""
+        """The average precision, of classes."""
         return self.measures["auprc"]
 
     @property

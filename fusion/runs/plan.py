@@ -13,18 +13,19 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import polars as pl
 
 from ...cache_schema import FeatureCache, InputError, digest, digest_file
 from ...registry import Package
 from ..inputs.batches import Cohort
-from ..inputs.loading import KINDS, Selection, select
+from ..inputs.loading import Selection, select
 from ..inputs.missingness import draw_hidden
 from ..inputs.splits import Split, balance_notes, k_folds, strata, supplied
-from ..methods import METHODS
+from ..methods import METHODS, refuse_unserved
 from ..parts.encoders import ENCODERS
+from ..scores.measures import KINDS
 from ..training.config import TrainConfig
 from ..training.model import demands
+from ..training.outcome import check_outcome
 from .metrics import CacheFacts, MethodWords, Titles
 
 VALIDATION, VALIDATION_OF_SEARCH = 0.1, 0.2
@@ -94,7 +95,8 @@ def plan_training(cache: FeatureCache, config: TrainConfig) -> TrainingPlan:
     Raises
     ------
     InputError
-        For an unknown task, modality or split, or too few subjects.
+        For an unknown task, modality or split, too few subjects, a kind of task that the method does not serve, or an
+        outcome of which nothing can be learnt.
     """
     selection = select(cache, config.task or first_task(cache), config.modalities)
     cohort = selection.cohort
@@ -104,12 +106,14 @@ def plan_training(cache: FeatureCache, config: TrainConfig) -> TrainingPlan:
     demanded = demands(cache, cohort)
     method = config.method_class
     method.check(cohort.modalities)
+    refuse_unserved(method, cohort.task.kind)
     share = validation_share(config)
     config = replace(config, task=cohort.task.name, modalities=cohort.modalities, validation=share)
     hidden = draw_hidden(config.missing, cohort.presence, cohort.modalities)
     if config.missing.protocol == "train-and-test":
         selection = selection.hiding(hidden)
     splits, notes = _splits(cache, selection.cohort, config, share)  # reads the cache, which refuses a change since
+    check_outcome(cohort.task, cohort.y, splits)
     notes += method.notes(config.options, cohort.y)
     words = MethodWords(method.term_words, method.weight_words)
     package, encoders = METHODS.package(config.method), _encoder_packages(config, demanded["inputs"])
@@ -135,17 +139,17 @@ def environment(config: TrainConfig) -> dict[str, Any]:
 
 
 def first_task(cache: FeatureCache) -> str:
-    """Return the first task of a cache that can be trained, before others one with one prediction a sample.
+    """Return the first task of a cache: before others with one prediction a sample, and of these one of classes.
 
     Raises
     ------
     InputError
         If there is none.
     """
-    tasks = [task for task in map(cache.task, cache.tasks) if task.kind in KINDS]
-    if task := next((task for task in tasks if not task.long), next(iter(tasks), None)):
-        return task.name
-    raise InputError(f"{cache.path} has no task to train on; labels of classes are needed.")
+    tasks = [cache.task(name) for name in cache.tasks]
+    if not tasks:
+        raise InputError(f"{cache.path} has no task to train on.")
+    return min(tasks, key=lambda task: (task.long, task.kind not in KINDS)).name
 
 
 def validation_share(config: TrainConfig) -> float:

@@ -158,5 +158,5 @@ def _write_tables(results: Sequence[FoldResult], files: RunFolder) -> None:
             tables.setdefault(name, []).extend({"fold": fold, **row} for row in rows)
     for name, rows in tables.items():
         write_table(files.table(name), pl.DataFrame(rows, infer_schema_length=None))
-    rows = pl.concat(result.rows for result in results)
-    write_table(files.predictions, rows.sort("sample_id", *({HOURS} & {*rows.columns})))
+    said = pl.concat(result.rows for result in results)
+    write_table(files.predictions, said.sort("sample_id", *({HOURS} & {*said.columns})))

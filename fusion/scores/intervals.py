@@ -14,13 +14,16 @@ Intervals are for these models and predictions; what another training would chan
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from .areas import Area, Float64Array
-from .metrics import FloatArray
+from .metrics import FloatArray, one_vs_rest
+
+if TYPE_CHECKING:
+    from .measures import Measure
 
 Subjects = npt.NDArray[Any]
 
@@ -133,6 +136,13 @@ def mean_area(
     variance = float((of_patients(influence, subjects) ** 2).sum()) / len(means) ** 2
     trials = min(most, value * (1 - value) / variance) if variance > 0 and 0 < value < 1 else most
     return wilson(value, trials)
+
+
+def of_measure(
+    measure: Measure, y: FloatArray, predicted: Any, subjects: Subjects, folds: npt.NDArray[Any]
+) -> Measured | None:
+    """Return the mean over folds of a measure with its interval; None for one that has none."""
+    return None if measure.area is None else mean_area(measure.area, *one_vs_rest(y, predicted), subjects, folds)
 
 
 def _of_label(area: Area, y: FloatArray, score: FloatArray, subjects: Subjects) -> tuple[float, Float64Array, float]:

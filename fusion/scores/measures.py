@@ -28,7 +28,9 @@ Value = Callable[[FloatArray, FloatArray], float | None]
 KINDS = ("binary", "multilabel", "multiclass")
 """Kinds of targets whose predictions are probabilities."""
 
-PRIMARY = dict.fromkeys(KINDS, "auroc")
+ALL_KINDS = (*KINDS, "survival", "regression")
+
+PRIMARY = {**dict.fromkeys(KINDS, "auroc"), "survival": "concordance", "regression": "mae"}
 """By what methods are compared and modalities judged, for each kind of target."""
 
 GUESSING = 0.5
@@ -79,6 +81,21 @@ AUROC = Measure(
 AUPRC = Measure(
     "AUPRC", over_labels(metrics.auprc), higher_is_better=True, guessing=_share_of_one_label, area=areas.AUPRC
 )  # fmt: skip
+
+
+def _mae(y: Any, predicted: Any) -> float | None:
+    return None if np.isnan(y).all() else float(np.nanmean(np.abs(predicted - y)))
+
+
+def _concordance(y: Any, curves: Any) -> float | None:
+    time, event, risk = y[:, 0], y[:, 1], 1 - curves.survival[:, -1]
+    first = (event[:, None] == 1) & ((time[:, None] < time) | ((time[:, None] == time) & (event == 0)))
+    right = (risk[:, None] > risk) + 0.5 * (risk[:, None] == risk)
+    return float(right[first].mean()) if first.any() else None
+
+
+MAE = Measure("MAE", _mae, higher_is_better=False, kinds=("regression",))
+CONCORDANCE = Measure("concordance", _concordance, higher_is_better=True, kinds=("survival",))
 LOG_LOSS = Measure("log loss", metrics.log_loss, higher_is_better=False, brief=False)
 BRIER = Measure("Brier score", metrics.brier, higher_is_better=False, brief=False)
 
@@ -87,12 +104,15 @@ OWN = {
     "auprc": "fusion.scores.measures:AUPRC",
     "log_loss": "fusion.scores.measures:LOG_LOSS",
     "brier": "fusion.scores.measures:BRIER",
+    "mae": "fusion.scores.measures:MAE",
+    "concordance": "fusion.scores.measures:CONCORDANCE",
 }
 
 TAKEN = frozenset({
     *("run", "format", "task", "method", "package", "kind", "labels", "titles", "modalities", "seed", "samples"),
     *("positives", "folds", "calibration", "reliability", "alert", "per_subgroup", "per_label", "per_pattern"),
     *("cohort", "presence", "missing", "notes", "method_details", "method_words", "cache", "recipes", "finished"),
+    *("times", "unit", "events"),
     *("seconds", "fold", "rows", "epochs", "search", "encoder_packages"),
     *("label", *(f"{name}_ci" for name in OWN)),
 })  # fmt: skip

@@ -19,6 +19,7 @@ from ..inputs.queries import drawn, drawn_count
 from ..methods.base import Context, Method, Phase, Prediction, combine
 from ..methods.fitting import EVALUATION_BATCH, FitConfig, Fitting, Progress, cosine_share, prior_logits
 from ..scores.measures import MEASURES, PRIMARY
+from .outcome import judged
 
 
 @dataclass(frozen=True)
@@ -119,14 +120,17 @@ def _epoch(step: Steps, batches: Iterable[Batch], context: Context, number: int)
 
 
 def _validation_measure(method: Method, context: Context, number: int) -> History:
-    """Return the primary measure of the validation part as a row of the history; none where it is not defined."""
+    """Return the primary measure of the validation part as a row of the history; none where it is not defined.
+
+    It is that of outcomes as the method learns them: quantities in deviations, times in intervals.
+    """
     batches = list(context.validation())
     if not batches:
         return []
     y = torch.cat([batch.y for batch in batches]).cpu().numpy()
     probability = torch.cat([method.predict(batch).probability for batch in batches]).cpu().numpy()
     name = PRIMARY[method.target.kind]
-    value = MEASURES.get(name).value(y, probability)
+    value = MEASURES.get(name).value(*judged(method.target, y, probability))
     return [] if value is None else [{"epoch": number, "part": "validation", "term": name, "value": value}]
 
 
@@ -242,8 +246,9 @@ def _refuse_no_probabilities(method: Method, probability: Tensor, samples: int) 
     if probability.shape != expected:
         raise InputError(f"{name} gives probabilities {list(probability.shape)}; expected {list(expected)}.")
     if not probability.isfinite().all():
+        what = "values" if method.target.kind == "regression" else "probabilities"
         raise InputError(
-            f"{name} gives probabilities that are no numbers: its training diverged, or an encoder makes no number of "
+            f"{name} gives {what} that are no numbers: its training diverged, or an encoder makes no number of "
             "an input that is unknown (NaN). Give a lower fit.learning_rate or fit.clip, or mend the encoder."
         )
 

@@ -19,6 +19,7 @@ from omnifuse.fusion.methods.fitting import FitConfig
 from omnifuse.fusion.training.config import make_config
 from omnifuse.fusion.training.loop import Parts, fit
 from omnifuse.fusion.training.model import new_method
+from omnifuse.fusion.training.outcome import fit_outcome
 
 ALL = torch.arange(60)
 
@@ -131,6 +132,8 @@ def test_training_needs_no_cache_after_loading(toy_cache: Callable[..., Path], t
     prepared = prepare(cohort, EncoderConfig())
     normaliser = Normaliser.fit(prepared, np.arange(40))
     inputs = normaliser.apply(cohort, prepared, torch.device("cpu"))
-    method = new_method(make_config("concat"), cohort.task, normaliser.input_specs(prepared), seed=0)
+    method = new_method(
+        make_config("concat"), fit_outcome(cohort.task, cohort.y).target, normaliser.input_specs(prepared), seed=0
+    )
     history = fit(method, inputs, Parts(ALL[:40], ALL[40:50]), FitConfig(epochs=1), 0)
     assert {row["part"] for row in history} == {"train", "validation"}
