@@ -277,6 +277,7 @@ class RunMetrics:
     events: int | None = None
     times: tuple[float, ...] = ()
     unit: str = ""
+    patients: int | None = None
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any], where: str = "metrics.json") -> RunMetrics:

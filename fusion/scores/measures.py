@@ -112,7 +112,7 @@ TAKEN = frozenset({
     *("run", "format", "task", "method", "package", "kind", "labels", "titles", "modalities", "seed", "samples"),
     *("positives", "folds", "calibration", "reliability", "alert", "per_subgroup", "per_label", "per_pattern"),
     *("cohort", "presence", "missing", "notes", "method_details", "method_words", "cache", "recipes", "finished"),
-    *("times", "unit", "events"),
+    *("times", "unit", "events", "patients"),
     *("seconds", "fold", "rows", "epochs", "search", "encoder_packages"),
     *("label", *(f"{name}_ci" for name in OWN)),
 })  # fmt: skip
