@@ -1,4 +1,4 @@
-"""Tasks with several predictions a sample: each is made from what is known by then, and counted as one of its patient."""
+"""Tasks with several predictions a sample: each is made from what is known by then, and is one of its patient."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -40,7 +40,7 @@ def long_cache(path: Path, until: float = np.inf, change: Change | None = None, 
         ragged = ragged.keep_rows(ragged.time <= until)
         spec = ModalitySpec(name, kind, "row", {"encoder": name}, columns)
         staged.add_modality(spec, ragged.lengths, ragged.dim, [ragged.values], ragged.time)
-    hours = HOURS[HOURS <= until]
+    hours = HOURS[until >= HOURS]
     sample, time = np.repeat(ids, len(hours)), np.tile(hours, 60)
     label = np.where(np.arange(len(sample)) % 3 == 2, np.nan, y[sample, 0])[:, None].astype("f4")
     staged.add_task(Task(task, "binary", ("soon",), label, None, sample=sample, time=time))
