@@ -85,23 +85,37 @@ class SeriesPrefixes:
         return Summary(quantities.reshape(len(samples), -1), shares)
 
     def _categories(self, spans: Spans) -> npt.NDArray[np.float64]:
-        """Return mean and last value of every one-hot column, [n, 2 C]."""
-        found = np.zeros((len(spans.lengths), len(self.onehot), 2))
-        index, segments, some = _laid_out(spans)
-        if not len(index) or not len(self.onehot):
-            return found.reshape(len(found), -1)
+        """Return mean and last value of every one-hot column, [n, 2 C].
+
+        Predictions of one sample begin with the same row, and the longest of them has the rows of all: values between 0
+        and 1 may be summed up over everything and subtracted again.
+        """
+        begins, sample = np.unique(spans.starts, return_inverse=True)  # [S], [n]
+        longest = np.zeros(len(begins), dtype=np.int64)
+        np.maximum.at(longest, sample, spans.lengths)
+        index, _, _ = _laid_out(Spans(begins, longest))
         cells = self.values[index][:, self.onehot]  # [R, C]
         known = ~np.isnan(cells)
-        last, count = (segments.starts + segments.lengths - 1)[:, None], segments.lengths[:, None]
+        first = offsets_of(longest)[sample]
+        stops = first + spans.lengths
+        count, latest = spans.lengths[:, None], stops[:, None] - 1  # where every cell is known
         if not known.all():
-            row = np.arange(len(cells))[:, None]
-            last = np.maximum.reduceat(np.where(known, row, 0), segments.starts, axis=0)  # [n, C]
-            count = np.add.reduceat(known, segments.starts, axis=0, dtype=np.int64)
+            before = _sums_before(known)
+            count = before[stops] - before[first]  # [n, C]
+            rows = np.where(known, np.arange(len(cells))[:, None], -1)
+            latest = np.maximum.accumulate(rows, axis=0)[stops - 1]
             cells = np.where(known, cells, 0)
-        total = np.add.reduceat(cells, segments.starts, axis=0, dtype=np.float64)
-        found[some, :, 0] = total / np.maximum(count, 1)
-        found[some, :, 1] = np.where(count > 0, cells[last, np.arange(cells.shape[1])], 0)
-        return found.reshape(len(found), -1)
+        total = _sums_before(cells)
+        mean = (total[stops] - total[first]) / np.maximum(count, 1)
+        last = np.where(count > 0, cells[latest, np.arange(cells.shape[1])], 0) if len(cells) else mean
+        return np.stack([mean, last], axis=2).reshape(len(stops), -1)
+
+
+def _sums_before(values: npt.NDArray[Any]) -> FloatArray:
+    """Return the sum of the values [R, C] before each row, and of all of them: [R + 1, C]."""
+    sums = np.zeros((len(values) + 1, values.shape[1]))
+    np.cumsum(values, axis=0, out=sums[1:], dtype=np.float64)
+    return sums
 
 
 def statistics_of_observed(values: FloatArray, time: FloatArray, horizon: FloatArray, segments: Segments) -> FloatArray:
