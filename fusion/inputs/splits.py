@@ -66,8 +66,9 @@ def strata(y: npt.NDArray[np.float32], kind: str) -> Positions:
     """
     if kind == "regression":
         first = y[:, 0]
-        edges = np.unique(np.nanquantile(first, np.arange(1, TENTHS) / TENTHS)) if not np.isnan(first).all() else []
-        return np.where(np.isnan(first), -1, np.searchsorted(edges, first, side="right"))
+        unknown = np.isnan(first)
+        edges = np.quantile(first[~unknown], np.arange(1, TENTHS) / TENTHS) if not unknown.all() else first[:0]
+        return np.where(unknown, -1, np.searchsorted(edges, first, side="right"))
     known = np.nan_to_num(y[:, 1:] if kind == "survival" else y, nan=0.0)
     if kind != "multilabel":
         return known[:, 0].astype(np.int64)

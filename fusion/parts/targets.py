@@ -76,7 +76,14 @@ class Target:
         lp, l1p : float [..., K, C]
             ``log p`` and ``log(1 - p)``. Values of a label are ordered (absent, present). ``l1p`` is never taken from
             ``1 - p``, which is 0 in float32 from p = 1 - 6e-8 on: it stays finite for every finite logit.
+
+        Raises
+        ------
+        InputError
+            For regression, of whose values there are no probabilities.
         """
+        if self.kind == "regression":
+            raise InputError("A regression target has no probabilities; a method that needs them does not serve it.")
         if self.kind != "multiclass":
             lp = torch.stack([F.logsigmoid(-logits), F.logsigmoid(logits)], dim=-1)  # [..., K, 2]
             return lp, lp.flip(-1)

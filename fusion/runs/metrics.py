@@ -98,7 +98,7 @@ class Calibration(Row):
 
 @dataclass(frozen=True)
 class Bin:
-    """A point of the reliability curve: mean probability and observed share of a group with its interval."""
+    """A point of the reliability curve: mean prediction and observed share or mean of a group with its interval."""
 
     predicted: float
     observed: float
@@ -124,33 +124,51 @@ class Alert(Row):
 
 @dataclass(frozen=True)
 class Subgroup(Row):
-    """How good the predictions are for who has ``value`` of ``group``, see `scores.subgroups`."""
+    """How good the predictions are for who has ``value`` of ``group``, see `scores.subgroups`.
+
+    ``positives`` are of a binary task, ``events`` of a time to an event; ``entries`` are measures, gaps and intervals.
+    """
 
     group: str
     value: str
     samples: int
     patients: int
-    positives: int
-    auroc: float | None
-    auroc_ci: Interval | None
-    sensitivity: float | None
-    sensitivity_ci: Interval | None
-    observed_expected: float | None
-    observed_expected_ci: Interval | None
-    auroc_gap: float | None
-    auroc_gap_ci: Interval | None
-    sensitivity_gap: float | None
-    sensitivity_gap_ci: Interval | None
+    positives: int | None
+    entries: Mapping[str, float | Interval | None] = field(metadata=OPEN)
+    events: int | None = None
 
 
 @dataclass(frozen=True)
 class LabelScores(Row):
-    """One label or class against the rest; ``entries`` are measures, and their intervals."""
+    """One label or class against the rest, or one of several quantities; ``entries`` are measures, with intervals.
+
+    ``positives`` and ``calibration`` are of labels, ``reliability`` of quantities.
+    """
 
     label: str
-    positives: int
+    positives: int | None
     entries: Mapping[str, float | Interval | None] = field(metadata=OPEN)
-    calibration: Calibration
+    calibration: Calibration | None
+    reliability: tuple[Bin, ...] = ()
+
+
+@dataclass(frozen=True)
+class Horizon(Row):
+    """Predicted survival at a time, see `scores.outcome_agreement`: who is how well known, ranked, and how many.
+
+    ``at_risk`` are observed at least so long, ``events`` came by then. ``observed`` is the chance of the event by then
+    as Kaplan and Meier estimate it, ``expected`` the mean of those predicted, ``groups`` both by predicted chance.
+    """
+
+    time: float
+    at_risk: int
+    events: int
+    auroc: float | None
+    auroc_ci: Interval | None
+    observed: float | None
+    observed_ci: Interval | None
+    expected: float
+    groups: tuple[Bin, ...]
 
 
 @dataclass(frozen=True)
@@ -235,12 +253,13 @@ class MethodWords:
 class RunMetrics:
     """Everything of metrics.json. Measures are means over folds, see `runs.summary`.
 
-    ``positives``, ``calibration``, ``reliability``, ``alert`` and ``per_subgroup`` are of binary tasks, ``per_label``
-    of others. ``cohort`` counts the samples after each filter, ``presence`` those with exactly each combination of
+    ``positives``, ``calibration`` and ``alert`` are of binary tasks, ``reliability`` and ``per_subgroup`` of those
+    and of quantities, the latter and ``horizons`` of times to an event; ``per_label`` is of several labels or
+    outcomes. ``cohort`` counts the samples after each filter, ``presence`` those with exactly each combination of
     modalities. ``unit`` is that of quantities and times; of a time to an event ``events`` counts who had it, and
-    ``times`` are those at which survival is predicted. ``package`` brought the method, None if it is one of OmniFuse;
-    ``encoder_packages`` the trainable encoders that are none of OmniFuse, None if the script that trained registered
-    one.
+    ``times`` are those at which survival is predicted. ``package`` brought the method, None if it is one of
+    OmniFuse; ``encoder_packages`` the trainable encoders that are none of OmniFuse, None if the script that trained
+    registered one.
     """
 
     run: str
@@ -277,6 +296,7 @@ class RunMetrics:
     events: int | None = None
     times: tuple[float, ...] = ()
     unit: str = ""
+    horizons: tuple[Horizon, ...] = ()
     patients: int | None = None
 
     @classmethod

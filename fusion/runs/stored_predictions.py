@@ -1,5 +1,6 @@
 """The predictions of a run as arrays, whatever the kind of task."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from ...cache_schema.errors import InputError
 from ..files import require_columns
 from ..scores.curves import Bools, Floats
+from ..scores.metrics import FloatArray
 from ..scores.survival import SurvivalCurves, as_predicted
 from ..training.predictions import SURVIVAL
 
@@ -49,7 +51,7 @@ class Predictions:
     times: tuple[float, ...] = ()
 
     @property
-    def predicted(self) -> Floats | SurvivalCurves:
+    def predicted(self) -> FloatArray | SurvivalCurves:
         """What was predicted, as measures take it."""
         return as_predicted(self.kind, self.p, self.times)
 
@@ -66,7 +68,9 @@ class Predictions:
 def predictions_of(table: pl.DataFrame, kind: str, modalities: tuple[str, ...], path: Path) -> Predictions:
     """Return a table of predictions, read from ``path``, of a task of this kind; raise InputError if it is not one."""
     require_columns(table, {"fold"}, path)
-    read = {"regression": _quantities, "survival": _survival}.get(kind, partial(_classes, kind))
+    read: Callable[[pl.DataFrame, Path], dict[str, Any]] = partial(_classes, kind)
+    if kind in ("regression", "survival"):
+        read = _quantities if kind == "regression" else _survival
     return Predictions(
         **read(table, path),
         fold=floats(table, "fold"),

@@ -9,13 +9,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ...cache_schema import Task
 from ..inputs.batches import Cohort
 from ..inputs.groups import Groups
 from ..inputs.missingness import MissingConfig
-from ..scores import agreement, decisions, intervals, metrics
+from ..scores import agreement, decisions, intervals, metrics, outcome_agreement
 from ..scores.measures import KINDS, MEASURES, PRIMARY, Measure, evaluate, evaluate_over_folds, of_kind
 from ..scores.metrics import FloatArray
 from ..scores.notes import Check, calibration_notes, group_checks, label_checks, missing_notes, size_notes
+from ..scores.outcome_agreement import Tested
 from ..scores.subgroups import Outcomes, per_subgroup, without_rare
 from ..scores.survival import SurvivalCurves, as_predicted
 from ..training.config import TrainConfig
@@ -45,7 +47,9 @@ def summarise(
     scores = _over_folds(cohort, folds, [fold.probability for fold in folds])
     rows = [_fold_row(cohort, number, fold) for number, fold in enumerate(folds)]
     labels = everybody.per_label(cohort.task.labels) if kind in ("multilabel", "multiclass") else {}
-    binary, checks = _binary(everybody) if kind == "binary" else (OF_BINARY_TASKS, label_checks(labels))
+    agreed, checks = (
+        _binary(everybody) if kind == "binary" else (everybody.agreement(cohort.task), label_checks(labels))
+    )
     missing = _missing(cohort, config.missing, folds, hidden)
     return {
         "task": cohort.task.name,
@@ -59,8 +63,9 @@ def summarise(
         "positives": int(np.nansum(everybody.y)) if kind == "binary" else None,
         "folds": rows,
         **{name: scores[name] | everybody.interval(measure) for name, measure in of_kind(kind).items()},
-        **binary,
+        **OF_BINARY_TASKS,
         "per_label": [_label_row(label, tested) for label, tested in labels.items()],
+        **agreed,
         "per_pattern": _per_pattern(kind, everybody),
         "cohort": _counts(cohort),
         "presence": presence_counts(cohort),
@@ -97,8 +102,17 @@ class _Everybody:
 
     def interval(self, measure: Measure) -> dict[str, list[float] | None]:
         """Return the 95 % interval of a mean over folds as an entry; nothing for a measure that has none."""
+        if measure.resampled is None:
+            return {}
         found = intervals.of_measure(measure, self.y, self.predicted, self.subjects, self.folds)
-        return {"ci": found.ci if found else None} if found or measure.area else {}
+        return {"ci": found.ci if found else None}
+
+    def agreement(self, task: Task) -> dict[str, Any]:
+        """Return how far predictions other than probabilities agree with what happened."""
+        who = Tested(self.subjects, self.folds, self.groups)
+        if isinstance(self.predicted, SurvivalCurves):
+            return outcome_agreement.of_times(self.y, self.predicted, who)
+        return {} if task.kind in KINDS else outcome_agreement.of_quantities(task.labels, self.y, self.predicted, who)
 
     def label(self, number: int) -> Outcomes:
         """Return one label or class against the rest."""

@@ -16,8 +16,10 @@ import polars.selectors as cs
 from ..files import read_table
 from ..runs.folder import RunFolder
 from ..runs.run import Run
-from ..scores import paired
+from ..scores import paired, resampling
 from ..scores.measures import MEASURES, PRIMARY
+from ..scores.resampling import Predicted
+from ..scores.survival import as_predicted
 from .cell import Cell, Measurement, Scope
 from .results import Estimate
 
@@ -33,12 +35,13 @@ CELLS = "cells"
 class Answers:
     """What models say of n samples that they were not trained on, in D versions of the samples.
 
-    ``sample_id`` [n], ``y`` [n, K] binary labels (NaN: unknown), ``p`` [D, n, K], ``fold`` [n].
+    ``sample_id`` [n], ``y`` [n, K] outcomes, binary labels of classes (NaN: unknown), ``versions`` [D] of what was
+    predicted, each of n samples as measures take it, ``fold`` [n].
     """
 
     sample_id: npt.NDArray[Any]
     y: FloatArray
-    p: FloatArray
+    versions: list[Predicted]
     fold: FloatArray
 
 
@@ -66,14 +69,14 @@ class FinishedCell(Run):
         """Return what its models say of the tested samples, or of each draw of a drawn measurement; None without it."""
         said = self.tested
         if asked is None:
-            return Answers(self.sample_id, said.y, said.p[None], said.fold)
+            return Answers(self.sample_id, said.y, [said.predicted], said.fold)
         table = self.measured(asked)
         if table is None:
             return None
         known = pl.DataFrame({"sample_id": self.sample_id}).with_row_index("place")
         drawn = table.join(known, on="sample_id").sort("draw", "place")
-        p = drawn.select(pl.exclude("draw", "sample_id", "place")).to_numpy()
-        return Answers(self.sample_id, said.y, p.reshape(-1, *said.p.shape), said.fold)
+        p = drawn.select(pl.exclude("draw", "sample_id", "place")).to_numpy().reshape(-1, *said.p.shape)
+        return Answers(self.sample_id, said.y, [as_predicted(said.kind, one, said.times) for one in p], said.fold)
 
 
 @dataclass(frozen=True)
@@ -103,7 +106,7 @@ class Study:
     @cached_property
     def _weights(self) -> npt.NDArray[np.uint8]:
         """How often each patient counts, [1 + B, P]: the same draws in every comparison."""
-        return paired.patient_weights(self.subject["subject"].n_unique())
+        return resampling.patient_weights(self.subject["subject"].n_unique())
 
     @cached_property
     def _areas(self) -> dict[Any, FloatArray]:
@@ -125,10 +128,10 @@ class Study:
             rows = np.flatnonzero(np.isin(said.sample_id, ids))
             numbers = np.unique(self.subject["subject"].to_numpy())
             patients = np.searchsorted(numbers, self.subjects(said.sample_id[rows]))
-            area = MEASURES.get(measure).area
-            assert area is not None, f"{measure} is no area"
-            self._areas[key] = paired.area_draws(
-                area, said.y[rows], said.p[:, rows], said.fold[rows], self._weights[:, patients]
+            resampled = MEASURES.get(measure).resampled
+            assert resampled is not None, f"{measure} cannot be resampled"
+            self._areas[key] = resampling.mean_over_folds(
+                resampled, said.y[rows], [one[rows] for one in said.versions], said.fold[rows], patients, self._weights
             )
         return self._areas[key]
 

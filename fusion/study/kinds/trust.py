@@ -143,7 +143,7 @@ def _labels(method: str, run: FinishedCell) -> ResultTable:
                 row.label,
                 row.positives,
                 *(_interval(row, area) for area in areas),
-                _interval(row.calibration, "observed_expected"),
+                _interval(row.calibration, "observed_expected") if row.calibration else None,
             )
             for row in run.metrics.per_label
         ),

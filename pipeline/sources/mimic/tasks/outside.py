@@ -15,7 +15,8 @@ from ....series.times import moments
 from ....tables.delimited_text import require_file
 from ....tables.feature_files import as_text, read_numbered_table, row_of
 from ....tables.ids import as_ids
-from ....tables.labels import read_parts, rows_text, suggestion
+from ....tables.labels import read_parts, suggestion
+from ....tables.outcomes import rows_text
 from ..benchmark.tasks import selection
 from ..cohort import Cohort, Recorded
 from .durations import seconds_of
