@@ -353,6 +353,11 @@ class RunMetrics:
         return decisive_notes(self.cache.dataset, self.recipes, self.notes)
 
     @property
+    def counted(self) -> str:
+        """What ``samples`` counts: samples, or predictions of some patients."""
+        return "samples" if self.patients is None else f"predictions of {self.patients:,} patients"
+
+    @property
     def task_title(self) -> str:
         """What the task predicts, in words where the cache has some."""
         return self.titles.task or self.task
