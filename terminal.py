@@ -166,20 +166,23 @@ def memory_size(_context: click.Context, _parameter: click.Parameter, value: str
 
 
 # Options that several commands have.
-cache_option = click.option("--cache", type=PATH, default=Path("cache"), show_default=True, help="The feature cache.")
+DEFAULT_CACHE = "cache"
+cache_option = click.option(
+    "--cache", type=PATH, default=Path(DEFAULT_CACHE), show_default=True, help="The feature cache."
+)
 modalities_option = click.option("--modalities", callback=split_names, metavar="A,B", help="Default: all there are.")
 ENCODERS = (
     click.option(
         "--text-encoder",
         multiple=True,
-        metavar="ID|DIR|random",
+        metavar="ID|DIR|onnx:FILE|random[@TOKENS]",
         help="One, and any others as NAME=ID.  [default: bert-base-uncased, or that of the data set]",
     ),
     click.option(
         "--image-encoder",
         multiple=True,
         metavar="resnet34|FILE|LIBRARY:MODEL|random",
-        help="One, and any others as NAME=...; LIBRARY is torchvision, timm or xrv.  [default: resnet34]",
+        help="One, and any others as NAME=...; LIBRARY is torchvision, timm, xrv, hf or onnx.  [default: resnet34]",
     ),
     click.option(
         "--encoder",
@@ -229,7 +232,7 @@ class DataSetCommand(click.Command):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Read which data set it is, then its options with the others."""
-        ctx.meta[__name__] = self._options_of(self.dataset or _named_dataset(args))
+        ctx.meta[__name__] = self._options_of(self.dataset or _last(args, "--dataset"), args)
         dataset, options = ctx.meta[__name__]
         try:
             rest = super().parse_args(ctx, args)
@@ -266,13 +269,17 @@ class DataSetCommand(click.Command):
             _write(formatter, "Data sets", [(name, module.title) for name, module in usable()])
         return None
 
-    def _options_of(self, dataset: str | None) -> tuple[str, list[click.Option]]:
+    def _options_of(self, dataset: str | None, args: Sequence[str]) -> tuple[str, list[click.Option]]:
         """Return the data set and its options; none where no data set is named."""
         if dataset is None:
             return "", []
         from .pipeline.sources import DATASETS
 
         try:
+            if dataset not in DATASETS:
+                from .pipeline.library import refuse_absent
+
+                refuse_absent(dataset, Path(_last(args, "--cache") or DEFAULT_CACHE))
             kind = DATASETS.get(dataset).Options
         except ValueError as error:  # an InputError, whose module would take half a second to import for --help
             raise click.UsageError(str(error)) from error
@@ -290,15 +297,15 @@ class DataSetCommand(click.Command):
         return click.UsageError(str(lacking(dataset, field)), error.ctx)
 
 
-def _named_dataset(args: Sequence[str]) -> str | None:
-    """Return what ``--dataset`` says last."""
-    named = None
+def _last(args: Sequence[str], option: str) -> str | None:
+    """Return what an option says last."""
+    said = None
     for word, following in zip(args, [*args[1:], ""], strict=True):
-        if word == "--dataset":
-            named = following
-        elif word.startswith("--dataset="):
-            named = word.partition("=")[2]
-    return named
+        if word == option:
+            said = following
+        elif word.startswith(f"{option}="):
+            said = word.partition("=")[2]
+    return said
 
 
 def _write(formatter: click.HelpFormatter, heading: str, records: Iterable[tuple[str, str] | None]) -> None:

@@ -81,7 +81,7 @@ def extract(
         device.
     """
     machines = Machines(workers, scheduler, parts, _devices(device))
-    _refuse_absent(dataset, Path(cache))
+    refuse_absent(dataset, Path(cache))
     with DATASETS.blamed(dataset):
         source = open_dataset(dataset, _path(raw), _typed(dataset, options), tuple(map(Path, _several(splits))))
     if pseudonymise:
@@ -95,7 +95,7 @@ def extract(
         )  # fmt: skip
 
 
-def _refuse_absent(dataset: str, cache: Path) -> None:
+def refuse_absent(dataset: str, cache: Path) -> None:
     """Raise :class:`InputError` if a cache holds a data set of a package that is not installed any more."""
     try:
         made = read_manifest(cache).keys.get("cohort")

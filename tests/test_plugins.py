@@ -169,7 +169,12 @@ REFUSED: dict[str, tuple[tuple[object, ...], str]] = {
     ),
     "train": (("train", "--method", "peak"), "Unknown method 'peak'."),
     "encoder": (("train", "--set", "encoder.embedding=last"), "Unknown embedding encoder 'last'."),
-    "extract": (("extract", "--dataset", "wards", "--raw", "raw"), "Unknown data set 'wards'."),
+    "extract": (
+        ("extract", "--dataset", "wards", "--raw", "raw"),
+        "Error: cache needs the data set 'wards' of the package acme-fusion 1.2, which is not installed: "
+        "pip install 'acme-fusion==1.2'.",
+    ),
+    "extract elsewhere": (("extract", "--dataset", "wards", "--cache", "new"), "Unknown data set 'wards'."),
     "study": (("study", "--preset", "glance"), "glance is neither a preset"),
 }
 WITHOUT: Calls = {name: call for name, (call, _) in REFUSED.items()} | {

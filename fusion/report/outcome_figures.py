@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from matplotlib import colormaps
 from matplotlib.axes import Axes
-from matplotlib.colors import LogNorm
+from matplotlib.colors import BoundaryNorm
 
 from ..runs.metrics import Bin
 from ..words import count
@@ -18,13 +19,16 @@ from .drawing import PALETTE, THIN, draw
 
 Floats = npt.NDArray[np.float64]
 
-CELLS = 24
+CELLS = 20
 """Cells along each axis of predicted against measured values."""
 
 FEWEST = 5
 """Cells with fewer samples are not drawn: they could show a single one."""
 
-INNER = (0.005, 0.995)
+STEPS = tuple(step * 10**power for power in range(9) for step in (1, 2, 5) if step * 10**power >= FEWEST)
+"""Numbers of samples at which the colour of a cell changes."""
+
+INNER = (0.01, 0.98)
 """Quantiles of the values that are drawn; the others lie outside."""
 
 DASHED: dict[str, Any] = {"color": PALETTE["muted"], "linewidth": 1, "linestyle": (0, (4, 4))}
@@ -45,10 +49,15 @@ def predicted_figure(y: Floats, predicted: Floats, unit: str) -> Figure:
 
     def _paint(axes: Axes) -> None:
         if drawn:
-            mesh = axes.pcolormesh(edges, edges, shown, cmap="Blues", norm=LogNorm(FEWEST / 2, np.nanmax(shown)))
-            axes.figure.colorbar(mesh, ax=axes, label="samples", shrink=0.8)
+            steps = [step for step in STEPS if step < np.nanmax(shown)]
+            steps.append(next(step for step in STEPS if step >= np.nanmax(shown)))
+            colours = colormaps["Blues"].resampled(len(steps) + 1)
+            norm = BoundaryNorm(steps, len(steps) + 1, extend="min")  # so that the lightest is no white
+            mesh = axes.pcolormesh(edges, edges, shown, cmap=colours, norm=norm)
+            bar = axes.figure.colorbar(mesh, ax=axes, location="top", aspect=30, pad=0.03, shrink=0.8, extend="neither")
+            bar.set_label("samples in a cell")
         axes.plot(edges[[0, -1]], edges[[0, -1]], **DASHED)
-        axes.set(xlabel=_labelled("predicted", unit), ylabel=_labelled("measured", unit), aspect="equal")
+        axes.set(xlabel=_labelled("predicted", unit), ylabel=_labelled("measured", unit))
 
     caption = (
         f"Samples in each cell; cells with fewer than {FEWEST} are not drawn, so that {count(drawn)} of "

@@ -9,13 +9,13 @@ import numpy.typing as npt
 
 from ..runs.metrics import LabelScores, Subgroup
 from ..runs.run import Run
-from ..scores.horizons import auroc_at, brier_at
+from ..scores.horizons import auroc_at, brier_at, mean_over_time
 from ..scores.measures import MEASURES, PRIMARY, decimals, of_kind
 from ..scores.metrics import fold_masks
 from ..scores.observed import restricted_mean, risk_groups
 from ..scores.subgroups import FEWEST
 from ..scores.survival import SurvivalCurves, kaplan_meier, known_outcomes
-from ..words import count, number, plural
+from ..words import count, digits, number, plural
 from .blocks import Block, Cell, Figure, Figures, Folded, Table, Text, measured
 from .decisions import group_name
 from .outcome_figures import (
@@ -91,13 +91,15 @@ def survival_blocks(run: Run) -> Iterator[Block]:
         return
     y, curves, fold = run.tested.y[known], curves[known], run.tested.fold[known]
     group = risk_groups(curves.risk, np.nan_to_num(fold, nan=-1), len(GROUPS))
+    brier = _brier(y, curves, fold)
     horizons = {f"by {_time(at.time, run)}": at.groups for at in run.metrics.horizons if at.groups}
     yield Figures((
         _survival(run, time, event, curves, group),
         *([horizons_figure(horizons)] if horizons else []),
         _discrimination(run, y, curves, fold),
-        _brier(run, y, curves, fold),
+        _brier_figure(run, *brier),
     ))  # fmt: skip
+    yield _against_everybody(run, *brier)
     yield _risk_table(run, time, event, curves, group)
     yield _horizon_table(run)
 
@@ -136,17 +138,31 @@ def _discrimination(run: Run, y: Floats, curves: SurvivalCurves, fold: Floats) -
     )  # fmt: skip
 
 
-def _brier(run: Run, y: Floats, curves: SurvivalCurves, fold: Floats) -> Figure:
-    values, reference = [], []
+def _brier(y: Floats, curves: SurvivalCurves, fold: Floats) -> tuple[Floats, Floats]:
+    """Return the Brier score of each fold at all times, [F, T], of the predictions and of one curve for everybody."""
+    scores = []
     for rows in fold_masks(fold):
-        ones = np.ones((1, int(rows.sum())))
-        values.append(brier_at(y[rows], curves[rows], ones)[0])
-        reference.append(brier_at(y[rows], _of_everybody(y[rows], curves.times), ones)[0])
-    guessing = _mean(curves.times, np.array(reference))
+        ones, same = np.ones((1, int(rows.sum()))), _of_everybody(y[rows], curves.times)
+        scores.append([brier_at(y[rows], one, ones)[0] for one in (curves[rows], same)])
+    model, everybody = np.array(scores).transpose(1, 0, 2)
+    return model, everybody
+
+
+def _brier_figure(run: Run, model: Floats, everybody: Floats) -> Figure:
+    times = np.array(run.metrics.times)
     return over_time_figure(
-        "Brier score over time", "Brier score", run.metrics.unit, _mean(curves.times, np.array(values)),
-        [(curves.times, each) for each in values], guessing=guessing, guess="the same curve for everybody",
+        "Brier score over time", "Brier score", run.metrics.unit, _mean(times, model),
+        [(times, each) for each in model], guessing=_mean(times, everybody), guess="the same curve for everybody",
     )  # fmt: skip
+
+
+def _against_everybody(run: Run, model: Floats, everybody: Floats) -> Text:
+    times = np.array(run.metrics.times)
+    own, same = (mean_over_time(np.ma.masked_invalid(each).mean(axis=0), times) for each in (model, everybody))
+    return Text(
+        f"Integrated Brier score (mean over time and folds, lower is better): {number(float(own))}; one curve for "
+        f"everybody, that of Kaplan and Meier of the same samples, has {number(float(same))}."
+    )
 
 
 def _of_everybody(y: Floats, times: Floats) -> SurvivalCurves:
@@ -179,8 +195,8 @@ def _risk_table(
                 count(int(event[inside].sum())),
                 number(float(risk)),
                 number(float(curves[inside].risk.mean())),
-                number(observed, 2),
-                number(float(predicted), 2),
+                number(observed, digits(last)),
+                number(float(predicted), digits(last)),
             )
         )
     columns = ("predicted risk", "samples", "events", "observed", "predicted", "mean time", "predicted mean time")
@@ -212,7 +228,7 @@ def _horizon_table(run: Run) -> Table:
 
 
 def _time(time: float, run: Run) -> str:
-    return f"{time:g} {run.metrics.unit}".rstrip()
+    return f"{number(time, digits(time))} {run.metrics.unit}".rstrip()
 
 
 def outcome_subgroups(run: Run) -> Iterator[Block]:

@@ -36,10 +36,13 @@ def brier_at(y: FloatArray, predicted: SurvivalCurves, weights: FloatArray) -> F
 
 def integrated_brier(y: FloatArray, predicted: SurvivalCurves, weights: FloatArray) -> Float64Array:
     """Return the mean of `brier_at` from 0 to the last time, by trapezoids, [S]; at time 0 nobody has had the event."""
-    scores, times = brier_at(y, predicted, weights), predicted.times
-    means: Float64Array = (
-        scipy.integrate.trapezoid(np.insert(scores, 0, 0.0, axis=1), np.append(0.0, times), axis=1) / times[-1]
-    )
+    return mean_over_time(brier_at(y, predicted, weights), predicted.times)
+
+
+def mean_over_time(scores: Float64Array, times: Float64Array) -> Float64Array:
+    """Return the mean of scores [..., H] at times [H] from 0, where they are 0, to the last time, by trapezoids."""
+    from_start = np.insert(scores, 0, 0.0, axis=-1)
+    means: Float64Array = scipy.integrate.trapezoid(from_start, np.append(0.0, times), axis=-1) / times[-1]
     return means
 
 

@@ -20,6 +20,10 @@ sign = "a table icustays, flat (MIMIC-III) or below icu/ beside hosp/ (MIMIC-IV)
 class Options(BinnedOptions):
     """How events become bins."""
 
+    modalities: tuple[str, ...] | None = field(
+        default=None,
+        metadata=about("Default: all there are but those that are read by name alone, of ED and ECG.", commas=True),
+    )
     profile: Literal["clean", "benchmark"] = field(
         default="clean",
         metadata=about("Mended values, or those of the published MIMIC-III benchmark, oddities included."),
@@ -37,11 +41,14 @@ class Options(BinnedOptions):
         default=(),
         metadata=about("Which items tasks see, such as cxr=all:8 or notes=last:5.", metavar="MODALITY=ROWS[:N]"),
     )
+    cxr_years: bool = field(
+        default=False, metadata=about("Only patients with any image in MIMIC-CXR, which ends in 2016.")
+    )
     variables: tuple[str, ...] = field(
         default=(), metadata=about("Variables of a starter set, or of a YAML file of your own.", metavar="SET|FILE")
     )
     history: Literal["icu", "48h", "ed", "hospital", "all"] = field(
-        default="icu", metadata=about("How far before the stay such variables reach.")
+        default="icu", metadata=about("How far before the stay variables, images, reports and recordings reach.")
     )
     available: Literal["storetime", "charttime"] = field(
         default="storetime", metadata=about("When a value of such variables is known: when stored, or charted.")
@@ -65,16 +72,8 @@ class Options(BinnedOptions):
 def open(raw: Path, options: Options) -> DataSet:
     """Return the data set in a raw folder."""
     from .data_set import MimicDataSet
-    from .note_tables import NoteSettings
-    from .tasks.outside import LabelRules, OutsideLabels
 
-    rules = LabelRules(options.label_kind, options.slack, options.ignore_unknown, options.allow_missing_labels)
-    labels = OutsideLabels(options.labels, rules) if options.labels else None
-    return MimicDataSet(
-        raw, options.modalities, options.profile, options.bin_hours, options.limit, options.without_rule,
-        NoteSettings(options.note_categories, options.note_history_hours), options.select,
-        options.variables, options.history, options.available, options.task, labels,
-    )  # fmt: skip
+    return MimicDataSet(raw, options)
 
 
 def look(raw: Path) -> list[Check]:

@@ -59,7 +59,7 @@ def records_of(folder: MimicFolder) -> Path:
 def ecg_items(folder: MimicFolder, stays: pl.DataFrame, quarantine: Quarantine) -> ItemModality:
     """List the recordings of the stays, whether or not their files are there.
 
-    ``stays`` has stay_id, subject_id, and intime and outtime in seconds; both ends belong to a stay.
+    ``stays`` has stay_id, subject_id, and since, intime and outtime in seconds, as :func:`within_stays` takes them.
     """
     root = records_of(folder)
     recorded = within_stays(_recorded(root, RECORDS, [], stays, quarantine), stays, NAME, quarantine, "recording")

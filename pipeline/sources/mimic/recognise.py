@@ -6,6 +6,7 @@ from ....cache_schema import MissingInputError
 from ...check import Check, recognised
 from .cxr import not_found
 from .data_set import COHORT_TABLES, MimicDataSet
+from .ed import ED_MODALITIES
 from .ehr_events import EVENT_TABLES
 from .folder import MimicFolder
 from .note_tables import DEFAULT, note_tables
@@ -27,7 +28,7 @@ def recognise(raw: Path) -> list[Check]:
     if folder.version == 4:
         checks += [Check(name, "ok", "there") for name in folder.modalities if name not in ("ehr", "notes")]
         if folder.find_ed_table("edstays"):
-            checks.append(Check("ed", "ok", "there, and read if --modalities names it"))
+            checks.append(Check("ed", "ok", f"there, and read if --modalities names {', '.join(ED_MODALITIES)}"))
         checks += [Check(names, "note", reason) for names, reason in not_found(folder, ("cxr", "rep"))]
     return checks
 

@@ -167,10 +167,16 @@ def _joined(small: list[pl.DataFrame]) -> pl.DataFrame:
 
 
 def read_table(
-    table: Table, integers: Sequence[str], texts: Sequence[str], quarantine: Quarantine, needed: Sequence[str]
+    table: Table,
+    integers: Sequence[str],
+    texts: Sequence[str],
+    quarantine: Quarantine,
+    needed: Sequence[str],
+    keep: pl.Expr = ALL_ROWS,
 ) -> pl.DataFrame:
-    """Return a whole (small) table; rows without one of the ``needed`` integers are quarantined."""
-    frame = pl.concat([_empty(integers, texts), *table.batches(integers, texts, quarantine)], how="diagonal_relaxed")
+    """Return what ``keep`` holds of a (small) table; rows without one of the ``needed`` integers are quarantined."""
+    batches = table.batches(integers, texts, quarantine, keep)
+    frame = pl.concat([_empty(integers, texts), *batches], how="diagonal_relaxed")
     without = frame.filter(pl.any_horizontal(pl.col(list(needed)).is_null()))
     for row in without.iter_rows(named=True):
         names = ", ".join(name for name in needed if row[name] is None)

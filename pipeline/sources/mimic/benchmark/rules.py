@@ -223,6 +223,7 @@ EVENT_RULES: dict[str, str] = {
     "time_within_stay": "An event that names neither admission nor stay belongs to the stay in which it lies.",
     "own_stay_only": "An event counts for its own stay, not for every stay that shares its time.",
     "order_ties_by_number": "Of several values at one time the largest number or score is kept, not the largest text.",
+    "units_from_transfers": "Where icustays says of no stay that it changed the unit, transfers does (MIMIC-IV 3.1).",
     "age_at_admission": "The age in MIMIC-IV is that at admission, not that in the anchor year.",
     "implausible_age": "The age of patients over 89 is 90, not 300.",
     "death_in_hospital": "Who died in hospital is what the admission says by time of death, flag and place of "
@@ -260,7 +261,7 @@ CORRECTIONS: frozenset[str] = frozenset(
         if rule is not remove_outliers
     }
     | {"stay_without_admission", "time_within_stay", "length_from_times"}
-    | {"age_at_admission", "implausible_age", "death_in_hospital"}
+    | {"units_from_transfers", "age_at_admission", "implausible_age", "death_in_hospital"}
 )
 """Rules of both profiles that change a value or find what it belongs to: what they count was kept."""
 

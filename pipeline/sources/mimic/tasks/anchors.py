@@ -80,11 +80,12 @@ def _is_death(task: TaskFile, name: str) -> bool:
     return name == "death"
 
 
-def stay_anchors(recorded: Recorded, release: Release) -> pl.DataFrame:
+def stay_anchors(recorded: Recorded, release: Release, left_hospital: pl.Series | None = None) -> pl.DataFrame:
     """Return every stay with its anchors in seconds and what filters of a cohort ask for.
 
     Columns: stay_id, hadm_id, subject_id, `ANCHORS`, death_by_day, age, icu_hours, first_stay, stays_of_admission,
-    one_unit, newborn, dbsource, benchmark.
+    one_unit, newborn, dbsource, benchmark, left_hospital (see :func:`.left_hospital_from`, of the stays in their order;
+    of none where nobody asks).
 
     A death is the admission's time of death, or that of another admission of the subject. Without one it is the end of
     the date of death, or the discharge of who died in hospital if that is earlier; both are marked ``death_by_day``.
@@ -98,7 +99,8 @@ def stay_anchors(recorded: Recorded, release: Release) -> pl.DataFrame:
         last_discharge=pl.col("hosp_out").max().over("subject_id"),
         other_death=pl.col("deathtime").min().over("subject_id"),
     )
-    stays = recorded.stays.join(of_subject, on=["subject_id", "hadm_id"], how="left")
+    left = pl.lit(False) if left_hospital is None else left_hospital
+    stays = recorded.stays.with_columns(left_hospital=left).join(of_subject, on=["subject_id", "hadm_id"], how="left")
     exact = pl.coalesce("deathtime", "other_death")
     flag = pl.col("hospital_expire_flag").cast(pl.String).str.strip_chars().cast(pl.Float64, strict=False) == 1
     by_day = pl.min_horizontal(pl.col("dod") // DAY * DAY + DAY - 1, pl.when(flag).then("hosp_out"))
@@ -124,6 +126,7 @@ def stay_anchors(recorded: Recorded, release: Release) -> pl.DataFrame:
         newborn=pl.col("admission_type").str.strip_chars().str.to_uppercase().eq(NEWBORN).fill_null(False),
         dbsource=dbsource,
         benchmark="benchmark",
+        left_hospital="left_hospital",
     ).sort("stay_id")  # fmt: skip
 
 
@@ -182,7 +185,7 @@ def _grouped(stays: pl.DataFrame, unit: Unit) -> tuple[pl.DataFrame, pl.DataFram
             *(pl.col(name).first() for name in others),
             *(pl.col(name).min() for name in first),
             *(pl.col(name).max() for name in last),
-            *(pl.col(name).last() for name in ("death", "death_by_day", "last_contact")),
+            *(pl.col(name).last() for name in ("death", "death_by_day", "last_contact", "left_hospital")),
         )
         .sort(key)
         .with_columns(subject=pl.col("subject_id"))
@@ -190,7 +193,9 @@ def _grouped(stays: pl.DataFrame, unit: Unit) -> tuple[pl.DataFrame, pl.DataFram
         .with_columns(pl.col("unit").cast(pl.Int64))
     )
     of_unit = ordered.join(frame.select(key, "unit"), on=key).select("unit", "stay_id", "icu_in")
-    return frame.select("unit", "stay_id", "hadm_id", "subject_id", "subject", *ANCHORS, "death_by_day"), of_unit
+    return frame.select(
+        "unit", "stay_id", "hadm_id", "subject_id", "subject", *ANCHORS, "death_by_day", "left_hospital"
+    ), of_unit
 
 
 def subject_events(recorded: Recorded) -> dict[str, pl.DataFrame]:

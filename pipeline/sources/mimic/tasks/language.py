@@ -13,7 +13,7 @@ from .....cache_schema import TaskKind
 Unit = Literal["icu_stay", "admission", "subject"]
 """What one sample is of."""
 
-Place = Literal["icu", "hospital", "ed"]
+Place = Literal["icu", "hospital", "ed", "last_ward"]
 
 ANCHORS = ("icu_in", "icu_out", "hosp_in", "hosp_out", "ed_in", "ed_out", "death", "last_contact")
 """Exact times that every unit has or lacks; as predicates, events of the unit alone."""
@@ -53,7 +53,8 @@ class ConceptPredicate:
     """Values of clinical concepts, within bounds: ``low`` and ``high`` belong to it unless said otherwise.
 
     ``event`` is what of an interval counts: its ``start``, its ``end``, or any time at which it is ``running``.
-    ``items`` are ids by table where no concept is named. ``within`` and ``tolerance`` as of an `AnchorPredicate`.
+    ``items`` are ids by table where no concept is named, ``drugs`` parts of the names of orders. ``where`` are columns
+    of the table and the text that they must have. ``within`` and ``tolerance`` as of an `AnchorPredicate`.
     """
 
     concepts: tuple[str, ...] = ()
@@ -65,13 +66,26 @@ class ConceptPredicate:
     high_inclusive: bool = True
     within: Place | None = None
     tolerance: int = 0
+    drugs: tuple[str, ...] = ()
+    where: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class CodePredicate:
+    """Diagnoses of an admission, by prefixes of their codes without a dot, for each revision of the ICD (9, 10).
+
+    Codes are given when the patient has left, so that they count at the end of their admission and never sooner.
+    """
+
+    icd: Mapping[int, tuple[str, ...]]
 
 
 @dataclass(frozen=True)
 class AnchorPredicate:
     """An exact time of the unit, or one of all stays of the subject.
 
-    ``within`` counts it only within the stay in the unit or the hospital, or up to ``tolerance`` seconds after it. A
+    ``within`` counts it only within the stay in the unit or the hospital, or up to ``tolerance`` seconds after it;
+    within the ``last_ward`` in hospital, wherever that was, of the stay from which the patient left the hospital. A
     death of which only the date is known counts everywhere with ``resolution: day``, else outside the stay alone.
     """
 
@@ -89,7 +103,7 @@ class DerivedPredicate:
     arguments: tuple[str, ...]
 
 
-Predicate = ConceptPredicate | AnchorPredicate | DerivedPredicate
+Predicate = ConceptPredicate | CodePredicate | AnchorPredicate | DerivedPredicate
 
 
 @dataclass(frozen=True)
@@ -196,3 +210,8 @@ class TaskFile:
     def concepts(self) -> tuple[ConceptPredicate, ...]:
         """The predicates that need events of tables."""
         return tuple(one for one in self.predicates.values() if isinstance(one, ConceptPredicate))
+
+
+def asks_for_last_ward(task: TaskFile) -> bool:
+    """Return whether a task needs to know from which ward patients left the hospital."""
+    return any(isinstance(one, AnchorPredicate) and one.within == "last_ward" for one in task.predicates.values())

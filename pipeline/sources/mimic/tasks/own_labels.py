@@ -9,14 +9,18 @@ import polars as pl
 from .....cache_schema import Task
 from ....source import FirstHours, Quarantine, Splits
 from ..cohort import Cohort
+from ..concepts.codes import read_codes
+from ..concepts.derived.given import CODES
 from ..concepts.reading import ConceptEvents
 from ..concepts.shared_pass import SharedPass
 from ..folder import MimicFolder
+from ..wards import left_hospital_from
 from .anchors import release_of, stay_anchors, subject_events, units_of
 from .cached import made_task
 from .concept_events import TaskConcepts
+from .diagnoses import ask_for_codes, code_events
 from .execute import execute
-from .language import TaskFile
+from .language import TaskFile, asks_for_last_ward
 from .step_counts import UNTIL, StepCounts, count_rows, counted, hours_until
 
 PARTS = ("train", "validation", "test")
@@ -45,12 +49,17 @@ class OwnLabels:
     ) -> None:
         self.tasks, self.concepts, self.folder = tasks, concepts, folder
         self.cohort, self.modalities, self.quarantine = cohort, modalities, quarantine
-        self._stays = stay_anchors(cohort.recorded, release_of(folder))
+        self._stays = stay_anchors(cohort.recorded, release_of(folder), self._left_hospital())
         if cohort.limited:
             mine = cohort.stays["subject_id"].unique().implode()
             self._stays = self._stays.filter(pl.col("subject_id").is_in(mine))
         self._steps: list[tuple[TaskFile, tuple[StepCounts, ...], tuple[tuple[str, int], ...]]] = []
         self._shared: tuple[SharedPass, int] | None = None
+
+    def _left_hospital(self) -> pl.Series | None:
+        stays = self.cohort.recorded.stays
+        asked = any(asks_for_last_ward(task) for task in self.tasks)
+        return left_hospital_from(self.folder, stays, self.quarantine) if asked else None
 
     def spans(self, others: pl.DataFrame) -> pl.DataFrame:
         """Return the spans of ``others`` (subject_id, first, last), widened to what predicates look at: everything."""
@@ -86,9 +95,15 @@ class OwnLabels:
         of_subjects = subject_events(self.cohort.recorded)
         tasks = []
         self._steps.clear()
+        coded = self.concepts.coded or ask_for_codes(self.tasks)
+        codes = read_codes(self.folder, self._stays["subject_id"]) if coded else pl.DataFrame(schema=CODES)
+        diagnosed = code_events(codes, self.cohort.recorded.admissions, self.tasks)
         for task in self.tasks:
             units = units_of(task, self._stays)
-            outcome = execute(task, units.frame, {**of_subjects, **self.concepts.events(task, units.frame)})
+            with_age = units.frame.join(self._stays.select("stay_id", "age"), on="stay_id", how="left")
+            of_codes = {name: events for (of_task, name), events in diagnosed.items() if of_task == task.name}
+            of_concepts = self.concepts.events(task, with_age, codes)
+            outcome = execute(task, units.frame, {**of_subjects, **of_codes, **of_concepts})
             tasks.append(made_task(task, outcome, units, self.cohort.stays, self.modalities))
             self._steps.append((task, counted(outcome, units), tuple(hours_until(outcome))))
         return tuple(tasks)

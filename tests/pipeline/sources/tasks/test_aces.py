@@ -32,8 +32,15 @@ def test_samples_and_labels_are_those_of_aces(name: str) -> None:
     task = GIVEN["tasks"][name]
     predicates = {one: {"concept": one} for one in GIVEN["predicates"]} | task.get("predicates", {})
     subjects = sorted({row[0] for row in GIVEN["rows"]})
-    schema = {"subject": pl.Int64, **dict.fromkeys(ANCHORS, pl.Int64), "death_by_day": pl.Boolean}
-    units = pl.DataFrame([{"subject": subject, "death_by_day": False} for subject in subjects], schema=schema)
+    schema = {
+        "subject": pl.Int64,
+        **dict.fromkeys(ANCHORS, pl.Int64),
+        "death_by_day": pl.Boolean,
+        "left_hospital": pl.Boolean,
+    }
+    units = pl.DataFrame(
+        [{"subject": subject, "death_by_day": False, "left_hospital": False} for subject in subjects], schema=schema
+    )
     content = {"name": "t", "unit": "subject", **task, "predicates": predicates}
     outcome = execute(parse_task(content, f"{name}.yaml"), units, events())
     found = zip(outcome.unit, outcome.index, outcome.y[:, 0], strict=True)

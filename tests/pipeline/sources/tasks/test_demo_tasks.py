@@ -18,6 +18,7 @@ from omnifuse.pipeline.sources.mimic.tasks.concept_events import TaskConcepts
 from omnifuse.pipeline.sources.mimic.tasks.execute import Outcome, execute
 from omnifuse.pipeline.sources.mimic.tasks.language import AnchorPredicate, TaskFile
 from omnifuse.pipeline.sources.mimic.tasks.named import read_tasks
+from omnifuse.pipeline.sources.mimic.wards import left_hospital_from
 
 
 @pytest.fixture(scope="module")
@@ -33,6 +34,12 @@ def cohort(folder: MimicFolder) -> Cohort:
 @pytest.fixture(scope="module")
 def stays(cohort: Cohort) -> pl.DataFrame:
     return stay_anchors(cohort.recorded, "III")
+
+
+@pytest.fixture(scope="module")
+def with_wards(folder: MimicFolder, cohort: Cohort) -> pl.DataFrame:
+    left_hospital = left_hospital_from(folder, cohort.recorded.stays, Quarantine())
+    return stay_anchors(cohort.recorded, "III", left_hospital)
 
 
 def task_of(name: str) -> TaskFile:
@@ -117,3 +124,23 @@ def test_stages_of_creatinine(stays: pl.DataFrame, folder: MimicFolder) -> None:
 
     assert highest(stages) == [88, 23, 11, 14]
     assert highest(stages.filter(pl.col("time") >= pl.col("icu_in"))) == [86, 23, 10, 14]
+
+
+def test_the_cohorts_of_yaib(cohort: Cohort, with_wards: pl.DataFrame, folder: MimicFolder) -> None:
+    """What YAIB's own scripts leave of the demo, and the labels that it ships, after its filters of the base cohort."""
+    mortality = task_of("yaib_mortality_24h")
+    assert [len(units) for _, units in units_of(mortality, with_wards).steps][-1] == 132
+    died = run(mortality, cohort, with_wards)
+    assert (left(died)["alive.icu_death"], left(died)["there.icu_out"], died.y.sum()) == (125, 99, 21)
+    creatinine = run(task_of("yaib_kidney_function"), cohort, with_wards, folder)
+    assert (left(creatinine)["there.icu_out"], len(creatinine.y)) == (72, 69)
+    assert creatinine.y.mean() == pytest.approx(1.3934783)
+    hours = run(task_of("yaib_los"), cohort, with_wards)
+    assert len(hours.y) == 9656
+
+
+def test_the_last_ward_finds_a_death_that_is_written_a_day_late(cohort: Cohort, with_wards: pl.DataFrame) -> None:
+    """Stay 279183 ends at 17:58 with the admission; its DEATHTIME is the day after, 24 hours after DISCHTIME."""
+    outcome = run(task_of("yaib_mortality_24h"), cohort, with_wards)
+    stays = units_of(task_of("yaib_mortality_24h"), with_wards).frame["stay_id"].to_numpy()[outcome.unit]
+    assert outcome.y[stays == 279183].tolist() == [[1.0]]

@@ -24,8 +24,8 @@ def frame(rows: list[tuple[int, int, int | None, float]]) -> pl.DataFrame:
 
 
 def units_of(*rows: dict[str, Any]) -> pl.DataFrame:
-    """Return units: hours of anchors, ``subject``, and ``death_by_day``."""
-    usual = {"subject": 1, "death_by_day": False}
+    """Return units: hours of anchors, ``subject``, ``death_by_day`` and ``left_hospital``."""
+    usual = {"subject": 1, "death_by_day": False, "left_hospital": False}
     full = [
         {
             **dict.fromkeys(ANCHORS),
@@ -34,7 +34,12 @@ def units_of(*rows: dict[str, Any]) -> pl.DataFrame:
         }
         for row in rows
     ]
-    schema = {"subject": pl.Int64, **dict.fromkeys(ANCHORS, pl.Int64), "death_by_day": pl.Boolean}
+    schema = {
+        "subject": pl.Int64,
+        **dict.fromkeys(ANCHORS, pl.Int64),
+        "death_by_day": pl.Boolean,
+        "left_hospital": pl.Boolean,
+    }
     return pl.DataFrame(full, schema=schema)
 
 

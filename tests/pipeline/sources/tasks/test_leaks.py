@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 import pytest
 from omnifuse.cache_schema import Column, FeatureCache, InputError, ModalitySpec, StagedCache, Task
-from omnifuse.pipeline.sources.mimic.concepts.derived import kdigo
+from omnifuse.pipeline.sources.mimic.concepts.derived import Given, kdigo
 from omnifuse.pipeline.sources.mimic.tasks.checks import conditions_on_future
 from omnifuse.pipeline.sources.mimic.tasks.concept_events import TaskConcepts
 from omnifuse.pipeline.sources.mimic.tasks.execute import execute
@@ -55,8 +55,16 @@ def test_rows_after_the_prediction_or_before_the_history_are_no_inputs(cache: Fe
 
 def units(number: int = 1) -> pl.DataFrame:
     known = {"icu_in": 0, "icu_out": 100 * H, "hosp_in": -10 * H, "hosp_out": 120 * H, "last_contact": 400 * 24 * H}
-    rows = [{**dict.fromkeys(ANCHORS), **known, "subject": n, "death_by_day": False} for n in range(number)]
-    schema = {"subject": pl.Int64, **dict.fromkeys(ANCHORS, pl.Int64), "death_by_day": pl.Boolean}
+    rows = [
+        {**dict.fromkeys(ANCHORS), **known, "subject": n, "death_by_day": False, "left_hospital": False}
+        for n in range(number)
+    ]
+    schema = {
+        "subject": pl.Int64,
+        **dict.fromkeys(ANCHORS, pl.Int64),
+        "death_by_day": pl.Boolean,
+        "left_hospital": pl.Boolean,
+    }
     return pl.DataFrame(rows, schema=schema)
 
 
@@ -73,9 +81,12 @@ def test_what_comes_after_the_prediction_does_not_choose_samples(name: str) -> N
     task = read_tasks([name])[0].task
     once = replace(task, trigger=task.trigger if task.trigger.at else replace(task.trigger, at=Bound("icu_in", INDEX)))
     index = execute(once, units(), events(once)).index
-    planted = execute(once, units(), events(once, int(index[0]) + 1 if len(index) else INDEX + 1))
+    soon = int(index[0]) + 1 if len(index) else INDEX + 1
+    planted = execute(once, units(), events(once, soon))
     if conditions_on_future(task):
-        assert len(index) != len(planted.index)
+        later = execute(once, units(), events(once, INDEX + 2 * H))
+        left = execute(once, units().with_columns(icu_out=pl.lit(soon)), events(once, INDEX + 2 * H))
+        assert len({len(outcome.index) for outcome in (planted, later, left)}) > 1
     else:
         assert index.tolist() == planted.index.tolist()
 
@@ -135,6 +146,10 @@ def creatinine(values: list[tuple[int, float]]) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=schema, orient="row")
 
 
+def stage_of(values: pl.DataFrame) -> pl.DataFrame:
+    return kdigo.creatinine_stage(Given({kdigo.CREATININE: values}))
+
+
 SERIES = [(0, 1.0), (12, 1.3), (30, 2.0), (60, 0.6), (80, 0.9), (90, 4.2), (100, 4.0)]
 
 
@@ -142,7 +157,7 @@ SERIES = [(0, 1.0), (12, 1.3), (30, 2.0), (60, 0.6), (80, 0.9), (90, 4.2), (100,
 def test_a_stage_does_not_know_what_comes_later(ahead: bool) -> None:
     def staged(values: list[tuple[int, float]]) -> list[float]:
         values = [(-hour, value) for hour, value in values] if ahead else values  # a baseline of later values
-        return kdigo.creatinine_stage({"c": creatinine(values)}).sort("time", descending=ahead)["value"].to_list()
+        return stage_of(creatinine(values)).sort("time", descending=ahead)["value"].to_list()
 
     independent = all(staged(SERIES[:n]) == staged(SERIES)[:n] for n in range(1, len(SERIES)))
     assert independent == (not ahead)
@@ -150,13 +165,13 @@ def test_a_stage_does_not_know_what_comes_later(ahead: bool) -> None:
 
 def test_stages_by_hand() -> None:
     """A rise of exactly 0.3; of 1.5 and 2 times; back; 4.2 after 0.6 is 7 times; 4.0 is at least 4 and has risen."""
-    assert kdigo.creatinine_stage({"c": creatinine(SERIES)})["value"].to_list() == [0, 1, 2, 0, 1, 3, 3]
-    assert kdigo.creatinine_stage({"c": creatinine([(0, 4.5), (6, 4.6)])})["value"].to_list() == [0, 0]  # no rise
-    assert kdigo.creatinine_stage({"c": creatinine([(0, 1.0), (168, 3.0)])})["value"].to_list() == [0, 0]  # 7 days ago
+    assert stage_of(creatinine(SERIES))["value"].to_list() == [0, 1, 2, 0, 1, 3, 3]
+    assert stage_of(creatinine([(0, 4.5), (6, 4.6)]))["value"].to_list() == [0, 0]  # no rise
+    assert stage_of(creatinine([(0, 1.0), (168, 3.0)]))["value"].to_list() == [0, 0]  # 7 days ago
     same = pl.concat([creatinine([(0, 1.0)]), creatinine([(6, 1.0)]), creatinine([(6, 1.8)])])
-    assert kdigo.creatinine_stage({"c": same})["value"].to_list() == [0, 1]  # the mean of one time, 1.4
+    assert stage_of(same)["value"].to_list() == [0, 1]  # the mean of one time, 1.4
 
 
 def test_a_stage_counts_from_when_its_creatinine_was_known() -> None:
     late = creatinine([(0, 1.0), (6, 2.0)]).with_columns(known=pl.col("time") + 2 * H)
-    assert kdigo.creatinine_stage({"c": late})["time"].to_list() == [2 * H, 8 * H]
+    assert stage_of(late)["time"].to_list() == [2 * H, 8 * H]
