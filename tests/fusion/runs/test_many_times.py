@@ -10,6 +10,7 @@ import pytest
 from omnifuse.cache_schema import FeatureCache, InputError, ModalitySpec, StagedCache, Task
 from omnifuse.fusion.inputs.loading import load
 from omnifuse.fusion.runs.evaluation import evaluate
+from omnifuse.fusion.runs.replay import Replay
 from omnifuse.fusion.runs.run import Run
 from omnifuse.fusion.runs.train import train
 from omnifuse.fusion.training.config import make_config
@@ -105,6 +106,8 @@ def test_a_run_repeats_its_out_of_fold_predictions(tmp_path: Path) -> None:
     run = trained(tmp_path, "statistics")
     again = run.predict(tmp_path / "cache").filter(pl.col("y").is_not_null())
     assert again.select(run.predictions.columns).equals(run.predictions)
+    replayed = Replay.open(run.path, tmp_path / "cache").predict()[:, 0]
+    np.testing.assert_array_equal(replayed, run.predictions["p"])
     found = evaluate(run, tmp_path / "cache")
     assert found.measures["auroc"].value == pytest.approx(run.metrics.auroc.mean)
     assert found.measures["auroc"].ci == pytest.approx(run.metrics.auroc.ci)
