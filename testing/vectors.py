@@ -48,7 +48,8 @@ def noise(samples: int = 40, target: Target = TARGETS[0], share: float = 0.7, se
 def signal(samples: int = 600) -> Inputs:
     """Return inputs of which every modality shows a part of what decides the label, in its first column."""
     inputs = noise(samples, share=0.8)
-    firsts = [modality.summary[:, 0] for modality in inputs.modalities.values() if modality.summary is not None]
+    vectors = (modality.summary for modality in inputs.modalities.values())
+    firsts = [vector[:, 0] for vector in vectors if isinstance(vector, Tensor)]
     return replace(inputs, y=(torch.stack(firsts).sum(0) > 0).float()[:, None])
 
 
@@ -56,7 +57,7 @@ def changed(inputs: Inputs, slots: Tensor) -> Inputs:
     """Return the same inputs with other bytes in some slots (bool [N, M])."""
     modalities = {}
     for column, (name, modality) in enumerate(inputs.modalities.items()):
-        assert modality.summary is not None
+        assert isinstance(modality.summary, Tensor)
         modalities[name] = ModalityInputs(torch.where(slots[:, column, None], 7.0, modality.summary), None)
     return replace(inputs, modalities=modalities)
 

@@ -196,12 +196,19 @@ def _refuse_shared(part: npt.NDArray[Any], subjects: npt.NDArray[Any]) -> None:
 
 
 def split_frame(splits: Sequence[Split], cohort: Cohort) -> pl.DataFrame:
-    """Return the table to save: sample_id, subject_id, fold, part."""
+    """Return the table to save: sample_id, subject_id, fold, part; a sample with several predictions once a fold."""
     ids = {"sample_id": cohort.sample_id, "subject_id": cohort.subject_id}
     frames = [
         pl.DataFrame({**{name: of_each[positions] for name, of_each in ids.items()}, "fold": fold, "part": part})
         for fold, split in enumerate(splits)
-        for part, positions in zip(PARTS, split.parts, strict=True)
+        for part, positions in zip(PARTS, (_first_of_each(part, cohort) for part in split.parts), strict=True)
         if len(positions)
     ]
     return pl.concat(frames)
+
+
+def _first_of_each(positions: Positions, cohort: Cohort) -> Positions:
+    """Return the first position of each sample."""
+    if cohort.queries is None:
+        return positions
+    return positions[np.sort(np.unique(cohort.queries.sample[positions], return_index=True)[1])]

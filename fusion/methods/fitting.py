@@ -35,6 +35,8 @@ class FitConfig:
     """Largest norm of the gradient of one model."""
     mining_rows: int = 4096
     """Training samples that methods may look at again after each epoch."""
+    times: int = 1
+    """Of tasks with several predictions a sample: as many of them an epoch as samples, times this; 0: all of them."""
 
 
 Progress = Callable[[Iterable[int]], Iterable[int]]

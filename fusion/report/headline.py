@@ -139,7 +139,7 @@ def _lead(run: Run) -> Iterator[str]:
     inputs = listing([metrics.modality_title(name) for name in metrics.modalities])
     folds = len(metrics.folds)
     done = "trained and tested on" if folds > 1 else "trained, and then tested on"
-    named = f"{plural(metrics.samples, 'sample')} of the data set {metrics.cache.dataset}"
+    named = f"{_counted(metrics)} of the data set {metrics.cache.dataset}"
     yield f"The method {metrics.method} was {done} {named}. Inputs: {inputs}."
     if folds > 1:
         yield (
@@ -148,6 +148,13 @@ def _lead(run: Run) -> Iterator[str]:
         )
     else:
         yield "Every prediction is of the test part of one fixed split, which the model had not seen in training."
+
+
+def _counted(metrics: RunMetrics) -> str:
+    """Return how many samples were tested, or how many predictions of how many patients."""
+    if metrics.patients is None:
+        return plural(metrics.samples, "sample")
+    return f"{plural(metrics.samples, 'prediction')} of {plural(metrics.patients, 'patient')}"
 
 
 def _number(run: Run, name: str, measure: Measure) -> KeyNumber:
@@ -188,7 +195,9 @@ def _sizes(run: Run) -> Iterator[KeyNumber]:
     share = f"{count(positives)} positive ({percent(positives, samples)}); " if positives is not None else ""
     if metrics.events is not None:
         share = f"{plural(metrics.events, 'event')} ({percent(metrics.events, samples)}), the others censored; "
-    yield KeyNumber("Samples", count(samples), f"{share}in {plural(len(metrics.folds), 'fold')}")
+    name = "Samples" if metrics.patients is None else "Predictions"
+    share += "" if metrics.patients is None else f"of {plural(metrics.patients, 'patient')}; "
+    yield KeyNumber(name, count(samples), f"{share}in {plural(len(metrics.folds), 'fold')}")
     if metrics.kind in SEVERAL:
         rates = known_rates(run.tested.y)
         noun = "Labels" if metrics.kind == "multilabel" else "Classes"

@@ -140,6 +140,45 @@ function curve(sample) {
   return [make("h3", "Survival"), caption, picture];
 }
 
+// What was predicted along the stay, with this prediction marked, and below it when rows of each modality arrived.
+function course(sample) {
+  if (!data.stays.length) return [];
+  const stay = data.stays[sample.stay];
+  const [said, seen] = [stay.p[label.value], stay.y[label.value]];
+  const rows = stay.arrived.length ? data.names : [];
+  const [width, left, base] = [520, 60, 205];
+  const height = base + 40 + 16 * rows.length;
+  const last = Math.max(...stay.hours, 1);
+  const most = data.quantities ? Math.max(...said, ...seen.filter((value) => value !== null), 1e-9) : Math.max(...said, 0.1);
+  const x = (hour) => left + (Math.max(hour, 0) / last) * (width - left - 20);
+  const y = (value) => base - (Math.max(value, 0) / most) * (base - 12);
+  const picture = drawn("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", class: "curve" });
+  picture.setAttribute("aria-label", `What was predicted at ${said.length} times of the stay`);
+  for (const part of [0, 0.25, 0.5, 0.75, 1]) {
+    const at = y(part * most);
+    picture.append(drawn("line", { x1: left, x2: width - 20, y1: at, y2: at, class: "grid" }));
+    picture.append(drawn("text", { x: left - 6, y: at + 4, "text-anchor": "end" }, Number((part * most).toPrecision(3))));
+    picture.append(drawn("text", { x: x(part * last), y: base + 16, "text-anchor": "middle" }, Number((part * last).toPrecision(3))));
+  }
+  picture.append(drawn("line", { x1: x(sample.hour), x2: x(sample.hour), y1: y(0), y2: y(most), class: "recorded" }));
+  picture.append(drawn("polyline", { points: stay.hours.map((hour, i) => `${x(hour)},${y(said[i])}`).join(" "), class: "line" }));
+  stay.hours.forEach((hour, i) => {
+    if (!data.quantities && seen[i] === 1) picture.append(drawn("circle", { cx: x(hour), cy: y(said[i]), r: 4 }));
+  });
+  rows.forEach((name, i) => {
+    const at = base + 34 + 16 * i;
+    picture.append(drawn("text", { x: left - 6, y: at + 8, "text-anchor": "end" }, name));
+    const ticks = stay.arrived[i].filter((hour) => hour <= last).map((hour) => `M${x(hour)} ${at}v10`);
+    picture.append(drawn("path", { d: ticks.join(""), class: "line" }));
+  });
+  const dots = data.quantities ? "" : " Dots: recorded as positive.";
+  const caption = make("p", `Hours since the beginning of the stay; dashed: this prediction.${dots} Ticks: when something arrived.`);
+  caption.className = "aside";
+  return [make("h3", "Along the stay"), caption, picture];
+}
+
+const called = (sample) => (data.stays.length ? `${sample.id} at ${sample.hour} h` : sample.id);
+
 function verdict(sample) {
   if (data.quantities) return compared(sample);
   const rank = sample.rank[label.value];
@@ -180,12 +219,12 @@ function show() {
   detail.replaceChildren();
   if (!sample) return;
   const answer = Object.assign(make("p", verdict(sample)), { className: "answer" });
-  detail.append(make("h2", `Sample ${sample.id}`), answer);
+  detail.append(make("h2", `Sample ${called(sample)}`), answer);
   if (sample.fold !== null) {
     const text = `Predicted by the model of fold ${sample.fold}, which was trained on other patients.`;
     detail.append(Object.assign(make("p", text), { className: "aside" }));
   }
-  detail.append(...curve(sample), ...inventory(sample), ...combinations(sample));
+  detail.append(...curve(sample), ...course(sample), ...inventory(sample), ...combinations(sample));
   const other = bars("Each reads the heads of the same model in another way", "readout", data.readouts, sample.readouts);
   detail.append(...folded("Other readouts of the same model", ...other));
   if (data.quantities && data.labels.length > 1) {
@@ -200,7 +239,7 @@ function show() {
 function entry(index) {
   const sample = data.samples[index];
   const mark = !data.quantities && outcome(sample) === "positive" ? " ●" : "";
-  const button = make("button", "", make("span", sample.id + mark), make("span", said(sample)));
+  const button = make("button", "", make("span", called(sample) + mark), make("span", said(sample)));
   button.type = "button";
   if (index === chosen) button.setAttribute("aria-current", "true");
   button.addEventListener("click", () => {

@@ -20,7 +20,8 @@ from ..scores.survival import SurvivalCurves
 from ..words import count, digits, number, readout_words
 from .headline import Headline
 from .html import render
-from .times import recorded
+from .stays import along_stays
+from .times import cohort_of, recorded
 
 PATIENTS = "patients.html"
 
@@ -162,7 +163,9 @@ def _data(run: Run, ids: bool, most: int) -> dict[str, Any]:
     ranks, ranked = _ranks(predictions), scores.known(predictions.y, predictions.p).sum(axis=0)  # [N, C], [C]
     rows = _errors_first(predictions, ranks <= np.floor(rate * ranked + ROUNDING))[:most]
     table = run.predictions[rows]
-    when = recorded(run, table["sample_id"].to_numpy())
+    cohort = cohort_of(run)
+    when, along = recorded(cohort, table), along_stays(run.predictions, predictions, table, cohort)
+    stays = along.pop("stays", [])
     of_modalities = {f"{name}.{what}" for name in metrics.modalities for what in ("present", "imputed", "p", "weight")}
     others = table.select(name for name in table.columns if name not in of_modalities)
     states = [_states(columns, rows, when[name] if when else None) for name, columns in modalities.items()]
@@ -174,6 +177,7 @@ def _data(run: Run, ids: bool, most: int) -> dict[str, Any]:
             for name, values in _numbers_of(predictions, ranks).items()
         },
         **(_times(run, rows) if metrics.times else {}),
+        **along,
         "modalities": list(map(list, zip(*states, strict=True))) or [[]] * len(rows),
         "combinations": list(map(list, zip(*combinations.values(), strict=True))) or [[]] * len(rows),
         "readouts": list(map(list, zip(*readouts.values(), strict=True))) or [[]] * len(rows),
@@ -184,6 +188,7 @@ def _data(run: Run, ids: bool, most: int) -> dict[str, Any]:
         "unit": metrics.unit,
         "spread": _spread(predictions.y).tolist() if quantities else [],
         "times": list(metrics.times),
+        "stays": stays,
         "rate": rate,
         "ranked": ranked.tolist(),
         "modalities": [metrics.modality_title(name) for name in modalities],

@@ -107,7 +107,7 @@ def run_text(metrics: RunMetrics) -> str:
     measures = in_brief(metrics.kind, metrics.measures)
     widths = {name: max(8, len(measure.title) + 2) for name, measure in measures.items()}
     lines = [
-        f"{metrics.method} on {metrics.task} of {metrics.cache.dataset}: {metrics.samples:,} samples"
+        f"{metrics.method} on {metrics.task} of {metrics.cache.dataset}: {metrics.samples:,} {metrics.counted}"
         f"{positives}{events}, modalities {', '.join(metrics.modalities)}, {metrics.seconds:.0f} s",
         f"{'fold':>6}{'rows':>8}" + "".join(f"{measures[name].title:>{width}}" for name, width in widths.items()),
     ]

@@ -297,6 +297,7 @@ class RunMetrics:
     times: tuple[float, ...] = ()
     unit: str = ""
     horizons: tuple[Horizon, ...] = ()
+    patients: int | None = None
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any], where: str = "metrics.json") -> RunMetrics:
@@ -350,6 +351,11 @@ class RunMetrics:
     def caveats(self) -> tuple[str, ...]:
         """What decides whether any number means something."""
         return decisive_notes(self.cache.dataset, self.recipes, self.notes)
+
+    @property
+    def counted(self) -> str:
+        """What ``samples`` counts: samples, or predictions of some patients."""
+        return "samples" if self.patients is None else f"predictions of {self.patients:,} patients"
 
     @property
     def task_title(self) -> str:

@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import polars as pl
 
 from ...cache_schema import FeatureCache, InputError, digest, digest_file
 from ...registry import Package
@@ -140,17 +139,17 @@ def environment(config: TrainConfig) -> dict[str, Any]:
 
 
 def first_task(cache: FeatureCache) -> str:
-    """Return the first task of a cache that has one prediction a sample: of classes, or else of anything.
+    """Return the first task of a cache: before others with one prediction a sample, and of these one of classes.
 
     Raises
     ------
     InputError
         If there is none.
     """
-    tasks = [task for task in map(cache.task, cache.tasks) if not task.long]
+    tasks = [cache.task(name) for name in cache.tasks]
     if not tasks:
-        raise InputError(f"{cache.path} has no task to train on; labels with one prediction a sample are needed.")
-    return next((task for task in tasks if task.kind in KINDS), tasks[0]).name
+        raise InputError(f"{cache.path} has no task to train on.")
+    return min(tasks, key=lambda task: (task.long, task.kind not in KINDS)).name
 
 
 def validation_share(config: TrainConfig) -> float:
@@ -167,7 +166,7 @@ def _splits(cache: FeatureCache, cohort: Cohort, config: TrainConfig, share: flo
     name = split_used(cache, config)
     if name is None:
         splits = _folds(cache, cohort, config, share)
-        return splits, balance_notes(splits, cohort.subject_id)
+        return splits, balance_notes(splits, cohort.subject)
     split = supplied(cache.splits[name], cohort, strata(cohort.y, cohort.task.kind), share, config.seed)
     return [split], [f"Trained and tested on the supplied split {name!r} instead of folds."]
 
@@ -191,9 +190,13 @@ def split_used(cache: FeatureCache, config: TrainConfig) -> str | None:
 
 def _folds(cache: FeatureCache, cohort: Cohort, config: TrainConfig, share: float) -> list[Split]:
     """Cut the folds over everybody with a label: a patient is in the same one whatever modalities are trained on."""
-    labelled = ~np.isnan(cohort.task.y).all(axis=1)
-    samples = cache.samples.filter(pl.Series(labelled))
-    labels = strata(cohort.task.y[labelled], cohort.task.kind)
-    splits = k_folds(samples["subject_id"].to_numpy(), labels, config.folds, share, config.seed)
-    kept = np.isin(samples["sample_id"].to_numpy(), cohort.sample_id)
+    task = cohort.task
+    labelled = np.flatnonzero(~np.isnan(task.y).all(axis=1))
+    subjects = cache.samples["subject_id"].to_numpy()
+    if cohort.queries is None or task.sample is None:
+        kept = np.isin(cache.samples["sample_id"].to_numpy()[labelled], cohort.sample_id)
+    else:
+        subjects = np.unique(subjects, return_inverse=True)[1][task.sample]
+        kept = np.isin(labelled, cohort.queries.number)
+    splits = k_folds(subjects[labelled], strata(task.y[labelled], task.kind), config.folds, share, config.seed)
     return [split.among(kept) for split in splits]

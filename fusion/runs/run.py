@@ -204,7 +204,7 @@ def _answers(
     parts = []
     for one, prediction in zip(asked, predictions, strict=True):
         n = one.samples
-        predicted = Predicted(cohort.sample_id[n], cohort.y[n], presence[n], prediction, one.fold)
+        predicted = Predicted.of(cohort, n, presence[n], prediction, one.fold)
         table = frame(predicted, cohort.task, cohort.modalities, times)
         parts.append(table.with_columns(models=pl.lit(one.models), place=pl.Series(n)))
     return pl.concat(parts).sort("place").drop("place")

@@ -59,6 +59,7 @@ def summarise(
         "modalities": list(cohort.modalities),
         "seed": config.seed,
         "samples": len(everybody.subjects),
+        **({} if cohort.queries is None else {"patients": len(np.unique(everybody.subjects))}),
         "positives": int(np.nansum(everybody.y)) if kind == "binary" else None,
         "folds": rows,
         **{name: scores[name] | everybody.interval(measure) for name, measure in of_kind(kind).items()},
@@ -133,7 +134,7 @@ def _everybody(cohort: Cohort, folds: Sequence[FoldResult]) -> _Everybody:
             strict=True,
         )
     )
-    subjects, y, kind = cohort.subject_id[tested], cohort.y[tested], cohort.task.kind
+    subjects, y, kind = cohort.subject[tested], cohort.y[tested], cohort.task.kind
     truth, chance = metrics.one_vs_rest(y, probability) if kind in KINDS else (y, probability)
     return _Everybody(
         y,

@@ -77,7 +77,7 @@ def plan_study(
         methods predicts this kind of task.
     """
     cache = FeatureCache.open(cache_path)
-    name = task or first_task(cache)
+    name = task or grid.shared.task or first_task(cache)
     if name not in cache.tasks:
         raise unknown("task", name, cache.tasks)
     chosen = parse(modalities or cache.modalities, tuple[str, ...], "modalities")
@@ -86,8 +86,9 @@ def plan_study(
             raise unknown("modality", modality, cache.modalities)
     config = make_config(overrides=grid.shared.settings)
     scope = grid.scope(name, chosen, 1 if split_used(cache, config) else None)
-    if len(scope.modalities) < 2:
-        raise InputError(f"A study fuses two modalities or more; {cache.path} gives {', '.join(scope.modalities)}.")
+    fewest = max((experiment.fewest_modalities for experiment in grid.experiments), default=1)
+    if len(scope.modalities) < fewest:
+        raise InputError(f"The study fuses two modalities or more; {cache.path} gives {', '.join(scope.modalities)}.")
     _refuse_another_cache(folder, cache)
     cells = _served(grid.cells(scope), cache.task(name))
     _refuse_foreign_cells(folder, cells, cache)

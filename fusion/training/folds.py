@@ -145,8 +145,7 @@ def train_fold(
         model, inputs, history, trials = fit_model(cohort, prepared, split, fold, config, show)
         answers = _ask(model, inputs, cohort, split.test, config)
         tables, details = model.method.tables(), model.method.details()
-    sample_id, y = cohort.sample_id[split.test], cohort.y[split.test]
-    predicted = Predicted(sample_id, y, answers.presence, answers.prediction, fold)
+    predicted = Predicted.of(cohort, split.test, answers.presence, answers.prediction, fold)
     alone = answers.prediction.modality_probability
     result = FoldResult(
         tested=split.test,

@@ -92,9 +92,10 @@ def demands(cache: FeatureCache, cohort: Cohort) -> dict[str, Any]:
     view = {"name": task.name, "kind": task.kind, "labels": list(task.labels), "window_hours": task.window_hours}
     history = {} if task.history_hours == 0 else {"history_hours": task.history_hours}
     unit = {"unit": task.unit} if task.unit else {}
+    many = {"long": True} if task.long else {}
     select = {name: dict(rule) for name, rule in task.select.items()}
     return {
-        "task": {**view, **history, **unit, "select": select},
+        "task": {**view, **history, **unit, **many, "select": select},
         "inputs": {name: modality_demand(cache, name) for name in cohort.modalities},
     }
 
@@ -130,17 +131,28 @@ def check_inputs(cache: FeatureCache, inputs: Mapping[str, Any]) -> None:
 
 
 def task_view(cache: FeatureCache, view: Mapping[str, Any]) -> Task:
-    """Return the trained task as seen on another cache: with its labels if the cache has them, else unknown ones."""
+    """Return the trained task as seen on another cache: with its labels if the cache has them, else unknown ones.
+
+    Raises
+    ------
+    InputError
+        If the labels of the cache are in another unit; or if the task has several predictions a sample, and the cache
+        does not say at which times.
+    """
     width = 1 if view["kind"] in ("binary", "multiclass") else len(view["labels"])
-    y = np.full((cache.samples.height, width), np.nan, dtype=np.float32)
-    if view["name"] in cache.tasks:
-        known = cache.task(view["name"])
-        if (known.kind, list(known.labels), known.sample) == (view["kind"], view["labels"], None):
-            _refuse_other_unit(known, view)
-            y = known.y
+    y, sample, time = np.full((cache.samples.height, width), np.nan, dtype=np.float32), None, None
+    long, known = view.get("long", False), cache.task(view["name"]) if view["name"] in cache.tasks else None
+    if known and (known.kind, list(known.labels), known.long) == (view["kind"], view["labels"], long):
+        _refuse_other_unit(known, view)
+        y, sample, time = known.y, known.sample, known.time
+    elif long:
+        raise InputError(
+            f"{cache.path} has no task {view['name']!r} with the times of its predictions, at which the models are to "
+            "be asked. Make the cache with this task."
+        )
     return Task(
         view["name"], view["kind"], tuple(view["labels"]), y, view["window_hours"], view["select"],
-        history_hours=view.get("history_hours", 0.0), unit=view.get("unit", ""),
+        sample=sample, time=time, history_hours=view.get("history_hours", 0.0), unit=view.get("unit", ""),
     )  # fmt: skip
 
 

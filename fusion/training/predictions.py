@@ -13,10 +13,15 @@ import torch
 from torch import Tensor
 
 from ...cache_schema import Task
+from ..inputs.batches import Cohort
 from ..methods.base import Prediction, combine
 
 SURVIVAL = "survival_"
 """What the name of a column with the survival at a time begins with."""
+
+
+HOURS = "prediction_hours"
+"""The column with the time of a prediction, where a sample has several."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +29,7 @@ class Predicted:
     """Predictions of n samples with what is known of them.
 
     ``sample_id`` [n]; ``y`` [n, C] as in `Task`, NaN where unknown; ``presence`` [n, M] bool; ``fold`` the fold that
-    tested them, None for the mean of all models.
+    tested them, None for the mean of all models; ``hours`` [n] since t0 of each prediction, where a sample has several.
     """
 
     sample_id: npt.NDArray[Any]
@@ -32,6 +37,20 @@ class Predicted:
     presence: npt.NDArray[np.bool_]
     prediction: Prediction
     fold: int | None
+    hours: npt.NDArray[np.float32] | None = None
+
+    @classmethod
+    def of(
+        cls,
+        cohort: Cohort,
+        samples: npt.NDArray[np.int64],
+        presence: npt.NDArray[np.bool_],
+        prediction: Prediction,
+        fold: int | None,
+    ) -> Predicted:
+        """Return predictions of the samples of a cohort at the given positions [n]."""
+        hours = None if cohort.queries is None else cohort.queries.hours[samples]
+        return cls(cohort.sample_id[samples], cohort.y[samples], presence, prediction, fold, hours)
 
     @property
     def probability(self) -> npt.NDArray[np.float32]:
@@ -41,6 +60,8 @@ class Predicted:
 
 def frame(predicted: Predicted, task: Task, modalities: Sequence[str], times: Sequence[float] = ()) -> pl.DataFrame:
     """Lay predictions out as columns: sample_id, fold, labels and predictions, then what explains them.
+
+    Where a sample has several predictions, ``prediction_hours`` since its t0 stand behind its id.
 
     Binary tasks have ``y`` and ``p``; others of classes ``p_<label or class>`` with ``y`` (class index) or
     ``y_<label>``. Quantities have ``label`` and ``predicted``, several of them ``label_<name>`` and
@@ -53,6 +74,8 @@ def frame(predicted: Predicted, task: Task, modalities: Sequence[str], times: Se
     are missing.
     """
     columns: dict[str, Any] = {"sample_id": predicted.sample_id}
+    if predicted.hours is not None:
+        columns[HOURS] = predicted.hours
     columns["fold"] = pl.Series([predicted.fold] * len(predicted.sample_id), dtype=pl.Int32)
     columns |= _OUTCOMES[task.kind](predicted, task, times)
     for m, name in enumerate(modalities):

@@ -23,6 +23,11 @@ class Experiment:
     heading: ClassVar[str]
     """Title of the chapter unless the grid gives another."""
 
+    @property
+    def fewest_modalities(self) -> int:
+        """How many modalities it takes to make sense of it."""
+        return 2
+
     title: str = ""
     """Title of its chapter."""
     seeds: tuple[int, ...] = ()

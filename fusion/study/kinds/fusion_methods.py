@@ -31,6 +31,11 @@ class FusionMethods(Experiment):
     reference: str = REFERENCE
     """The method that the others are compared with."""
 
+    @property
+    def fewest_modalities(self) -> int:
+        """Return one where all are trained on together: methods without fusion can be compared, too."""
+        return 1 if self.modalities == "all" else 2
+
     def wanted(self, scope: Scope) -> Iterator[tuple[Cell, tuple[Measurement, ...]]]:
         """Yield a cell for every method, combination and seed."""
         for names in scope.modality_sets(self.modalities):

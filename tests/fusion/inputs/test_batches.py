@@ -31,7 +31,8 @@ def ready(cohort: Cohort) -> Inputs:
 
 def test_gathered_rows_are_those_of_the_samples(toy_cohort: Callable[..., Cohort]) -> None:
     rows = toy_cohort().sources["rep"].rows
-    plain = RowStore(torch.from_numpy(rows.values), torch.from_numpy(rows.offsets), torch.ones(6), torch.zeros(6))
+    values, *spans = map(torch.from_numpy, (rows.values, rows.offsets[:-1], rows.lengths))
+    plain = RowStore(values, *spans, torch.ones(6), torch.zeros(6))
     samples = np.flatnonzero(rows.present)[[5, 0, 3]]
     gathered = plain.gather(torch.from_numpy(samples))
     np.testing.assert_array_equal(gathered.values, np.concatenate([rows[i] for i in samples]))
@@ -43,7 +44,8 @@ def test_gathering_leaves_the_store_alone(toy_cohort: Callable[..., Cohort]) -> 
     rows = toy_cohort().sources["rep"].rows
     values = torch.from_numpy(rows.values.astype("f4"))
     before = values.clone()
-    RowStore(values, torch.from_numpy(rows.offsets), 2 * torch.ones(6), torch.ones(6)).gather(ALL[rows.present])
+    spans = map(torch.from_numpy, (rows.offsets[:-1], rows.lengths))
+    RowStore(values, *spans, 2 * torch.ones(6), torch.ones(6)).gather(ALL[rows.present])
     assert torch.equal(values, before)
 
 
