@@ -118,9 +118,9 @@ FROZEN_ENCODERS: Registry[type[FrozenEncoder]] = Registry(
         "timm": "pipeline.image.timm_models:Timm",
         "hf": "pipeline.image.transformers_models:TransformersVision",
         "onnx": "pipeline.image.onnx_models:Onnx",
+        "xrv": "pipeline.image.xrv_models:TorchXRayVision",
         "text.onnx": "pipeline.text.onnx_models:OnnxTexts",
         "ecg.onnx": "pipeline.waveform.encoder:Electrocardiograms",
-        "xrv": "pipeline.image.xrv_models:TorchXRayVision",
     },
     _flaw,
 )

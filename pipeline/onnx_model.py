@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from ..cache_schema import InputError
 from .hub import cut, refuse_stand_in
 
-RANK_OF_VECTORS, RANK_OF_TOKENS = 2, 3
+RANK_OF_IDS, RANK_OF_VECTORS, RANK_OF_TOKENS = 2, 2, 3
 IDS, VECTORS = "input_ids", "last_hidden_state"
 TOKEN_INPUTS = (IDS, "attention_mask", "token_type_ids")
 INTEGERS = {"tensor(int64)": np.int64, "tensor(int32)": np.int32}
@@ -82,22 +82,22 @@ class OnnxTokens:
         self._path, self._session = path, _session(path)
         read = {one.name: one for one in self._session.get_inputs()}
         wrong = [one for one in read.values() if one.name not in TOKEN_INPUTS or one.type not in INTEGERS]
-        if wrong or IDS not in read:
+        if wrong or IDS not in read or len(read[IDS].shape) != RANK_OF_IDS:
             kinds = ", ".join(f"{one.name} {one.type}" for one in read.values())
             raise InputError(f"{path} reads {kinds or 'nothing'}; expected integers {', '.join(TOKEN_INPUTS)}.")
         if (given := [one.name for one in self._session.get_outputs()]) and VECTORS not in given:
             raise InputError(f"{path} gives {', '.join(given)}; expected {VECTORS}.")
         self._types = {name: INTEGERS[one.type] for name, one in read.items()}
-        shape = [side if isinstance(side, int) and side > 0 else None for side in read[IDS].shape]
-        self.batch, self.length = shape if len(shape) == len(("batch", "length")) else (None, None)
+        self.batch: int | None
+        self.length: int | None
+        self.batch, self.length = (side if isinstance(side, int) else None for side in read[IDS].shape)
 
     def __call__(self, ids: npt.NDArray[np.int64], there: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
         """Return the vectors of ``ids`` ``[B, T]``; ``there`` says which of them are no padding."""
-        given = {IDS: ids, "attention_mask": there, "token_type_ids": np.zeros_like(ids)}
+        values = {IDS: ids, "attention_mask": there, "token_type_ids": np.zeros_like(ids)}
+        given = {name: values[name].astype(kind) for name, kind in self._types.items()}
         try:
-            (vectors,) = self._session.run(
-                [VECTORS], {name: given[name].astype(kind) for name, kind in self._types.items()}
-            )
+            (vectors,) = self._session.run([VECTORS], given)
         except Exception as error:  # as below
             raise InputError(f"{self._path} cannot read {ids.shape[1]} tokens: {cut(error)}") from error
         if vectors.ndim != RANK_OF_TOKENS or vectors.shape[:2] != ids.shape:

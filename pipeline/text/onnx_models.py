@@ -55,8 +55,8 @@ class OnnxTexts(TextModels):
         for path in (model, model.with_name(TOKENIZER)):
             if not path.is_file():
                 raise MissingInputError(
-                    f"There is no file {path}. Give --text-encoder onnx:FILE.onnx, with {TOKENIZER} beside the file, or "
-                    f"a folder with {MODEL} and {TOKENIZER}."
+                    f"There is no file {path}. Give --text-encoder onnx:FILE.onnx, with {TOKENIZER} beside the file, "
+                    f"or a folder with {MODEL} and {TOKENIZER}."
                 )
             refuse_stand_in(path)
         return model, model.with_name(TOKENIZER)

@@ -16,7 +16,7 @@ from ...text.sections import findings
 from .folder import METADATA, RECORDS, MimicFolder
 from .tables import DEPTH, Table, read_table, unique_rows
 from .times import refuse_other_format
-from .within import within_stays
+from .within import of_cohort, within_stays
 
 STAGE = "items"
 REPORT_RECIPE = {"sections": "findings", "version": 2}
@@ -153,9 +153,7 @@ def _read_studies(folder: MimicFolder, stays: pl.DataFrame, quarantine: Quaranti
     named = images.filter(pl.col("dicom_id").str.contains(NAME).fill_null(value=False))
     for row in images.join(named, on="row", how="anti").iter_rows(named=True):
         quarantine.add(STAGE, table.path.name, f"row {row['row']}", "", "dicom_id cannot be the name of a file")
-    images = named.join(stays.select("subject_id").unique(), on="subject_id", how="semi", maintain_order="left")
-    if strangers := named.height - images.height:
-        quarantine.add(STAGE, table.path.name, "", "", "subject is not in the cohort", strangers)
+    images = of_cohort(named, stays, table, quarantine)
     if folder.metadata is None:
         return _with_headers(images, folder, table, quarantine)
     clock = pl.col("studytime").str.extract(r"^\s*(\d{1,6})(?:\.\d*)?\s*$").str.zfill(6)  # 930 is 00:09:30

@@ -3,9 +3,22 @@
 import polars as pl
 
 from ...source import Quarantine
+from .tables import Table
 
 STAGE = "items"
 SECONDS_PER_HOUR = 3600
+STRANGER = "subject is not in the cohort"
+
+
+def of_cohort(rows: pl.DataFrame, stays: pl.DataFrame, table: Table, quarantine: Quarantine) -> pl.DataFrame:
+    """Return the rows of the subjects of the stays; those of others are counted.
+
+    Where these are all, the table is of another release, or its ids were made others.
+    """
+    known = rows.join(stays.select("subject_id").unique(), on="subject_id", how="semi", maintain_order="left")
+    if strangers := rows.height - known.height:
+        quarantine.add(STAGE, table.path.name, "", "", STRANGER, strangers)
+    return known
 
 
 def within_stays(

@@ -12,6 +12,7 @@ from omnifuse.pipeline.sources import open_dataset
 from omnifuse.pipeline.sources.mimic import Options
 from omnifuse.pipeline.sources.mimic.data_set import MimicDataSet
 from omnifuse.pipeline.sources.mimic.ed import medicines, visits
+from omnifuse.pipeline.sources.mimic.within import STRANGER
 from omnifuse.pipeline.synthetic import SynthSettings, write_cohort
 from omnifuse.testing import check_dataset
 
@@ -251,4 +252,4 @@ def test_the_synthetic_department(tmp_path: Path) -> None:
     (block,) = records.tables[0].blocks(quarantine)
     assert 0.5 < len(block.sample_ids) / records.samples.height < 0.95
     assert np.nanmin(block.values[:, 0]) > 34 and np.nanmax(block.values[:, 0]) < 40
-    assert set(quarantine.counts()["reason"]) <= {"pain is no number from 0 to 10", visits.TOO_LATE}
+    assert set(quarantine.counts()["reason"]) <= {"pain is no number from 0 to 10", visits.TOO_LATE, STRANGER}

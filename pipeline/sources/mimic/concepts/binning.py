@@ -124,7 +124,9 @@ class SetBins:
         )  # fmt: skip
         values, masks = summarise(observations, rows, self.made.summaries)
         matrix = np.concatenate([values, masks[:, self.made.masks]], axis=1).astype(np.float32)  # [R, C + M]
-        return Block(self._sample_ids[samples], rows.lengths, matrix, rows.ends.astype(np.float32))
+        first = (seen.group_by("sample", maintain_order=True).agg(pl.col("bin").min())["bin"] + 1) * self._bin_hours
+        ends = rows.ends.astype(np.float32)
+        return Block(self._sample_ids[samples], rows.lengths, matrix, ends, first.cast(pl.Float64).to_numpy())
 
     def _observations(self, events: pl.DataFrame) -> pl.DataFrame:
         """Return sample, concept, bin, value, hours, share, newest, and the bins of the sample from t0 on."""

@@ -67,13 +67,16 @@ class KeptBlocks:
         """Keep the blocks that come of the events of some subjects."""
         for block in self._bins.blocks(events):
             file = self._folder / f"block-{len(self._files):05d}.npz"
+            first = np.asarray(block.first_hours)
             with naming(file):
-                np.savez(file, ids=block.sample_ids, lengths=block.lengths, values=block.values, time=block.time)
+                np.savez(
+                    file, ids=block.sample_ids, lengths=block.lengths, values=block.values, time=block.time, first=first
+                )
             self._files.append(file)
 
     def blocks(self) -> Iterator[Block]:
         """Yield what was kept."""
         for file in self._files:
             with np.load(file) as saved:
-                block = Block(saved["ids"], saved["lengths"], saved["values"], saved["time"])
+                block = Block(saved["ids"], saved["lengths"], saved["values"], saved["time"], saved["first"])
             yield block
