@@ -54,14 +54,14 @@ class Forest(nn.Module):
 
 
 @dataclass(frozen=True)
-class Table:
+class FeatureTable:
     """Training samples: ``pooled`` M tables [n, F], NaN where unknown, ``present`` bool [n, M], and ``y`` [n, C]."""
 
     pooled: list[Array]
     present: Tensor
     y: Array
 
-    def with_copies(self, generator: torch.Generator) -> Table:
+    def with_copies(self, generator: torch.Generator) -> FeatureTable:
         """Add a copy of each sample of several modalities, which shows a random non-empty proper part of them."""
         shown = sample_patterns(self.present, generator, dropout=1.0, patterns="proper")
         copied = (shown != self.present).any(1).numpy()
@@ -70,7 +70,7 @@ class Table:
             for table, kept in zip(self.pooled, shown.T.numpy(), strict=True)
         ]
         present = torch.cat([self.present, shown[torch.from_numpy(copied)]])
-        return Table(pooled, present, np.concatenate([self.y, self.y[copied]]))
+        return FeatureTable(pooled, present, np.concatenate([self.y, self.y[copied]]))
 
 
 class Boosting(Method):
@@ -137,7 +137,7 @@ class Boosting(Method):
     def fit(self, fitting: Fitting) -> None:
         """Fit all models to the training part."""
         batch = fitting.inputs.batch(fitting.samples)
-        table = Table(pooled_vectors(self.spec.inputs, batch), batch.presence.cpu(), batch.y.cpu().numpy())
+        table = FeatureTable(pooled_vectors(self.spec.inputs, batch), batch.presence.cpu(), batch.y.cpu().numpy())
         if self.options.missing == "masked":
             table = table.with_copies(torch.Generator().manual_seed(fitting.seed))
         for number in fitting.progress(range(len(self.combinations))):

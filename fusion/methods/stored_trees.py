@@ -6,7 +6,7 @@ import io
 import json
 from collections.abc import Iterator, Sequence
 from typing import Any
-from zipfile import ZIP_DEFLATED, ZipFile
+from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 import numpy as np
 import skops.io
@@ -53,9 +53,24 @@ Models = list[Trees | None]
 
 
 def dump_trees(models: Models) -> bytes:
-    """Return models as an archive of skops."""
-    packed: bytes = skops.io.dumps(models, compression=ZIP_DEFLATED)
-    return packed
+    """Return models as an archive of skops; equal models as equal bytes."""
+    return _without_addresses(skops.io.dumps(models))
+
+
+def _without_addresses(packed: bytes) -> bytes:
+    """Return an archive of skops with numbers where it has addresses in memory, and without the time of day."""
+    stored = io.BytesIO()
+    with ZipFile(io.BytesIO(packed)) as archive, ZipFile(stored, "w", ZIP_DEFLATED) as made:
+        schema = json.loads(archive.read(SCHEMA))
+        numbers: dict[int, int] = {}
+        for node in _nodes(schema):
+            node["__id__"] = numbers.setdefault(node["__id__"], len(numbers))
+            if "file" in node:
+                content, node["file"] = archive.read(node["file"]), f"{node['__id__']}.npy"
+                if node["file"] not in made.namelist():  # an array that stands in two places
+                    made.writestr(ZipInfo(node["file"]), content, ZIP_DEFLATED)
+        made.writestr(ZipInfo(SCHEMA), json.dumps(schema, indent=2), ZIP_DEFLATED)
+    return stored.getvalue()
 
 
 def load_trees(stored: bytes) -> Models:
@@ -98,14 +113,20 @@ def _check_parts(stored: bytes) -> None:
 
 def _parts(tree: Any) -> Iterator[tuple[str, str]]:
     """Yield kind and class of every node, wherever it stands."""
+    for node in _nodes(tree):
+        yield str(node["__loader__"]), f"{node.get('__module__')}.{node.get('__class__')}"
+
+
+def _nodes(tree: Any) -> Iterator[dict[str, Any]]:
+    """Yield every node of a schema, wherever it stands."""
     if isinstance(tree, dict):
         if "__loader__" in tree:
-            yield str(tree["__loader__"]), f"{tree.get('__module__')}.{tree.get('__class__')}"
+            yield tree
         for branch in tree.values():
-            yield from _parts(branch)
+            yield from _nodes(branch)
     elif isinstance(tree, list):
         for branch in tree:
-            yield from _parts(branch)
+            yield from _nodes(branch)
 
 
 def _check_model(model: Trees) -> None:

@@ -18,7 +18,7 @@ from ..files import write_json, write_table
 from ..inputs.loading import default_limit
 from ..inputs.splits import split_frame
 from ..scores.notes import data_notes
-from ..sealed import is_sealed, seal
+from ..sealed_folder import is_sealed, seal
 from ..training.config import TrainConfig
 from ..training.fold_result import OF_THE_TRAINING_ALONE, FoldResult
 from ..training.folds import finished_folds, train_folds, train_stored_folds

@@ -77,7 +77,7 @@ class FinishedCell(Run):
 
 
 @dataclass(frozen=True)
-class Study:
+class FinishedStudy:
     """All finished cells of a study; ``subject`` maps sample ids to numbers of patients."""
 
     folder: Path
@@ -161,7 +161,7 @@ def over_seeds(values: Sequence[float | None]) -> Estimate:
     return Estimate(float(np.mean(known)) if known else None, sd=sd)
 
 
-def pooled(runs: Sequence[FinishedCell], study: Study, measure: str | None = None) -> Estimate:
+def pooled(runs: Sequence[FinishedCell], study: FinishedStudy, measure: str | None = None) -> Estimate:
     """Return the mean of an area over seeds and folds, with its interval for other patients and trainings.
 
     By default of the primary measure. With one seed the interval is for these models: other patients alone.
@@ -219,7 +219,10 @@ class Comparison:
 
 
 def compare(
-    first: Sequence[FinishedCell], second: Sequence[FinishedCell], study: Study, asked: Measurement | None = None
+    first: Sequence[FinishedCell],
+    second: Sequence[FinishedCell],
+    study: FinishedStudy,
+    asked: Measurement | None = None,
 ) -> Comparison | None:
     """Compare two methods, each with a run for every seed, on the patients that both have tested.
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from ..scores.paired import holm
 from ..words import SPACE, interval, listing, number, together
-from .finished import Comparison, FinishedCell, Study, compare, pooled, sd_over_seeds
+from .finished import Comparison, FinishedCell, FinishedStudy, compare, pooled, sd_over_seeds
 from .kinds.base import DIFFERENCE, REFERENCE, comparison_cells, reading
 from .results import Column, Estimate, ResultTable, Value
 from .verdict import EQUIVALENT, NOT_SHOWN, ORDERED, verdict
@@ -145,7 +145,7 @@ def _distance(row: Ranked) -> str:
     return f"{number(difference.value, signed=True)}, 95{SPACE}% interval {bounds}; {judged}"
 
 
-def rank(study: Study, runs: Mapping[str, Sequence[FinishedCell]], modalities: tuple[str, ...]) -> Ranking:
+def rank(study: FinishedStudy, runs: Mapping[str, Sequence[FinishedCell]], modalities: tuple[str, ...]) -> Ranking:
     """Rank methods, each with a run for every seed, on the modalities and settings that they share."""
     # without the usual reference, the first method of the study
     reference = REFERENCE if REFERENCE in runs else next(iter(runs))
@@ -160,5 +160,5 @@ def rank(study: Study, runs: Mapping[str, Sequence[FinishedCell]], modalities: t
     return Ranking(modalities, reference, tuple(rows), study.scope.margin)
 
 
-def _ranked(study: Study, method: str, runs: Sequence[FinishedCell]) -> Ranked:
+def _ranked(study: FinishedStudy, method: str, runs: Sequence[FinishedCell]) -> Ranked:
     return Ranked(method, pooled(runs, study), sd_over_seeds(runs))

@@ -24,7 +24,7 @@ from ..runs.train import train
 from ..settings import parse
 from ..training.config import make_config
 from .cell import Cell, Measurement, Scope
-from .finished import CELLS, FinishedCell, Study
+from .finished import CELLS, FinishedCell, FinishedStudy
 from .grid import Grid
 from .measure import measure
 
@@ -55,9 +55,9 @@ class Plan:
         return self.scope.folds * len(self.untrained)
 
     @property
-    def study(self) -> Study:
+    def study(self) -> FinishedStudy:
         """The finished cells."""
-        return Study(self.folder, self.scope, read_table(self.folder / SUBJECTS))
+        return FinishedStudy(self.folder, self.scope, read_table(self.folder / SUBJECTS))
 
 
 def plan_study(

@@ -16,7 +16,7 @@ from safetensors.numpy import load, save
 
 from ..files import write_file, write_table
 from ..inputs.splits import Positions
-from ..sealed import SEAL
+from ..sealed_folder import SEAL
 from .search import Trial
 
 BoolArray = npt.NDArray[np.bool_]

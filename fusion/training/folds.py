@@ -33,7 +33,7 @@ from ..inputs.stored import StoredCohort
 from ..methods import METHODS
 from ..methods.base import Method, Prediction
 from ..methods.fitting import Progress
-from ..sealed import is_sealed, seal
+from ..sealed_folder import is_sealed, seal
 from . import loop as training
 from .config import TrainConfig
 from .fold_result import BoolArray, FloatArray, FoldResult

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -84,12 +85,16 @@ def make_cohort(signal: Signal) -> Cohort:
     return Cohort(make_task(y, signal.kind), ids, ids // 2, y, sources)
 
 
-def write_cache(path: Path, signal: Signal, split: pl.DataFrame | None, recipe: int) -> Path:
-    """Write the cohort of a signal as a cache."""
-    rows, y = make_rows(signal)
+def write_cache(
+    path: Path, signal: Signal, split: pl.DataFrame | None, recipe: int, rows_and_labels: Any = None,
+    described: pl.DataFrame | None = None,
+) -> Path:  # fmt: skip
+    """Write the cohort of a signal as a cache, or other rows and labels; ``described``: more columns of samples."""
+    rows, y = rows_and_labels or make_rows(signal)
     staged = StagedCache(path, "toy", {})
     ids = np.arange(len(y))
-    staged.add_samples(pl.DataFrame({"sample_id": ids, "subject_id": ids // 2}) + signal.first_id)
+    samples = pl.DataFrame({"sample_id": ids, "subject_id": ids // 2}) + signal.first_id
+    staged.add_samples(samples if described is None else samples.hstack(described))
     for name, (kind, columns) in KINDS.items():
         spec = ModalitySpec(name, kind, "row", {"encoder": name, "version": recipe}, columns)
         ragged = rows[name]
@@ -111,7 +116,10 @@ def toy_cohort() -> Callable[..., Cohort]:
 def toy_cache() -> Callable[..., Path]:
     """Return the maker of caches: a path, a split, a recipe version, and arguments of `Signal`."""
 
-    def write(path: Path, split: pl.DataFrame | None = None, recipe: int = 1, **signal: object) -> Path:
-        return write_cache(path, Signal(**signal), split, recipe)
+    def write(
+        path: Path, split: pl.DataFrame | None = None, recipe: int = 1, described: pl.DataFrame | None = None,
+        **signal: object,
+    ) -> Path:  # fmt: skip
+        return write_cache(path, Signal(**signal), split, recipe, described=described)
 
     return write

@@ -19,6 +19,7 @@ from omnifuse.pipeline.sources.files.data_set import FilesDataSet
 from omnifuse.pipeline.sources.imported.data_set import ImportedDataSet
 from omnifuse.pipeline.sources.lung.data_set import LungDataSet
 from omnifuse.pipeline.sources.meds.data_set import MedsDataSet
+from omnifuse.pipeline.sources.mimic import Options
 from omnifuse.pipeline.sources.mimic.concepts.definitions import starter_set
 from omnifuse.pipeline.sources.mimic.data_set import MimicDataSet
 from omnifuse.pipeline.sources.physionet2012 import variables
@@ -47,7 +48,7 @@ def test_every_file_of_the_package_that_is_no_code_is_in_the_key_of_a_data_set()
 
 
 def test_what_is_taken_of_definitions_is_in_the_key_and_nothing_else_of_them(synthetic_raw: Path) -> None:
-    dataset = MimicDataSet(synthetic_raw, ("labs",), variables=("labs",), task=("los_3d",))
+    dataset = MimicDataSet(synthetic_raw, Options(modalities=("labs",), variables=("labs",), task=("los_3d",)))
     key = json.dumps(dataset.settings())
     assert "icu_in + 3d" in key and "sepsis" not in key
     (modality,) = [table for table in dataset.read(Quarantine()).tables if table.name == "labs"]

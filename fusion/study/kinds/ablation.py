@@ -13,7 +13,7 @@ from ...scores import metrics
 from ...scores.measures import MEASURES, PRIMARY
 from ...words import together
 from ..cell import Cell, Measurement, Scope
-from ..finished import FinishedCell, Study, compare, estimate, over_seeds
+from ..finished import FinishedCell, FinishedStudy, compare, estimate, over_seeds
 from ..results import Column, Estimate, Item, Note, ResultTable, Value
 from .base import SPREAD, Experiment, difference_table
 from .laziness import COMBINATIONS
@@ -48,7 +48,7 @@ class Ablation(Experiment):
                 for cell in self.cells(scope, row, names):
                     yield cell, asked
 
-    def items(self, study: Study) -> Iterator[Item]:
+    def items(self, study: FinishedStudy) -> Iterator[Item]:
         """Yield both protocols and the steps between rows."""
         sets = study.scope.modality_sets(self.modalities)
         runs = {(row, names): study.find_all(self.cells(study.scope, row, names)) for row in ROWS for names in sets}

@@ -9,7 +9,7 @@ from typing import ClassVar
 from ...scores.intervals import LEVEL
 from ...scores.paired import holm
 from ..cell import Cell, Measurement, Scope
-from ..finished import Comparison, Study
+from ..finished import Comparison, FinishedStudy
 from ..measure import DRAWN
 from ..results import Chapter, Column, Estimate, Item, Note, ResultTable, Value
 from ..verdict import ORDERED, verdict
@@ -34,11 +34,11 @@ class Experiment:
         """Yield the cells that it looks at, and what is to be measured of each after the training."""
         raise NotImplementedError
 
-    def items(self, study: Study) -> Iterator[Item]:
+    def items(self, study: FinishedStudy) -> Iterator[Item]:
         """Yield the parts of its chapter in reading order."""
         raise NotImplementedError
 
-    def chapter(self, study: Study, number: int = 1) -> Chapter:
+    def chapter(self, study: FinishedStudy, number: int = 1) -> Chapter:
         """Return its chapter; ``number`` counts the experiments of its kind and keeps the names of tables apart."""
         suffix = "" if number == 1 else f"-{number}"
         items = [

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from ..cell import Cell, Measurement, Scope
-from ..finished import Comparison, FinishedCell, Study, best, compare
+from ..finished import Comparison, FinishedCell, FinishedStudy, best, compare
 from ..results import Column, Item, Note, ResultTable
 from ..verdict import SEVERAL
 from .base import DIFFERENCE, WITHOUT, Experiment, comparison_cells, drawn, reading
@@ -44,7 +44,7 @@ class Claims(Experiment):
             yield from ((cell, asked) for cell in self.cells(scope, method, scope.modalities))
         yield from ((cell, ()) for cell in self.cells(scope, WITHOUT, scope.modalities, INACTIVE))
 
-    def items(self, study: Study) -> Iterator[Item]:
+    def items(self, study: FinishedStudy) -> Iterator[Item]:
         """Yield the table of claims."""
         claims = [
             ("A combination is worse than its dominant modality", *self._laziness(study), FAILS_ABOVE),
@@ -84,10 +84,10 @@ class Claims(Experiment):
             "claim easier and the second harder to hold."
         )
 
-    def _find(self, study: Study, method: str, *settings: str) -> list[FinishedCell]:
+    def _find(self, study: FinishedStudy, method: str, *settings: str) -> list[FinishedCell]:
         return study.find_all(self.cells(study.scope, method, study.scope.modalities, *settings))
 
-    def _laziness(self, study: Study) -> tuple[str, Comparison | None]:
+    def _laziness(self, study: FinishedStudy) -> tuple[str, Comparison | None]:
         alone = {
             names[0]: study.find_all(self.cells(study.scope, "concat", names))
             for names in study.scope.modality_sets("each")
@@ -95,7 +95,7 @@ class Claims(Experiment):
         dominant = best(alone)
         return f"concat − {dominant} alone", compare(self._find(study, "concat"), alone[dominant], study)
 
-    def _dynamic_weighting(self, study: Study) -> tuple[str, Comparison | None]:
+    def _dynamic_weighting(self, study: FinishedStudy) -> tuple[str, Comparison | None]:
         others = {method: self._find(study, method) for method in PAPER if method != "dwfuse"}
         rival = best(others)
         return f"dwfuse − {rival}", compare(self._find(study, "dwfuse"), others[rival], study)

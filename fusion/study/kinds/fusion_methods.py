@@ -10,7 +10,7 @@ from ...scores.measures import PRIMARY, Measure, of_kind
 from ...scores.metrics import mean_defined
 from ...words import listing, together
 from ..cell import Cell, Measurement, Scope
-from ..finished import FinishedCell, Study, compare, estimate, pooled, sd_over_seeds
+from ..finished import FinishedCell, FinishedStudy, compare, estimate, pooled, sd_over_seeds
 from ..results import Column, Estimate, Item, Note, ResultFigure, ResultTable, Series, Value
 from .base import INTERVAL, REFERENCE, SPREAD, Experiment, difference_table
 
@@ -38,7 +38,7 @@ class FusionMethods(Experiment):
                 for cell in self.cells(scope, method, names):
                     yield cell, ()
 
-    def items(self, study: Study) -> Iterator[Item]:
+    def items(self, study: FinishedStudy) -> Iterator[Item]:
         """Yield the table by combination, then scores and differences on the largest combination."""
         sets = study.scope.modality_sets(self.modalities)
         runs = {(method, names): self._runs(study, method, names) for method in self.methods for names in sets}
@@ -71,11 +71,11 @@ class FusionMethods(Experiment):
             "study name a search."
         )
 
-    def _ranked(self, study: Study, names: tuple[str, ...]) -> bool:
+    def _ranked(self, study: FinishedStudy, names: tuple[str, ...]) -> bool:
         """Return whether the first table of the report has the same differences: p-values are adjusted once."""
         return (names, self.reference, self.settings) == (study.scope.modalities, REFERENCE, ())
 
-    def _runs(self, study: Study, method: str, names: tuple[str, ...]) -> list[FinishedCell]:
+    def _runs(self, study: FinishedStudy, method: str, names: tuple[str, ...]) -> list[FinishedCell]:
         return study.find_all(self.cells(study.scope, method, names))
 
 
@@ -96,7 +96,7 @@ def _figure(areas: list[tuple[str, Estimate]], combination: str) -> ResultFigure
     )
 
 
-def _scores(rows: list[tuple[str, list[FinishedCell]]], combination: str, study: Study) -> ResultTable:
+def _scores(rows: list[tuple[str, list[FinishedCell]]], combination: str, study: FinishedStudy) -> ResultTable:
     """Return discrimination and calibration of each method on one combination."""
     kind = next((run.metrics.kind for _, runs in rows for run in runs), "binary")  # if nothing is finished
     measures, primary = of_kind(kind), PRIMARY[kind]
@@ -106,9 +106,9 @@ def _scores(rows: list[tuple[str, list[FinishedCell]]], combination: str, study:
     return ResultTable(
         "methods-scores",
         f"Discrimination and calibration, {combination}",
-        f"Mean over folds and seeds. {INTERVAL} Sd over seeds is that of the {first}; without it there was one "
-        f"training. {lower[:1].upper()}{lower[1:]}: lower is better. Calibration slope 1, intercept 0 and expected "
-        "calibration error 0 are perfect.",
+        f"Mean over folds and seeds. {INTERVAL} Sd over seeds is that of the {first}, and ± that of a measure without "
+        f"an interval; where it is not said there was one training. {lower[:1].upper()}{lower[1:]}: lower is better. "
+        "Calibration slope 1, intercept 0 and expected calibration error 0 are perfect.",
         (Column("method"), Column(first), Column("sd over seeds", decimals=4), *more),
         tuple((method, *_score_cells(runs, study, measures)) for method, runs in rows),
         folded=True,
@@ -118,12 +118,12 @@ def _scores(rows: list[tuple[str, list[FinishedCell]]], combination: str, study:
 CALIBRATION = ("slope", "intercept", "ECE")
 
 
-def _score_cells(runs: list[FinishedCell], study: Study, others: Mapping[str, Measure]) -> tuple[Value, ...]:
+def _score_cells(runs: list[FinishedCell], study: FinishedStudy, others: Mapping[str, Measure]) -> tuple[Value, ...]:
     """Return the primary measure with its sd over seeds, the others, and calibration."""
     calibration = [run.metrics.calibration for run in runs]
     return (
         pooled(runs, study),
         sd_over_seeds(runs),
-        *(pooled(runs, study, name) if one.area else estimate(runs, name).value for name, one in others.items()),
+        *(pooled(runs, study, name) if one.area else estimate(runs, name) for name, one in others.items()),
         *(mean_defined([found.measured(name.lower()).value for found in calibration if found]) for name in CALIBRATION),
     )

@@ -9,7 +9,7 @@ from typing import ClassVar
 import polars as pl
 
 from ..cell import Cell, Measurement, Scope
-from ..finished import Study
+from ..finished import FinishedStudy
 from ..results import Column, Item, Note, ResultFigure, ResultTable, Series
 from .base import FIRST_SEED, Experiment
 
@@ -32,7 +32,7 @@ class Imputation(Experiment):
         """Yield one cell on all modalities."""
         yield self._cell(scope), (MAP,)
 
-    def items(self, study: Study) -> Iterator[Item]:
+    def items(self, study: FinishedStudy) -> Iterator[Item]:
         """Yield the curves over epochs, the map, and how similar the embeddings end."""
         run = study.find(self._cell(study.scope))
         if run is None:

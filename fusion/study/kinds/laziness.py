@@ -11,7 +11,7 @@ import polars as pl
 from ...explain.combinations import AVAILABLE, COMPLETE, shapley
 from ...words import combination_words, listing, together
 from ..cell import Cell, Measurement, Scope
-from ..finished import Study, best, compare, estimate, mean_table
+from ..finished import FinishedStudy, best, compare, estimate, mean_table
 from ..results import Column, Item, Note, ResultTable
 from .base import DIFFERENCE, SPREAD, Experiment, comparison_cells, reading
 
@@ -42,7 +42,7 @@ class Laziness(Experiment):
         for method in self.explained:
             yield from ((cell, (COMBINATIONS,)) for cell in self.cells(scope, method, scope.modalities))
 
-    def items(self, study: Study) -> Iterator[Item]:
+    def items(self, study: FinishedStudy) -> Iterator[Item]:
         """Yield combination against dominant modality, then each model with less than it knows, and its laziness."""
         yield self._dominant(study)
         runs = {
@@ -56,7 +56,7 @@ class Laziness(Experiment):
             if traces:
                 yield _trace(method, pl.concat(traces))
 
-    def _dominant(self, study: Study) -> ResultTable:
+    def _dominant(self, study: FinishedStudy) -> ResultTable:
         """Return each combination beside the best of its modalities alone."""
         scope = study.scope
         alone = {names: study.find_all(self.cells(scope, self.method, names)) for names in scope.modality_sets("each")}

@@ -10,7 +10,7 @@ import polars as pl
 
 from ...scores.measures import PRIMARY
 from ..cell import Cell, Measurement, Scope
-from ..finished import FinishedCell, Study
+from ..finished import FinishedCell, FinishedStudy
 from ..results import Item, Note, ResultFigure, Series
 from .base import FIRST_SEED, Experiment
 
@@ -34,7 +34,7 @@ class Learning(Experiment):
         for cell in self._curves(scope).values():
             yield cell, ()
 
-    def items(self, study: Study) -> Iterator[Item]:
+    def items(self, study: FinishedStudy) -> Iterator[Item]:
         """Yield the figure."""
         found = {label: study.find(cell) for label, cell in self._curves(study.scope).items()}
         if len(self.seeds_of(study.scope)) > 1:

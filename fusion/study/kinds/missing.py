@@ -12,7 +12,7 @@ import polars as pl
 from ...scores.intervals import TAILS
 from ...words import together
 from ..cell import Cell, Measurement, Scope
-from ..finished import FinishedCell, Study, estimate, over_seeds
+from ..finished import FinishedCell, FinishedStudy, estimate, over_seeds
 from ..results import Column, Estimate, Item, Note, ResultFigure, ResultTable, Series, Value
 from .base import SPREAD, WITHOUT, WITHOUT_MEANS, Experiment
 
@@ -48,7 +48,7 @@ class Missing(Experiment):
                 for rate in self.rates:
                     yield from ((cell, ()) for cell in self.cells_losing(scope, method, names, rate))
 
-    def items(self, study: Study) -> Iterator[Item]:
+    def items(self, study: FinishedStudy) -> Iterator[Item]:
         """Yield a figure and a table for each combination, and by which modality is lost."""
         where = "in training and test" if self.retrained else "in the test alone"
         yield Note(
@@ -84,7 +84,7 @@ class Missing(Experiment):
     def _curves(self) -> Measurement:
         return Measurement("missing_curves", (("rates", self.rates), ("draws", self.draws)))
 
-    def _random(self, study: Study, method: str, names: tuple[str, ...]) -> dict[float, Estimate]:
+    def _random(self, study: FinishedStudy, method: str, names: tuple[str, ...]) -> dict[float, Estimate]:
         """Return the AUROC by rate when any modality is lost."""
         if not self.retrained:
             return self._asked(study.find_all(self.cells(study.scope, method, names)), RANDOM)
@@ -105,7 +105,7 @@ class Missing(Experiment):
                 found[rate] = Estimate(mean.value, float(low), float(high), mean.sd)
         return found
 
-    def _by_modality(self, study: Study) -> Iterator[Item]:
+    def _by_modality(self, study: FinishedStudy) -> Iterator[Item]:
         """Yield one figure for each of the first two methods, a line for each modality that is lost."""
         for method in self.methods[:2]:
             runs = study.find_all(self.cells(study.scope, method, study.scope.modalities))

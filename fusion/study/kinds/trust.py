@@ -15,7 +15,7 @@ from ...scores.measures import PRIMARY, of_kind
 from ...scores.metrics import calibration
 from ...words import combination_words
 from ..cell import Cell, Measurement, Scope
-from ..finished import FinishedCell, Study
+from ..finished import FinishedCell, FinishedStudy
 from ..results import Column, Estimate, Item, Note, ResultFigure, ResultTable, Series, Value
 from .base import FIRST_SEED, Experiment
 
@@ -39,7 +39,7 @@ class Trust(Experiment):
         for method in self.methods:
             yield self.cells(scope, method, scope.modalities)[0], ()
 
-    def items(self, study: Study) -> Iterator[Item]:
+    def items(self, study: FinishedStudy) -> Iterator[Item]:
         """Yield tables by pattern, subgroup and alert, and the decision curve; labels of other than binary tasks."""
         found = {
             method: study.find(self.cells(study.scope, method, study.scope.modalities)[0]) for method in self.methods

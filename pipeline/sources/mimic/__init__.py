@@ -72,16 +72,8 @@ class Options(BinnedOptions):
 def open(raw: Path, options: Options) -> DataSet:
     """Return the data set in a raw folder."""
     from .data_set import MimicDataSet
-    from .note_tables import NoteSettings
-    from .tasks.outside import LabelRules, OutsideLabels
 
-    rules = LabelRules(options.label_kind, options.slack, options.ignore_unknown, options.allow_missing_labels)
-    labels = OutsideLabels(options.labels, rules) if options.labels else None
-    return MimicDataSet(
-        raw, options.modalities, options.profile, options.bin_hours, options.limit, options.without_rule,
-        NoteSettings(options.note_categories, options.note_history_hours), options.select,
-        options.variables, options.history, options.available, options.task, labels, options.cxr_years,
-    )  # fmt: skip
+    return MimicDataSet(raw, options)
 
 
 def look(raw: Path) -> list[Check]:

@@ -9,6 +9,7 @@ from itertools import islice
 from pathlib import Path
 
 from ....cache_schema import InputError, MissingInputError
+from .concepts.definitions import Version
 from .tables import DEPTH, SUFFIXES, Table
 
 METADATA = "mimic-cxr-2.0.0-metadata"
@@ -28,7 +29,7 @@ class MimicFolder:
     """A raw folder. ``version`` is 3 (flat, ICUSTAY_ID) or 4 (hosp/ and icu/, stay_id)."""
 
     raw: Path
-    version: int
+    version: Version
     folders: tuple[Path, ...]
     metadata: Path | None
     """``mimic-cxr-2.0.0-metadata.csv`` of MIMIC-CXR-JPG."""
@@ -63,7 +64,7 @@ class MimicFolder:
                 f"{raw} holds more than one data set: {', '.join(map(str, anchors))}. Give the folder of one of them."
             )
         stays = Table.open(anchors[0])
-        version = 3 if "icustay_id" in stays.columns else 4
+        version: Version = 3 if "icustay_id" in stays.columns else 4
         metadata, records = (
             next((path for folder in folders if (path := table_in(folder, name))), None) for name in (METADATA, RECORDS)
         )

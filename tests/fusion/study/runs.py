@@ -14,7 +14,7 @@ from omnifuse.fusion.methods.base import Prediction
 from omnifuse.fusion.runs.folder import RunFolder
 from omnifuse.fusion.runs.metrics import FORMAT, RunMetrics
 from omnifuse.fusion.runs.summary import summarise
-from omnifuse.fusion.sealed import SEAL, seal
+from omnifuse.fusion.sealed_folder import SEAL, seal
 from omnifuse.fusion.training.config import make_config
 from omnifuse.fusion.training.fold_result import FoldResult
 from omnifuse.fusion.training.predictions import Predicted, frame

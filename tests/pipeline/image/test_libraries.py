@@ -1,5 +1,7 @@
 """Image models of torchvision, timm and torchxrayvision, against what these libraries compute themselves."""
 
+import socket
+import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -11,9 +13,8 @@ import pytest
 import timm
 import torch
 from click.testing import CliRunner
-from omnifuse.cache_schema import InputError, MissingInputError, digest_file, packages
+from omnifuse.cache_schema import InputError, MissingInputError, digest_file
 from omnifuse.cli import main
-from omnifuse.pipeline import frozen_torch
 from omnifuse.pipeline.frozen_encoders import frozen_encoder
 from omnifuse.pipeline.frozen_torch import seed_weights
 from omnifuse.pipeline.image import torchvision_models, xrv_models
@@ -67,8 +68,8 @@ def save(tmp_path: Path) -> Save:
 
 
 @pytest.fixture(autouse=True)
-def float32(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(frozen_torch, "fast_precision", lambda device: torch.float32)
+def float32(plain_processor: None) -> None:
+    """As other programs compute."""
 
 
 def assert_same(encoder: str, images: Images, plain: torch.Tensor) -> None:
@@ -265,8 +266,7 @@ def test_weights_that_cannot_be_fetched_are_said_with_the_choices(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    monkeypatch.setattr("omnifuse.pipeline.image.weights.urlopen", refuse)
-    monkeypatch.setattr("omnifuse.pipeline.hub.urlopen", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
     monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda *_: None)
     for encoder in ("torchvision:resnet18", "timm:test_resnet"):
         with pytest.raises(MissingInputError, match=rf"'{encoder}' cannot be loaded.*fetch.*Choices.*random"):
@@ -287,7 +287,7 @@ def test_the_pickles_of_torchxrayvision_are_not_read_and_the_conversion_explaine
 def test_an_optional_package_that_is_missing_is_named(
     encoder: str, package: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(packages, "find_spec", lambda name: None)
+    monkeypatch.setitem(sys.modules, package, None)  # as if it were not installed
     with pytest.raises(
         InputError, match=rf"{encoder} needs the package {package}: pip install 'omnifuse\[{package}\]'"
     ):

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from omnifuse.cache_schema import InputError, MissingInputError
 from omnifuse.pipeline.source import Block, Quarantine, Records
+from omnifuse.pipeline.sources.mimic import Options
 from omnifuse.pipeline.sources.mimic.data_set import MimicDataSet
 
 from .conftest import III, RawFolder, add_stay3, chart3
@@ -23,7 +24,7 @@ SMALL_TABLES = ["ICUSTAYS", "ADMISSIONS", "PATIENTS", "DIAGNOSES_ICD"]
 def read(raw: Path, profile: str = "clean") -> tuple[Records, list[Block], Quarantine]:
     """Return the records, the blocks of the EHR, and what was left out."""
     quarantine = Quarantine()
-    records = MimicDataSet(raw, ("ehr",), profile).read(quarantine)
+    records = MimicDataSet(raw, Options(modalities=("ehr",), profile=profile)).read(quarantine)
     return records, list(records.tables[0].blocks(quarantine)), quarantine
 
 

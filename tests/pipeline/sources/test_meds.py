@@ -13,7 +13,6 @@ from omnifuse.cache_schema import FeatureCache, InputError, MissingInputError, T
 from omnifuse.cli import main
 from omnifuse.pipeline.series import event_block
 from omnifuse.pipeline.source import Block, Quarantine, Records, TableModality
-from omnifuse.pipeline.sources.meds import codes as meds_codes
 from omnifuse.pipeline.sources.meds.data_set import MedsDataSet
 
 NOW = datetime(2020, 1, 3)
@@ -283,11 +282,10 @@ class TestChoiceOfCodes:
         assert names(table)[:4] == ["A", "B", "C", "D"]
         assert "all samples (the data set has no split)" in table.recipe["codes"]
 
-    def test_the_codes_of_most_samples_are_taken(self, several: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setitem(meds_codes.MOST_CODES, "ehr", 2)
-        assert names(table_of(several, "ehr")[0])[:2] == ["A", "B"]
-        monkeypatch.setitem(meds_codes.MOST_CODES, "ehr", 3)
-        assert names(table_of(several, "ehr")[0])[:3] == ["A", "B", "C"]
+    def test_the_codes_of_most_samples_are_taken(self, several: Path) -> None:
+        rare = [f"X{number:03d}" for number in range(100)]
+        write(several / "raw", [(4, hour(5), code, 1) for code in rare], "1")
+        assert names(table_of(several, "ehr")[0])[:100] == ["A", "B", "C", "D", *rare[:96]]
 
     def test_a_list_of_codes_is_kept_in_its_order(self, several: Path) -> None:
         path = several / "codes.yaml"

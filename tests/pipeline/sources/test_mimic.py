@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 from omnifuse.cache_schema import InputError, MissingInputError
 from omnifuse.pipeline.source import Quarantine, Records
+from omnifuse.pipeline.sources.mimic import Options
 from omnifuse.pipeline.sources.mimic.data_set import MimicDataSet
 
 from .label import tasks_of
@@ -17,7 +18,7 @@ HEART = 50
 
 
 def read(raw: Path, **options: object) -> Records:
-    return MimicDataSet(raw, **options).read(Quarantine())
+    return MimicDataSet(raw, Options(**options)).read(Quarantine())
 
 
 def rows_of(records: Records) -> dict[int, np.ndarray]:
@@ -285,8 +286,8 @@ def test_inputs_and_settings(mimic3) -> None:
     names = {path.name for path in MimicDataSet(raw).inputs()}
     cohort = {"ICUSTAYS.csv", "ADMISSIONS.csv", "PATIENTS.csv", "DIAGNOSES_ICD.csv"}
     assert names == cohort | {"CHARTEVENTS.csv", "LABEVENTS.csv"}
-    assert "OUTPUTEVENTS.csv" in {path.name for path in MimicDataSet(raw, profile="benchmark").inputs()}
-    first, second = MimicDataSet(raw).settings(), MimicDataSet(raw, without=("inches",)).settings()
+    assert "OUTPUTEVENTS.csv" in {path.name for path in MimicDataSet(raw, Options(profile="benchmark")).inputs()}
+    first, second = MimicDataSet(raw).settings(), MimicDataSet(raw, Options(without_rule=("inches",))).settings()
     assert first != second
     assert first["profile"] == "clean"
     assert first["modalities"] == ["ehr"]
@@ -354,14 +355,14 @@ def test_stays_that_share_an_instant(mimic3, stay3, charted3) -> None:
     raw = mimic3.write()
     assert set(rows_of(read(raw, profile="benchmark"))) == {100, 110}
     assert set(rows_of(read(raw))) == {100}
-    assert set(rows_of(read(raw, without=("own_stay_only",)))) == {100, 110}
+    assert set(rows_of(read(raw, without_rule=("own_stay_only",)))) == {100, 110}
 
 
 def test_wrong_options_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"no modality 'mri'; it has ehr, cxr, rep"):
-        MimicDataSet(tmp_path, ("mri",))
-    with pytest.raises(InputError, match="longer than 0 hours, got 0"):
-        MimicDataSet(tmp_path, bin_hours=0)
+        MimicDataSet(tmp_path, Options(modalities=("mri",)))
+    with pytest.raises(InputError, match="--bin-hours 0 does not divide a day"):
+        MimicDataSet(tmp_path, Options(bin_hours=0))
 
 
 def test_reading_the_tables_waits_for_no_library_of_models_or_signals() -> None:

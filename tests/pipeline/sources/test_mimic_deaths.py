@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 from omnifuse.cache_schema import Task
 from omnifuse.pipeline.source import Quarantine
+from omnifuse.pipeline.sources.mimic import Options
 from omnifuse.pipeline.sources.mimic.data_set import MimicDataSet
 from omnifuse.pipeline.sources.mimic.deaths import BY_ADMISSION, BY_DATE, CONTRADICTION
 
@@ -35,7 +36,7 @@ def left(mimic3: RawFolder, stay3: Callable[..., None], charted3: Callable[..., 
 def mortality(raw: RawFolder, **options: object) -> tuple[float, dict[str, int]]:
     """Return the label of stay 200 and what was counted of its death."""
     quarantine = Quarantine()
-    records = MimicDataSet(raw.write(), **options).read(quarantine)
+    records = MimicDataSet(raw.write(), Options(**options)).read(quarantine)
     counted = {
         reason: n for _, source, reason, n in quarantine.counts().rows() if reason.startswith("death_in_hospital")
     }
@@ -70,7 +71,7 @@ def test_the_admission_says_who_died_in_hospital(left, said: tuple[str, ...], di
 
 def test_the_rule_can_be_switched_off(left) -> None:
     raw = left("0", "HOSPICE", "", SAME_DATE)
-    assert mortality(raw, without=("death_in_hospital",)) == (1, {})
+    assert mortality(raw, without_rule=("death_in_hospital",)) == (1, {})
 
 
 def test_each_corrected_stay_is_named(left) -> None:
@@ -93,11 +94,11 @@ DEAD_AT_48 = [
 def test_nobody_who_is_dead_by_48_hours_is_a_sample_of_48_hours(left, said: dict[str, str], label: float) -> None:
     raw = left(**said)
     assert mortality(raw)[0] == pytest.approx(label, nan_ok=True)
-    assert not np.isnan(mortality(raw, without=("no_prediction_after_death",))[0])
+    assert not np.isnan(mortality(raw, without_rule=("no_prediction_after_death",))[0])
 
 
 def tasks(raw: RawFolder, **options: object) -> dict[str, Task]:
-    made = tasks_of(MimicDataSet(raw.write(), bin_hours=1.0, **options).read(Quarantine()))
+    made = tasks_of(MimicDataSet(raw.write(), Options(bin_hours=1.0, **options)).read(Quarantine()))
     return {task.name: task for task in made}
 
 
@@ -117,7 +118,7 @@ def test_nothing_is_predicted_from_death_on(left) -> None:
     assert times(made["decompensation"]) == times(made["length_of_stay"]) == [5, 6, 7, 8, 9]
     assert dict(made["length_of_stay"].counts)["predictions, those after death included"] == 45 + 45
     assert made["length_of_stay"].counts[-1] == ("predictions", 45 + 5)
-    assert len(times(tasks(raw, without=("no_prediction_after_death",))["length_of_stay"])) == 45
+    assert len(times(tasks(raw, without_rule=("no_prediction_after_death",))["length_of_stay"])) == 45
 
 
 def test_a_date_of_death_ends_predictions_with_the_day(left) -> None:
@@ -154,7 +155,7 @@ def test_the_age_in_mimic4_is_that_at_admission(mimic4: RawFolder, anchor_age: s
     mimic4.tables["hosp/patients"][0] |= {"anchor_age": anchor_age, "anchor_year": anchor_year}
     raw = mimic4.write()
     assert MimicDataSet(raw).read(Quarantine()).samples["age"].to_list() == [age]
-    as_published = MimicDataSet(raw, profile="benchmark").read(Quarantine()).samples["age"].to_list()
+    as_published = MimicDataSet(raw, Options(profile="benchmark")).read(Quarantine()).samples["age"].to_list()
     assert as_published == [float(anchor_age)]
 
 

@@ -9,6 +9,7 @@ from omnifuse.pipeline.core.encode import Machines
 from omnifuse.pipeline.core.encoders import Encoders
 from omnifuse.pipeline.core.stages import extract
 from omnifuse.pipeline.source import Quarantine
+from omnifuse.pipeline.sources.mimic import Options
 from omnifuse.pipeline.sources.mimic.data_set import MimicDataSet
 from omnifuse.pipeline.sources.mimic.ecg import AXES, INTERVALS
 from omnifuse.pipeline.synthetic.cohort import SynthSettings
@@ -44,7 +45,7 @@ def test_recordings_of_the_stay_with_their_hours(mimic4: RawFolder) -> None:
     mimic4.add(LIST, subject_id=77, study_id=6, ecg_time="2180-01-01 01:00:00")
     quarantine = Quarantine()
     raw = mimic4.write()
-    (ecg,) = MimicDataSet(raw, ("ecg",)).read(quarantine).items
+    (ecg,) = MimicDataSet(raw, Options(modalities=("ecg",))).read(quarantine).items
     assert (ecg.name, ecg.content) == ("ecg", "ecg")
     folder = f"{raw}/mimic-iv-ecg/files/p1000/p10000032"  # never what the table says of paths
     assert ecg.items.select("sample_id", "item_id", "time", "path").rows() == [
@@ -60,7 +61,7 @@ def test_what_the_machine_did_not_find_is_missing(mimic4: RawFolder) -> None:
     add_records(mimic4, {1: "2180-01-01 02:00:00", 2: "2180-01-01 01:00:00"})
     later = mimic4.tables[MEASURED][0]
     later |= {"p_onset": "29999", "rr_interval": "0", "qrs_axis": "0", "t_axis": "-370", "t_end": "x", "p_end": ""}
-    (table,) = MimicDataSet(mimic4.write(), ("ecg_measurements",)).read(Quarantine()).tables
+    (table,) = MimicDataSet(mimic4.write(), Options(modalities=("ecg_measurements",))).read(Quarantine()).tables
     assert [column.name for column in table.columns[:9]] == NAMES
     (block,) = table.blocks(Quarantine())
     assert (block.sample_ids.tolist(), block.lengths.tolist(), block.time.tolist()) == ([200], [2], [1, 2])
@@ -76,23 +77,23 @@ def test_they_are_extracted_by_name_alone_and_refused_where_they_are_not(
     mimic3: RawFolder, mimic4: RawFolder, name: str
 ) -> None:
     with pytest.raises(InputError, match=r"cannot be joined to MIMIC-III"):
-        MimicDataSet(mimic3.write(), (name,)).inputs()
+        MimicDataSet(mimic3.write(), Options(modalities=(name,))).inputs()
     with pytest.raises(MissingInputError, match=r"has no record_list\.csv"):
-        MimicDataSet(mimic4.write(), (name,)).inputs()
+        MimicDataSet(mimic4.write(), Options(modalities=(name,))).inputs()
     add_records(mimic4, {1: "2180-01-01 02:00:00"})
     raw = mimic4.write()
     assert MimicDataSet(raw).modalities == ("ehr",)
     (raw / f"{MEASURED}.csv").unlink()
     if name == "ecg_measurements":
         with pytest.raises(MissingInputError, match=r"has no machine_measurements\.csv"):
-            MimicDataSet(raw, (name,)).inputs()
+            MimicDataSet(raw, Options(modalities=(name,))).inputs()
     else:
-        assert raw / f"{LIST}.csv" in MimicDataSet(raw, (name,)).inputs()
+        assert raw / f"{LIST}.csv" in MimicDataSet(raw, Options(modalities=(name,))).inputs()
 
 
 def test_tasks_see_the_last_recording(mimic4: RawFolder) -> None:
     add_records(mimic4, {1: "2180-01-01 02:00:00"})
-    records = MimicDataSet(mimic4.write(), ("ehr", "ecg")).read(Quarantine())
+    records = MimicDataSet(mimic4.write(), Options(modalities=("ehr", "ecg"))).read(Quarantine())
     tasks = records.tasks({"ehr": np.array([1.0])})
     assert all(task.select["ecg"] == {"rows": "last"} for task in tasks)
 
@@ -103,7 +104,7 @@ def test_a_synthetic_cohort_goes_from_waveforms_to_rows(tmp_path: Path) -> None:
     broken, missing = sorted(raw.rglob("*.dat"))[:2]
     broken.write_bytes(broken.read_bytes()[:-2])
     missing.unlink()
-    dataset = MimicDataSet(raw, ("ehr", "ecg", "ecg_measurements"))
+    dataset = MimicDataSet(raw, Options(modalities=("ehr", "ecg", "ecg_measurements")))
     extract(dataset, tmp_path / "cache", Encoders(others={"ecg": "random"}), Machines(0))
     cache = FeatureCache.open(tmp_path / "cache")
     ecg, measured = cache.modality("ecg"), cache.modality("ecg_measurements")

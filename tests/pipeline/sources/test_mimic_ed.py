@@ -9,6 +9,7 @@ from omnifuse.cache_schema import MissingInputError
 from omnifuse.cache_schema.selection import in_window
 from omnifuse.pipeline.source import Block, Quarantine
 from omnifuse.pipeline.sources import open_dataset
+from omnifuse.pipeline.sources.mimic import Options
 from omnifuse.pipeline.sources.mimic.data_set import MimicDataSet
 from omnifuse.pipeline.sources.mimic.ed import medicines, visits
 from omnifuse.pipeline.sources.mimic.within import STRANGER
@@ -40,7 +41,7 @@ def visit(
 
 def triage_of(raw: Path, quarantine: Quarantine | None = None) -> np.ndarray:
     """Return the rows ``[n, 8]`` of all stays."""
-    records = MimicDataSet(raw, ("ed",)).read(Quarantine())
+    records = MimicDataSet(raw, Options(modalities=("ed",))).read(Quarantine())
     (block,) = records.tables[0].blocks(quarantine or Quarantine())
     assert set(block.sample_ids) <= {200} and (block.lengths == 1).all() and (block.time == 0).all()
     return block.values
@@ -48,7 +49,7 @@ def triage_of(raw: Path, quarantine: Quarantine | None = None) -> np.ndarray:
 
 def test_triage_becomes_eight_numbers_known_at_admission_to_the_unit(department: RawFolder) -> None:
     visit(department, 200, "2179-12-31 18:00:00", "2179-12-31 23:00:00")  # its id is that of the stay in the unit
-    table = MimicDataSet(department.write(), ("ed",)).read(Quarantine()).tables[0]
+    table = MimicDataSet(department.write(), Options(modalities=("ed",))).read(Quarantine()).tables[0]
     assert (table.kind, [column.name for column in table.columns][:2]) == ("features", ["Temperature", "Heart Rate"])
     np.testing.assert_allclose(triage_of(department.path), [[37, 88, 18, 97, 130, 70, 3, 2]], rtol=1e-6)
 
@@ -91,15 +92,11 @@ def test_the_stay_in_the_department_before_a_stay_in_the_unit(
     assert len(triage_of(department.write())) == joined
 
 
-def test_triage_after_admission_to_the_unit_is_seen_if_its_rule_is_off(
-    department: RawFolder, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_triage_after_admission_to_the_unit_is_listed(department: RawFolder) -> None:
     visit(department, 7, "2179-12-31 23:45:01", "2180-01-01 01:00:00")
     quarantine = Quarantine()
     assert len(triage_of(department.write(), quarantine)) == 0
     assert quarantine.counts()["reason"].to_list() == [visits.TOO_LATE]
-    monkeypatch.setattr(visits, "TRIAGE_SECONDS", 0)
-    assert len(triage_of(department.path)) == 1
 
 
 def test_of_two_stays_in_the_department_the_last_counts(department: RawFolder) -> None:
@@ -120,7 +117,12 @@ def vitals_of(raw: RawFolder, *rows: dict[str, str], quarantine: Quarantine | No
     raw.headers["ed/vitalsign"] = VITAL_SIGNS
     for row in rows:
         raw.add("ed/vitalsign", subject_id=SUBJECT, stay_id=7, **row)
-    (block,) = MimicDataSet(raw.write(), ("ed_vitals",)).read(Quarantine()).tables[0].blocks(quarantine or Quarantine())
+    (block,) = (
+        MimicDataSet(raw.write(), Options(modalities=("ed_vitals",)))
+        .read(Quarantine())
+        .tables[0]
+        .blocks(quarantine or Quarantine())
+    )
     return block
 
 
@@ -169,12 +171,17 @@ def test_vital_signs_after_the_window_and_before_its_history_are_no_inputs(depar
 def test_the_complaint_is_a_text_known_at_admission_to_the_unit(department: RawFolder) -> None:
     department.headers["ed/triage"] += ",chiefcomplaint"
     visit(department, 7, "2179-12-31 18:00:00", LAST_HOUR, chiefcomplaint="Chest pain,  Dyspnea")
-    records = MimicDataSet(department.write(), ("ed_complaint",)).read(Quarantine())
+    records = MimicDataSet(department.write(), Options(modalities=("ed_complaint",))).read(Quarantine())
     (item,) = records.items[0].items.to_dicts()
     assert records.items[0].texts[item["digest"]] == "Chest pain, Dyspnea"
     assert (item["sample_id"], item["item_id"], item["time"], item["event_time"]) == (200, "ed7", 0, -6)
     department.tables["ed/triage"][0]["chiefcomplaint"] = " "
-    assert MimicDataSet(department.write(), ("ed_complaint",)).read(Quarantine()).items[0].items.is_empty()
+    assert (
+        MimicDataSet(department.write(), Options(modalities=("ed_complaint",)))
+        .read(Quarantine())
+        .items[0]
+        .items.is_empty()
+    )
 
 
 def test_medicines_are_counted_once_each_and_only_those_before_the_unit(department: RawFolder) -> None:
@@ -188,7 +195,7 @@ def test_medicines_are_counted_once_each_and_only_those_before_the_unit(departme
         time = f"2179-12-31 {clock}:00:00"
         department.add("ed/pyxis", subject_id=SUBJECT, stay_id=7, charttime=time, name=name)
     quarantine = Quarantine()
-    table = MimicDataSet(department.write(), ("ed_medicines",)).read(Quarantine()).tables[0]
+    table = MimicDataSet(department.write(), Options(modalities=("ed_medicines",))).read(Quarantine()).tables[0]
     (block,) = table.blocks(quarantine)
     assert dict(zip((column.name for column in table.columns), block.values[0].tolist(), strict=True)) == {
         "home medicines": 2, "classes of home medicines": 3, "medicines given": 2, "doses given": 3,
@@ -209,7 +216,7 @@ def test_what_is_assigned_afterwards_is_read_by_nobody(department: RawFolder) ->
     visit(department, 7, "2179-12-31 18:00:00", LAST_HOUR, chiefcomplaint="Dyspnea")
 
     def everything() -> list[object]:
-        dataset = MimicDataSet(department.write(), every)
+        dataset = MimicDataSet(department.write(), Options(modalities=every))
         assert not any("diagnosis" in path.name for path in dataset.inputs())
         records = dataset.read(Quarantine())
         blocks = [block for table in records.tables for block in table.blocks(Quarantine())]
@@ -228,9 +235,9 @@ def test_it_is_read_where_it_is_asked_for(department: RawFolder, mimic3: RawFold
     assert MimicDataSet(raw).modalities == ("ehr",)
     (raw / "ed/triage.csv").unlink()
     with pytest.raises(MissingInputError, match=r"has no ed/triage\.csv"):
-        MimicDataSet(raw, ("ehr", "ed")).inputs()
+        MimicDataSet(raw, Options(modalities=("ehr", "ed"))).inputs()
     with pytest.raises(MissingInputError, match="MIMIC-III has no emergency department"):
-        MimicDataSet(mimic3.write(), ("ed",)).inputs()
+        MimicDataSet(mimic3.write(), Options(modalities=("ed",))).inputs()
 
 
 def test_it_keeps_the_contract_of_a_data_set(department: RawFolder) -> None:
@@ -241,7 +248,7 @@ def test_it_keeps_the_contract_of_a_data_set(department: RawFolder) -> None:
 def test_the_synthetic_department(tmp_path: Path) -> None:
     write_cohort(tmp_path / "raw", SynthSettings(stays=40, events_per_stay=20, images=0))
     quarantine = Quarantine()
-    records = MimicDataSet(tmp_path / "raw", ("ed",)).read(Quarantine())
+    records = MimicDataSet(tmp_path / "raw", Options(modalities=("ed",))).read(Quarantine())
     (block,) = records.tables[0].blocks(quarantine)
     assert 0.5 < len(block.sample_ids) / records.samples.height < 0.95
     assert np.nanmin(block.values[:, 0]) > 34 and np.nanmax(block.values[:, 0]) < 40

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import polars as pl
 import pytest
 from omnifuse.cache_schema import FeatureCache, InputError, MissingInputError
 from omnifuse.cache_schema.selection import in_window
@@ -13,9 +12,8 @@ from omnifuse.pipeline.core.encoders import Encoders
 from omnifuse.pipeline.core.stages import extract
 from omnifuse.pipeline.source import ItemModality, Quarantine
 from omnifuse.pipeline.sources import open_dataset
-from omnifuse.pipeline.sources.mimic import note_tables, notes
+from omnifuse.pipeline.sources.mimic import Options, notes
 from omnifuse.pipeline.sources.mimic.data_set import MimicDataSet
-from omnifuse.pipeline.sources.mimic.note_tables import NoteSettings
 from omnifuse.pipeline.sources.mimic.recognise import recognise
 from omnifuse.testing import check_dataset
 
@@ -58,7 +56,7 @@ def write4(raw: RawFolder, *rows: dict[str, Any], table: str = "radiology") -> P
 
 
 def read(raw: Path, quarantine: Quarantine | None = None, **settings: Any) -> ItemModality:
-    dataset = MimicDataSet(raw, ("notes",), notes=NoteSettings(**settings))
+    dataset = MimicDataSet(raw, Options(modalities=("notes",), **settings))
     return dataset.read(Quarantine() if quarantine is None else quarantine).items[0]
 
 
@@ -87,7 +85,7 @@ def hours_of(items: ItemModality) -> list[tuple[float, float]]:
     ],
 )
 def test_both_times_of_a_note_of_mimic3(mimic3: RawFolder, note: dict[str, Any], event: float, known: float) -> None:
-    items = read(write3(mimic3, note), categories=("Nursing", "Radiology", "ECG", "Echo"))
+    items = read(write3(mimic3, note), note_categories=("Nursing", "Radiology", "ECG", "Echo"))
     assert hours_of(items) == [(event, known)]
 
 
@@ -111,7 +109,7 @@ def test_only_what_became_known_within_the_stay(mimic3: RawFolder) -> None:
     quarantine = Quarantine()
     assert read(raw, quarantine).items["time"].to_list() == [0, 50]
     assert quarantine.counts().select("reason", "count").rows() == [(notes.OUTSIDE, 2)]
-    earlier = read(raw, history_hours=1).items["time"].to_list()
+    earlier = read(raw, note_history_hours=1).items["time"].to_list()
     assert earlier == [pytest.approx(-1 / 3600), 0, 50]
 
 
@@ -194,7 +192,7 @@ def test_times_of_another_format_are_refused_without_showing_a_cell(mimic3: RawF
     assert "Smith" not in str(refused.value) and "clock" not in str(refused.value)
 
 
-# Leaks: what tells the outcome is planted where a rule keeps it out, and comes in when the rule is switched off.
+# Leaks: what tells the outcome is planted where a rule keeps it out, and seen where the rule just lets it in.
 
 
 def seen_at_48_hours(raw: Path, **settings: Any) -> list[str]:
@@ -204,81 +202,80 @@ def seen_at_48_hours(raw: Path, **settings: Any) -> list[str]:
     return [text for text, is_visible in zip(texts_of(items), visible, strict=True) if is_visible]
 
 
-def late(mimic3: RawFolder, _: RawFolder) -> Path:
-    """A nurse's note about hour 47, stored a second after hour 48."""
-    return write3(mimic3, {"CHARTTIME": "2150-01-02 23:00:00", "STORETIME": "2150-01-03 00:00:01", "TEXT": TELLING})
+def late(mimic3: RawFolder, _: RawFolder, *, seen: bool) -> Path:
+    """A nurse's note about hour 47, stored at hour 48 or a second later."""
+    stored = "2150-01-03 00:00:00" if seen else "2150-01-03 00:00:01"
+    return write3(mimic3, {"CHARTTIME": "2150-01-02 23:00:00", "STORETIME": stored, "TEXT": TELLING})
 
 
-def late_report(_: RawFolder, mimic4: RawFolder) -> Path:
-    """A report of an examination at hour 47, signed a second after hour 48."""
-    times = {"charttime": "2180-01-02 23:00:00", "storetime": "2180-01-03 00:00:01"}
-    return write4(mimic4, {**times, "text": TELLING})
+def late_report(_: RawFolder, mimic4: RawFolder, *, seen: bool) -> Path:
+    """A report of an examination at hour 47, signed at hour 48 or a second later."""
+    signed = "2180-01-03 00:00:00" if seen else "2180-01-03 00:00:01"
+    return write4(mimic4, {"charttime": "2180-01-02 23:00:00", "storetime": signed, "text": TELLING})
 
 
-def undated_report(mimic3: RawFolder, _: RawFolder) -> Path:
-    """A report of an examination four hours and a second before hour 48 plus two."""
-    return write3(mimic3, {"CATEGORY": "Radiology", "CHARTTIME": "2150-01-02 20:00:01", "TEXT": TELLING})
+def undated_report(mimic3: RawFolder, _: RawFolder, *, seen: bool) -> Path:
+    """A report of an examination four hours before hour 48, or a second less."""
+    examined = "2150-01-02 20:00:00" if seen else "2150-01-02 20:00:01"
+    return write3(mimic3, {"CATEGORY": "Radiology", "CHARTTIME": examined, "TEXT": TELLING})
 
 
-def error(mimic3: RawFolder, _: RawFolder) -> Path:
-    """A note that is marked as an error."""
+def error(mimic3: RawFolder, _: RawFolder, *, seen: bool) -> Path:
+    """A note that is marked as an error, or is not."""
     times = {"CHARTTIME": "2150-01-01 02:00:00", "STORETIME": "2150-01-01 02:00:00"}
-    return write3(mimic3, {**times, "ISERROR": "1", "TEXT": TELLING})
+    return write3(mimic3, {**times, "ISERROR": "" if seen else "1", "TEXT": TELLING})
 
 
-def own_summary(_: RawFolder, mimic4: RawFolder) -> Path:
-    """A summary of the discharge from the running admission, which ended within the stay, as at a death in the unit."""
+def summary(mimic4: RawFolder, hadm: object) -> Path:
+    """A summary of a discharge within the stay, as after a death in the unit; admission 19 ended in it, too."""
     mimic4.tables["hosp/admissions"][0]["dischtime"] = "2180-01-01 02:00:00"
+    before = {"admittime": "2179-12-01 00:00:00", "dischtime": "2179-12-20 00:00:00"}
+    mimic4.add("hosp/admissions", subject_id=10000032, hadm_id=19, **before)
     times = {"charttime": "2180-01-01 00:00:00", "storetime": "2180-01-01 01:00:00"}
-    return write4(mimic4, {**times, "text": TELLING}, table="discharge")
+    return write4(mimic4, {**times, "hadm_id": hadm, "text": TELLING}, table="discharge")
 
 
-def nameless_summary(_: RawFolder, mimic4: RawFolder) -> Path:
-    """The same, of no admission."""
-    times = {"charttime": "2180-01-01 00:00:00", "storetime": "2180-01-01 01:00:00"}
-    return write4(mimic4, {**times, "hadm_id": "", "text": TELLING}, table="discharge")
+def own_summary(_: RawFolder, mimic4: RawFolder, *, seen: bool) -> Path:
+    """One from an earlier admission, or from the running one."""
+    return summary(mimic4, 19 if seen else 20)
 
 
-def later_summary(mimic3: RawFolder, _: RawFolder) -> Path:
-    """A summary of another admission, which ended on its last day, dated a day of the stay."""
-    mimic3.add("ADMISSIONS", SUBJECT_ID=1, HADM_ID=11, ADMITTIME="2150-02-01 00:00:00", DISCHTIME="2150-02-02 00:00:00")
+def nameless_summary(_: RawFolder, mimic4: RawFolder, *, seen: bool) -> Path:
+    """One from an earlier admission, or from none."""
+    return summary(mimic4, 19 if seen else "")
+
+
+def later_summary(mimic3: RawFolder, _: RawFolder, *, seen: bool) -> Path:
+    """A summary of another admission, dated a day of the stay, when that had ended or before."""
+    first, last = ("2149-12-01", "2149-12-20") if seen else ("2150-02-01", "2150-02-02")
+    mimic3.add(
+        "ADMISSIONS", SUBJECT_ID=1, HADM_ID=11, ADMITTIME=f"{first} 00:00:00", DISCHTIME=f"{last} 00:00:00"
+    )  # fmt: skip
     return write3(mimic3, {"CATEGORY": "Discharge summary", "HADM_ID": 11, "CHARTDATE": "2150-01-01", "TEXT": TELLING})
-
-
-def at_event_time(time: str) -> Callable[[], pl.Expr]:
-    return lambda: pl.coalesce("chart", "date") if time == "event" else pl.col("chart")
 
 
 SUMMARY = ("Discharge summary",)
 
 
+@pytest.mark.parametrize("seen", [False, True], ids=["kept out", "let in"])
 @pytest.mark.parametrize(
-    ("plant", "settings", "rule", "off"),
+    ("plant", "settings"),
     [
-        (late, {}, (note_tables, "known_second"), at_event_time("event")),
-        (late_report, {}, (note_tables, "signed_second"), at_event_time("chart")),
-        (undated_report, {}, (note_tables, "RADIOLOGY_DELAY_HOURS"), 0),
-        (error, {}, (note_tables, "in_error"), lambda: pl.lit(False)),
-        (own_summary, {"categories": SUMMARY}, (notes, "of_own_admission"), lambda: pl.lit(False)),
-        (nameless_summary, {"categories": SUMMARY}, (notes, "of_own_admission"), lambda: pl.lit(False)),
-        (later_summary, {"categories": SUMMARY}, (note_tables, "after_discharge"), lambda notes, _: notes),
+        *((plant, {}) for plant in (late, late_report, undated_report, error)),
+        *((plant, {"note_categories": SUMMARY}) for plant in (own_summary, nameless_summary, later_summary)),
     ],
 )
-def test_a_telling_text_reaches_no_input_unless_its_rule_is_off(
-    mimic3: RawFolder, mimic4: RawFolder, monkeypatch: pytest.MonkeyPatch, plant: Callable[..., Path],
-    settings: dict[str, Any], rule: tuple[Any, str], off: Any,
-) -> None:  # fmt: skip
-    raw = plant(mimic3, mimic4)
-    assert seen_at_48_hours(raw, **settings) == []
-    monkeypatch.setattr(*rule, off)
-    assert seen_at_48_hours(raw, **settings) == [TELLING]
+def test_a_telling_text_reaches_an_input_only_where_its_rule_lets_it_in(
+    mimic3: RawFolder, mimic4: RawFolder, plant: Callable[..., Path], settings: dict[str, Any], seen: bool
+) -> None:
+    assert seen_at_48_hours(plant(mimic3, mimic4, seen=seen), **settings) == ([TELLING] if seen else [])
 
 
 def test_rows_of_a_cache_begin_when_the_note_was_known(mimic3: RawFolder, tmp_path: Path) -> None:
     times = {"CHARTTIME": "2150-01-02 23:00:00"}
     stored = ("2150-01-03 00:00:00", "2150-01-03 00:00:01")
     raw = write3(mimic3, *({**times, "STORETIME": time, "TEXT": f"Stored {time}"} for time in stored))
-    extract(MimicDataSet(raw, ("notes",)), tmp_path / "cache", Encoders("random", "random"))
+    extract(MimicDataSet(raw, Options(modalities=("notes",))), tmp_path / "cache", Encoders("random", "random"))
     cache = FeatureCache.open(tmp_path / "cache")
     everything, inputs = cache.modality("notes"), cache.task_inputs("mortality")["notes"]
     assert everything.items["time"].to_list() == [48, pytest.approx(48 + 1 / 3600)]
@@ -290,8 +287,8 @@ def test_rows_of_a_cache_begin_when_the_note_was_known(mimic3: RawFolder, tmp_pa
 def test_the_summary_of_an_earlier_admission_is_history(mimic3: RawFolder) -> None:
     mimic3.add("ADMISSIONS", SUBJECT_ID=1, HADM_ID=9, ADMITTIME="2149-12-01 00:00:00", DISCHTIME="2149-12-30 12:00:00")
     raw = write3(mimic3, {"CATEGORY": "Discharge summary", "HADM_ID": 9, "CHARTDATE": "2149-12-30", "TEXT": "Home."})
-    assert texts_of(read(raw, categories=SUMMARY)) == []
-    items = read(raw, categories=SUMMARY, history_hours=48)
+    assert texts_of(read(raw, note_categories=SUMMARY)) == []
+    items = read(raw, note_categories=SUMMARY, note_history_hours=48)
     assert (texts_of(items), hours_of(items)) == (["Home."], [(-48, -24)])
 
 
@@ -305,15 +302,15 @@ def test_of_notes_and_reports_with_the_same_texts_one_is_taken(mimic4: RawFolder
     assert MimicDataSet(raw).modalities == ("ehr", "notes")
     add_images(mimic4)
     assert MimicDataSet(mimic4.write()).modalities == ("ehr", "cxr", "rep")
-    assert MimicDataSet(raw, ("rep", "notes")).modalities == ("rep", "notes")
+    assert MimicDataSet(raw, Options(modalities=("rep", "notes"))).modalities == ("rep", "notes")
 
 
 def test_notes_that_are_not_there_are_named(mimic3: RawFolder, mimic4: RawFolder) -> None:
     with pytest.raises(MissingInputError, match=r"has no NOTEEVENTS\.csv"):
-        MimicDataSet(mimic3.write(), ("notes",)).inputs()
+        MimicDataSet(mimic3.write(), Options(modalities=("notes",))).inputs()
     raw = write4(mimic4, {"charttime": "2180-01-01 02:00:00"})
     with pytest.raises(MissingInputError, match=r"has no note/discharge\.csv"):
-        MimicDataSet(raw, ("notes",), notes=NoteSettings(SUMMARY)).inputs()
+        MimicDataSet(raw, Options(modalities=("notes",), note_categories=SUMMARY)).inputs()
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 from omnifuse.cache_schema import Task
 from omnifuse.pipeline.source import Quarantine
+from omnifuse.pipeline.sources.mimic import Options
 from omnifuse.pipeline.sources.mimic.benchmark import columns
+from omnifuse.pipeline.sources.mimic.benchmark_labels import benchmark_tasks, read_stays
 from omnifuse.pipeline.sources.mimic.data_set import MimicDataSet
 
 from .label import tasks_of
@@ -31,11 +33,12 @@ def raw(golden: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def tensors_and_labels(raw: Path, bin_hours: float, task: int) -> tuple[Tensors, Tensors]:
     """Return float64 tensors ``[bins, 76]`` and labels of a task's stays, in the window of the task."""
-    dataset = MimicDataSet(raw, ("ehr",), "benchmark", bin_hours)
+    dataset = MimicDataSet(raw, Options(modalities=("ehr",), profile="benchmark", bin_hours=bin_hours))
     quarantine = Quarantine()
     cohort = dataset.read_cohort(quarantine)
-    tensors = dataset.read_tensors(cohort, quarantine)
-    labels = dataset.tasks(dataset.read_stays(cohort, quarantine), {"ehr": tensors.first_hours})[task]
+    tensors = dataset.events.tensors(cohort.stays, quarantine)
+    stays = read_stays(dataset.folder, cohort, dataset.ehr, quarantine)
+    labels = benchmark_tasks(stays, ("ehr",), dataset.ehr, {"ehr": tensors.first_hours})[task]
     ids = cohort.stays["stay_id"].to_list()
     rows: Tensors = {}
     for block in tensors.blocks():
@@ -64,14 +67,14 @@ def test_ids_labels_and_tensors_are_those_of_the_benchmark(
 
 
 def test_counts_are_those_of_the_benchmark(golden: Path, raw: Path) -> None:
-    dataset = MimicDataSet(raw, ("ehr",), "benchmark")
+    dataset = MimicDataSet(raw, Options(modalities=("ehr",), profile="benchmark"))
     cohort = dataset.read_cohort(Quarantine())
     published = [
         int(line.split(":")[1]) for line in (golden / "cohort_steps.txt").read_text().splitlines() if "_ID" in line
     ]
     ours = [number for step in cohort.steps for number in (step.stays, step.admissions, step.subjects)]
     assert ours == published
-    counts = dataset.read_tensors(cohort, Quarantine()).counts
+    counts = dataset.events.tensors(cohort.stays, Quarantine()).counts
     lines = (line.split(": ") for line in (golden / "validate_events_counts.txt").read_text().splitlines())
     expected = {name: int(count) for name, count in lines}
     assert counts["events"] == expected["n_events"]
@@ -84,7 +87,7 @@ def test_counts_are_those_of_the_benchmark(golden: Path, raw: Path) -> None:
 @pytest.mark.parametrize("profile", ["benchmark", "clean"])
 def test_demo(shared_data, profile: str) -> None:
     """The counts are those that the published benchmark gives on the MIMIC-III demo."""
-    dataset = MimicDataSet(shared_data("mimic-iii-demo"), None, profile)
+    dataset = MimicDataSet(shared_data("mimic-iii-demo"), Options(modalities=None, profile=profile))
     assert dataset.modalities == ("ehr",)
     records = dataset.read(Quarantine())
     mortality, phenotyping, *_ = tasks_of(records)
@@ -121,7 +124,7 @@ two folders, stays by ICUSTAY_ID and the remaining hours as the bucket of ``get_
 @pytest.mark.parametrize("name", ["golden", "demo"])
 def test_hourly_predictions_are_those_of_the_benchmark(shared_data, request, name: str) -> None:
     folder = request.getfixturevalue("raw") if name == "golden" else shared_data("mimic-iii-demo")
-    records = MimicDataSet(folder, ("ehr",), "benchmark", 1.0).read(Quarantine())
+    records = MimicDataSet(folder, Options(modalities=("ehr",), profile="benchmark", bin_hours=1.0)).read(Quarantine())
     ids = records.samples["sample_id"].to_numpy()
     tasks = {task.name: listing(task, ids) for task in tasks_of(records) if task.long}
     assert (tasks["decompensation"], tasks["length_of_stay"]) == LISTFILES[name]

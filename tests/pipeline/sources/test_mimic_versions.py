@@ -5,7 +5,7 @@ from typing import Any
 import polars as pl
 import pytest
 from omnifuse.pipeline.source import Quarantine, Records
-from omnifuse.pipeline.sources.mimic import care_units
+from omnifuse.pipeline.sources.mimic import Options, care_units
 from omnifuse.pipeline.sources.mimic.data_set import MimicDataSet
 
 from .conftest import RawFolder
@@ -49,7 +49,7 @@ def as_3_1(mimic4: RawFolder) -> RawFolder:
 
 def read(raw: RawFolder, **options: Any) -> tuple[Records, Quarantine]:
     quarantine = Quarantine()
-    return MimicDataSet(raw.write(), ("ehr",), **options).read(quarantine), quarantine
+    return MimicDataSet(raw.write(), Options(modalities=("ehr",), **options)).read(quarantine), quarantine
 
 
 def counted(quarantine: Quarantine) -> dict[str, int]:
@@ -64,7 +64,7 @@ def test_where_no_stay_changed_the_unit_transfers_say_which_did(as_3_1: RawFolde
     assert records.notes == ("1 of 2 stays changed the unit by the table transfers; icustays tells of none.",)
 
 
-@pytest.mark.parametrize("options", [{"without": ("units_from_transfers",)}, {"profile": "benchmark"}])
+@pytest.mark.parametrize("options", [{"without_rule": ("units_from_transfers",)}, {"profile": "benchmark"}])
 def test_the_rule_can_be_switched_off(as_3_1: RawFolder, options: dict[str, Any]) -> None:
     records, quarantine = read(as_3_1, **options)
     assert records.samples["sample_id"].to_list() == [200, 201] and counted(quarantine) == {}

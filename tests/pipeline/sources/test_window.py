@@ -13,6 +13,7 @@ from omnifuse.pipeline.core.plan import Encoders
 from omnifuse.pipeline.core.stages import extract
 from omnifuse.pipeline.source import Quarantine
 from omnifuse.pipeline.sources import open_dataset
+from omnifuse.pipeline.sources.mimic import Options
 from omnifuse.pipeline.sources.mimic.data_set import MimicDataSet
 from omnifuse.pipeline.synthetic import SynthSettings, write_cohort
 from PIL import Image
@@ -135,11 +136,11 @@ def test_the_last_study_up_to_hour_48_is_the_input(planted, name: str, stay: str
 
 def first_48_hours(raw: Path, profile: str) -> Stays:
     """Return the rows ``[bins, 76]`` of each stay whose bins end within 48 hours."""
-    dataset = MimicDataSet(raw, ("ehr",), profile)
+    dataset = MimicDataSet(raw, Options(modalities=("ehr",), profile=profile))
     cohort = dataset.read_cohort(Quarantine())
     ids = cohort.stays["stay_id"].to_list()
     rows: Stays = {}
-    for block in dataset.read_tensors(cohort, Quarantine()).blocks():
+    for block in dataset.events.tensors(cohort.stays, Quarantine()).blocks():
         ends = np.cumsum(block.lengths)
         for stay, end, length in zip(block.stays, ends, block.lengths, strict=True):
             part = slice(end - length, end)

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import polars as pl
 from omnifuse.pipeline.source import ItemModality, Quarantine
+from omnifuse.pipeline.sources.mimic import Options
 from omnifuse.pipeline.sources.mimic.data_set import MimicDataSet
-from omnifuse.pipeline.sources.mimic.note_tables import NoteSettings
 from omnifuse.pipeline.synthetic.notes import MOST_ROUTINE, OUTCOMES
 from omnifuse.pipeline.synthetic.reports import WORSE
 
@@ -14,8 +14,11 @@ from .test_raw_folder import correlation, count
 
 def notes_of(raw: Path, *categories: str) -> pl.DataFrame:
     """Return the notes of the stays as they would be encoded: sample_id, time, category, text."""
-    settings = NoteSettings(categories or None)
-    items: ItemModality = MimicDataSet(raw, ("notes",), notes=settings).read(Quarantine()).items[0]
+    items: ItemModality = (
+        MimicDataSet(raw, Options(modalities=("notes",), note_categories=categories or None))
+        .read(Quarantine())
+        .items[0]
+    )
     assert items.texts is not None
     texts = [items.texts[digest] for digest in items.items["digest"]]
     return items.items.select("sample_id", "time", "category").with_columns(text=pl.Series(texts, dtype=pl.String))

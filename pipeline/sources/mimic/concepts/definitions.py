@@ -34,10 +34,27 @@ TABLES: dict[str, tuple[Kind, ...]] = {
     "inputevents": ("interval-rate", "interval-amount"),
     "procedureevents": ("interval-rate", "categorical"),
     "microbiologyevents": ("categorical",),
+    "prescriptions": ("categorical",),
+    "emar": ("categorical",),
 }
 """The tables that items can be of, by the names of MIMIC-IV, and what a concept of each can be."""
 
+NAMED = {
+    "prescriptions": "drug_contains",
+    "emar": "drug_contains",
+    "microbiologyevents": "specimen_contains",
+}
+"""Tables whose items can be said by parts of their names, and how a file calls that."""
+ANY_NAME = "*"
+"""In place of parts of names: all rows of the table."""
+
 Version = Literal[3, 4]
+Item = int | str
+"""An id, or a part of a name."""
+FASTER_THAN = {"fluid_bolus": 248.0}
+"""mL/h, as MIMIC's own code has it: a quarter of a litre within an hour."""
+DERIVED_TABLE = "derived"
+"""Of what is made of other concepts, in the table of the starter sets."""
 MISSING = "missing"
 """What a text means that says that there is no value."""
 
@@ -46,15 +63,18 @@ MISSING = "missing"
 class Concept:
     """One variable of a set, for one release.
 
-    ``items`` are ids by table. Values are in ``unit``, after the first of the ``conversions`` that holds, and between
-    ``low`` and ``high``, both included. ``texts`` (lower case) say what a text means: a level of a categorical concept,
-    a number, or ``missing``. ``levels`` are those of a categorical concept in the order of its columns; without any
-    it is known only that it happened. ``where`` are columns of the table and the text that they must have.
+    ``items`` are ids by table, or parts of names in small letters (:data:`NAMED`). Values are in ``unit``, after the
+    first of the ``conversions`` that holds, and between ``low`` and ``high``, both included. ``texts`` (lower case) say
+    what a text means: a level of a categorical concept, a number, or ``missing``. ``levels`` are those of a categorical
+    concept in the order of its columns; without any it is known only that it happened. ``where`` are columns of the
+    table and the text that they must have; ``without`` columns and texts of which none may be in them, in whatever
+    letters: ``*ear*`` is any text with ear in it. Of amounts with ``faster_than`` only those count that come faster
+    (per hour), or are more where no rate is known.
     """
 
     set: str
     name: str
-    items: Mapping[str, tuple[int, ...]]
+    items: Mapping[str, tuple[Item, ...]]
     kind: Kind = "numeric"
     unit: str = ""
     conversions: tuple[Conversion, ...] = ()
@@ -65,14 +85,23 @@ class Concept:
     levels: tuple[str, ...] = ()
     where: Mapping[str, str] = field(default_factory=dict)
     note: str = ""
+    without: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    faster_than: float | None = None
+    derived: str = ""
+    """A score, by its name in :data:`.derived.DERIVED`, which is made of other concepts and has no items."""
 
     def to_json(self) -> dict[str, Any]:
         """Return what decides the values, for recipes."""
         content = asdict(self)
         del content["set"], content["note"]
+        if not self.derived:
+            del content["derived"]
         content["items"] = {table: list(ids) for table, ids in self.items.items()}
         content |= {name: list(content[name]) for name in ("conversions", "aggregates", "levels")}
-        return content
+        without = {column: list(texts) for column, texts in content.pop("without").items()}
+        if content["faster_than"] is None:
+            del content["faster_than"]
+        return content | ({"without": without} if without else {})
 
 
 @cache
@@ -98,16 +127,23 @@ def starter_set(name: str, version: Version) -> tuple[Concept, ...]:
     return tuple(_concept(row, row[f"mimic{version}"]) for row in rows.iter_rows(named=True))
 
 
+@cache
+def starters(version: Version) -> Mapping[str, Concept]:
+    """Return the concepts of all starter sets that a release has, by name; no two have the same."""
+    return {concept.name: concept for name in starter_sets() for concept in starter_set(name, version)}
+
+
 def _concept(row: Mapping[str, str], ids: str) -> Concept:
     kind = cast("Kind", row["kind"])
     pairs = [rule.split(":", 1) for rule in row["conversions"].split(";") if rule]
     texts = _table("texts").filter(pl.col("concept") == row["concept"])
     meanings = tuple(meaning for meaning in texts["meaning"].unique(maintain_order=True) if meaning != MISSING)
     condition = row["where"].split("=")
+    derived = row["table"] == DERIVED_TABLE
     return Concept(
         set=row["set"],
         name=row["concept"],
-        items={row["table"]: tuple(map(int, ids.split()))},
+        items={} if derived else {row["table"]: _items(ids)},
         kind=kind,
         unit=row["unit"],
         conversions=tuple(parse_conversion(when.strip(), how.strip()) for when, how in pairs),
@@ -118,7 +154,26 @@ def _concept(row: Mapping[str, str], ids: str) -> Concept:
         levels=meanings if kind == "categorical" else (),
         where={condition[0]: condition[1]} if row["where"] else {},
         note=row["note"],
+        without=_without(row["concept"]),
+        faster_than=FASTER_THAN.get(row["concept"]),
+        derived=row["concept"] if derived else "",
     )
+
+
+def _without(concept: str) -> dict[str, tuple[str, ...]]:
+    rows = _table("without").filter(pl.col("concept") == concept)
+    columns = rows["column"].unique(maintain_order=True)
+    return {column: tuple(rows.filter(pl.col("column") == column)["text"]) for column in columns}
+
+
+def _items(cell: str) -> tuple[Item, ...]:
+    """Return ids, or all parts of names of a list."""
+    if cell == ANY_NAME:
+        return (ANY_NAME,)
+    ids = cell.split()
+    if all(one.isdigit() for one in ids):
+        return tuple(map(int, ids))
+    return tuple(_table("names").filter(pl.col("list") == cell)["name"])
 
 
 def _number(text: str) -> float | None:

@@ -3,6 +3,7 @@
 import textwrap
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,10 @@ from .....cache_schema import InputError, meant
 from .....progress import progress
 from ....source import Quarantine
 from ..folder import MimicFolder
-from .definitions import Concept, Version, starter_set, starter_sets, title_of
+from .definitions import Concept, Item, Version, starter_set, starter_sets, title_of
+from .derived import DERIVED, derived_of, ingredients_of
 from .named import ENDINGS, NamedSets
+from .pairs import asked_for, has_part
 from .reading import event_files
 from .units import rule_text
 
@@ -70,25 +73,51 @@ def _found(name: str, releases: Sequence[Version]) -> list[Releases]:
 def _by_name(concepts: Iterator[tuple[Version, Concept]]) -> list[Releases]:
     found: dict[str, dict[Version, Concept]] = {}
     for release, concept in concepts:
-        found.setdefault(concept.name, {})[release] = concept
+        found.setdefault(concept.name, {})[release] = _with_items(concept, release)
     return list(found.values())
+
+
+def _with_items(concept: Concept, release: Version) -> Concept:
+    """Return a concept, and a score with the items of all that it is made of."""
+    items = dict(concept.items)
+    for ingredient in ingredients_of([concept], release):
+        for table, ids in ingredient.items.items():
+            items[table] = tuple(dict.fromkeys((*items.get(table, ()), *ids)))
+    return replace(concept, items=items)
 
 
 def _rows(folder: MimicFolder, concepts: Sequence[Concept]) -> list[int]:
     """Return how many rows the items of each concept have; each table is read once."""
-    counts: dict[str, Counter[int]] = {}
+    counts: dict[str, Counter[Item]] = {}
     for file in event_files(folder, concepts):
         counted = counts.setdefault(file.logical, Counter())
-        item = file.event_table.item
-        wanted = {number for concept in concepts for number in concept.items.get(file.logical, ())}
-        keep = pl.col(item).is_in(list(wanted))
-        batches = file.table.batches([item], [], Quarantine(), keep) if file.table else ()
+        items = {item for concept in concepts for item in concept.items.get(file.logical, ())}
+        ids, names = ([name] if name else [] for name in (file.event_table.item, file.event_table.names))
+        keep = asked_for(file.event_table, [*items])
+        batches = file.table.batches(ids, names, Quarantine(), keep) if file.table else ()
         for batch in progress(batches, file.event_table.name, unit="batches"):
-            counted.update(dict(batch[item].value_counts().iter_rows()))
+            for column in (*ids, *names):
+                counted.update(dict(batch[column].value_counts().iter_rows()))
+    coded = _diagnoses(folder) if any(score.coded for score in derived_of(concepts)) else 0
     return [
-        sum(counts[table][item] for table, items in concept.items.items() for item in items if table in counts)
+        sum(_rows_of_items(items, counts[table]) for table, items in concept.items.items() if table in counts)
+        + (coded if concept.derived and DERIVED[concept.derived].coded else 0)
         for concept in concepts
     ]
+
+
+def _rows_of_items(items: Sequence[Item], counted: Mapping[Item, int]) -> int:
+    """Return how many rows have one of some ids, or of some parts in their names."""
+    parts = [item for item in items if isinstance(item, str)]
+    ids = sum(counted.get(item, 0) for item in items if isinstance(item, int))
+    if not parts:
+        return ids
+    names = pl.DataFrame([(n, c) for n, c in counted.items() if not isinstance(n, int)], ["name", "rows"], orient="row")
+    return ids + int(names.filter(has_part(pl.col("name"), parts))["rows"].sum()) if len(names) else ids
+
+
+def _diagnoses(folder: MimicFolder) -> int:
+    return sum(len(batch) for batch in folder.table("diagnoses_icd").batches(["hadm_id"], [], Quarantine()))
 
 
 def _content(releases: Releases) -> dict[str, Any]:
@@ -101,8 +130,17 @@ def _content(releases: Releases) -> dict[str, Any]:
         "set": concept.set, "name": concept.name, "kind": concept.kind, "unit": concept.unit,
         "aggregates": list(concept.aggregates), "low": concept.low, "high": concept.high, "items": items,
         "conversions": [rule_text(rule) for rule in concept.conversions], "levels": list(concept.levels),
-        "texts": dict(concept.texts), "where": dict(concept.where), "note": concept.note,
+        "texts": dict(concept.texts), "where": dict(concept.where),
+        "without": {column: list(texts) for column, texts in concept.without.items()}, "note": concept.note,
+        "made_of": _made_of(releases),
     }  # fmt: skip
+
+
+def _made_of(releases: Releases) -> list[str]:
+    """Return the names of what a score is made of in any release."""
+    named = [one.name for release, concept in releases.items() for one in ingredients_of([concept], release)]
+    coded = any(score.coded for score in derived_of(releases.values()))
+    return [*dict.fromkeys(named), *(["diagnoses_icd"] if coded else [])]
 
 
 def describe_text(names: Sequence[str], described: Mapping[str, list[dict[str, Any]]]) -> str:
@@ -146,9 +184,13 @@ def _at_length(variable: Mapping[str, Any]) -> Iterator[str]:
     }
     entries |= {
         "where": "; ".join(f"{column} is {text}" for column, text in variable["where"].items()),
+        "without": "; ".join(
+            f"{column} {', '.join(text or 'empty' for text in texts)}" for column, texts in variable["without"].items()
+        ),
         "conversions": "; ".join(variable["conversions"]),
         "levels": ", ".join(variable["levels"]),
         "texts": "; ".join(f"{text}: {meaning}" for text, meaning in variable["texts"].items()),
+        "made of": ", ".join(variable["made_of"]),
         "rows": f"{variable['rows']:,}" if "rows" in variable else "",
         "note": variable["note"],
     }

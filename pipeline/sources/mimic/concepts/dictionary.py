@@ -9,7 +9,9 @@ from .....cache_schema import InputError
 from ....source import Quarantine
 from ..folder import MimicFolder
 from ..tables import read_table
-from .definitions import Concept
+from .columns import refuse_unknown_columns
+from .definitions import Concept, Version
+from .derived import ingredients_of
 from .event_tables import EVENT_TABLES
 from .reading import event_files
 
@@ -24,8 +26,12 @@ def notes_on_items(
 ) -> tuple[str, ...]:
     """Return what a reader may miss: tables that are not there, and items that no dictionary knows.
 
-    ``files`` say which sets are a user's. Raises :class:`InputError` if an item of these is one of another table.
+    Of scores these are those of what they are made of. ``files`` say which sets are a user's. Raises
+    :class:`InputError` if an item of these is one of another table, or no table has a column that a concept asks for.
     """
+    release: Version = 3 if folder.version == 3 else 4
+    sets = {name: [*concepts, *ingredients_of(concepts, release)] for name, concepts in sets.items()}
+    refuse_unknown_columns(folder, [concept for concepts in sets.values() for concept in concepts])
     notes = list(_missing(folder, sets))
     known = {name: _items_of(folder, name) for name in (ITEMS, *DICTIONARIES.values())}
     for name, concepts in sets.items():
@@ -43,7 +49,7 @@ def notes_on_items(
 def _listed(concepts: Sequence[Concept]) -> Iterator[tuple[Concept, str, int]]:
     for concept in concepts:
         for table, items in concept.items.items():
-            yield from ((concept, table, item) for item in items if table not in UNLISTED)
+            yield from ((concept, table, item) for item in items if isinstance(item, int) and table not in UNLISTED)
 
 
 def _missing(folder: MimicFolder, sets: Mapping[str, Sequence[Concept]]) -> Iterator[str]:

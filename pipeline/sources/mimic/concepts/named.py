@@ -1,13 +1,15 @@
 """What ``--variables`` names: starter sets and files, each a modality."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from .....cache_schema import InputError, meant
 from .definitions import Concept, Version, starter_set, starter_sets
-from .user_file import UserSets, read_user_file, refuse_items_of_carevue
+from .event_tables import FIRST_OF_METAVISION
+from .user_file import UserSets, read_user_file
 
+LAB_LIKE = ("labevents", "microbiologyevents")
 ENDINGS = (".yaml", ".yml")
 
 
@@ -48,6 +50,12 @@ class NamedSets:
         _refuse_twice(own, files)
         return cls(tuple(name for name in names if name not in taken), files, own)
 
+    def refuse_unnamed(self, modalities: Sequence[str]) -> None:
+        """Raise :class:`InputError` if a starter set is asked for as a modality alone."""
+        for name in modalities:
+            if name in starter_sets() and name not in self.names:
+                raise InputError(f"The modality {name!r} is a set of variables: add --variables {name}.")
+
     def concepts(self, version: Version, wanted: Sequence[str]) -> dict[str, tuple[Concept, ...]]:
         """Return the concepts of the ``wanted`` sets for a release.
 
@@ -70,7 +78,7 @@ class NamedSets:
                     f"mimic{version}; add them, or leave the concept out."
                 )
         if version == 4:
-            refuse_items_of_carevue(self.files[name], concepts)
+            _refuse_items_of_carevue(self.files[name], concepts)
         return concepts
 
 
@@ -90,3 +98,16 @@ def _refuse_twice(own: UserSets, files: Mapping[str, Path]) -> None:
                     f"{files[first[concept]]}: {first[concept]}. Give one of them another name."
                 )
             first[concept] = name
+
+
+def _refuse_items_of_carevue(path: Path, concepts: Iterable[Concept]) -> None:
+    """Raise :class:`InputError` if concepts for MIMIC-IV have items that only CareVue had, a system of MIMIC-III."""
+    for concept in concepts:
+        for table, ids in concept.items.items():
+            numbers = [item for item in ids if isinstance(item, int) and table not in LAB_LIKE]
+            old = [item for item in numbers if item < FIRST_OF_METAVISION]
+            if old:
+                raise InputError(
+                    f"{path}: {concept.set}: {concept.name}: items: {table}: {old[0]} is an item of CareVue, which "
+                    "MIMIC-IV does not have. Write items: {mimic3: {...}, mimic4: {...}}."
+                )

@@ -20,12 +20,14 @@ from .conversion import NO_CONVERSION
 from .definitions import Concept, starter_set
 from .event_tables import EVENT_TABLES, IDS, EventTable
 from .held import ENDS, apply_weights, hold_rates
-from .values import DEFAULT_KG, HALF, OUTSIDE, WHOLE, RowReader, pairs_of
+from .pairs import asked_for, pairs_of
+from .values import DEFAULT_KG, HALF, OUTSIDE, WHOLE, RowReader
 
 Available = Literal["storetime", "charttime"]
 """When a value counts as known: when it was stored, where the table says so, or when it was charted."""
 
 STAGE = "variables"
+CULTURES = "microbiologyevents"
 NO_ROWS = "concepts without a row in the tables"
 SHOWN_UNIT = 20
 WEIGHTS = ("weight_daily", "weight_admit")
@@ -146,10 +148,11 @@ class ConceptEvents:
         concepts = {number: concept for number, concept in numbered if concept.items.get(file.logical)}
         pairs = pairs_of(list(concepts.items()), file.logical)
         reader = RowReader(event_table, concepts, pairs, storetime=self.available == "storetime")
-        table.require(["subject_id", event_table.item, event_table.start])
-        keep = pl.col("subject_id").is_in(self._subjects["subject_id"].implode())
-        keep &= pl.col(event_table.item).is_in(pairs["itemid"].unique().implode())
-        ids = [*IDS, event_table.item]
+        columns = [name for name in (event_table.item, event_table.names) if name is not None]
+        table.require(["subject_id", *columns, event_table.start, *event_table.given])
+        items = {item for concept in concepts.values() for item in concept.items[file.logical]}
+        keep = pl.col("subject_id").is_in(self._subjects["subject_id"].implode()) & asked_for(event_table, [*items])
+        ids = [*IDS, *([event_table.item] if event_table.item else [])]
         with progress(name=table.path.name, total=table.expected_rows(), unit="rows") as bar:
             for number, batch in enumerate(table.batches(ids, reader.columns, Quarantine(), keep)):
                 if not number:
@@ -208,7 +211,16 @@ class ConceptEvents:
         owner = self._subjects["subject_id"].gather(events["subject"])
         usable = events.with_columns(owner.alias("subject_id")).filter(~pl.col("beyond"))
         settled = usable.select(pl.col(name).cast(kind) for name, kind in EVENT.items())
-        return settled.sort("subject_id", "time", "concept", "row")
+        return self._once(settled).sort("subject_id", "time", "concept", "row")
+
+    def _once(self, events: pl.DataFrame) -> pl.DataFrame:
+        """Return cultures once: their rows are as many as organisms were found and drugs tried on them, days later."""
+        cultures = [number for number, concept in enumerate(self.concepts) if CULTURES in concept.items]
+        if not cultures:
+            return events
+        of_cultures = pl.col("concept").is_in(cultures)
+        once = events.filter(of_cultures).sort("row").unique(["subject_id", "concept", "time", "value"], keep="first")
+        return pl.concat([events.filter(~of_cultures), once])
 
     def _limits(self) -> pl.DataFrame:
         rows = [(number, concept.low, concept.high) for number, concept in enumerate(self.concepts)]
@@ -217,7 +229,7 @@ class ConceptEvents:
 
     def _count_without_rows(self) -> None:
         for number, concept in enumerate(self.concepts):
-            if not self.rows[number]:
+            if not self.rows[number] and not concept.derived:
                 self._quarantine(number).add(STAGE, concept.set, concept.name, "", NO_ROWS)
 
 
@@ -230,5 +242,6 @@ def _refuse_other_times(batch: pl.DataFrame, event_table: EventTable, table: Tab
     if event_table.else_start:
         return
     head = batch.head(1000)
-    refuse_dates(head, event_table.start, table)
+    if not event_table.by_day:
+        refuse_dates(head, event_table.start, table)
     refuse_other_format(head, event_table.start, seconds(head[event_table.start]), table)

@@ -2,22 +2,42 @@
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn, cast
 
 from .....cache_schema import InputError, MissingInputError, meant, shown
 from .....yaml_file import load_yaml
 from ....tables.labels import check_name
-from .definitions import AGGREGATES, DEFAULT_AGGREGATE, KINDS, MISSING, TABLES, Aggregate, Concept, Kind, Version
-from .event_tables import FIRST_OF_METAVISION
+from .definitions import (
+    AGGREGATES,
+    DEFAULT_AGGREGATE,
+    KINDS,
+    MISSING,
+    NAMED,
+    TABLES,
+    Aggregate,
+    Concept,
+    Item,
+    Kind,
+    Version,
+    starters,
+)
+from .event_tables import EVENT_TABLES
 from .units import Conversion, parse_conversion
 
 EXAMPLE = "mini: {lactate: {items: {labevents: [50813]}, unit: mmol/L, low: 0, high: 50, aggregate: last}}"
-KEYS = ("items", "kind", "unit", "conversions", "low", "high", "aggregate", "texts", "levels", "where", "note")
+KEYS = (
+    "concept", "items", "kind", "unit", "conversions", "low", "high", "aggregate", "texts", "levels", "where",
+    "without", "faster_than", "note",
+)  # fmt: skip
+KEYS_OF_OURS = ("concept", "aggregate", "note")
+"""What can be said of a concept that is one of ours."""
 VERSIONS: dict[str, Version] = {"mimic3": 3, "mimic4": 4}
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_ .-]*")
 WITH_UNITS = ("labevents", "chartevents", "outputevents", "inputevents")
-LAB_LIKE = ("labevents", "microbiologyevents")
+AFTER_DISCHARGE = ("diagnoses_icd", "procedures_icd", "drgcodes")
+SHORTEST_NAME = 3
 
 UserSets = dict[str, dict[Version, tuple[Concept, ...]]]
 """Concepts of each set, for each release."""
@@ -73,26 +93,51 @@ class _Definition:
 
     def concepts(self) -> dict[Version, Concept]:
         """Return the concept for each release that it has items of."""
+        if "concept" in self.said:
+            return self._of_ours()
         by_version = self._items()
         low, high = self._number("low"), self._number("high")
         if low is not None and high is not None and low > high:
             self.refuse("low", f"{low:g} is more than high, {high:g}")
+        faster_than = self._number("faster_than")
+        if faster_than is not None and self.kind != "interval-amount":
+            self.refuse("faster_than", f"a concept of kind {self.kind!r} has no amounts; kind: interval-amount has")
         measured = any(table in WITH_UNITS for items in by_version.values() for table in items)
         if measured and self.kind != "categorical" and "unit" not in self.said:
             self.refuse("unit", "none is given; write the one that values are to be in, or '' if they have none")
         levels, texts = self._levels()
         conversions = self._conversions(
-            [item for items in by_version.values() for ids in items.values() for item in ids]
+            [item for items in by_version.values() for ids in items.values() for item in ids if isinstance(item, int)]
         )
         return {
             version: Concept(
                 self.set_name, self.name, items, self.kind, self._text("unit"), conversions, low, high,
-                self._aggregates(levels), texts, levels, self._where(), self._text("note"),
+                self._aggregates(self.kind, levels), texts, levels, self._where(), self._text("note"),
+                self._without(), faster_than,
             )
             for version, items in by_version.items()
         }  # fmt: skip
 
-    def _items(self) -> dict[Version, dict[str, tuple[int, ...]]]:
+    def _of_ours(self) -> dict[Version, Concept]:
+        """Return the concept of a starter set or the score that this one is, with its own name and aggregates."""
+        for key in self.said:
+            if key not in KEYS_OF_OURS:
+                self.refuse(key, f"a concept of ours has its own; beside it stand {', '.join(KEYS_OF_OURS[1:])} alone")
+        name = self.said["concept"]
+        ours = {version: starters(version) for version in VERSIONS.values()}
+        self._one_of_ours(name, tuple(dict.fromkeys(one for concepts in ours.values() for one in concepts)))
+        return {version: self._like(concepts[name]) for version, concepts in ours.items() if name in concepts}
+
+    def _like(self, ours: Concept) -> Concept:
+        aggregates = self._aggregates(ours.kind, ours.levels) if "aggregate" in self.said else ours.aggregates
+        note = self._text("note") if "note" in self.said else ours.note
+        return replace(ours, set=self.set_name, name=self.name, aggregates=aggregates, note=note)
+
+    def _one_of_ours(self, said: Any, known: tuple[str, ...]) -> None:
+        if said not in known:
+            self.refuse("concept", f"unknown {shown(said)}.{meant(said, known)} `omnifuse variables` lists them")
+
+    def _items(self) -> dict[Version, dict[str, tuple[Item, ...]]]:
         said = self.said.get("items")
         if not isinstance(said, dict) or not said:
             self.refuse("items", f"{shown(said)} is no mapping of tables to ids; write items: {{labevents: [50813]}}")
@@ -101,20 +146,42 @@ class _Definition:
                 self._one_of("items", release, tuple(VERSIONS))
             return {VERSIONS[release]: self._by_table(f"items: {release}", said[release]) for release in said}
         items = self._by_table("items", said)
-        return dict.fromkeys(VERSIONS.values(), items)
+        of_release = {
+            version: {table: ids for table, ids in items.items() if EVENT_TABLES[version][table]}
+            for version in VERSIONS.values()
+        }
+        return {version: there for version, there in of_release.items() if there}
 
-    def _by_table(self, key: str, said: Any) -> dict[str, tuple[int, ...]]:
+    def _by_table(self, key: str, said: Any) -> dict[str, tuple[Item, ...]]:
         if not isinstance(said, dict) or not said:
             self.refuse(key, f"{shown(said)} is no mapping of tables to ids; write {{labevents: [50813]}}")
         for table in said:
+            if table in AFTER_DISCHARGE:
+                self.refuse(key, f"{table!r} is written after the discharge: it is no input; a task may ask for icd")
             self._one_of(key, table, tuple(TABLES))
             if self.kind not in TABLES[table]:
                 self.refuse(
                     "kind", f"{self.kind!r} cannot be made of {table}, only {', '.join(map(repr, TABLES[table]))}"
                 )
-        return {table: self._ids(f"{key}: {table}", ids) for table, ids in said.items()}
+        return {
+            table: self._names(f"{key}: {table}", ids, NAMED[table])
+            if table in NAMED and (isinstance(ids, dict) or not EVENT_TABLES[4][table][0].item)
+            else self._ids(f"{key}: {table}", ids)
+            for table, ids in said.items()
+        }
 
-    def _ids(self, key: str, said: Any) -> tuple[int, ...]:
+    def _names(self, key: str, said: Any, word: str) -> tuple[Item, ...]:
+        """Return parts of names, in small letters."""
+        if not isinstance(said, dict) or list(said) != [word]:
+            self.refuse(key, f"{shown(said)} names nothing; write {{{word}: [vancomycin, cef]}}")
+        names = [text.lower() for text in self._texts(f"{key}: {word}", said[word])]
+        if short := next((name for name in names if len(name) < SHORTEST_NAME), None):
+            self.refuse(
+                f"{key}: {word}", f"{shown(short)} is in too many names; write {SHORTEST_NAME} letters at least"
+            )
+        return tuple(dict.fromkeys(names))
+
+    def _ids(self, key: str, said: Any) -> tuple[Item, ...]:
         ids = said if isinstance(said, list) else [said]
         for item in ids:
             if not isinstance(item, int) or isinstance(item, bool) or item <= 0:
@@ -123,15 +190,15 @@ class _Definition:
             self.refuse(key, f"{shown(said)} lists no id, or one twice")
         return tuple(ids)
 
-    def _aggregates(self, levels: tuple[str, ...]) -> tuple[Aggregate, ...]:
-        default = DEFAULT_AGGREGATE[self.kind]
-        said = self.said.get("aggregate", "any" if self.kind == "categorical" and not levels else default)
+    def _aggregates(self, kind: Kind, levels: tuple[str, ...]) -> tuple[Aggregate, ...]:
+        default = DEFAULT_AGGREGATE[kind]
+        said = self.said.get("aggregate", "any" if kind == "categorical" and not levels else default)
         names = said if isinstance(said, list) else [said]
         for name in names:
-            self._one_of("aggregate", name, AGGREGATES[self.kind])
+            self._one_of("aggregate", name, AGGREGATES[kind])
         if not names or len(set(names)) < len(names):
             self.refuse("aggregate", f"{shown(said)} lists none, or one twice")
-        if "last" in names and self.kind == "categorical" and not levels:
+        if "last" in names and kind == "categorical" and not levels:
             self.refuse("aggregate", "'last' of a categorical concept needs its levels: {asleep: [Sleeping]}")
         return cast("tuple[Aggregate, ...]", tuple(names))
 
@@ -178,6 +245,12 @@ class _Definition:
             self.refuse("where", f"{shown(said)} is no mapping of columns to texts; write numbers in quotes")
         return {column.lower(): text for column, text in said.items()}
 
+    def _without(self) -> dict[str, tuple[str, ...]]:
+        said = self.said.get("without", {})
+        if not isinstance(said, dict) or not all(isinstance(column, str) for column in said):
+            self.refuse("without", f"{shown(said)} is no mapping of columns to texts, such as {{route: [TP, '*ear*']}}")
+        return {column.lower(): tuple(self._texts("without", texts)) for column, texts in said.items()}
+
     def _number(self, key: str) -> float | None:
         said = self.said.get(key)
         if said is None:
@@ -196,15 +269,3 @@ class _Definition:
         if said not in known:
             self.refuse(key, f"unknown {shown(said)}.{meant(said, known)} Known are: {', '.join(known)}")
         return cast("str", said)
-
-
-def refuse_items_of_carevue(path: Path, concepts: Iterable[Concept]) -> None:
-    """Raise :class:`InputError` if concepts for MIMIC-IV have items that only CareVue had, a system of MIMIC-III."""
-    for concept in concepts:
-        for table, ids in concept.items.items():
-            old = [item for item in ids if item < FIRST_OF_METAVISION and table not in LAB_LIKE]
-            if old:
-                raise InputError(
-                    f"{path}: {concept.set}: {concept.name}: items: {table}: {old[0]} is an item of CareVue, which "
-                    "MIMIC-IV does not have. Write items: {mimic3: {...}, mimic4: {...}}."
-                )

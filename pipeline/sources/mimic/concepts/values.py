@@ -1,13 +1,13 @@
 """Rows of a table of events -> values of concepts in their units, or why a row has none."""
 
-from collections.abc import Sequence
-
 import polars as pl
 
 from ....series.times import seconds
 from .conversion import convert
 from .definitions import MISSING, Concept
 from .event_tables import STOPPED, EventTable
+from .pairs import conditions, paired
+from .result_times import end_of_day, until_result
 from .units import plain_unit
 
 SECONDS_PER_HOUR = 3600
@@ -15,6 +15,7 @@ LIMIT = r"(?i)^\s*(<|>|less than|greater than)\s*=?\s*(\d*\.?\d+)"
 """A value below or above what an assay can measure."""
 FEWEST_KG, MOST_KG = 20.0, 500.0
 
+NOT_GIVEN = "not given: held, stopped, refused or only checked"
 MARKED = "marked as an error, or rewritten"
 NO_TIME = "the time cannot be read"
 REVERSED = "it ends before it begins"
@@ -35,20 +36,6 @@ MENDED = frozenset(reason.partition(":")[0] for reason in (HALF, WHOLE, DEFAULT_
 def within_limits(value: pl.Expr) -> pl.Expr:
     """Return whether values lie between ``low`` and ``high``, both included; null is no limit."""
     return (value >= pl.col("low")).fill_null(True) & (value <= pl.col("high")).fill_null(True)
-
-
-def pairs_of(concepts: Sequence[tuple[int, Concept]], table: str) -> pl.DataFrame:
-    """Return a row for each concept (number, concept) and item of a table: itemid, pair, concept, kind, low, high."""
-    rows = [
-        (item, number, concept.kind, concept.low, concept.high, bool(concept.texts))
-        for number, concept in concepts
-        for item in dict.fromkeys(concept.items[table])
-    ]
-    schema = {
-        "itemid": pl.Int64, "concept": pl.UInt16, "kind": pl.String, "low": pl.Float64, "high": pl.Float64,
-        "texted": pl.Boolean,
-    }  # fmt: skip
-    return pl.DataFrame(rows, schema=schema, orient="row").with_row_index("pair")
 
 
 class RowReader:
@@ -72,8 +59,9 @@ class RowReader:
         """Columns that are read as text."""
         table = self.table
         names = [table.start, table.else_start, table.end, "storetime", table.number, table.stopped, *table.wrong]
+        names += [table.names, *table.given, *(["storedate"] if table.asked else [])]
         for concept in self.concepts.values():
-            names += [*table.columns_of(concept.kind), *concept.where]
+            names += [*table.columns_of(concept.kind), *concept.where, *concept.without]
         names += ["patientweight"] if table.values else []
         names += ["rate", "rateuom"] if self.amounts else []
         return list(dict.fromkeys(name for name in names if name))
@@ -85,27 +73,34 @@ class RowReader:
         that is ``spread`` accrues evenly. A rate to ``hold`` goes on until the next row. ``limit`` is -1 below and 1
         above the limit of an assay. And what the file has of stay_id, hadm_id, row, and the text of the value.
         """
-        rows = batch.join(self.pairs, left_on=self.table.item, right_on="itemid", maintain_order="left")
-        rows = self._valued(self._timed(rows.filter(*self._conditions())))
-        converted = convert(self._numbered(rows), self.concepts, self.pairs)
+        rows = paired(batch, self.table, self.pairs).filter(*conditions(self.concepts))
+        rows = self._valued(self._timed(rows))
+        converted = convert(self._numbered(rows), self.concepts, self.pairs).filter(*self._fast_enough())
         beyond = pl.when((pl.col("power") == 0) & ~within_limits(pl.col("value"))).then(pl.lit(OUTSIDE))
         return converted.with_columns(problem=pl.coalesce("problem", beyond))
 
-    def _conditions(self) -> list[pl.Expr]:
+    def _fast_enough(self) -> list[pl.Expr]:
+        hours = (pl.col("end") - pl.col("time")) / SECONDS_PER_HOUR
+        speed = pl.when("spread").then(pl.col("value") / hours).otherwise("value")
         return [
-            (pl.col("concept") != number) | (pl.col(column).str.strip_chars() == text).fill_null(False)
+            (pl.col("concept") != number) | (speed > concept.faster_than).fill_null(True)
             for number, concept in self.concepts.items()
-            for column, text in concept.where.items()
+            if concept.faster_than is not None
         ]
 
     def _timed(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Add time, end and known in seconds, and as ``problem`` what speaks against a row."""
         table = self.table
         time = seconds(rows[table.start])
+        if table.by_day:
+            time = end_of_day(time)
         if table.else_start:
-            time = time.zip_with(time.is_not_null(), seconds(rows[table.else_start]))
+            time = time.zip_with(time.is_not_null(), end_of_day(seconds(rows[table.else_start])))
+        if table.asked:
+            of_results = [number for number, concept in self.concepts.items() if table.of_results(concept)]
+            time = until_result(rows, time, of_results)
         end = seconds(rows[table.end]) if table.end else pl.Series([None] * len(rows), dtype=pl.Int64)
-        known = seconds(rows["storetime"]) if self.storetime else time
+        known = seconds(rows["storetime"]) if self.storetime and not table.asked else time
         rows = rows.with_columns(time=time, end=end)
         rows = rows.with_columns(known=pl.max_horizontal("time", known.alias("known")))
         marked = [
@@ -113,6 +108,9 @@ class RowReader:
             for column, texts in table.wrong.items()
         ]
         problem = pl.when(pl.any_horizontal(*marked)).then(pl.lit(MARKED)) if marked else pl.lit(None, pl.String)
+        for column, texts in table.given.items():
+            given = pl.col(column).str.strip_chars().str.to_lowercase().is_in(list(texts)).fill_null(False)
+            problem = pl.coalesce(problem, pl.when(~given).then(pl.lit(NOT_GIVEN)))
         without = pl.col("time").is_null() | (pl.col("end").is_null() & (table.end is not None))
         return rows.with_columns(
             problem=pl.coalesce(

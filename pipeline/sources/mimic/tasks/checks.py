@@ -72,6 +72,17 @@ def conditions_on_future(task: TaskFile) -> tuple[str, ...]:
     return tuple(found)
 
 
+def ends_of_index(task: TaskFile) -> set[tuple[str, str]]:
+    """Return the ends of windows, by window and end, that the prediction time is found by."""
+    found: set[tuple[str, str]] = set()
+    bound, own = task.index, None
+    while bound.reference is not None and bound.reference not in (TRIGGER, *ANCHORS):
+        own, end = _referred(task, bound.reference, own)
+        found.add((own.name, end))
+        bound = own.start if end == START else own.end
+    return found
+
+
 def _bounds(task: TaskFile) -> Iterator[tuple[str, Bound, Window | None]]:
     """Yield every bound with how messages name it and its window."""
     trigger = task.trigger

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from .checks import ends_of_index
 from .labels import Labels, label_windows
 from .language import END, START, TRIGGER, Bound, TaskFile, Window
 from .predicates import Predicates
@@ -53,7 +54,8 @@ def execute(task: TaskFile, units: pl.DataFrame, events: Mapping[str, pl.DataFra
         the death only the date is known).
     events
         By name of a predicate that looks at tables, or of a built-in one of the subject: subject, time, and where there
-        are any end (of an interval) and value.
+        are any end (of an interval), value, and known: when it could be read. Windows and labels ask when something
+        happened; a trigger, and whatever else the time of prediction is found by, when it was known.
     """
     return _Execution(task, Predicates(task, units, events)).run()
 
@@ -65,6 +67,7 @@ class _Execution:
         self.task, self.predicates = task, predicates
         self.unit, self.trigger = _triggered(task, predicates)
         self._bounds: dict[str, Floats] = {}
+        self._leading = ends_of_index(task)
         self.steps: list[Step] = []
 
     def run(self) -> Outcome:
@@ -125,7 +128,10 @@ class _Execution:
         """Return the next or previous event of a bound's predicate ``[K]``, or what stands where there is none."""
         assert bound.predicate is not None
         inclusive = window.start_inclusive if end == START else window.end_inclusive
-        found = self.predicates.nearest(bound.predicate, self.unit, base, forward=bound.forward, inclusive=inclusive)
+        known = (window.name, end) in self._leading
+        found = self.predicates.nearest(
+            bound.predicate, self.unit, base, forward=bound.forward, inclusive=inclusive, known=known
+        )
         none = np.isnan(found) & ~np.isnan(base)
         if window.missing == "record_end":
             return np.where(none, np.inf if bound.forward else -np.inf, found)
@@ -201,4 +207,4 @@ def _anchored(predicates: Predicates, bound: Bound) -> Floats:
     base = predicates.anchors[bound.reference] + bound.seconds
     if bound.predicate is None:
         return base
-    return predicates.nearest(bound.predicate, units, base, forward=bound.forward, inclusive=True)
+    return predicates.nearest(bound.predicate, units, base, forward=bound.forward, inclusive=True, known=True)

@@ -53,7 +53,8 @@ class ConceptPredicate:
     """Values of clinical concepts, within bounds: ``low`` and ``high`` belong to it unless said otherwise.
 
     ``event`` is what of an interval counts: its ``start``, its ``end``, or any time at which it is ``running``.
-    ``items`` are ids by table where no concept is named. ``within`` and ``tolerance`` as of an `AnchorPredicate`.
+    ``items`` are ids by table where no concept is named, ``drugs`` parts of the names of orders. ``where`` are columns
+    of the table and the text that they must have. ``within`` and ``tolerance`` as of an `AnchorPredicate`.
     """
 
     concepts: tuple[str, ...] = ()
@@ -65,6 +66,18 @@ class ConceptPredicate:
     high_inclusive: bool = True
     within: Place | None = None
     tolerance: int = 0
+    drugs: tuple[str, ...] = ()
+    where: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class CodePredicate:
+    """Diagnoses of an admission, by prefixes of their codes without a dot, for each revision of the ICD (9, 10).
+
+    Codes are given when the patient has left, so that they count at the end of their admission and never sooner.
+    """
+
+    icd: Mapping[int, tuple[str, ...]]
 
 
 @dataclass(frozen=True)
@@ -90,7 +103,7 @@ class DerivedPredicate:
     arguments: tuple[str, ...]
 
 
-Predicate = ConceptPredicate | AnchorPredicate | DerivedPredicate
+Predicate = ConceptPredicate | CodePredicate | AnchorPredicate | DerivedPredicate
 
 
 @dataclass(frozen=True)

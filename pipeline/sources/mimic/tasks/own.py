@@ -9,6 +9,7 @@ import polars as pl
 from .....cache_schema import InputError, MissingInputError
 from ....source import Quarantine
 from ..cohort import ADULT, Cohort
+from ..concepts.columns import refuse_unknown_columns
 from ..concepts.definitions import Concept
 from ..concepts.event_tables import EVENT_TABLES
 from ..concepts.history import History
@@ -17,11 +18,12 @@ from ..wards import TABLE as WARDS
 from .anchors import check_release, release_of
 from .checks import conditions_on_future, position
 from .concept_events import TaskConcepts
+from .diagnoses import check_codes
 from .language import TaskFile, asks_for_last_ward
 from .named import NamedTask, read_tasks
 from .own_labels import OwnLabels
 
-VERSION = 1
+VERSION = 2
 """To be raised whenever the same files and tables would give other labels."""
 
 NEARER: dict[str, tuple[History, ...]] = {"hospital": ("icu", "hospital"), "ed": ("icu", "hospital", "ed")}
@@ -53,8 +55,9 @@ class OwnTasks:
         self.named: tuple[NamedTask, ...] = read_tasks(given)
         for task in self.tasks:
             check_release(task, release_of(folder))
+            check_codes(task, folder.version)
             _check_history(task, history)
-        self.concepts = TaskConcepts(self.tasks, 3 if folder.version == 3 else 4, own)
+        self.concepts = TaskConcepts(self.tasks, folder.version, own)
 
     @property
     def tasks(self) -> tuple[TaskFile, ...]:
@@ -64,11 +67,17 @@ class OwnTasks:
     def settings(self) -> dict[str, Any]:
         """Return what decides the labels beside the tables: the files as they were read, and their concepts."""
         files = {one.task.name: one.content for one in self.named}
-        return {"version": VERSION, "files": files, "concepts": [one.to_json() for one in self.concepts.concepts]}
+        scores = {"scores": self.concepts.scores} if self.concepts.scores else {}
+        concepts = [one.to_json() for one in self.concepts.concepts]
+        return {"version": VERSION, "files": files, "concepts": concepts, **scores}
 
     def inputs(self) -> list[Path]:
-        """Return the tables of events that predicates need; raises MissingInputError where one is not there."""
+        """Return the tables of events that predicates need.
+
+        Raises :class:`MissingInputError` where one is not there, :class:`InputError` where a column is not.
+        """
         tables = []
+        refuse_unknown_columns(self.folder, self.concepts.concepts)
         for concept in self.concepts.concepts:
             for logical in concept.items:
                 names = [table.name for table in EVENT_TABLES[self.folder.version][logical]]

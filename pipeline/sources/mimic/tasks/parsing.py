@@ -14,28 +14,22 @@ from .language import (
     BUILT_IN,
     END,
     START,
-    AnchorPredicate,
     Bound,
     CohortFilter,
-    ConceptPredicate,
-    DerivedPredicate,
-    Place,
     Predicate,
     TaskFile,
     Trigger,
     Window,
 )
 from .parsing_labels import parse_label
+from .parsing_predicates import parse_predicate
 
 NAME = re.compile(r"[a-z][a-z0-9_]*")
 REFERENCE = r"[A-Za-z_][A-Za-z0-9_]*(?:\.(?:start|end))?"
 BOUND = re.compile(
     rf"(?P<reference>{REFERENCE})\s*(?:(?P<sign>[+-])\s*(?P<time>\d.*)|(?P<arrow>->|<-)\s*(?P<predicate>[A-Za-z_]\w*))?"
 )
-DERIVED = re.compile(r"(or|and)\(\s*([A-Za-z_]\w*(?:\s*,\s*[A-Za-z_]\w*)*)\s*\)")
 COUNTS = re.compile(r"\(\s*(\d+|None|null)?\s*,\s*(\d+|None|null)?\s*\)")
-LATER = ("where", "drug_contains", "icd", "code", "regex", "other_cols")
-"""What other languages, or a later release, know of a predicate."""
 
 
 def read_task_file(path: Path) -> TaskFile:
@@ -116,79 +110,9 @@ def _predicates(fields: Fields) -> dict[str, Predicate]:
             raise InputError(
                 f"{fields.at(name)}: a predicate needs a name of letters, digits and _ that is not built in."
             )
-        predicates[name] = _predicate(fields.inner(name))
+        predicates[name] = parse_predicate(fields.inner(name))
     fields.done()
     return predicates
-
-
-def _predicate(fields: Fields) -> Predicate:
-    if later := next((key for key in LATER if key in fields.content), None):
-        raise InputError(
-            f"{fields.at(later)} is not in the language of this release; name a concept, or items by table."
-        )
-    kinds = [key for key in ("concept", "item", "anchor", "expr") if key in fields.content]
-    if len(kinds) != 1:
-        raise InputError(
-            f"{fields.where} needs one of concept, item, anchor, expr; it has {', '.join(kinds) or 'none'}."
-        )
-    predicate: Predicate
-    if kinds == ["expr"]:
-        text = fields.text("expr")
-        match = DERIVED.fullmatch(text.strip())
-        if match is None:
-            raise InputError(f"{fields.at('expr')} is {shown(text)}; write or(a, b) or and(a, b) of predicates.")
-        predicate = DerivedPredicate(
-            "or" if match[1] == "or" else "and", tuple(part.strip() for part in match[2].split(","))
-        )
-    elif kinds == ["anchor"]:
-        predicate = AnchorPredicate(
-            fields.text("anchor"),
-            *_within(fields, ("last_ward",)),
-            fields.choice("resolution", ("day", "second"), "second") == "day",
-        )
-    else:
-        predicate = ConceptPredicate(
-            _concepts(fields) if kinds == ["concept"] else (),
-            _items(fields.inner("item")) if kinds == ["item"] else {},
-            fields.choice("event", ("start", "end", "running"), "start"),
-            fields.number("value_min", None),
-            fields.number("value_max", None),
-            fields.flag("value_min_inclusive", True),
-            fields.flag("value_max_inclusive", True),
-            *_within(fields),
-        )
-        if predicate.within is not None and predicate.event == "running":
-            raise InputError(f"{fields.at('within')} goes with events at one time, not with what is running.")
-        if predicate.low is not None and predicate.high is not None and predicate.low > predicate.high:
-            raise InputError(f"{fields.at('value_min')} is {predicate.low:g}, above value_max {predicate.high:g}.")
-    fields.done()
-    return predicate
-
-
-def _within(fields: Fields, more: tuple[Place, ...] = ()) -> tuple[Any, int]:
-    """Return where events count, one of three places or of ``more``, and how long after it."""
-    tolerance = seconds_of(fields.take("tolerance"), fields.at("tolerance")) if "tolerance" in fields.content else 0
-    return fields.choice("within", ("icu", "hospital", "ed", *more), None), tolerance
-
-
-def _concepts(fields: Fields) -> tuple[str, ...]:
-    """Return the concepts of a predicate: one, or ``{any: [one, other]}``."""
-    value = fields.take("concept")
-    names = value.get("any") if isinstance(value, dict) and value.keys() == {"any"} else [value]
-    if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
-        raise InputError(f"{fields.at('concept')} is {shown(value)}; write a name, or {{any: [one, other]}}.")
-    return tuple(names)
-
-
-def _items(fields: Fields) -> dict[str, tuple[int, ...]]:
-    items = {}
-    for table in fields.content:
-        ids = fields.take(table)
-        ids = ids if isinstance(ids, list) else [ids]
-        if not ids or not all(isinstance(one, int) and not isinstance(one, bool) for one in ids):
-            raise InputError(f"{fields.at(table)} is {shown(ids)}; write item ids, such as [50912].")
-        items[table] = tuple(ids)
-    return items
 
 
 def _windows(fields: Fields) -> tuple[Window, ...]:

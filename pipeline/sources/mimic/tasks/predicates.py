@@ -40,17 +40,26 @@ class Predicates:
         self._by_day = units["death_by_day"].to_numpy()
         self._left_hospital = units["left_hospital"].to_numpy()
         self._events = events
-        self._found: dict[str, tuple[Timeline, bool]] = {}
+        self._found: dict[str, tuple[pl.DataFrame, bool]] = {}
+        self._timelines: dict[tuple[str, bool], Timeline] = {}
 
     def definition(self, name: str) -> Predicate:
         """Return what a predicate is, built-in ones included."""
         return self.task.predicates.get(name, AnchorPredicate(name))
 
-    def timeline(self, name: str) -> tuple[Timeline, bool]:
-        """Return the events of a predicate, and whether their key is the unit (else the subject)."""
+    def timeline(self, name: str, *, known: bool = False) -> tuple[Timeline, bool]:
+        """Return the events of a predicate, and whether their key is the unit (else the subject).
+
+        Their times are those at which they happened, or at which they were ``known``.
+        """
         if name not in self._found:
             self._found[name] = self._make(name)
-        return self._found[name]
+        events, by_unit = self._found[name]
+        if (name, known) not in self._timelines:
+            if known and "known" in events.columns:
+                events = events.with_columns(time=pl.max_horizontal("time", "known"))
+            self._timelines[name, known] = _timeline(events)
+        return self._timelines[name, known], by_unit
 
     def count(self, name: str, unit: Integers, start: Floats, end: Floats, window: Window) -> Integers:
         """Return how many events lie in the window of each sample ``[K]``."""
@@ -72,16 +81,21 @@ class Predicates:
             key, start, end, start_inclusive=window.start_inclusive, end_inclusive=window.end_inclusive
         )
 
-    def nearest(self, name: str, unit: Integers, time: Floats, *, forward: bool, inclusive: bool) -> Floats:
-        """Return the next or the previous event of each time ``[K]``, NaN without any."""
-        timeline, by_unit = self.timeline(name)
+    def nearest(
+        self, name: str, unit: Integers, time: Floats, *, forward: bool, inclusive: bool, known: bool = False
+    ) -> Floats:
+        """Return the next or the previous event of each time ``[K]``, NaN without any; or when it was ``known``."""
+        timeline, by_unit = self.timeline(name, known=known)
         key = unit if by_unit else self.subject[unit]
         look = timeline.next_time if forward else timeline.previous_time
         return look(key, time, inclusive=inclusive)
 
     def within_units(self, name: str) -> tuple[Integers, Floats]:
-        """Return unit and time of a predicate's events within the span of each unit, each time once, in order."""
-        timeline, by_unit = self.timeline(name)
+        """Return unit and time of a predicate's events within the span of each unit, each time once, in order.
+
+        The time is that at which an event was known: nobody could predict from it before.
+        """
+        timeline, by_unit = self.timeline(name, known=True)
         span = SPAN_OF_UNIT[self.task.unit]
         units = pl.DataFrame({"unit": np.arange(len(self.subject)), "subject": self.subject})
         events = pl.DataFrame(
@@ -102,12 +116,13 @@ class Predicates:
         midnight = np.floor(self.anchors["death"] / DAY_SECONDS) * DAY_SECONDS
         return self._by_day & ~(midnight > end)
 
-    def _make(self, name: str) -> tuple[Timeline, bool]:
+    def _make(self, name: str) -> tuple[pl.DataFrame, bool]:
+        """Return key, time, and where there are any value and known."""
         definition = self.definition(name)
         if isinstance(definition, DerivedPredicate):
             return self._derived(definition)
         if isinstance(definition, AnchorPredicate) and definition.anchor in ANCHORS:
-            return self._anchored(definition), True
+            return self._anchored(definition).frame(), True
         source = definition.anchor if isinstance(definition, AnchorPredicate) else name
         if source not in self._events:
             raise InputError(f"{self.task.source}: there are no events of {source!r} in this data set.")
@@ -121,7 +136,7 @@ class Predicates:
                 span = SPAN[definition.within]
                 events = events.filter(self._in_span(events["key"], events["time"], span, definition.tolerance))
                 by_unit = True
-        return _timeline(events), by_unit
+        return events, by_unit
 
     def _in_span(self, unit: pl.Series, time: pl.Series, span: tuple[str, str], tolerance: int) -> pl.Series:
         """Return which times lie between two anchors of their units, or up to ``tolerance`` seconds after."""
@@ -166,18 +181,27 @@ class Predicates:
         unit = np.flatnonzero(there).astype(np.int64)
         return Timeline.of(unit, time[unit].astype(np.int64))
 
-    def _derived(self, definition: DerivedPredicate) -> tuple[Timeline, bool]:
-        """Return each time at which any or all of the arguments happen once; of the unit if one of them is."""
-        parts = [self.timeline(name) for name in dict.fromkeys(definition.arguments)]
+    def _derived(self, definition: DerivedPredicate) -> tuple[pl.DataFrame, bool]:
+        """Return each time at which any or all of the arguments happen once; of the unit if one of them is.
+
+        Any is known when the first of them is, all are when the last is.
+        """
+        parts = []
+        for name in dict.fromkeys(definition.arguments):
+            self.timeline(name)
+            parts.append(self._found[name])
         by_unit = any(of_unit for _, of_unit in parts)
-        frames = [
-            self._lifted(pl.DataFrame({"key": timeline.key, "time": timeline.time}), of_unit or not by_unit)
-            for timeline, of_unit in parts
+        frames = []
+        for events, of_unit in parts:
+            known = pl.col("known" if "known" in events.columns else "time").alias("known")
+            frames.append(self._lifted(events.select("key", "time", known), of_unit or not by_unit))
+        once = [
+            frame.group_by("key", "time").agg(pl.col("known").min()).select("key", "time", "known") for frame in frames
         ]
-        times = pl.concat(frame.unique().select("key", "time") for frame in frames)
-        happened = times.group_by("key", "time").agg(number=pl.len())
-        happened = happened.filter(pl.col("number") >= (1 if definition.operator == "or" else len(frames)))
-        return _timeline(happened), by_unit
+        any_of = definition.operator == "or"
+        known = pl.col("known").min() if any_of else pl.col("known").max()
+        happened = pl.concat(once).group_by("key", "time").agg(known, number=pl.len())
+        return happened.filter(pl.col("number") >= (1 if any_of else len(frames))).drop("number"), by_unit
 
 
 def _of_value(events: pl.DataFrame, definition: ConceptPredicate) -> pl.DataFrame:

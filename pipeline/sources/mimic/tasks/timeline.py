@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -26,6 +27,10 @@ class Timeline:
         order = np.lexsort((time, key))
         values = np.full(len(key), np.nan) if value is None else value
         return cls(key[order], time[order], values[order])
+
+    def frame(self) -> pl.DataFrame:
+        """Return the events as a table of key, time and value."""
+        return pl.DataFrame({"key": self.key, "time": self.time, "value": self.value})
 
     def places(self, key: Integers, time: Floats, *, after_equal: bool) -> Integers:
         """Return ``[K]`` how many events are sorted before a key and time: those at this very time too, or not."""

@@ -205,6 +205,8 @@ def test_an_unknown_rule_or_profile_is_refused_with_the_known_ones() -> None:
         EhrSettings("dirty")
     with pytest.raises(InputError, match="benchmark profile is fixed"):
         EhrSettings("benchmark", without=frozenset(["fahrenheit"]))
+    with pytest.raises(InputError, match="longer than 0 hours, got 0"):
+        EhrSettings("clean", 0)
 
 
 def test_a_correction_never_loses_a_value() -> None:

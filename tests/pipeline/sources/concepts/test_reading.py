@@ -156,6 +156,28 @@ def test_an_amount_accrues_at_its_rate_and_another_counts_at_its_end(
     assert events["spread"].to_list() == [True, False, True]
 
 
+def test_a_bolus_is_what_comes_fast_or_is_much_without_a_rate(iv: Any, given: Callable[..., None], read: Any) -> None:
+    given(225158, "00:00:00", "01:00:00", amount="248", amountuom="ml", rate="248", rateuom="mL/hour")
+    given(225158, "01:00:00", "01:15:00", amount="125", amountuom="ml", rate="500", rateuom="mL/hour")
+    given(225158, "02:00:00", "08:00:00", amount="900", amountuom="ml", rate="150", rateuom="mL/hour")
+    given(225158, "09:00:00", "09:01:00", amount="248", amountuom="ml", rate="", rateuom="")
+    given(225158, "10:00:00", "10:01:00", amount="0.5", amountuom="L", rate="", rateuom="")
+    bolus = next(c for c in starter_set("fluids", 4) if c.name == "fluid_bolus")
+    events, told = read(iv.write(), [bolus])
+    assert events["value"].to_list() == [125, 500]
+    assert told == {}
+
+
+def test_urine_is_what_came_out_less_what_was_run_in(iii: Any, read: Any) -> None:
+    for item, amount, hour in ((226559, "100", 1), (227489, "400", 2), (227488, "350", 2), (227488, "50", 3)):
+        iii.add("OUTPUTEVENTS", SUBJECT_ID=1, ITEMID=item, CHARTTIME=f"2150-01-01 0{hour}:00:00", VALUE=amount,
+                VALUEUOM="mL")  # fmt: skip
+    urine = next(c for c in starter_set("outputs", 3) if c.name == "urine")
+    events, told = read(iii.write(), [urine])
+    assert events["value"].to_list() == [100, 400, -350, -50]
+    assert told == {}
+
+
 def test_conditions_on_other_columns(iv: Any, given: Callable[..., None], read: Any) -> None:
     given(222168, "00:00:00", "00:01:00", amount="50", amountuom="mg", ordercategorydescription="Drug Push")
     given(222168, "01:00:00", "02:00:00", amount="90", amountuom="mg", ordercategorydescription="Continuous Med")

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from omnifuse.cache_schema import InputError, MissingInputError
 from omnifuse.pipeline.sources.mimic.concepts.definitions import AGGREGATES, KINDS, TABLES, starter_set, starter_sets
+from omnifuse.pipeline.sources.mimic.concepts.derived import DERIVED
 from omnifuse.pipeline.sources.mimic.concepts.named import NamedSets
 from omnifuse.pipeline.sources.mimic.concepts.user_file import read_user_file
 
@@ -93,6 +94,7 @@ def test_everything_that_a_file_can_say(file: Path) -> None:
          "conversions: '1000' is not understood"),
         ("mini: {x: {items: {labevents: 5}, unit: g, conversions: {7: x 2}}}", "7 is none of the items"),
         ("mini: {x: {items: {labevents: 5}, unit: g, where: [a]}}", r"where: \['a'\] is no mapping"),
+        ("mini: {x: {items: {labevents: 5}, unit: g, faster_than: 3}}", "faster_than: a concept of kind 'numeric'"),
         ("mini: {x: {items: {labevents: 5}}, x: {items: {labevents: 6}}}", "the key 'x' twice"),
         ("mini: &m {x: *m}", "a reference"),
     ],
@@ -148,6 +150,10 @@ def test_starter_sets_keep_the_rules_of_files(name: str, version: int) -> None:
     concepts = starter_set(name, version)  # type: ignore[arg-type]
     assert len({concept.name for concept in concepts}) == len(concepts) > 0
     for concept in concepts:
+        if concept.derived:
+            assert concept.derived == concept.name in DERIVED and not concept.items
+            assert set(concept.aggregates) <= set(AGGREGATES[concept.kind])
+            continue
         ((table, items),) = concept.items.items()
         assert len(set(items)) == len(items) > 0
         assert concept.kind in KINDS and concept.kind in TABLES[table]

@@ -1,0 +1,29 @@
+"""Whether the tables of a folder have the columns that concepts ask for."""
+
+from collections.abc import Sequence
+
+from .....cache_schema import InputError, meant
+from ..folder import MimicFolder
+from .definitions import Concept
+from .reading import event_files
+
+
+def refuse_unknown_columns(folder: MimicFolder, concepts: Sequence[Concept]) -> None:
+    """Raise :class:`InputError` where no file that holds a concept's items has a column of ``where`` or ``without``.
+
+    Files that are not there are not asked.
+    """
+    asking = [concept for concept in concepts if concept.where or concept.without]
+    files = [file for file in event_files(folder, asking) if file.table is not None]
+    for concept in asking:
+        of_concept = [
+            file for file in files
+            if file.logical in concept.items and file.event_table.has_any(concept.items[file.logical])
+        ]  # fmt: skip
+        known = [name for file in of_concept if file.table for name in file.table.columns]
+        for word, columns in (("where", concept.where), ("without", concept.without)):
+            for column in columns:
+                if of_concept and column not in known:
+                    names = ", ".join(file.event_table.name for file in of_concept)
+                    where = f"{concept.set}: {concept.name}: {word}"
+                    raise InputError(f"{where}: {names} has no column {column!r}.{meant(column, known)}")
