@@ -28,6 +28,9 @@ COLUMNS = {
         "rate rateuom orderid linkorderid ordercategoryname secondaryordercategoryname ordercomponenttypedescription "
         "ordercategorydescription patientweight totalamount totalamountuom isopenbag continueinnextdept "
         "statusdescription originalamount originalrate",
+        "procedureevents": "subject_id hadm_id stay_id caregiver_id starttime endtime storetime itemid value valueuom "
+        "location locationcategory orderid linkorderid ordercategoryname ordercategorydescription patientweight "
+        "isopenbag continueinnextdept statusdescription originalamount originalrate",
         "prescriptions": "subject_id hadm_id pharmacy_id poe_id poe_seq order_provider_id starttime stoptime drug_type "
         "drug formulary_drug_cd gsn ndc prod_strength form_rx dose_val_rx dose_unit_rx form_val_disp form_unit_disp "
         "doses_per_24_hrs route",
@@ -62,6 +65,10 @@ COLUMNS = {
         "STORETIME CGID ORDERID LINKORDERID ORDERCATEGORYNAME SECONDARYORDERCATEGORYNAME ORDERCOMPONENTTYPEDESCRIPTION "
         "ORDERCATEGORYDESCRIPTION PATIENTWEIGHT TOTALAMOUNT TOTALAMOUNTUOM ISOPENBAG CONTINUEINNEXTDEPT CANCELREASON "
         "STATUSDESCRIPTION COMMENTS_EDITEDBY COMMENTS_CANCELEDBY COMMENTS_DATE ORIGINALAMOUNT ORIGINALRATE",
+        "procedureevents_mv": "ROW_ID SUBJECT_ID HADM_ID ICUSTAY_ID STARTTIME ENDTIME ITEMID VALUE VALUEUOM LOCATION "
+        "LOCATIONCATEGORY STORETIME CGID ORDERID LINKORDERID ORDERCATEGORYNAME SECONDARYORDERCATEGORYNAME "
+        "ORDERCATEGORYDESCRIPTION ISOPENBAG CONTINUEINNEXTDEPT CANCELREASON STATUSDESCRIPTION COMMENTS_EDITEDBY "
+        "COMMENTS_CANCELEDBY COMMENTS_DATE",
         "prescriptions": "ROW_ID SUBJECT_ID HADM_ID ICUSTAY_ID STARTDATE ENDDATE DRUG_TYPE DRUG DRUG_NAME_POE "
         "DRUG_NAME_GENERIC FORMULARY_DRUG_CD GSN NDC PROD_STRENGTH DOSE_VAL_RX DOSE_UNIT_RX FORM_VAL_DISP "
         "FORM_UNIT_DISP ROUTE",
@@ -72,7 +79,7 @@ COLUMNS = {
 }
 """Layout -> table -> columns in their real order."""
 FOLDERS = {
-    **dict.fromkeys(("icustays", "chartevents", "outputevents", "inputevents", "d_items"), "icu"),
+    **dict.fromkeys(("icustays", "chartevents", "outputevents", "inputevents", "procedureevents", "d_items"), "icu"),
     **dict.fromkeys(("radiology", "discharge"), "note"),
     **dict.fromkeys(("edstays", "triage", "vitalsign", "medrecon", "pyxis"), "ed"),
 }

@@ -13,6 +13,7 @@ from .cohort import Cohort, Layout
 from .law import FloatArray
 from .layouts import write_table
 from .people import DAY
+from .procedures import procedure_labels
 from .transfers import transfers
 from .treatments import drug_labels
 from .variables import read_items
@@ -121,9 +122,10 @@ def _diagnosis_titles(codes: pl.DataFrame, layout: Layout) -> pl.DataFrame:
 def _item_labels(layout: Layout) -> pl.DataFrame:
     described = ("itemid", "table", "label", "unit", "category")
     items = [pl.DataFrame(rows).select(described) for rows in (read_items(layout), read_other_items(layout))]
-    drugs = drug_labels().select(pl.col(name).cast(items[0].schema[name]) for name in described)
+    given = pl.concat([drug_labels(), procedure_labels()])
+    given = given.select(pl.col(name).cast(items[0].schema[name]) for name in described)
     return (
-        pl.concat([*items, drugs])
+        pl.concat([*items, given])
         .unique("itemid")
         .sort("itemid")
         .with_columns(

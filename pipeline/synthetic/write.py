@@ -23,6 +23,7 @@ from .laboratory import with_laboratory
 from .law import MODALITIES
 from .layouts import write_table
 from .notes import write_note_module, write_noteevents
+from .procedures import write_procedures
 from .radiology import plan_studies
 from .studies import with_reports, write_studies
 from .tables import write_small_tables
@@ -73,8 +74,8 @@ def new_folder(out: Path, mark: str) -> Iterator[Path]:
 
 def _write(raw: Path, settings: SynthSettings) -> None:
     # One stream of random numbers per part, so that e.g. more events leave patients, reports and images as they were.
-    plan, small, chart, lab, output, radiology, ecg, notes, ed, *more = np.random.default_rng(settings.seed).spawn(12)
-    laboratory, treatments, department = more
+    plan, small, chart, lab, output, radiology, ecg, notes, ed, *more = np.random.default_rng(settings.seed).spawn(13)
+    laboratory, treatments, department, procedures = more
     cohort = plan_cohort(settings, plan)
     layout, per_stay = settings.layout, settings.events_per_stay
     write_small_tables(raw, cohort, layout, small, units_told=settings.release != "3.1")
@@ -83,6 +84,7 @@ def _write(raw: Path, settings: SynthSettings) -> None:
     labs = with_laboratory(lab_events(cohort, layout, per_stay, lab), cohort, per_stay, laboratory)
     write_table(raw, layout, "labevents", labs)
     write_treatments(raw, cohort, layout, treatments)
+    write_procedures(raw, cohort, layout, procedures)
     write_table(raw, layout, "outputevents", output_events(cohort, layout, per_stay, output))
     studies = plan_studies(cohort, settings.images, radiology)
     if layout == "mimic4":

@@ -52,9 +52,18 @@ def test_who_gets_a_vasopressor_shows_it_and_who_gets_a_sedative_does_not(mimic4
     ).all()
 
 
+def test_who_is_ventilated_and_how_long_shows_it(mimic4: Path, truth: pl.DataFrame) -> None:
+    rows = read(mimic4 / "icu/procedureevents.csv.gz").join(read(mimic4 / "icu/icustays.csv.gz"), on="stay_id")
+    assert (rows["starttime"] < rows["endtime"]).all() and (rows["endtime"] <= rows["outtime"]).all()
+    whether = truth.select("stay_id", value=pl.col("stay_id").is_in(rows["stay_id"].implode()))
+    assert correlation(whether, truth, "ehr_shared") > 0.2
+    assert correlation(rows.select("stay_id", "value"), truth, "ehr_shared") > 0.1
+
+
 @pytest.mark.parametrize("layout", ["mimic4", "mimic3"])
 def test_starter_sets_have_rows_without_anything_unusable(layout: str, request: pytest.FixtureRequest) -> None:
-    sets, quarantine = ("labs", "vasopressors", "fluids", "infection"), Quarantine()
+    sets = ("labs", "vasopressors", "fluids", "infection")
+    quarantine = Quarantine()
     records = MimicDataSet(request.getfixturevalue(layout), Options(modalities=sets, variables=sets)).read(Quarantine())
     for table in records.tables:
         values = np.concatenate([block.values for block in table.blocks(quarantine)])
