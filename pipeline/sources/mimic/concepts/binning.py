@@ -17,6 +17,7 @@ from ....series.aggregates import Observations, Summary, summarise
 from ....series.bins import Floats, bin_count, inside
 from ....series.event_block import portions
 from ....series.intervals import cut, overlap
+from ....series.ordering import order_by, packed, running_maximum
 from ....series.rows import BinRows, bin_before_or_after
 from ....source import Block
 from .definitions import Aggregate, Concept
@@ -139,28 +140,38 @@ class SetBins:
         )
         interval = pl.col("kind").str.starts_with("interval") & pl.col("end").is_not_null()
         cut_up = interval & ((pl.col("kind") == "interval-rate") | pl.col("spread"))
-        pieces = [
-            self._whole(joined.filter(~interval), pl.col("time")),
-            self._whole(joined.filter(interval & ~cut_up), pl.col("end")),
-            self._cut(joined.filter(cut_up)),
-        ]
-        seen = pl.concat(pieces)
-        beyond = pl.col("bin").max().over("sample") + 1
-        los_hours = seen["los_hours"].fill_null(np.nan).to_numpy()
-        seen = seen.with_columns(known_bins=pl.Series(bin_count(los_hours, self._bin_hours))).with_columns(
-            bins=pl.when(pl.col("los_hours").is_null()).then(beyond).otherwise("known_bins").cast(pl.Int64)
+        lasting = joined.filter(interval)
+        pieces = [self._whole(joined if lasting.is_empty() else joined.filter(~interval), pl.col("time"))]
+        if not lasting.is_empty():
+            pieces += [self._whole(lasting.filter(~cut_up), pl.col("end")), self._cut(lasting.filter(cut_up))]
+        return self._ordered(self._with_bins(pl.concat(pieces)))
+
+    def _with_bins(self, seen: pl.DataFrame) -> pl.DataFrame:
+        """Add the bins of each sample from t0 on: those of its length, or where that is not known up to the last."""
+        known = bin_count(seen["los_hours"].fill_null(np.nan).to_numpy(), self._bin_hours)
+        seen = seen.with_columns(bins=pl.Series(known, dtype=pl.Int64))
+        if not seen["los_hours"].has_nulls():
+            return seen
+        last = pl.col("bin").max().over("sample")
+        return seen.with_columns(bins=pl.when(pl.col("los_hours").is_null()).then(last + 1).otherwise("bins"))
+
+    def _ordered(self, seen: pl.DataFrame) -> pl.DataFrame:
+        """Return what was seen in order of sample, concept, bin, hours and row, and what of it is ``newest``."""
+        sample, concept, bins, hours, row = (
+            seen[name].to_numpy() for name in ("sample", "concept", "bin", "hours", "row")
         )
-        seen = seen.sort("sample", "concept", "bin", "hours", "row")
-        newest = pl.col("hours") >= pl.col("hours").cum_max().over("sample", "concept")
-        return seen.with_columns(newest=newest)
+        order = order_by(packed(sample, concept, bins), hours, row)
+        newest = hours[order] >= running_maximum(hours[order], packed(sample, concept)[order])
+        return seen.select(pl.all().gather(order)).with_columns(newest=newest)
 
     def _whole(self, events: pl.DataFrame, moment: pl.Expr) -> pl.DataFrame:
         """Return events that count whole: in the bin in which they were known, and by ``moment`` had happened."""
         events = events.with_columns(hours=moment, seen=pl.max_horizontal(moment, "known"))
-        events = events.filter((pl.col("hours") >= pl.col("since")).fill_null(True))
         hours = events["seen"].to_numpy()
-        events = events.with_columns(bin=pl.Series(bin_before_or_after(hours, self._bin_hours)), share=pl.lit(1.0))
-        return events.filter(inside_or_before(hours, events["los_hours"])).select(PIECE)
+        counts = inside_or_before(hours, events["los_hours"])
+        counts &= events.select((pl.col("hours") >= pl.col("since")).fill_null(True)).to_series()
+        bins = pl.Series(bin_before_or_after(hours, self._bin_hours))
+        return events.with_columns(bin=bins, share=pl.lit(1.0)).select(PIECE).filter(counts)
 
     def _cut(self, events: pl.DataFrame) -> pl.DataFrame:
         """Return the pieces of intervals: of rates with the part of the bin, of amounts that of the interval.

@@ -9,6 +9,7 @@ from typing import Literal
 import polars as pl
 
 from .....progress import progress
+from ....series.ordering import order_by, packed
 from ....series.spill import EventStore, read_group
 from ....series.times import seconds
 from ....source import Quarantine
@@ -209,9 +210,11 @@ class ConceptEvents:
             for number, count, row in counts.iter_rows():
                 self._add(number, f"row {row}", "", reason, count)
         owner = self._subjects["subject_id"].gather(events["subject"])
-        usable = events.with_columns(owner.alias("subject_id")).filter(~pl.col("beyond"))
-        settled = usable.select(pl.col(name).cast(kind) for name, kind in EVENT.items())
-        return self._once(settled).sort("subject_id", "time", "concept", "row")
+        usable = events.with_columns(owner.alias("subject_id"))
+        usable = self._once(usable.filter(~pl.col("beyond")) if usable["beyond"].any() else usable)
+        subject, time, concept, row = (usable[name].to_numpy() for name in ("subject", "time", "concept", "row"))
+        order = order_by(packed(subject, time, concept), row)
+        return usable.select(pl.col(name).gather(order).cast(kind) for name, kind in EVENT.items())
 
     def _once(self, events: pl.DataFrame) -> pl.DataFrame:
         """Return cultures once: their rows are as many as organisms were found and drugs tried on them, days later."""
