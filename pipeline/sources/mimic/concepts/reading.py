@@ -41,7 +41,8 @@ SPILLED = {
 
 EVENT: dict[str, pl.DataType | type[pl.DataType]] = {
     "subject_id": pl.Int64, "concept": pl.UInt32, "time": pl.Int64, "end": pl.Int64, "known": pl.Int64,
-    "value": pl.Float64, "row": pl.Int64, "spread": pl.Boolean, "open_end": pl.Int64, "end_known": pl.Int64, "ends": ENDS,
+    "value": pl.Float64, "row": pl.Int64, "spread": pl.Boolean, "open_end": pl.Int64, "end_known": pl.Int64,
+    "ends": ENDS,
 }  # fmt: skip
 """Columns of concept events."""
 
@@ -161,9 +162,8 @@ class ConceptEvents:
                 subject = self._subjects["subject_id"].search_sorted(batch["subject_id"])
                 rows = self._in_span(reader.read(batch.drop("subject_id").with_columns(subject=subject)))
                 self._count(rows, table.path)
-                yield rows.filter(pl.col("problem").is_null()).select(
-                    pl.col(name).cast(kind) for name, kind in SPILLED.items()
-                )
+                usable = rows.select(*SPILLED, "problem").filter(pl.col("problem").is_null())
+                yield usable.select(pl.col(name).cast(kind) for name, kind in SPILLED.items())
 
     def _in_span(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Return the rows that touch the span of their subject, or decide what does: a weight, a rate that holds."""

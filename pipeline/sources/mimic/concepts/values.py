@@ -74,10 +74,10 @@ class RowReader:
         above the limit of an assay. And what the file has of stay_id, hadm_id, row, and the text of the value.
         """
         rows = paired(batch, self.table, self.pairs).filter(*conditions(self.concepts))
-        rows = self._valued(self._timed(rows))
-        converted = convert(self._numbered(rows), self.concepts, self.pairs).filter(*self._fast_enough())
+        rows = self._numbered(self._valued(self._timed(rows)))
+        rows = convert(rows, self.concepts, self.pairs).filter(*self._fast_enough())
         beyond = pl.when((pl.col("power") == 0) & ~within_limits(pl.col("value"))).then(pl.lit(OUTSIDE))
-        return converted.with_columns(problem=pl.coalesce("problem", beyond))
+        return rows.with_columns(problem=pl.coalesce("problem", beyond))
 
     def _fast_enough(self) -> list[pl.Expr]:
         hours = (pl.col("end") - pl.col("time")) / SECONDS_PER_HOUR
@@ -120,7 +120,7 @@ class RowReader:
             )
         )
         read = {table.start, table.else_start, table.end, "storetime", *table.wrong, *table.given}
-        return timed.drop(read & {*timed.columns})
+        return timed.drop([name for name in timed.columns if name in read])
 
     def _valued(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Add ``text`` and ``unit``, those of the value of each row's kind, and kg and hold."""
@@ -147,7 +147,7 @@ class RowReader:
         )  # fmt: skip
         read = {name for names in chosen.values() for name in names} | {"patientweight"}
         asked_later = {table.number, "text", "unit", *(("rate", "rateuom", "amountuom") if self.amounts else ())}
-        return valued.drop((read - asked_later) & {*valued.columns})
+        return valued.drop([name for name in valued.columns if name in read - asked_later])
 
     def _numbered(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Add ``number``, what the text or the column of numbers says, and ``limit``."""
