@@ -25,6 +25,13 @@ from .terminal import (
 PROBLEMS = ("missing", "imbalance", "void")  # what the synthetic cohort plants
 
 
+def every_core() -> int:
+    """Return how many cores this process may use."""
+    from .processes import cores
+
+    return cores()
+
+
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="omnifuse")
 def main() -> None:
@@ -81,6 +88,7 @@ def doctor(
 @click.option("--events-per-stay", default=300, show_default=True, help="Rows in CHARTEVENTS for each stay.")
 @click.option("--images", type=int, help="Write at most this many chest images.  [default: all]")
 @click.option("--ecg", is_flag=True, help="Write electrocardiograms, too (mimic4).")
+@click.option("--release", type=Choice(["2.2", "3.1"]), default="2.2", show_default=True, help="Of mimic4.")
 @click.option("--without", multiple=True, type=Choice(PROBLEMS), help="Leave a planted problem out; may be repeated.")
 @reporting("Nothing is in place; the same command starts over.")
 def synth(out: Path, stays: int, seed: int, layout: str, **how: Any) -> Result:
@@ -107,11 +115,7 @@ def synth(out: Path, stays: int, seed: int, layout: str, **how: Any) -> Result:
     type=PATH,
     help="Table of subject_id and split (train, val, test), or folder of testset.csv and valset.csv; may be repeated.",
 )
-@click.option(
-    "--workers",
-    type=click.IntRange(min=0),
-    help="Processes that read items, one for each core at most.  [default: as many]",
-)
+@click.option("--workers", type=click.IntRange(min=0), default=every_core, help="Processes that read.  [default: all]")
 @click.option("--device", default="", metavar="NAME", help="Such as cuda:0,1 or cpu.  [default: the first GPU, or cpu]")
 @click.option("--scheduler", metavar="URL", help="A Dask scheduler, such as tcp://host:8786, whose workers encode.")
 @click.option("--parts", metavar="URL", help="Where those workers leave what they encoded, if not on a shared disk.")
@@ -120,9 +124,7 @@ def synth(out: Path, stays: int, seed: int, layout: str, **how: Any) -> Result:
 @click.option("--pseudonymise", is_flag=True, help="Replace ids by hashes with a secret key, kept in CACHE.key.")
 @click.option("--dry-run", is_flag=True, help="Check the files, say what would be done, write nothing.")
 @reporting("Parts that were encoded are kept; the same command goes on from there.")
-def extract(
-    dataset: str, raw: Path | None, cache: Path, workers: int | None, options: dict[str, Any], **how: Any
-) -> Result:
+def extract(dataset: str, raw: Path | None, cache: Path, options: dict[str, Any], **how: Any) -> Result:
     """Turn raw records into a cache.
 
     Killed at any time, the same command goes on from there. `omnifuse extract --dataset NAME --help` shows the options
@@ -130,10 +132,8 @@ def extract(
     """
     from .pipeline.library import extract
     from .pipeline.summary import outcome
-    from .processes import cores
 
-    workers = cores() if workers is None else workers
-    return Result(*outcome(extract(dataset, raw, cache, workers=workers, **how, **options)))
+    return Result(*outcome(extract(dataset, raw, cache, **how, **options)))
 
 
 @main.command(cls=DataSetCommand, dataset="files", only=("columns", "events", "label", "split", "keep"))

@@ -175,7 +175,7 @@ ENCODERS = (
     click.option(
         "--text-encoder",
         multiple=True,
-        metavar="ID|DIR|random",
+        metavar="ID|DIR|onnx:FILE|random[@TOKENS]",
         help="One, and any others as NAME=ID.  [default: bert-base-uncased, or that of the data set]",
     ),
     click.option(

@@ -26,14 +26,16 @@ from omnifuse.fusion.runs.plan import first_task
 from omnifuse.fusion.runs.train import train
 from omnifuse.fusion.scores.paired import holm
 from omnifuse.fusion.study.cell import Cell, Scope
-from omnifuse.fusion.study.finished import FinishedCell, Study, compare, pooled, sd_over_seeds
+from omnifuse.fusion.study.finished import FinishedCell, FinishedStudy, compare, pooled, sd_over_seeds
 from omnifuse.fusion.study.results import Estimate
 from omnifuse.fusion.study.verdict import verdict
 from omnifuse.fusion.training.config import make_config
 from omnifuse.fusion.training.search import space_of
 
 
-def trained(study: Study, cache: FeatureCache, wanted: str, overrides: list[str], workers: int) -> list[FinishedCell]:
+def trained(
+    study: FinishedStudy, cache: FeatureCache, wanted: str, overrides: list[str], workers: int
+) -> list[FinishedCell]:
     """Train one method with every seed, unless its run is in the folder of the study; return the runs."""
     scope, runs = study.scope, []
     name, _, preset = wanted.partition(":")
@@ -45,13 +47,13 @@ def trained(study: Study, cache: FeatureCache, wanted: str, overrides: list[str]
     return runs
 
 
-def measured(study: Study, runs: Sequence[FinishedCell]) -> dict[str, Any]:
+def measured(study: FinishedStudy, runs: Sequence[FinishedCell]) -> dict[str, Any]:
     """Return the areas of a method with their intervals, and the standard deviation of the AUROC over seeds."""
     areas = {measure: asdict(pooled(runs, study, measure)) for measure in ("auroc", "auprc")}
     return {"method": runs[0].cell.method, **areas, "sd over seeds": sd_over_seeds(runs)}
 
 
-def table(study: Study, runs: dict[str, list[FinishedCell]], reference: str) -> str:
+def table(study: FinishedStudy, runs: dict[str, list[FinishedCell]], reference: str) -> str:
     """Return the results as a Markdown table."""
     found = {wanted: compare(of, runs[reference], study) for wanted, of in runs.items() if wanted != reference}
     adjusted = dict(zip(found, holm([one.p if one else None for one in found.values()]), strict=True))
@@ -99,7 +101,7 @@ def main() -> None:
     scope = Scope(first_task(cache), tuple(cache.modalities), config.folds, tuple(range(options.seeds)))
     runs = {}
     with tempfile.TemporaryDirectory() as folder:
-        study = Study(options.out or Path(folder), scope, pl.DataFrame([samples["sample_id"], subject]))
+        study = FinishedStudy(options.out or Path(folder), scope, pl.DataFrame([samples["sample_id"], subject]))
         for wanted in dict.fromkeys([options.reference, *options.methods.split(",")]):
             name, _, preset = wanted.partition(":")
             config = make_config(name, preset or "default", options.overrides)

@@ -119,10 +119,13 @@ FROZEN_ENCODERS: Registry[type[FrozenEncoder]] = Registry(
         "hf": "pipeline.image.transformers_models:TransformersVision",
         "onnx": "pipeline.image.onnx_models:Onnx",
         "xrv": "pipeline.image.xrv_models:TorchXRayVision",
+        "text.onnx": "pipeline.text.onnx_models:OnnxTexts",
+        "ecg.onnx": "pipeline.waveform.encoder:Electrocardiograms",
     },
     _flaw,
 )
-"""Families by name; one that has the name of a kind of content is that content's own."""
+"""Families by name; one that has the name of a kind of content is that content's own. Where several kinds have a family
+of one name, the kind stands before it: ``onnx:FILE`` is ``text.onnx`` of a text."""
 
 
 def content_of(kind: str) -> str:
@@ -142,6 +145,8 @@ def family_of(kind: str, encoder: str) -> tuple[str, str]:
     """
     content = content_of(kind)
     family, colon, model = encoder.partition(":")
+    if colon and f"{content}.{family}" in FROZEN_ENCODERS:
+        return f"{content}.{family}", model
     if family in FROZEN_ENCODERS and (colon or family not in FROZEN_ENCODERS.own):
         return family, model
     if colon and NAME.fullmatch(family) and not Path(encoder).exists():

@@ -203,7 +203,10 @@ class ItemModality:
 
 
 FirstHours = Mapping[str, npt.NDArray[np.float64]]
-"""By name of a table modality: hours since t0 of each sample's first observation ``[N]``, NaN without any."""
+"""By name of a modality: hours since t0 of each sample's first observation or item ``[N]``.
+
+NaN without any, and where a table does not say it; -inf for an item that has no time.
+"""
 
 
 Splits = Mapping[str, pl.DataFrame]

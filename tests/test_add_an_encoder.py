@@ -309,7 +309,7 @@ def test_an_option_that_names_no_encoder_is_refused(value: str) -> None:
         Encoders.parse((), (), others=(value,))
 
 
-def test_a_family_can_be_registered_for_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_family_can_be_registered_for_this_process() -> None:
     class Nothing(FrozenEncoder):
         content = "odour"
 
@@ -320,6 +320,8 @@ def test_a_family_can_be_registered_for_this_process(monkeypatch: pytest.MonkeyP
 
         def load(self) -> Any: ...
 
-    monkeypatch.setattr(FROZEN_ENCODERS, "_given", {})
     FROZEN_ENCODERS.register("odour", Nothing)
-    assert frozen_encoder("odour", "rose") == Nothing("rose")
+    try:
+        assert frozen_encoder("odour", "rose") == Nothing("rose")
+    finally:
+        FROZEN_ENCODERS.forget("odour")

@@ -2,6 +2,7 @@
 
 import errno
 import json
+import os
 import resource
 import shlex
 import shutil
@@ -16,7 +17,6 @@ from click.testing import CliRunner, Result
 from omnifuse.cache_schema.manifest import read_manifest, write_manifest
 from omnifuse.cli import main
 from omnifuse.fusion.methods import METHODS
-from omnifuse.fusion.study.run import Plan
 
 
 def call(*arguments: object) -> Result:
@@ -85,13 +85,12 @@ def test_a_finished_extraction_says_that_nothing_is_to_be_done(synthetic_raw: Pa
 
 @pytest.mark.parametrize(("given", "expected"), [((), 3), (("--workers", 0), 0), (("--workers", 7), 7)])
 def test_items_are_read_by_as_many_processes_as_there_are_cores_unless_another_number_is_given(
-    synthetic_raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: tuple[object, ...], expected: int
+    monkeypatch: pytest.MonkeyPatch, given: tuple[object, ...], expected: int
 ) -> None:
-    seen: list[int] = []
-    monkeypatch.setattr("omnifuse.processes.cores", lambda: 3)
-    monkeypatch.setattr("omnifuse.pipeline.library.extract", lambda *_, workers, **__: seen.append(workers) or 1 / 0)
-    call("extract", "--dataset", "synthetic", "--raw", synthetic_raw, "--cache", tmp_path / "cache", *given)
-    assert seen == [expected]
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2})
+    command = main.commands["extract"]
+    arguments = ["--dataset", "synthetic", *map(str, given)]
+    assert command.make_context("extract", arguments).params["workers"] == expected
 
 
 def test_a_dry_run_names_the_reasons_and_the_work(synthetic_raw: Path, tmp_path: Path) -> None:
@@ -147,24 +146,21 @@ def test_a_study_says_what_it_will_do_does_it_once_and_reports(synthetic_cache: 
     assert "no finished run" in refused("report", tmp_path / "study", "--patients")
 
 
-def test_a_study_whose_cells_all_fail_says_why(
-    synthetic_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def no_room(plan: Plan, *_: object) -> dict[str, str]:
-        return {cell.id: "No space left on device" for cell in plan.cells}
-
-    monkeypatch.setattr("omnifuse.fusion.library.run_study", no_room)
-    (tmp_path / "mine.yaml").write_text(GRID)
+def test_a_study_whose_cells_all_fail_says_why(synthetic_cache: Path, tmp_path: Path) -> None:
+    grid = GRID.replace("[fit.epochs=1]", "[search.trials=2, validation=0]").replace("[prior, late]", "[late, concat]")
+    (tmp_path / "mine.yaml").write_text(grid)
     arguments = ("study", "--cache", synthetic_cache, "--preset", tmp_path / "mine.yaml", "--out", tmp_path / "study")
     result = call(*arguments, "--workers", 1)
-    assert result.exit_code == 1 and result.stdout.count(": No space left on device\n") == 3
+    assert result.exit_code == 1 and result.stdout.count(": A search needs a validation part to choose by") >= 2
     content = json.loads(call(*arguments, "--workers", 1, "--json").stdout)
-    assert len(content["failed"]) == 3 and content["report"] is None
+    assert len(content["failed"]) == content["cells"] and content["report"] is None
 
 
 def test_a_study_of_what_does_not_exist_is_refused(synthetic_cache: Path, tmp_path: Path) -> None:
     study = ("study", "--cache", synthetic_cache, "--out", tmp_path / "study")
-    assert "neither a preset (baselines, paper, paper-full, quick)" in refused(*study, "--preset", "papr")
+    assert "neither a preset (baselines, decompensation, length_of_stay, paper, paper-full, quick" in refused(
+        *study, "--preset", "papr"
+    )
     assert "Unknown modality 'pet'. Known are: cxr, ehr, rep" in refused(*study, "--modalities", "pet,ehr")
     assert refused("study", "--cache", tmp_path / "none")
     assert not (tmp_path / "study").exists()
@@ -378,18 +374,39 @@ def test_a_message_that_echoes_a_long_input_is_cut(tmp_path: Path) -> None:
     assert len(refused("extract", "--dataset", "\n".join("x" * 900 for _ in range(3000)))) < 110_000
 
 
-def test_an_interrupted_command_ends_with_130(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    def interrupt(*arguments: object, **named: object) -> None:
-        raise KeyboardInterrupt
+@pytest.fixture
+def when_read(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], object]], None]:
+    """Return what decides what the system does when a cache's manifest is read."""
+    read = Path.read_bytes
 
-    monkeypatch.setattr("omnifuse.cache_schema.verify_cache", interrupt)
-    result = call("cache", "verify", "--cache", tmp_path)
+    def decide(happens: Callable[[], object]) -> None:
+        def read_bytes(path: Path) -> bytes:
+            if path.name == "manifest.json":
+                happens()
+            return read(path)
+
+        monkeypatch.setattr(Path, "read_bytes", read_bytes)
+
+    return decide
+
+
+def raising(error: BaseException) -> Callable[[], object]:
+    def happens() -> object:
+        raise error
+
+    return happens
+
+
+def test_an_interrupted_command_ends_with_130(
+    when_read: Callable[..., None], synthetic_cache: Path, tmp_path: Path
+) -> None:
+    when_read(raising(KeyboardInterrupt()))
+    cache = ("--cache", synthetic_cache)
+    result = call("cache", "verify", *cache)
     assert (result.exit_code, result.stderr) == (130, "Interrupted.\n")
-    monkeypatch.setattr("omnifuse.cache_schema.FeatureCache.open", interrupt)
-    result = call("cache", "export", "--format", "npz", "--cache", tmp_path, "--out", tmp_path / "out.npz")
+    result = call("cache", "export", "--format", "npz", *cache, "--out", tmp_path / "out.npz")
     assert result.stderr == "Interrupted. Nothing was exported; give the same command again.\n"
-    monkeypatch.setattr("omnifuse.fusion.runs.train.train", interrupt)
-    result = call("train", "--cache", tmp_path)
+    result = call("train", *cache, "--run", tmp_path / "run")
     assert (result.exit_code, result.stderr) == (
         130,
         "Interrupted. Folds that were finished are kept; the same command goes on with the others.\n",
@@ -429,20 +446,17 @@ def test_two_caches_are_compared(synthetic_cache: Path, tmp_path: Path) -> None:
     ids=["Python", "Rust", "polars", "HDF5"],
 )
 def test_a_full_disk_is_an_error_and_no_traceback(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, error: Exception
+    when_read: Callable[..., None], synthetic_cache: Path, error: Exception
 ) -> None:
-    def full(*arguments: object) -> None:
-        raise error
-
-    monkeypatch.setattr("omnifuse.cache_schema.verify_cache", full)
-    message = refused("cache", "verify", "--cache", tmp_path)
+    when_read(raising(error))
+    message = refused("cache", "verify", "--cache", synthetic_cache)
     assert message.endswith("No space left on device.") and len(message) < 60
 
 
 def test_a_parquet_file_whose_footer_has_no_room_is_an_error_and_no_traceback(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    when_read: Callable[..., None], synthetic_cache: Path, tmp_path: Path
 ) -> None:
-    def wide_table_on_a_full_disk(_folder: Path) -> None:
+    def wide_table_on_a_full_disk() -> None:
         before = resource.getrlimit(resource.RLIMIT_FSIZE)
         resource.setrlimit(resource.RLIMIT_FSIZE, (8192, before[1]))
         try:
@@ -450,8 +464,8 @@ def test_a_parquet_file_whose_footer_has_no_room_is_an_error_and_no_traceback(
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
-    monkeypatch.setattr("omnifuse.cache_schema.verify_cache", wide_table_on_a_full_disk)
-    message = refused("cache", "verify", "--cache", tmp_path)
+    when_read(wide_table_on_a_full_disk)
+    message = refused("cache", "verify", "--cache", synthetic_cache)
     assert message.startswith("Error: ") and len(message) < 80
 
 

@@ -121,3 +121,61 @@ def test_no_path_is_a_pattern_to_polars(room: str) -> None:
 )
 def test_a_reader_of_patterns_is_seen(line: str, refused: bool) -> None:
     assert bool(readers_of_patterns(line)) == refused
+
+
+KEPT = {
+    "is_accelerator": "this machine may have no accelerator",
+    "_model": "a model of a library that does what none of those at hand does: it runs out of memory",
+    "eps": "weights that are not finite",
+    "resources": "our own tables, which are read where the package lies",
+    "files": "our own tables, which are read where the package lies",
+    "_given": "a rule against leaks that is switched off, to show that its test would fail without it",
+    "of_results": "another such rule",
+    "_once": "another such rule",
+}
+"""What tests replace of ours for want of another way, and why; besides, the sizes that constants name."""
+
+
+def replaced(source: str) -> list[str]:
+    """Return the names in our modules that a test replaces, by a path or in an object that is not another library's."""
+    tree, others, found = ast.parse(source), set(), []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            module = getattr(node, "module", None) or node.names[0].name
+            if getattr(node, "level", 0) == 0 and module.partition(".")[0] not in ("omnifuse", "tests"):
+                others |= {(alias.asname or alias.name).partition(".")[0] for alias in node.names}
+    for node in ast.walk(tree):
+        if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "setattr"):
+            continue
+        target, *rest = map(ast.unparse, node.args)
+        text = target.strip("'")
+        if text != target:
+            found += [text.rpartition(".")[2]] if text.startswith(("omnifuse", "tests")) else []
+        elif target.partition(".")[0] not in others:
+            found.append(rest[0].strip("'"))
+    return found
+
+
+def test_tests_replace_nothing_of_ours_but_sizes() -> None:
+    names = {
+        (str(file.relative_to(ROOT)), name)
+        for file in sorted((ROOT / "tests").rglob("*.py"))
+        for name in replaced(file.read_text(encoding="utf-8"))
+        if not name.isupper() and name not in KEPT
+    }
+    assert names == set()
+
+
+@pytest.mark.parametrize(
+    ("lines", "names"),
+    [
+        ('import os\nmonkeypatch.setattr(os, "fsync", no)', []),
+        ('monkeypatch.setattr("time.perf_counter", no)', []),
+        ('from omnifuse import demo\nmonkeypatch.setattr(demo, "run_demo", no)', ["run_demo"]),
+        ('monkeypatch.setattr("omnifuse.demo.run_demo", no)', ["run_demo"]),
+        ('monkeypatch.setattr(method, "predict", no)', ["predict"]),
+        ("monkeypatch.setattr(*rule, no)", ["no"]),
+    ],
+)
+def test_what_a_test_replaces_is_seen(lines: str, names: list[str]) -> None:
+    assert replaced(lines) == names

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...cache_schema import MissingInputError
-from ..sealed import SEAL, check_seal, sealed_files
+from ..sealed_folder import SEAL, check_seal, sealed_files
 
 SHOWN = 8
 """Files of a foreign folder that are named."""

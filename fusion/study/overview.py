@@ -15,7 +15,7 @@ from ..files import read_json, read_table
 from ..methods import METHODS
 from ..words import combination_words, day, listing, plural
 from .cell import Cell, Scope
-from .finished import FinishedCell, Study, compare, estimate
+from .finished import FinishedCell, FinishedStudy, compare, estimate
 from .grid import Grid, make_grid
 from .kinds.ablation import ROWS
 from .ranking import Ranking, rank
@@ -41,7 +41,7 @@ def is_study(folder: Path) -> bool:
     return (folder / STUDY).is_file()
 
 
-def open_study(folder: Path) -> tuple[dict[str, Any], Grid, Study]:
+def open_study(folder: Path) -> tuple[dict[str, Any], Grid, FinishedStudy]:
     """Open the folder of a study: what study.json says, its grid, and its finished cells.
 
     Raises
@@ -56,7 +56,7 @@ def open_study(folder: Path) -> tuple[dict[str, Any], Grid, Study]:
     stored = read_json(folder / STUDY, FIELDS)
     grid = make_grid(stored["name"], stored["grid"], str(folder / STUDY))
     scope = grid.scope(stored["task"], tuple(stored["modalities"]), stored["folds"])
-    return stored, grid, Study(folder, scope, read_table(folder / SUBJECTS))
+    return stored, grid, FinishedStudy(folder, scope, read_table(folder / SUBJECTS))
 
 
 def study_results(folder: Path, against: Path | None = None) -> StudyResults:
@@ -126,7 +126,7 @@ def _main_run(scope: Scope, finished: list[FinishedCell]) -> FinishedCell:
     return max(finished, key=lambda run: (len(run.cell.modalities), run.cell.settings == scope.settings))
 
 
-def _chapters(grid: Grid, study: Study) -> Iterator[Chapter]:
+def _chapters(grid: Grid, study: FinishedStudy) -> Iterator[Chapter]:
     seen: dict[str, Iterator[int]] = {}
     for experiment in grid.experiments:
         yield experiment.chapter(study, next(seen.setdefault(experiment.kind, count(1))))
@@ -167,6 +167,8 @@ def _notes(
 
 def _numbers(whole: FinishedCell) -> Iterator[KeyFigure]:
     yield KeyFigure("Samples", Estimate(whole.metrics.samples), "with any of the modalities and a label")
+    if whole.metrics.events is not None:
+        yield KeyFigure("Events", Estimate(whole.metrics.events), "among these; the others are censored")
     if whole.metrics.positives is not None:
         yield KeyFigure("Positive", Estimate(whole.metrics.positives), "of these")
 
@@ -223,7 +225,7 @@ def _facts(stored: dict[str, Any], whole: FinishedCell) -> Iterator[tuple[str, s
     yield "versions", ", ".join(f"{tool} {version}" for tool, version in environment["versions"].items())
 
 
-def beside(study: Study, finished: list[FinishedCell], folder: Path) -> Chapter:
+def beside(study: FinishedStudy, finished: list[FinishedCell], folder: Path) -> Chapter:
     """Return the chapter that sets each cell beside the same cell of another study, on another cache."""
     stored, _, other = open_study(folder)
     rows = []
@@ -240,7 +242,8 @@ def beside(study: Study, finished: list[FinishedCell], folder: Path) -> Chapter:
         "settings. The difference is over the samples that both have tested, with its interval for other patients and, "
         "with several seeds, other trainings; there is none where the caches share no samples."
     )
-    columns = (Column("method"), Column("AUROC here"), Column("AUROC there"), Column("difference", signed=True))
+    title = study.measure.title
+    columns = (Column("method"), Column(f"{title} here"), Column(f"{title} there"), Column("difference", signed=True))
     return Chapter(
         "beside",
         "Beside another cache",

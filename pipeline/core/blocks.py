@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from ...cache_schema import CorruptCacheError, Recipe, digest
 from ...cache_schema.files import flush
-from ..sealed import read_sealed, write_sealed
+from ..sealed_file import read_sealed, write_sealed
 from ..source import TOO_LARGE, Block, Quarantine, TableModality
 from ..tensor_file import DamagedFilesError, read_metadata, read_tensors, write_tensors
 

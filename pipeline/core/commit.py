@@ -1,5 +1,6 @@
 """The third stage: the final contiguous arrays, copied from parts and blocks in the order of the samples."""
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -11,7 +12,7 @@ import numpy.typing as npt
 import polars as pl
 
 from ...cache_schema import Commit, ModalitySpec, StagedCache
-from ..source import Quarantine
+from ..source import FirstHours, Quarantine
 from ..tensor_file import DamagedFilesError
 from .blocks import StoredRows
 from .parts import EncodedItem
@@ -61,7 +62,7 @@ def load_rows(plan: Plan) -> Rows:
 def commit(plan: Plan, rows: Rows, cache: Path) -> Commit:
     """Lay out the cache from what was encoded and swap it in."""
     samples = plan.records.samples
-    tasks = plan.records.tasks({name: stored.first_hours for name, stored in rows.tables.items()})
+    tasks = plan.records.tasks(_first_hours(plan, rows))
     staged = StagedCache(cache, plan.dataset, {package: version(package) for package in VERSIONED})
     staged.add_samples(samples)
     quarantine = Quarantine()
@@ -80,6 +81,28 @@ def commit(plan: Plan, rows: Rows, cache: Path) -> Commit:
     if plan.records.counts:
         staged.add_counts(plan.records.counts(tasks, quarantine.counts(), plan.records.splits))
     return staged.commit(plan.keys)
+
+
+def _first_hours(plan: Plan, rows: Rows) -> FirstHours:
+    """Return from when on there is something of each modality, by its name: of items, the time of the first."""
+    first = {name: _first_of_table(stored) for name, stored in rows.tables.items()}
+    for items in plan.items:
+        known = items.items.group_by("sample").agg(pl.col("time").fill_null(-math.inf).fill_nan(-math.inf).min())
+        hours = np.full(plan.records.samples.height, np.nan)
+        hours[known["sample"].to_numpy()] = known["time"].to_numpy()
+        first[items.modality.name] = hours
+    return first
+
+
+def _first_of_table(rows: StoredRows) -> npt.NDArray[np.float64]:
+    """Return the hours of the first observations ``[N]``; of a table that does not say them those of the first rows."""
+    if not np.isnan(rows.first_hours).all():
+        return rows.first_hours
+    hours = rows.first_hours.copy()
+    for number, times in enumerate(rows.times):
+        here = np.flatnonzero((rows.block == number) & (rows.lengths > 0))
+        hours[here] = np.nan_to_num(times[rows.start[here]].astype(np.float64), nan=-np.inf)
+    return hours
 
 
 def _add_table(staged: StagedCache, planned: PlannedTable, rows: StoredRows) -> None:

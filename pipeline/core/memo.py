@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 
 from ...cache_schema import digest, digest_file
-from ..sealed import read_sealed, write_sealed
+from ..sealed_file import read_sealed, write_sealed
 from ..source import UnreadableItem
 
 FILE_RULE = "file"

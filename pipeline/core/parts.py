@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from ...cache_schema import CorruptCacheError, Recipe, digest, offsets_of, write_durably
 from ...cache_schema.files import flush
-from ..sealed import read_sealed, write_sealed
+from ..sealed_file import read_sealed, write_sealed
 from ..tensor_file import DamagedFilesError, read_metadata, read_tensors, tensor_bytes
 
 PART_ITEMS = 128

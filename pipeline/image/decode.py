@@ -1,4 +1,4 @@
-"""Image files to grey pixels."""
+"""Image files to grey pixels, or to three colours."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -45,6 +45,12 @@ PHOTOMETRIC = 262
 STRIP_PIXELS = 1 << 20
 """Of images of more than 8 bits so many are in memory a second time."""
 
+DEEP = ";16"
+"""Stands in what Pillow calls pixels of 16 bits a value; it reads colours of such as their upper 8 bits."""
+
+GREY_MODES = ("1", "L", "LA", "La")
+"""What Pillow calls pictures of 8 bits without colours."""
+
 DICOM_MARK = b"DICM"
 DICOM_PREAMBLE_BYTES = 128
 
@@ -57,15 +63,17 @@ def picture_grey(short_side: int = SHORT_SIDE) -> str:
     )
 
 
-def decode_image(path: Path, size: int = SIZE, short_side: int = SHORT_SIDE) -> Pixels:
+def decode_image(path: Path, size: int = SIZE, short_side: int = SHORT_SIDE, *, colour: bool = False) -> Pixels:
     """Return an image as grey levels ``[size, size]``, by default ``[224, 224]``.
 
-    Colours are weighted as by ITU-R 601-2. Pixels of more than 8 bits are stretched from their least to their greatest
-    value, because radiographs seldom use the full range of 16 bits; those that are no finite number are black. DICOM
-    files say themselves how they are shown. The central square, 224/256 of the shorter side, is scaled with a bilinear
-    filter: the same as scaling the shorter side to ``short_side`` and cutting out the centre, in one step. Of a large
-    JPEG the decoder makes a smaller picture first, which takes two thirds of the time; nearly all grey levels of
-    radiographs stay within 1 of those of the whole picture, the edges of letters within 16
+    Colours are weighted as by ITU-R 601-2; with ``colour`` a picture that has any comes as red, green and blue
+    ``[1, 3, size, size]``, but no DICOM file. Colours of 16 bits are refused: read as 8 bits they would be others, and
+    nobody says how far they are to be stretched. Grey pixels of more than 8 bits are stretched from their least to
+    their greatest value, because radiographs seldom use the full range of 16 bits; those that are no finite number are
+    black. DICOM files say themselves how they are shown. The central square, 224/256 of the shorter side, is scaled
+    with a bilinear filter: the same as scaling the shorter side to ``short_side`` and cutting out the centre, in one
+    step. Of a large JPEG the decoder makes a smaller picture first, which takes two thirds of the time; nearly all grey
+    levels of radiographs stay within 1 of those of the whole picture, the edges of letters within 16
     (``benchmarks/image_decoding.py``).
 
     Raises
@@ -74,8 +82,10 @@ def decode_image(path: Path, size: int = SIZE, short_side: int = SHORT_SIDE) -> 
         If the file is missing, is no image, has several, is damaged or is too large.
     """
     with unreadable("damaged or truncated image"):
-        read = _read_dicom if _is_dicom(path) else _read_picture
-        return np.asarray(read(path, size, short_side), np.uint8)
+        if _is_dicom(path):
+            return np.asarray(_read_dicom(path, size, short_side), np.uint8)
+        pixels = np.asarray(_read_picture(path, size, short_side, colour), np.uint8)
+        return pixels if pixels.ndim == 2 else pixels.transpose(2, 0, 1)[None]
 
 
 def _is_dicom(path: Path) -> bool:
@@ -90,7 +100,7 @@ def _read_dicom(path: Path, size: int, short_side: int) -> Image.Image:
     return _central_square(grey, grey.size, size, short_side)
 
 
-def _read_picture(path: Path, size: int, short_side: int) -> Image.Image:
+def _read_picture(path: Path, size: int, short_side: int, colour: bool) -> Image.Image:
     """Return the central square of any other format; nothing is decoded before its size is known."""
     check_bytes(path)
     try:
@@ -99,14 +109,22 @@ def _read_picture(path: Path, size: int, short_side: int) -> Image.Image:
             # MPO: a JPEG with previews or a depth map behind it, as phones write; its first picture is the photograph
             if getattr(image, "is_animated", False) and image.format != "MPO":
                 raise UnreadableItem("several pages or frames in one file, where one image is expected")
+            _refuse_deep_colours(image)
             drafted = _decode_smaller(image, FINER * short_side)
-            square = _central_square(_grey(image), drafted, size, short_side)
+            keep = colour and image.mode[0] not in "IF" and image.mode not in GREY_MODES
+            shown = image.convert("RGB") if keep else _grey(image)
+            square = _central_square(shown, drafted, size, short_side)
             method = UPRIGHT.get(_orientation(image))
             return square if method is None else square.transpose(method)
     except UnidentifiedImageError as error:
         raise UnreadableItem("not an image of a known format") from error
     except Image.DecompressionBombError as error:
         raise UnreadableItem(f"more pixels than the {MAX_PIXELS:,} that are read") from error
+
+
+def _refuse_deep_colours(image: Image.Image) -> None:
+    if image.mode[0] not in "IF" and any(DEEP in str(tile[3]) for tile in getattr(image, "tile", ())):
+        raise UnreadableItem("colours of 16 bits, which would be read as 8; store it with 8 bits a colour, or grey")
 
 
 def _decode_smaller(image: Image.Image, side: int) -> tuple[float, float]:

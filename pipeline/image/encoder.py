@@ -15,7 +15,7 @@ from ...cache_schema.packages import require
 from ..frozen_encoders import DECIDE_SEEDED_WEIGHTS, Encode, FrozenEncoder
 from ..hub import refuse_stand_in
 from .decode import DICOM_GREY, SHORT_SIDE, SIZE, Pixels, decode_image, picture_grey
-from .model_input import RANDOM, RESNET34, ImageInput
+from .model_input import IMAGENET, RANDOM, RESNET34, ImageInput
 from .weights import local_file
 
 if TYPE_CHECKING:
@@ -25,6 +25,9 @@ SEED = 0
 BATCH_IMAGES = 32
 BATCH_ON_ACCELERATOR = 128
 """A whole part: of a ResNet34 less than 1 GB in bfloat16."""
+
+GREY, WITH_SLICES = 2, 3
+"""Dimensions of what is read of a grey image, and of one of several slices."""
 
 TOLERANCE = 0.01
 """Bound of a vector's error against float32, relative to its length; in bfloat16 the worst of 8 was off by 0.004."""
@@ -91,17 +94,23 @@ class ImageModels(FrozenEncoder):
         """The name in recipes."""
         return f"{self.library} {self.name}"
 
+    @property
+    def colour(self) -> bool:
+        """Whether the colours of a picture are kept: of models with three channels, which learnt from photographs."""
+        return len(self.image_input().mean) == len(IMAGENET.mean)
+
     def recipe(self) -> Recipe:
         """Return what decides the vectors; for ResNet34 without importing PyTorch.
 
         See :class:`omnifuse.pipeline.text.encoder.Transformers` for why it has no versions of packages.
         """
-        image = self.image_input().describe()
+        image = self.image_input().describe(colour=self.colour)
+        levels = "colours where it has any, else grey" if self.colour else "grey"
         side, short_side = self.square()
         recipe = {
             "version": VERSION,
             "architecture": self.architecture,
-            "image": f"grey, shorter side {short_side}, central {side} x {side}, {image}",
+            "image": f"{levels}, shorter side {short_side}, central {side} x {side}, {image}",
             "picture": picture_grey(short_side),
             "dicom": DICOM_GREY,
             "output": "after average pooling" if self.architecture == RESNET34 else "before the classifier",
@@ -115,8 +124,8 @@ class ImageModels(FrozenEncoder):
         return {**recipe, "name": path.stem, "weights": digest_file(path)}
 
     def read(self, path: Path) -> Pixels:
-        """Return the :meth:`square` of an image as grey levels; raises as :func:`decode_image`."""
-        return decode_image(path, *self.square())
+        """Return the :meth:`square` of an image, grey or in colours; raises as :func:`decode_image`."""
+        return decode_image(path, *self.square(), colour=self.colour)
 
     def square(self) -> tuple[int, int]:
         """Return the side of the central square that is read, and to what the shorter side is scaled before."""
@@ -214,16 +223,18 @@ class ImageEncoder:
     def rows(self, items: Iterable[Pixels]) -> Iterator[npt.NDArray[np.float16]]:
         """Yield one row of each image ``[224, 224]``, encoded together, and the rows of each ``[S, 224, 224]`` alone.
 
-        Items with slices are taken one by one: several would not fit into memory.
+        Items with slices are taken one by one: several would not fit into memory. Images in colours
+        ``[1, 3, 224, 224]`` are encoded together too.
         """
-        for with_slices, images in groupby(items, lambda item: item.ndim == 3):
-            if with_slices:
+        for dimensions, images in groupby(items, lambda item: item.ndim):
+            if dimensions == WITH_SLICES:
                 yield from map(self.encode, images)
             else:
-                yield from self.encode(np.stack(list(images)))[:, None]
+                together = np.stack if dimensions == GREY else np.concatenate
+                yield from self.encode(together(list(images)))[:, None]
 
     def encode(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float16]:
-        """Return the vectors ``[n, dim]`` of grey images ``[n, 224, 224]``.
+        """Return the vectors ``[n, dim]`` of grey images ``[n, 224, 224]``, or in colours ``[n, 3, 224, 224]``.
 
         Raises
         ------
@@ -243,14 +254,17 @@ class ImageEncoder:
 
         wanted = self._input
         with torch.inference_mode():
-            grey = to_device(images, self._device)[:, None] / 255  # [B, 1, 224, 224]
+            levels = to_device(images, self._device) / 255  # [B, 224, 224] or [B, 3, 224, 224]
+            levels = levels[:, None] if levels.ndim == 3 else levels
             size = (wanted.height, wanted.width)
-            if grey.shape[-2:] != size:
-                grey = torch.nn.functional.interpolate(grey, size, mode="bilinear", antialias=True)  # [B, 1, H, W]
+            if levels.shape[-2:] != size:
+                levels = torch.nn.functional.interpolate(
+                    levels, size, mode="bilinear", antialias=True
+                )  # [B, 1|3, H, W]
             mean, deviation = (
                 torch.tensor(values, device=self._device).view(-1, 1, 1) for values in (wanted.mean, wanted.deviation)
             )
-            channels = ((grey - mean) / deviation).to(self._dtype)  # [B, C, H, W]
+            channels = ((levels - mean) / deviation).to(self._dtype)  # [B, C, H, W]
             vectors = self._model(channels.contiguous(memory_format=torch.channels_last))
         if getattr(vectors, "ndim", 0) != 2:
             raise InputError(f"The image encoder {self._called!r} does not give one vector for an image.")

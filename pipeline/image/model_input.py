@@ -16,17 +16,18 @@ CHOICES = (
 
 @dataclass(frozen=True)
 class ImageInput:
-    """What a model reads: (grey - mean) / deviation, with grey from 0 to 1, once for each channel."""
+    """What a model reads: (level - mean) / deviation of each channel, with levels from 0 to 1; grey is all channels."""
 
     height: int
     width: int
     mean: tuple[float, ...]
     deviation: tuple[float, ...]
 
-    def describe(self) -> str:
-        """Return size, channels and scaling in words, for a recipe."""
+    def describe(self, *, colour: bool = False) -> str:
+        """Return size, channels (of ``colour`` or grey) and scaling in words, for a recipe."""
         size = "" if (self.height, self.width) == (SIZE, SIZE) else f"scaled to {self.height} x {self.width}, "
         channels = {1: "one channel", 3: "three equal channels"}.get(len(self.mean), f"{len(self.mean)} equal channels")
+        channels = channels.replace(" equal", "") if colour else channels
         return f"{size}{channels}, {self._scaling()}"
 
     def _scaling(self) -> str:

@@ -19,6 +19,8 @@ class Timm(ImageModels):
     """Models of timm."""
 
     library = package = "timm"
+    colour = True
+    """Said without asking timm, because whoever reads images asks for each."""
 
     def image_input(self) -> ImageInput:
         """Return what the model's own data configuration says."""

@@ -21,6 +21,8 @@ class Torchvision(ImageModels):
     """Classification models of torchvision."""
 
     library = package = "torchvision"
+    colour = False
+    """They read radiographs here, as the default does."""
 
     @property
     def architecture(self) -> str:

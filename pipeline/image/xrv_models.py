@@ -23,6 +23,7 @@ class TorchXRayVision(ImageModels):
 
     library = "xrv"
     package = "torchxrayvision"
+    colour = False
 
     def image_input(self) -> ImageInput:
         """Return the scaling of all these models."""

@@ -40,10 +40,14 @@ class SynthSettings:
     law: Law = field(default_factory=Law)
     ecg: bool = False
     """Whether electrocardiograms are written too, 120 kB each; for ``mimic4``."""
+    release: Literal["2.2", "3.1"] = "2.2"
+    """Of ``mimic4``: in 3.1 the table of stays does not tell in which unit a stay ended, but ``transfers`` does."""
 
     def __post_init__(self) -> None:
         if self.layout not in DROPPED:
             raise InputError(f"layout {self.layout!r} is unknown; choose one of {', '.join(DROPPED)}")
+        if self.release != "2.2" and self.layout != "mimic4":
+            raise InputError("--release is of MIMIC-IV: leave it out, or choose the layout mimic4.")
         if self.ecg and self.layout != "mimic4":
             raise InputError("Electrocardiograms are of MIMIC-IV: they are written with the layout mimic4 alone.")
         for name, least in (("stays", 10), ("events_per_stay", 20), ("images", 0), ("seed", 0)):

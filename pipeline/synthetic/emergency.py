@@ -1,4 +1,7 @@
-"""Stays in the emergency department before three of four admissions, and their triage; independent of the label."""
+"""Stays in the emergency department before three of four admissions: triage, vital signs, medicines.
+
+Pulse and breathing show a little of the planted statistic of the EHR towards the end; the rest tells nothing.
+"""
 
 from pathlib import Path
 
@@ -6,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from .cohort import Cohort
+from .law import MODALITIES
 from .layouts import write_table
 from .people import HOUR
 
@@ -19,8 +23,14 @@ TYPICAL = {"heartrate": (88, 18), "resprate": (19, 4), "o2sat": (97, 2), "sbp": 
 """Mean and standard deviation."""
 
 
-def write_department(raw: Path, cohort: Cohort, rng: np.random.Generator) -> None:
-    """Write edstays and triage of MIMIC-IV-ED."""
+MOST_VITALS, MOST_MEDICINES = 6, 5
+EFFECT = {"heartrate": 6, "resprate": 1.5}
+"""By how much the statistic's shared number of 1 raises a vital sign."""
+MEDICINES = ("Aspirin", "Lisinopril", "Metformin", "Furosemide", "Insulin", "Warfarin")
+
+
+def write_department(raw: Path, cohort: Cohort, rng: np.random.Generator, further: np.random.Generator) -> None:
+    """Write the tables of MIMIC-IV-ED but the diagnoses; ``further`` draws what follows triage."""
     admissions = cohort.stays.unique("hadm_id", keep="first", maintain_order=True)
     came = admissions.filter(pl.Series(rng.random(len(admissions)) < SHARE))
     n = len(came)
@@ -32,6 +42,40 @@ def write_department(raw: Path, cohort: Cohort, rng: np.random.Generator) -> Non
     )  # fmt: skip
     write_table(raw, "mimic4", "edstays", [visits.sort("subject_id", "intime")])
     write_table(raw, "mimic4", "triage", [_triage(visits, rng).sort("subject_id", "stay_id")])
+    statistic = cohort.draw.statistic[:, MODALITIES.index("ehr"), 0]
+    shared = cohort.stays.select("hadm_id", shared=pl.Series(statistic)).unique("hadm_id", keep="first")
+    during = visits.join(shared, on="hadm_id", maintain_order="left")
+    write_table(raw, "mimic4", "vitalsign", [_vital_signs(during, further)])
+    for name in ("medrecon", "pyxis"):
+        write_table(raw, "mimic4", name, [_medicines(during, further)])
+
+
+def _vital_signs(visits: pl.DataFrame, rng: np.random.Generator) -> pl.DataFrame:
+    """Return up to :data:`MOST_VITALS` rows of each visit, in order of time; every second has no temperature."""
+    rows = _times_within(visits, MOST_VITALS, rng)
+    measured = _triage(rows, rng)
+    raised = {name: (pl.col(name) + effect * rows["shared"]).clip(1, 300).round(0) for name, effect in EFFECT.items()}
+    cold = pl.Series(rng.random(len(rows)) < 0.5)
+    return measured.with_columns(
+        **raised, temperature=measured["temperature"].set(cold, None), charttime=rows["charttime"]
+    ).sort("subject_id", "stay_id", "charttime")  # fmt: skip
+
+
+def _medicines(visits: pl.DataFrame, rng: np.random.Generator) -> pl.DataFrame:
+    """Return up to :data:`MOST_MEDICINES` medicines of each visit."""
+    rows = _times_within(visits, MOST_MEDICINES, rng)
+    number = rng.integers(0, len(MEDICINES), len(rows))
+    return rows.with_columns(
+        name=pl.Series(MEDICINES)[number], etccode=pl.Series(number + 100), etc_rn=1, med_rn=1, gsn_rn=1
+    ).sort("subject_id", "stay_id", "charttime")
+
+
+def _times_within(visits: pl.DataFrame, most: int, rng: np.random.Generator) -> pl.DataFrame:
+    """Return the visits several times each, with ``charttime``, a minute between arrival and leaving."""
+    several = visits[np.repeat(np.arange(len(visits)), rng.integers(0, most + 1, len(visits)))]
+    length = (several["outtime"] - several["intime"]).to_numpy()
+    after = (rng.random(len(several)) * length).astype(np.int64) // 60 * 60
+    return several.with_columns(charttime=several["intime"] + pl.Series(after))
 
 
 def _triage(visits: pl.DataFrame, rng: np.random.Generator) -> pl.DataFrame:

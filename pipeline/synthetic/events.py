@@ -64,7 +64,7 @@ def _events_of(cohort: Cohort, block: IntArray, charting: Charting, rng: np.rand
     """Return the events of the stays in some rows of the cohort."""
     stays = cohort.stays[block]
     length = (stays["outtime"] - stays["intime"]).to_numpy()
-    after = _round_times(length, charting.rounds, rng)  # [stays, rounds]
+    after = round_times(length, charting.rounds, rng)  # [stays, rounds]
     statistic = cohort.draw.statistic[block, MODALITIES.index("ehr")]
     parts = [*_rows_of_variables(charting, after, statistic, rng), *_rows_of_others(charting, after, rng)]
     frame = pl.concat(parts).sort("stay", "seconds", "itemid", maintain_order=True)
@@ -84,31 +84,33 @@ def _rows_of_variables(
     for name, rate in charting.rates.items():
         variable = VARIABLES[name]
         person = persons.setdefault(variable.trait or name, rng.standard_normal(len(after)))
-        stay, turn = _when_measured(rate, after.shape, rng)
+        stay, turn = when_measured(rate, after.shape, rng)
         seconds = after[stay, turn]
-        value = _values(variable, person[stay], statistic[stay], seconds, rng)
+        value = values_of(variable, person[stay], statistic[stay], seconds, rng)
         ways = [item for item in charting.items if item.variable == name]
         way = np.searchsorted(np.cumsum([item.share for item in ways[:-1]]), device[stay, turn])
         for number, item in enumerate(ways):
             chosen = way == number
             shown = value[chosen] * item.scale + item.offset
             texts = TEXTS.get(name, {}).get(item.layout)
-            yield _rows(item, stay[chosen], seconds[chosen], *_shown(shown, item.decimals, texts))
+            yield _rows(item, stay[chosen], seconds[chosen], *as_texts(shown, item.decimals, texts))
 
 
 def _rows_of_others(charting: Charting, after: IntArray, rng: np.random.Generator) -> Iterator[pl.DataFrame]:
     """Yield the rows of each other item; nothing tells its values, and of its texts the first are the most frequent."""
     for item in charting.others if charting.frequency else ():
-        stay, turn = _when_measured(charting.frequency * item.rate, after.shape, rng)
+        stay, turn = when_measured(charting.frequency * item.rate, after.shape, rng)
         if item.texts:
             which = (rng.random(len(stay)) ** 2 * len(item.texts)).astype(np.uint32)
             value, number = pl.Series(item.texts)[which], pl.repeat(None, len(stay), dtype=pl.String, eager=True)
         else:
-            value, number = _shown(np.abs(item.mean + item.noise * rng.standard_normal(len(stay))), item.decimals, None)
+            value, number = as_texts(
+                np.abs(item.mean + item.noise * rng.standard_normal(len(stay))), item.decimals, None
+            )
         yield _rows(item, stay, after[stay, turn], value, number)
 
 
-def _round_times(length: IntArray, rounds: int, rng: np.random.Generator) -> IntArray:
+def round_times(length: IntArray, rounds: int, rng: np.random.Generator) -> IntArray:
     """Return seconds since ICU admission of every round, [stays, rounds], ascending.
 
     At least half of the rounds lie in the first 48 hours, however long the stay.
@@ -121,7 +123,7 @@ def _round_times(length: IntArray, rounds: int, rng: np.random.Generator) -> Int
     return np.where(place < early_share, early, early_end + (place - early_share) * speed).astype(np.int64)
 
 
-def _when_measured(rate: float, shape: tuple[int, ...], rng: np.random.Generator) -> tuple[IntArray, IntArray]:
+def when_measured(rate: float, shape: tuple[int, ...], rng: np.random.Generator) -> tuple[IntArray, IntArray]:
     """Return (stay, round) of every measurement."""
     if rate == 0:
         return np.arange(shape[0]), np.zeros(shape[0], dtype=np.int64)
@@ -129,7 +131,7 @@ def _when_measured(rate: float, shape: tuple[int, ...], rng: np.random.Generator
     return stay, turn
 
 
-def _values(
+def values_of(
     variable: Variable, person: FloatArray, statistic: FloatArray, seconds: IntArray, rng: np.random.Generator
 ) -> FloatArray:
     """Return the values of one variable, one per measurement; see `Variable` for the formula."""
@@ -139,7 +141,7 @@ def _values(
     return np.clip(value, variable.low, variable.high)
 
 
-def _shown(value: FloatArray, decimals: int, texts: tuple[str, ...] | None) -> tuple[pl.Series, pl.Series]:
+def as_texts(value: FloatArray, decimals: int, texts: tuple[str, ...] | None) -> tuple[pl.Series, pl.Series]:
     """Return values as texts, as the raw tables have them: of the value, or its category, and of the number."""
     rounded = pl.Series(value).round(decimals)
     number = (rounded if decimals else rounded.cast(pl.Int64)).cast(pl.String)

@@ -24,6 +24,21 @@ COLUMNS = {
         "d_items": "itemid label abbreviation linksto category unitname param_type lownormalvalue highnormalvalue",
         "radiology": "note_id subject_id hadm_id note_type note_seq charttime storetime text",
         "edstays": "subject_id hadm_id stay_id intime outtime gender race arrival_transport disposition",
+        "inputevents": "subject_id hadm_id stay_id caregiver_id starttime endtime storetime itemid amount amountuom "
+        "rate rateuom orderid linkorderid ordercategoryname secondaryordercategoryname ordercomponenttypedescription "
+        "ordercategorydescription patientweight totalamount totalamountuom isopenbag continueinnextdept "
+        "statusdescription originalamount originalrate",
+        "prescriptions": "subject_id hadm_id pharmacy_id poe_id poe_seq order_provider_id starttime stoptime drug_type "
+        "drug formulary_drug_cd gsn ndc prod_strength form_rx dose_val_rx dose_unit_rx form_val_disp form_unit_disp "
+        "doses_per_24_hrs route",
+        "microbiologyevents": "microevent_id subject_id hadm_id micro_specimen_id order_provider_id chartdate "
+        "charttime spec_itemid spec_type_desc test_seq storedate storetime test_itemid test_name org_itemid org_name "
+        "isolate_num quantity ab_itemid ab_name dilution_text dilution_comparison dilution_value interpretation "
+        "comments",
+        "transfers": "subject_id hadm_id transfer_id eventtype careunit intime outtime",
+        "vitalsign": "subject_id stay_id charttime temperature heartrate resprate o2sat sbp dbp rhythm pain",
+        "medrecon": "subject_id stay_id charttime name gsn ndc etc_rn etccode etcdescription",
+        "pyxis": "subject_id stay_id charttime med_rn name gsn_rn gsn",
         "triage": "subject_id stay_id temperature heartrate resprate o2sat sbp dbp pain acuity chiefcomplaint",
         "discharge": "note_id subject_id hadm_id note_type note_seq charttime storetime text",
     },
@@ -43,14 +58,23 @@ COLUMNS = {
         "outputevents": "ROW_ID SUBJECT_ID HADM_ID ICUSTAY_ID CHARTTIME ITEMID VALUE VALUEUOM STORETIME CGID STOPPED "
         "NEWBOTTLE ISERROR",
         "d_items": "ROW_ID ITEMID LABEL ABBREVIATION DBSOURCE LINKSTO CATEGORY UNITNAME PARAM_TYPE CONCEPTID",
+        "inputevents_mv": "ROW_ID SUBJECT_ID HADM_ID ICUSTAY_ID STARTTIME ENDTIME ITEMID AMOUNT AMOUNTUOM RATE RATEUOM "
+        "STORETIME CGID ORDERID LINKORDERID ORDERCATEGORYNAME SECONDARYORDERCATEGORYNAME ORDERCOMPONENTTYPEDESCRIPTION "
+        "ORDERCATEGORYDESCRIPTION PATIENTWEIGHT TOTALAMOUNT TOTALAMOUNTUOM ISOPENBAG CONTINUEINNEXTDEPT CANCELREASON "
+        "STATUSDESCRIPTION COMMENTS_EDITEDBY COMMENTS_CANCELEDBY COMMENTS_DATE ORIGINALAMOUNT ORIGINALRATE",
+        "prescriptions": "ROW_ID SUBJECT_ID HADM_ID ICUSTAY_ID STARTDATE ENDDATE DRUG_TYPE DRUG DRUG_NAME_POE "
+        "DRUG_NAME_GENERIC FORMULARY_DRUG_CD GSN NDC PROD_STRENGTH DOSE_VAL_RX DOSE_UNIT_RX FORM_VAL_DISP "
+        "FORM_UNIT_DISP ROUTE",
+        "microbiologyevents": "ROW_ID SUBJECT_ID HADM_ID CHARTDATE CHARTTIME SPEC_ITEMID SPEC_TYPE_DESC ORG_ITEMID "
+        "ORG_NAME ISOLATE_NUM AB_ITEMID AB_NAME DILUTION_TEXT DILUTION_COMPARISON DILUTION_VALUE INTERPRETATION",
         "noteevents": "ROW_ID SUBJECT_ID HADM_ID CHARTDATE CHARTTIME STORETIME CATEGORY DESCRIPTION CGID ISERROR TEXT",
     },
 }
 """Layout -> table -> columns in their real order."""
 FOLDERS = {
-    **dict.fromkeys(("icustays", "chartevents", "outputevents", "d_items"), "icu"),
+    **dict.fromkeys(("icustays", "chartevents", "outputevents", "inputevents", "d_items"), "icu"),
     **dict.fromkeys(("radiology", "discharge"), "note"),
-    **dict.fromkeys(("edstays", "triage"), "ed"),
+    **dict.fromkeys(("edstays", "triage", "vitalsign", "medrecon", "pyxis"), "ed"),
 }
 """Where tables of MIMIC-IV lie; the others lie in ``hosp``."""
 OLD_NAMES = {"icustay_id": "stay_id", "ethnicity": "race", "icd9_code": "icd_code"}
@@ -64,13 +88,19 @@ TIMES = {
     "chartdate",
     "charttime",
     "storetime",
+    "storedate",
+    "starttime",
+    "endtime",
+    "stoptime",
+    "startdate",
+    "enddate",
     "dob",
     "dod",
     "dod_hosp",
     "dod_ssn",
 }
 """Columns that hold seconds since 1970 and are written as date and time."""
-DATES = {"dod", "CHARTDATE"}
+DATES = {"dod", "CHARTDATE", "STARTDATE", "ENDDATE"}
 """Columns that are written as a date, of MIMIC-IV in lower case."""
 
 

@@ -21,17 +21,21 @@ def write_raw(
     images: int | None = None,
     without: Sequence[str] = (),
     ecg: bool = False,
+    release: Any = "2.2",
 ) -> tuple[str, str]:
     """Write a cohort of ``stays`` in the layout ``mimic4``, ``mimic3`` or ``lung``; see :class:`SynthSettings`.
 
     ``without`` names planted problems that are left out: missing, imbalance, void; ``ecg`` adds electrocardiograms to
-    ``mimic4``. Returns the name of the data set that reads it, and what its samples are.
+    ``mimic4``, ``release`` is that of its tables. Returns the name of the data set that reads it, and what its samples
+    are.
     """
     if layout != "lung":
         law = Law("missing" not in without, "imbalance" not in without, "void" not in without)
-        write_cohort(out, SynthSettings(stays, seed, layout, events_per_stay, images, law, ecg))
+        write_cohort(out, SynthSettings(stays, seed, layout, events_per_stay, images, law, ecg, release))
         return "synthetic", "stays"
-    if images is not None or without or ecg:
-        raise InputError("--images, --without and --ecg are for the MIMIC-shaped cohorts; leave them out with lung.")
+    if images is not None or without or ecg or release != "2.2":
+        raise InputError(
+            "--images, --without, --ecg and --release are for the MIMIC-shaped cohorts; leave them out with lung."
+        )
     write_lung(out, stays, seed)
     return "lung", "patients"

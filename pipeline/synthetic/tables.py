@@ -13,6 +13,8 @@ from .cohort import Cohort, Layout
 from .law import FloatArray
 from .layouts import write_table
 from .people import DAY
+from .transfers import transfers
+from .treatments import drug_labels
 from .variables import read_items
 
 YEAR = 365.25 * DAY
@@ -20,8 +22,13 @@ OLDEST = 89
 """Ages above are hidden: 91 in MIMIC-IV, a birth 300 years ago in MIMIC-III."""
 
 
-def write_small_tables(raw: Path, cohort: Cohort, layout: Layout, rng: np.random.Generator) -> None:
-    """Write every table but the events into `raw`."""
+def write_small_tables(
+    raw: Path, cohort: Cohort, layout: Layout, rng: np.random.Generator, *, units_told: bool = True
+) -> None:
+    """Write every table but the events into `raw`.
+
+    ``units_told``: whether the table of stays tells in which unit a stay ended, as that of MIMIC-IV 3.1 does not.
+    """
     resource = files(__package__) / "diagnoses.csv"
     codes = pl.read_csv(BytesIO(resource.read_bytes()), schema_overrides={"icd9": pl.String})
     with_row = cohort.stays.with_row_index("row").unique("hadm_id", keep="first", maintain_order=True)
@@ -37,14 +44,20 @@ def write_small_tables(raw: Path, cohort: Cohort, layout: Layout, rng: np.random
     tables = {
         "patients": _patients(admissions, rng),
         "admissions": admissions,
-        "icustays": _icustays(cohort.stays),
+        "icustays": _icustays(cohort.stays if units_told else _as_in_3_1(cohort.stays)),
         "diagnoses_icd": _diagnoses(admissions["subject_id", "hadm_id"], latent, codes, layout, rng),
         "d_icd_diagnoses": _diagnosis_titles(codes, layout),
         "d_items": _item_labels(layout).filter(pl.col("table") != "lab"),
         "d_labitems": _item_labels(layout).filter(pl.col("table") == "lab"),
     }
+    if layout == "mimic4":
+        tables["transfers"] = transfers(cohort.stays)
     for name, frame in tables.items():
         write_table(raw, layout, name, [frame])
+
+
+def _as_in_3_1(stays: pl.DataFrame) -> pl.DataFrame:
+    return stays.with_columns(last_careunit="first_careunit")
 
 
 def _patients(admissions: pl.DataFrame, rng: np.random.Generator) -> pl.DataFrame:
@@ -108,8 +121,9 @@ def _diagnosis_titles(codes: pl.DataFrame, layout: Layout) -> pl.DataFrame:
 def _item_labels(layout: Layout) -> pl.DataFrame:
     described = ("itemid", "table", "label", "unit", "category")
     items = [pl.DataFrame(rows).select(described) for rows in (read_items(layout), read_other_items(layout))]
+    drugs = drug_labels().select(pl.col(name).cast(items[0].schema[name]) for name in described)
     return (
-        pl.concat(items)
+        pl.concat([*items, drugs])
         .unique("itemid")
         .sort("itemid")
         .with_columns(

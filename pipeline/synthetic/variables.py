@@ -85,7 +85,7 @@ VARIABLES = {
     "alarm_high": Variable(125, noise=2, low=100, high=160, rate=0.5, person=5),
     "alarm_low": Variable(52, noise=1, low=30, high=60, rate=0.5, person=3),
     "braden": Variable(3.2, noise=0.3, low=1, high=4, rate=0.2, person=0.7),
-    "creatinine": Variable(1.3, noise=0.1, low=0.3, high=9, rate=0.5, person=0.6),
+    "creatinine": Variable(1.3, noise=0.1, low=0.3, high=9, rate=0.5, person=0.5, level=0.15, drift=0.3),
     "potassium": Variable(4.2, noise=0.3, low=2.3, high=7, rate=0.5, person=0.3),
     "sodium": Variable(139, noise=1.5, low=118, high=160, rate=0.5, person=3),
     "urine": Variable(110, noise=60, low=0, high=900, rate=1, person=40),

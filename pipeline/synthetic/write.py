@@ -19,12 +19,14 @@ from .cohort import Cohort, SynthSettings, plan_cohort
 from .electrocardiograms import write_electrocardiograms
 from .emergency import write_department
 from .events import chart_events, lab_events, output_events
+from .laboratory import with_laboratory
 from .law import MODALITIES
 from .layouts import write_table
 from .notes import write_note_module, write_noteevents
 from .radiology import plan_studies
 from .studies import with_reports, write_studies
 from .tables import write_small_tables
+from .treatments import write_treatments
 
 LAW_FILE = Path("synthetic") / "law.json"
 TRUTH_FILE = Path("synthetic") / "truth.parquet"
@@ -71,18 +73,21 @@ def new_folder(out: Path, mark: str) -> Iterator[Path]:
 
 def _write(raw: Path, settings: SynthSettings) -> None:
     # One stream of random numbers per part, so that e.g. more events leave patients, reports and images as they were.
-    plan, small, chart, lab, output, radiology, ecg, notes, ed = np.random.default_rng(settings.seed).spawn(9)
+    plan, small, chart, lab, output, radiology, ecg, notes, ed, *more = np.random.default_rng(settings.seed).spawn(12)
+    laboratory, treatments, department = more
     cohort = plan_cohort(settings, plan)
     layout, per_stay = settings.layout, settings.events_per_stay
-    write_small_tables(raw, cohort, layout, small)
+    write_small_tables(raw, cohort, layout, small, units_told=settings.release != "3.1")
     blocks = progress(chart_events(cohort, layout, per_stay, chart), "chart events", unit="blocks")
     write_table(raw, layout, "chartevents", blocks)
-    write_table(raw, layout, "labevents", lab_events(cohort, layout, per_stay, lab))
+    labs = with_laboratory(lab_events(cohort, layout, per_stay, lab), cohort, per_stay, laboratory)
+    write_table(raw, layout, "labevents", labs)
+    write_treatments(raw, cohort, layout, treatments)
     write_table(raw, layout, "outputevents", output_events(cohort, layout, per_stay, output))
     studies = plan_studies(cohort, settings.images, radiology)
     if layout == "mimic4":
         write_note_module(raw, cohort, write_studies(raw, studies, radiology), notes)
-        write_department(raw, cohort, ed)
+        write_department(raw, cohort, ed, department)
     else:
         write_noteevents(raw, cohort, with_reports(studies, radiology), notes)
     if settings.ecg:

@@ -2,18 +2,17 @@
 
 from collections.abc import Iterable, Sequence
 from functools import partial
-from itertools import chain, islice
-from pathlib import Path
+from itertools import chain
 
 import numpy as np
 import numpy.typing as npt
 
 from ...cache_schema import InputError, Recipe
-from ..frozen_encoders import DECIDE_SEEDED_WEIGHTS, Encode, FrozenEncoder
-from ..source import UnreadableItem, unreadable
+from ..frozen_encoders import DECIDE_SEEDED_WEIGHTS, Encode
 from .batches import BATCH_TOKENS, batches_by_tokens, batches_of_one_length
 from .folder import digest_folder, encoder_folder
-from .tokens import MAX_CHARACTERS, MAX_TOKENS, WINDOW_TOKENS
+from .text_models import TextModels
+from .tokens import MAX_TOKENS, WINDOW_TOKENS, Extent
 
 RANDOM = "random"
 SEED = 0
@@ -28,12 +27,10 @@ VERSION = 1
 """Raised by hand when texts get other vectors, beyond the tolerance, from the same files."""
 
 
-class Transformers(FrozenEncoder):
+class Transformers(TextModels):
     """Encoders of texts in the format of Hugging Face: ``random``, a folder, or an id of the hub."""
 
-    content = "text"
     default = "bert-base-uncased"
-    windows = True
     on_devices = True
 
     def recipe(self) -> Recipe:
@@ -50,42 +47,37 @@ class Transformers(FrozenEncoder):
         InputError
             If the files are incomplete, or can be neither found nor fetched.
         """
-        windows = {"max_characters": MAX_CHARACTERS, "window_tokens": WINDOW_TOKENS}
         recipe = {
             "version": VERSION,
-            **(windows if self.windowed else {"max_tokens": MAX_TOKENS}),
+            **self.described_extent(),
             "output": "last hidden state of every token",
             "dtype": "float16",
             "precision": "bfloat16 where the processor multiplies it, else float32",
             "tolerance": TOLERANCE,
         }
-        if self.model == RANDOM:
+        if self.name == RANDOM:
             return {**recipe, "name": RANDOM, "layers": 2, "hidden": 768, "seed": SEED}
-        folder = encoder_folder(self.model)
-        return {**recipe, "name": self.model.rstrip("/").rpartition("/")[2], "files": digest_folder(folder)}
-
-    def read(self, path: Path) -> str:
-        """Return the text of a UTF-8 file, without white space around it; raises as :class:`FrozenEncoder`."""
-        with unreadable("not a text in UTF-8"):
-            text = path.read_text(encoding="utf-8").strip()
-        if not text:
-            raise UnreadableItem("empty text")
-        return text
+        folder = encoder_folder(self.name)
+        return {**recipe, "name": self.name.rstrip("/").rpartition("/")[2], "files": digest_folder(folder)}
 
     def load(self) -> Encode:
         """Load model and tokeniser, as :class:`TextEncoder` does."""
-        return partial(TextEncoder(self.model).encode, windowed=self.windowed)
+        return TextEncoder(self.name, self.extent).encode
 
     def seeded_by(self) -> tuple[str, ...]:
         """Return the packages that decide the weights of ``random``."""
-        return DECIDE_SEEDED_WEIGHTS if self.model == RANDOM else ()
+        return DECIDE_SEEDED_WEIGHTS if self.name == RANDOM else ()
 
     def weights_digest(self) -> str:
         """Return the sha256 of the weights of ``random``: it builds the model."""
         from ..frozen_torch import digest_weights
         from .model import random_model
 
-        return digest_weights(random_model(SEED, MAX_TOKENS))
+        return digest_weights(random_model(SEED, _positions_of_random(self.extent)))
+
+
+def _positions_of_random(extent: Extent) -> int:
+    return min(max(extent.tokens, MAX_TOKENS), WINDOW_TOKENS)
 
 
 class TextEncoder:
@@ -95,6 +87,8 @@ class TextEncoder:
     ----------
     encoder : str
         ``random``, a folder with config, tokeniser and safetensors weights, or an id of the Hugging Face hub.
+    extent : Extent
+        How much of a text is encoded.
 
     Attributes
     ----------
@@ -109,7 +103,7 @@ class TextEncoder:
         If the encoder cannot be loaded; the message names it and the other choices. Nothing is replaced silently.
     """
 
-    def __init__(self, encoder: str) -> None:
+    def __init__(self, encoder: str, extent: Extent = Extent()) -> None:  # noqa: B008  (it is frozen)
         from ..batch_limit import BatchLimit
         from ..frozen_torch import default_device, fast_precision, is_accelerator
         from .model import masks_padding, padding, pretrained_model, pretrained_tokenizer, random_model, token_positions
@@ -117,12 +111,12 @@ class TextEncoder:
 
         if encoder == RANDOM:
             self._tokenizer = HASHED_WORDS
-            model = random_model(SEED, MAX_TOKENS)
+            model = random_model(SEED, _positions_of_random(extent))
         else:
             folder = encoder_folder(encoder)
             model = pretrained_model(folder)
             self._tokenizer = pretrained_tokenizer(folder, model)
-        self._encoder = encoder
+        self._encoder, self._extent = encoder, extent
         self._positions = token_positions(model)
         self._check_positions()
         self._device = default_device()
@@ -145,10 +139,10 @@ class TextEncoder:
                 "ones stand around every text. Choose another with --text-encoder."
             )
 
-    def encode(self, texts: Iterable[str], *, windowed: bool = False) -> list[npt.NDArray[np.float16]]:
+    def encode(self, texts: Iterable[str]) -> list[npt.NDArray[np.float16]]:
         """Return for each text the vectors of its tokens ``[tokens, dim]``, those of the special tokens included.
 
-        Of a text at most 150 tokens are encoded, or the model's positions if it has fewer. ``windowed`` encodes its
+        Of a text at most 150 tokens are encoded, or the model's positions if it has fewer; of a windowed one its
         first 1,748 characters instead, in windows of at most 512 tokens (or the model's positions) with special tokens
         each; the rows are the tokens of all windows in order.
 
@@ -162,12 +156,7 @@ class TextEncoder:
         InputError
             If the encoder gives values that are not finite, or not one vector for every token.
         """
-        length = WINDOW_TOKENS if windowed else MAX_TOKENS
-        length = min(length, self._positions or length)
-        read = [text[:MAX_CHARACTERS] for text in texts] if windowed else list(texts)
-        windows = [of_text if windowed else of_text[:1] for of_text in self._tokenizer.windows(read, length)]
-        encoded = iter(self._encode_windows([ids for of_text in windows for ids in of_text]))
-        return [np.concatenate(list(islice(encoded, len(of_text)))) for of_text in windows]
+        return self._extent.encode(texts, self._tokenizer, self._positions, self._encode_windows)
 
     def _encode_windows(self, windows: list[list[int]]) -> list[npt.NDArray[np.float16]]:
         rows: list[npt.NDArray[np.float16]] = [np.empty((0, self.dim), np.float16)] * len(windows)

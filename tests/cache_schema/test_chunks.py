@@ -41,10 +41,10 @@ LAYOUTS: dict[str, Make] = {
 
 @pytest.fixture(scope="module", params=LAYOUTS)
 def chunks(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> RowChunks:
-    """An array of ten rows, four a chunk: the last chunk is not full."""
+    """An array of ten rows, four a chunk or two; the last chunk of four is not full."""
     path = tmp_path_factory.mktemp("chunks")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(layout, "chunk_rows", lambda rows, row_bytes: 4)
+        patch.setattr(layout, "CHUNK_BYTES", 24)
         LAYOUTS[request.param](zarr.create_group(path, zarr_format=3))[:] = np.arange(30).reshape(ROWS, COLUMNS)
     store = CheckedStore(path, Manifest(describe_tree(path)).files)
     return RowChunks(store, "values", zarr.open_group(store, mode="r", zarr_format=3)["values"])

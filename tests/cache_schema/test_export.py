@@ -2,6 +2,7 @@
 
 import json
 import resource
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -306,7 +307,7 @@ def test_a_failure_leaves_nothing(cache_path: Path, tmp_path: Path, form: str) -
 def test_a_missing_package_is_named(
     cache_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str, package: str
 ) -> None:
-    monkeypatch.setattr("omnifuse.cache_schema.packages.find_spec", lambda _: None)
+    monkeypatch.setitem(sys.modules, package, None)  # as if it were not installed
     with pytest.raises(InputError, match=rf"{form} needs the package {package}: pip install 'omnifuse\[{package}\]'"):
         FeatureCache.open(cache_path).export(form, tmp_path / "out")
 

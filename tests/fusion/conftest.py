@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -63,7 +64,12 @@ def _measure_some(values: np.ndarray, rng: np.random.Generator) -> None:
 
 
 def labels(y: np.ndarray, kind: str, rng: np.random.Generator) -> np.ndarray:
-    """Return y [N, 1] as labels of another kind: two labels with some unknown, or three classes."""
+    """Return y [N, 1] as labels of another kind: two with some unknown, three classes, days, or time and event."""
+    if kind == "regression":
+        return (10 + 4 * y + rng.normal(size=y.shape)).astype(np.float32)
+    if kind == "survival":
+        time, lost = rng.exponential(10 - 6 * y), rng.uniform(2, 30, y.shape)
+        return np.concatenate([np.minimum(time, lost), time <= lost], axis=1).astype(np.float32)
     if kind == "multilabel":
         second = np.where(rng.random(y.shape) < 0.2, np.nan, 1 - y)
         return np.concatenate([y, second], axis=1).astype(np.float32)
@@ -72,8 +78,15 @@ def labels(y: np.ndarray, kind: str, rng: np.random.Generator) -> np.ndarray:
 
 def make_task(y: np.ndarray, kind: str = "binary", window_hours: float | None = 12.0) -> Task:
     """Return a task called ``outcome``."""
-    names = {"binary": ("outcome",), "multilabel": ("first", "second"), "multiclass": ("a", "b", "c")}[kind]
-    return Task("outcome", kind, names, y, window_hours, counts=(("everyone", len(y)),))
+    names = {
+        "binary": ("outcome",),
+        "multilabel": ("first", "second"),
+        "multiclass": ("a", "b", "c"),
+        "regression": ("days",),
+        "survival": ("time", "event"),
+    }[kind]
+    unit = "d" if kind in ("regression", "survival") else ""
+    return Task("outcome", kind, names, y, window_hours, counts=(("everyone", len(y)),), unit=unit)
 
 
 def make_cohort(signal: Signal) -> Cohort:
@@ -84,12 +97,16 @@ def make_cohort(signal: Signal) -> Cohort:
     return Cohort(make_task(y, signal.kind), ids, ids // 2, y, sources)
 
 
-def write_cache(path: Path, signal: Signal, split: pl.DataFrame | None, recipe: int) -> Path:
-    """Write the cohort of a signal as a cache."""
-    rows, y = make_rows(signal)
+def write_cache(
+    path: Path, signal: Signal, split: pl.DataFrame | None, recipe: int, rows_and_labels: Any = None,
+    described: pl.DataFrame | None = None,
+) -> Path:  # fmt: skip
+    """Write the cohort of a signal as a cache, or other rows and labels; ``described``: more columns of samples."""
+    rows, y = rows_and_labels or make_rows(signal)
     staged = StagedCache(path, "toy", {})
     ids = np.arange(len(y))
-    staged.add_samples(pl.DataFrame({"sample_id": ids, "subject_id": ids // 2}) + signal.first_id)
+    samples = pl.DataFrame({"sample_id": ids, "subject_id": ids // 2}) + signal.first_id
+    staged.add_samples(samples if described is None else samples.hstack(described))
     for name, (kind, columns) in KINDS.items():
         spec = ModalitySpec(name, kind, "row", {"encoder": name, "version": recipe}, columns)
         ragged = rows[name]
@@ -111,7 +128,10 @@ def toy_cohort() -> Callable[..., Cohort]:
 def toy_cache() -> Callable[..., Path]:
     """Return the maker of caches: a path, a split, a recipe version, and arguments of `Signal`."""
 
-    def write(path: Path, split: pl.DataFrame | None = None, recipe: int = 1, **signal: object) -> Path:
-        return write_cache(path, Signal(**signal), split, recipe)
+    def write(
+        path: Path, split: pl.DataFrame | None = None, recipe: int = 1, described: pl.DataFrame | None = None,
+        **signal: object,
+    ) -> Path:  # fmt: skip
+        return write_cache(path, Signal(**signal), split, recipe, described=described)
 
     return write

@@ -14,7 +14,7 @@ from omnifuse.fusion.runs.train import train
 from omnifuse.fusion.scores.measures import MEASURES, TAKEN, Measure, of_kind, over_labels
 from omnifuse.fusion.scores.metrics import both_classes
 from omnifuse.fusion.study.cell import Cell, Scope
-from omnifuse.fusion.study.finished import Study
+from omnifuse.fusion.study.finished import FinishedStudy
 from omnifuse.fusion.study.kinds.fusion_methods import FusionMethods
 from omnifuse.fusion.training.config import make_config
 from sklearn.metrics import matthews_corrcoef
@@ -72,16 +72,19 @@ def test_the_report_shows_it_at_the_top_and_by_fold_with_its_words(run: Path) ->
     assert "guessing 0.000" in page
 
 
-def test_a_study_has_a_column_of_it(_matthews: None, tmp_path: Path) -> None:
-    scope = Scope("outcome", ("ehr", "rep"), folds=2, seeds=(0,))
+def test_a_study_has_a_column_of_it_with_its_sd_over_seeds(_matthews: None, tmp_path: Path) -> None:
+    scope = Scope("outcome", ("ehr", "rep"), folds=2, seeds=(0, 1))
     y = np.tile([0, 1, 1, 0], 10)
-    write_run(tmp_path / "cells" / Cell("sum", scope.modalities, "outcome", 2, 0).id, y, 0.6 * y + 0.2)
-    study = Study(tmp_path, scope, pl.DataFrame({"sample_id": np.arange(40), "subject": np.arange(40)}))
+    for seed in scope.seeds:  # the second has all wrong
+        p = 0.6 * (y if seed == 0 else 1 - y) + 0.2
+        write_run(tmp_path / "cells" / Cell("sum", scope.modalities, "outcome", 2, seed).id, y, p)
+    study = FinishedStudy(tmp_path, scope, pl.DataFrame({"sample_id": np.arange(40), "subject": np.arange(40)}))
     items = FusionMethods(methods=("sum",), modalities="all", reference="sum").items(study)
     scores = next(item for item in items if getattr(item, "name", "") == "methods-scores")
     names = [column.name for column in scores.columns]
     assert names[:7] == ["method", "AUROC", "sd over seeds", "AUPRC", "log loss", "Brier score", "MCC"]
-    assert scores.rows[0][names.index("MCC")] == 1
+    cell = scores.rows[0][names.index("MCC")]
+    assert (cell.value, cell.sd) == (pytest.approx(0), pytest.approx(np.std([1, -1], ddof=1)))
 
 
 def test_every_other_name_in_metrics_json_is_taken(run: Path) -> None:

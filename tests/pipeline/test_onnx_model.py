@@ -1,4 +1,4 @@
-"""Models in files of ONNX give what their weights say, for images and for electrocardiograms."""
+"""Models in files of ONNX give what their weights say, for images, electrocardiograms and texts."""
 
 from pathlib import Path
 
@@ -11,8 +11,9 @@ from omnifuse.pipeline.image.decode import decode_image
 from omnifuse.pipeline.onnx_model import OnnxVectors
 from omnifuse.testing import check_encoder
 from PIL import Image
+from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
-from .onnx_file import write_linear
+from .onnx_file import write_linear, write_tokens
 
 
 def weights(rows: int, columns: int = 3) -> np.ndarray:
@@ -88,3 +89,76 @@ def test_what_is_no_model_is_refused_with_its_file(tmp_path: Path, content: byte
 def test_without_a_file_the_option_is_named() -> None:
     with pytest.raises(MissingInputError, match=r"--image-encoder onnx:FILE\.onnx"):
         frozen_encoder("image", "onnx:none.onnx").recipe()
+
+
+WORDS = ("[PAD]", "[CLS]", "[SEP]", "small", "left", "effusion", "[UNK]")
+TABLE = np.random.default_rng(2).standard_normal((len(WORDS), 4)).astype(np.float32)
+
+
+def text_model(folder: Path, shape: tuple[int | str, ...] = ("n", "t"), scale: float = 1, **how: bytes) -> Path:
+    """Write a model of texts of seven words, with its tokenizer, into a folder."""
+    folder.mkdir(exist_ok=True)
+    words = Tokenizer(models.WordLevel({word: number for number, word in enumerate(WORDS)}, "[UNK]"))
+    words.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    words.post_processor = processors.TemplateProcessing("[CLS] $A [SEP]", special_tokens=[("[CLS]", 1), ("[SEP]", 2)])
+    words.enable_truncation(3)
+    words.save(str(folder / "tokenizer.json"))
+    return write_tokens(folder / "model.onnx", TABLE * scale, shape, **how)
+
+
+@pytest.mark.parametrize("shape", [("n", "t"), (1, "t"), (4, "t"), ("n", 150), (2, 200)])
+def test_texts_have_a_vector_for_each_token_in_any_batch(tmp_path: Path, shape: tuple[int | str, ...]) -> None:
+    path = text_model(tmp_path / "bert", shape)
+    texts = ["small effusion", "", "left " * 200, "effusion small", "effusion small left"]
+    ids = [[1, 3, 5, 2], [1, 2], [1, *[4] * 148, 2], [1, 5, 3, 2], [1, 5, 3, 4, 2]]
+    for name in (path, path.parent):
+        rows = frozen_encoder("text", f"onnx:{name}").load()(texts)
+        for found, tokens in zip(rows, ids, strict=True):
+            np.testing.assert_allclose(found, TABLE[tokens], atol=2e-3)
+
+
+def test_texts_of_another_length_and_in_windows(tmp_path: Path) -> None:
+    path = text_model(tmp_path / "bert", ("n", 10))
+    (rows,) = frozen_encoder("text", f"onnx:{path}@200").load()(["left " * 1000])
+    np.testing.assert_allclose(rows, np.tile(TABLE[[1, *[4] * 8, 2]], (20, 1)), atol=2e-3)
+    (rows,) = frozen_encoder("windowed text", f"onnx:{path}").load()(["left " * 20])
+    np.testing.assert_allclose(rows[:10], TABLE[[1, *[4] * 8, 2]], atol=2e-3)
+    assert len(rows) == 10 + 10 + 6
+
+
+def test_it_keeps_the_contract_for_texts(tmp_path: Path) -> None:
+    notes = [tmp_path / f"{number}.txt" for number in range(4)]
+    for number, note in enumerate(notes):
+        note.write_text("small effusion " * (1 + number % 2) + WORDS[3 + number % 3])
+    names = [text_model(tmp_path / f"m{number}", scale=number + 1) for number in range(2)]
+    own, other, missing = (frozen_encoder("text", f"onnx:{name}") for name in (*names, tmp_path / "none.onnx"))
+    check_encoder(own, notes, other_weights=other, without_weights=missing)
+    assert own.recipe()["files"].keys() == {"model.onnx", "tokenizer.json"} and own.recipe()["name"] == "m0"
+
+
+def test_what_is_no_encoder_of_texts_is_refused_with_its_file(tmp_path: Path) -> None:
+    linear = write_linear(tmp_path / "m.onnx", ("n", 6), weights(6))
+    with pytest.raises(MissingInputError, match=r"no file .*tokenizer\.json\. Give --text-encoder onnx:FILE"):
+        frozen_encoder("text", f"onnx:{linear}").recipe()
+    text_model(tmp_path)
+    with pytest.raises(InputError, match=r"m\.onnx reads x tensor\(float\); expected integers input_ids"):
+        frozen_encoder("text", f"onnx:{linear}").load()
+    pooled = text_model(tmp_path, output=b"pooler_output")
+    with pytest.raises(InputError, match=r"model\.onnx gives pooler_output; expected last_hidden_state"):
+        frozen_encoder("text", f"onnx:{pooled}").load()
+    whole = text_model(tmp_path)
+    (tmp_path / "tokenizer.json").write_text("{}")
+    with pytest.raises(InputError, match=r"tokenizer\.json cannot be read as a tokenizer"):
+        frozen_encoder("text", f"onnx:{whole}").load()
+
+
+def test_a_token_that_the_model_does_not_know_names_the_file(tmp_path: Path) -> None:
+    path = text_model(tmp_path)
+    write_tokens(path, TABLE[:3])
+    with pytest.raises(InputError, match=r"model\.onnx cannot read 4 tokens"):
+        frozen_encoder("text", f"onnx:{path}").load()(["small effusion"])
+
+
+def test_electrocardiograms_may_be_named_as_all_others(tmp_path: Path) -> None:
+    path = write_linear(tmp_path / "m.onnx", ("n", 12, 1000), weights(12_000))
+    assert frozen_encoder("ecg", f"onnx:{path}").recipe() == frozen_encoder("ecg", str(path)).recipe()

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import socket
 from pathlib import Path
 
 import pytest
@@ -72,9 +73,8 @@ def test_missing_weights_of_all_encoders_are_one_message_with_what_to_run(
     def no_network(*_arguments: object, **_named: object) -> None:
         raise OSError("no network")
 
-    monkeypatch.setattr("omnifuse.pipeline.image.weights.urlopen", no_network)
-    monkeypatch.setattr("omnifuse.pipeline.text.folder.fetch_from_hub", no_network)
-    monkeypatch.setattr("omnifuse.pipeline.text.folder._cached", lambda _: None)
+    monkeypatch.setattr(socket, "getaddrinfo", no_network)
+    monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda *_, **__: None)
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     with pytest.raises(InputError) as raised:
         Encoders("some/bert").recipes(["text", "windowed text", "image"], DigestMemo(tmp_path / "memo", tmp_path))

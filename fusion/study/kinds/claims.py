@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from ..cell import Cell, Measurement, Scope
-from ..finished import Comparison, FinishedCell, Study, best, compare
+from ..finished import Comparison, FinishedCell, FinishedStudy, best, compare
 from ..results import Column, Item, Note, ResultTable
 from ..verdict import SEVERAL
 from .base import DIFFERENCE, WITHOUT, Experiment, comparison_cells, drawn, reading
@@ -21,7 +21,7 @@ lacks both, so that its difference to row c is not that of the activation alone.
 RATE = 0.5
 
 HOLDS_ABOVE, FAILS_ABOVE = ("holds", "fails"), ("fails", "holds")
-"""What a claim does where its difference is above 0, and where it is below."""
+"""What a claim does where its difference is in favour of the first method, and where it is against it."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Claims(Experiment):
             yield from ((cell, asked) for cell in self.cells(scope, method, scope.modalities))
         yield from ((cell, ()) for cell in self.cells(scope, WITHOUT, scope.modalities, INACTIVE))
 
-    def items(self, study: Study) -> Iterator[Item]:
+    def items(self, study: FinishedStudy) -> Iterator[Item]:
         """Yield the table of claims."""
         claims = [
             ("A combination is worse than its dominant modality", *self._laziness(study), FAILS_ABOVE),
@@ -69,13 +69,13 @@ class Claims(Experiment):
             ),
         ]
         found, words = [claim[2] for claim in claims], [claim[3] for claim in claims]
-        cells = comparison_cells(found, study.scope.margin, words, SEVERAL)
+        cells = comparison_cells(found, study.margin, words, SEVERAL)
         yield ResultTable(
             "claims",
-            "Claims, each as a difference of the AUROC",
+            f"Claims, each as a difference of the {study.measure.title}",
             "Holds: the difference is shown on the claimed side of 0. Fails: on the other side. One training shows "
             f"neither. Imputation: mean over {self.draws} draws of who loses what, other draws for every seed. "
-            f"{reading(found, study.scope.margin)}",
+            f"{reading(found, study)}",
             (Column("claim"), Column("measured as"), *DIFFERENCE),
             tuple((claim, how, *values) for (claim, how, *_), values in zip(claims, cells, strict=True)),
         )
@@ -84,10 +84,10 @@ class Claims(Experiment):
             "claim easier and the second harder to hold."
         )
 
-    def _find(self, study: Study, method: str, *settings: str) -> list[FinishedCell]:
+    def _find(self, study: FinishedStudy, method: str, *settings: str) -> list[FinishedCell]:
         return study.find_all(self.cells(study.scope, method, study.scope.modalities, *settings))
 
-    def _laziness(self, study: Study) -> tuple[str, Comparison | None]:
+    def _laziness(self, study: FinishedStudy) -> tuple[str, Comparison | None]:
         alone = {
             names[0]: study.find_all(self.cells(study.scope, "concat", names))
             for names in study.scope.modality_sets("each")
@@ -95,7 +95,7 @@ class Claims(Experiment):
         dominant = best(alone)
         return f"concat − {dominant} alone", compare(self._find(study, "concat"), alone[dominant], study)
 
-    def _dynamic_weighting(self, study: Study) -> tuple[str, Comparison | None]:
+    def _dynamic_weighting(self, study: FinishedStudy) -> tuple[str, Comparison | None]:
         others = {method: self._find(study, method) for method in PAPER if method != "dwfuse"}
         rival = best(others)
         return f"dwfuse − {rival}", compare(self._find(study, "dwfuse"), others[rival], study)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from ..cell import Cell, Measurement, Scope
-from ..finished import Study, compare
+from ..finished import FinishedStudy, compare
 from ..results import Item, Note
 from ..verdict import SEVERAL
 from .base import Experiment, difference_table, drawn
@@ -36,7 +36,7 @@ class Hypotheses(Experiment):
             yield from ((cell, ()) for cell in self.cells(scope, method, scope.modalities))
             yield from ((cell, (drawn(self.rate, self.draws),)) for cell in self._losing(scope, method))
 
-    def items(self, study: Study) -> Iterator[Item]:
+    def items(self, study: FinishedStudy) -> Iterator[Item]:
         """Yield the four differences."""
         scope = study.scope
         rows = []
@@ -53,7 +53,8 @@ class Hypotheses(Experiment):
             f"describes and confirms nothing. Who loses a modality in training is drawn anew for every seed; in the "
             f"test, {self.draws} times for every seed."
         )
-        yield difference_table("hypotheses", "Differences of the AUROC", "hypothesis", rows, scope.margin, SEVERAL)
+        title = f"Differences of the {study.measure.title}"
+        yield difference_table("hypotheses", title, "hypothesis", rows, study, SEVERAL)
 
     def _losing(self, scope: Scope, method: str) -> list[Cell]:
         return self.cells_losing(scope, method, scope.modalities, self.rate)

@@ -41,11 +41,14 @@ class Options(BinnedOptions):
         default=(),
         metadata=about("Which items tasks see, such as cxr=all:8 or notes=last:5.", metavar="MODALITY=ROWS[:N]"),
     )
+    cxr_years: bool = field(
+        default=False, metadata=about("Only patients with any image in MIMIC-CXR, which ends in 2016.")
+    )
     variables: tuple[str, ...] = field(
         default=(), metadata=about("Variables of a starter set, or of a YAML file of your own.", metavar="SET|FILE")
     )
     history: Literal["icu", "48h", "ed", "hospital", "all"] = field(
-        default="icu", metadata=about("How far before the stay such variables reach.")
+        default="icu", metadata=about("How far before the stay variables, images, reports and recordings reach.")
     )
     available: Literal["storetime", "charttime"] = field(
         default="storetime", metadata=about("When a value of such variables is known: when stored, or charted.")

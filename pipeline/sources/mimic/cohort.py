@@ -20,6 +20,7 @@ from .times import quarantine_values, read_times, refuse_dates
 
 STAGE = "tables"
 TABLES_STEP = "ICU stays in the tables"
+IMAGES_STEP = "of patients with an image in MIMIC-CXR"
 OWN_STEP = "with the stays of own tasks"
 """All that own tasks may be about, beside the cohort of the benchmark."""
 YEAR_SECONDS = 365 * 24 * 3600
@@ -62,10 +63,10 @@ class Cohort:
     """ICU stays in order of ``stay_id``, and how many were left after each filter.
 
     Columns: stay_id, subject_id, hadm_id, intime and outtime (seconds), los_hours, age, sex, first_careunit, race,
-    insurance, language (as written, null where empty), died (in hospital), death_hours (from intime to the time of
-    death; null where that is unknown), dead_hours (from intime to the time by which death is known from any source,
-    null where there is none or nobody asks), benchmark (whether it is in the cohort of the ICU benchmark, of which
-    ``steps`` tell).
+    insurance, language, anchor_year_group (as written, null where empty), died (in hospital), death_hours (from intime
+    to the time of death; null where that is unknown), dead_hours (from intime to the time by which death is known from
+    any source, null where there is none or nobody asks), benchmark (whether it is in the cohort of the ICU benchmark,
+    of which ``steps`` tell).
     """
 
     stays: pl.DataFrame
@@ -88,10 +89,12 @@ def read_cohort(
     quarantine: Quarantine,
     limit: int | None = None,
     wide: Sequence[Callable[[pl.DataFrame], pl.Series]] = (),
+    subjects: pl.Series | None = None,
 ) -> Cohort:
     """Select the cohort: stays in one unit, alone in their admission, of adults; of these the first ``limit``.
 
-    ``wide`` say each which of `Recorded.stays` are taken beside them.
+    ``wide`` say each which of `Recorded.stays` are taken beside them; ``subjects`` are those with an image, if no
+    others are wanted.
 
     Raises
     ------
@@ -118,6 +121,9 @@ def read_cohort(
         others = everyone.filter(wanted & ~pl.col("benchmark"))
         stays = pl.concat([stays, others.select(stays.columns)])
         steps.append(_step(OWN_STEP, stays))
+    if subjects is not None:
+        stays = stays.filter(pl.col("subject_id").is_in(subjects.implode()))
+        steps.append(_step(IMAGES_STEP, stays))
     if stays.is_empty():
         left = ", ".join(f"{step.stays} {step.name}" for step in steps)
         raise InputError(f"No ICU stay of {folder.raw} is left for the cohort: {left}. Are the tables complete?")
@@ -129,6 +135,7 @@ def read_cohort(
     stays = _with_deaths(_mended(stays, settings, quarantine), settings, quarantine)
     times = ["intime", "outtime", pl.col("los").alias("los_hours")]
     columns = ["stay_id", "subject_id", "hadm_id", *times, "age", "sex", "first_careunit", *DESCRIPTIVE]
+    columns += ["anchor_year_group"]
     columns += ["died", "death_hours", "dead_hours", "benchmark"]
     notes = (note,) if note else ()
     return Cohort(stays.select(columns), tuple(steps), Recorded(everyone, admissions), limit is not None, notes)
@@ -213,7 +220,8 @@ def _read_patients(folder: MimicFolder, quarantine: Quarantine) -> pl.DataFrame:
     table = folder.table("patients")
     times, numbers = (["dob"], []) if folder.version == 3 else ([], ["anchor_age", "anchor_year"])
     table.require(["subject_id", "gender", "dod", *times, *numbers[:1]])
-    frame = read_table(table, ["subject_id"], ["gender", "dod", *times, *numbers], quarantine, ["subject_id"])
+    texts = ["gender", "dod", "anchor_year_group", *times, *numbers]
+    frame = read_table(table, ["subject_id"], texts, quarantine, ["subject_id"])
     frame = unique_rows(frame, ["subject_id"], table, quarantine)
     frame = read_times(frame, ["dod", *times], table, quarantine, times)
     for name in numbers:
@@ -222,6 +230,7 @@ def _read_patients(folder: MimicFolder, quarantine: Quarantine) -> pl.DataFrame:
         reason = "no plausible age in years" if name == "anchor_age" else "no plausible year"
         quarantine_values(frame, name, ~plausible, reason, table, quarantine)
         frame = frame.with_columns(number.set(~plausible, None).alias(name))
+    frame = frame.with_columns(pl.col("anchor_year_group").str.strip_chars().replace("", None))
     return frame.drop("row").rename({"gender": "sex"})
 
 

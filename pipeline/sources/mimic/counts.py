@@ -8,7 +8,7 @@ import polars as pl
 
 from ....cache_schema import Task
 from .benchmark import EhrSettings
-from .cohort import OWN_STEP, TABLES_STEP, Step
+from .cohort import IMAGES_STEP, OWN_STEP, TABLES_STEP, Step
 
 COHORT, EVENTS, TASK = "cohort", "events", "task"
 KEY = ["scope", "step", "unit"]
@@ -31,7 +31,7 @@ def count_steps(
     rows = [*_of_cohort(steps), *_of_events(left_out), *_of_tasks(tasks, settings.bin_hours)]
     counts = pl.DataFrame(rows, [*KEY, "count"], orient="row")
     comparable = [COHORT]
-    if limit is None and not any(step.name == OWN_STEP for step in steps):
+    if limit is None and not any(step.name in (OWN_STEP, IMAGES_STEP) for step in steps):
         comparable += [TASK] if settings.profile == "clean" else [TASK, EVENTS]
     published = _published(steps[0].stays).filter(pl.col("scope").is_in(comparable))
     return counts.join(published, on=KEY, how="left", maintain_order="left")

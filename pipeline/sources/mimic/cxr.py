@@ -16,7 +16,7 @@ from ...text.sections import findings
 from .folder import METADATA, RECORDS, MimicFolder
 from .tables import DEPTH, Table, read_table, unique_rows
 from .times import refuse_other_format
-from .within import within_stays
+from .within import of_cohort, within_stays
 
 STAGE = "items"
 REPORT_RECIPE = {"sections": "findings", "version": 2}
@@ -69,13 +69,37 @@ def study_items(
 ) -> tuple[ItemModality, ...]:
     """List the images (``cxr``) and reports (``rep``) of the stays, whether or not a file is there.
 
-    ``stays`` has stay_id, subject_id, and intime and outtime in seconds; both ends belong to a stay.
+    ``stays`` has stay_id, subject_id, and since, intime and outtime in seconds, as :func:`within_stays` takes them.
     """
     makers = {name: make for name, make in (("cxr", _images), ("rep", _reports)) if name in modalities}
     if not makers:
         return ()
     studies = _read_studies(folder, stays, quarantine)
     return tuple(make(folder, studies, stays, quarantine) for make in makers.values())
+
+
+def subjects_with_images(folder: MimicFolder) -> pl.Series:
+    """Return the patients of whom MIMIC-CXR has any image, whenever it was made."""
+    table = Table.open(folder.studies) if folder.studies else None
+    if table is None or folder.version == 3:
+        raise MissingInputError(
+            f"--cxr-years: {folder.raw} has no table of the images of MIMIC-CXR beside MIMIC-IV. Add "
+            f"{METADATA}.csv(.gz), or leave the option out."
+        )
+    unseen = Quarantine()  # what is wrong with this table is listed where images are
+    return read_table(table, ["subject_id"], [], unseen, ["subject_id"])["subject_id"].unique()
+
+
+def image_shares(images: pl.DataFrame, stays: pl.DataFrame) -> str:
+    """Return how many stays of each band of years have an image, in words; nothing where no years are known.
+
+    MIMIC-CXR ends in 2016: later stays lack images by date and not by chance. ``images`` has sample_id, ``stays``
+    stay_id and anchor_year_group.
+    """
+    having = stays.with_columns(there=pl.col("stay_id").is_in(images["sample_id"].drop_nulls().unique().implode()))
+    groups = having.drop_nulls("anchor_year_group").group_by("anchor_year_group").agg(pl.len(), pl.col("there").mean())
+    shares = [f"{share:.0%} of {count:,} in {years}" for years, count, share in groups.sort("anchor_year_group").rows()]
+    return f"Stays with a chest X-ray: {', '.join(shares)}." if shares else ""
 
 
 def read_findings(path: Path) -> str:
@@ -129,9 +153,7 @@ def _read_studies(folder: MimicFolder, stays: pl.DataFrame, quarantine: Quaranti
     named = images.filter(pl.col("dicom_id").str.contains(NAME).fill_null(value=False))
     for row in images.join(named, on="row", how="anti").iter_rows(named=True):
         quarantine.add(STAGE, table.path.name, f"row {row['row']}", "", "dicom_id cannot be the name of a file")
-    images = named.join(stays.select("subject_id").unique(), on="subject_id", how="semi", maintain_order="left")
-    if strangers := named.height - images.height:
-        quarantine.add(STAGE, table.path.name, "", "", "subject is not in the cohort", strangers)
+    images = of_cohort(named, stays, table, quarantine)
     if folder.metadata is None:
         return _with_headers(images, folder, table, quarantine)
     clock = pl.col("studytime").str.extract(r"^\s*(\d{1,6})(?:\.\d*)?\s*$").str.zfill(6)  # 930 is 00:09:30

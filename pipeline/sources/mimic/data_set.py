@@ -1,5 +1,6 @@
 """MIMIC-III and MIMIC-IV with MIMIC-CXR: one sample is one ICU stay, t0 its admission to the unit."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -14,14 +15,18 @@ from . import Options
 from .benchmark import RESOURCES, EhrSettings
 from .benchmark_labels import benchmark_tasks, read_stays
 from .cohort import DESCRIPTIVE, Cohort, read_cohort
+from .concepts.codes import read_codes
 from .concepts.definitions import Concept
+from .concepts.derived import derived_of
 from .concepts.dictionary import notes_on_items
+from .concepts.history import with_history
 from .concepts.modality import VariableSettings, inputs_of, recipe_of, spans_of, stays_of, variable_modalities
 from .concepts.named import NamedSets
 from .concepts.reading import ConceptEvents
+from .concepts.scores import Scores, spans_with_ingredients, with_ingredients
 from .concepts.shared_pass import SharedPass
 from .counts import count_steps
-from .cxr import not_found, require_mimic_cxr, study_items
+from .cxr import image_shares, not_found, require_mimic_cxr, study_items, subjects_with_images
 from .ecg import ecg_items, ecg_tables, measurements
 from .ed import ED_MODALITIES, department, ed_settings, ed_tables
 from .ehr_events import EhrEvents
@@ -45,7 +50,7 @@ ITEMS = ("cxr", "rep", "notes", "ecg")
 SYNTHETIC_MARK = "synthetic/law.json"
 """A folder with this file was written by `omnifuse synth`; caches and reports must say so."""
 
-OF_NO_EVENT = ("cohort", "modalities", "limit", *ED_MODALITIES, "notes", "select")
+OF_NO_EVENT = ("cohort", "modalities", "limit", *ED_MODALITIES, "notes", "select", "history", "cxr_years")
 """Settings that decide no value of ``ehr``."""
 
 COHORT_TABLES = ("icustays", "admissions", "patients", "diagnoses_icd")
@@ -132,7 +137,8 @@ class MimicDataSet:
         opened += note_tables(self.folder, self.notes.of(self.folder.version)) if "notes" in self.modalities else []
         opened += ed_tables(self.folder, self.modalities).values()
         tables += [table.path for table in opened]
-        tables += [self.folder.studies] if self.folder.studies and {"cxr", "rep"} & set(self.modalities) else []
+        asked_for_images = self.options.cxr_years or {"cxr", "rep"} & set(self.modalities)
+        tables += [self.folder.studies] if self.folder.studies and asked_for_images else []
         tables += [path for concepts in self.sets.values() for path in inputs_of(self.folder, concepts, self.variables)]
         tables += self.own.inputs() if self.own else []
         tables += ecg_tables(self.folder, self.modalities)
@@ -158,6 +164,8 @@ class MimicDataSet:
             **ed_settings(self.modalities),
             **({"notes": self.notes.to_json(self.folder.version)} if "notes" in self.modalities else {}),
             **({"select": list(self.options.select)} if self.options.select else {}),
+            **({"history": self.options.history} if self.options.history != "icu" else {}),
+            **({"cxr_years": True} if self.options.cxr_years else {}),
         }
 
     def read(self, quarantine: Quarantine) -> Records:
@@ -168,17 +176,19 @@ class MimicDataSet:
         tables = [self.events.modality(cohort.stays, recipe)] if "ehr" in self.modalities else []
         of_department, complaints = department(self.folder, self.modalities, cohort.stays, quarantine)
         tables += of_department
-        tables += [measurements(self.folder, cohort.stays)] if "ecg_measurements" in self.modalities else []
+        placed = with_history(cohort.stays, self.variables.history, self.folder)
+        tables += [measurements(self.folder, placed)] if "ecg_measurements" in self.modalities else []
         own = self.own.of(cohort, self.modalities, quarantine) if self.own else None
         tables += self._variables(cohort, own) if self.sets else ()
-        items = [*study_items(self.folder, self.modalities, cohort.stays, quarantine)]
+        items = [*study_items(self.folder, self.modalities, placed, quarantine)]
+        shares = [image_shares(one.items, cohort.stays) for one in items if one.name == "cxr"]
         if "notes" in self.modalities:
             items.append(note_items(self.folder, cohort.stays, self.notes, quarantine))
-        items += [ecg_items(self.folder, cohort.stays, quarantine)] if "ecg" in self.modalities else []
+        items += [ecg_items(self.folder, placed, quarantine)] if "ecg" in self.modalities else []
         items += complaints
         whole = self.options.modalities is None and self.folder.version == 4  # MIMIC-III has tables alone
         missing = not_found(self.folder, ("cxr", "rep")) if whole else []
-        notes = (*cohort.notes, *(f"Not found: {names}. {reason}" for names, reason in missing))
+        notes = (*cohort.notes, *filter(None, shares), *(f"Not found: {names}. {reason}" for names, reason in missing))
         notes += notes_on_items(self.folder, self.sets, self.named.files)
         tasks: Labelling = partial(benchmark_tasks, stays, self.modalities, self.ehr)
         counts: Counting = partial(count_steps, cohort.steps, self.ehr, self.options.limit)
@@ -196,7 +206,8 @@ class MimicDataSet:
         """Select the ICU stays."""
         wider = (self.own, self.outside) if self.ehr.profile == "clean" else ()
         wide = [one.wide for one in wider if one is not None]
-        return read_cohort(self.folder, self.ehr, quarantine, self.options.limit, wide)
+        subjects = subjects_with_images(self.folder) if self.options.cxr_years else None
+        return read_cohort(self.folder, self.ehr, quarantine, self.options.limit, wide, subjects)
 
     def _selecting(self, labelled: Labelling, first_hours: FirstHours) -> tuple[Task, ...]:
         """Label the samples, each task with the items that it sees."""
@@ -213,12 +224,23 @@ class MimicDataSet:
     def _variables(self, cohort: Cohort, own: OwnLabels | None) -> tuple[TableModality, ...]:
         """Return the sets of variables, all of which one pass over the events makes, that for own tasks too."""
         stays = stays_of(self.folder, cohort.stays, self.variables)
-        concepts = [concept for concepts in self.sets.values() for concept in concepts]
-        spans, of_tasks = spans_of(stays), own.concepts.concepts if own else ()
-        shared = SharedPass(ConceptEvents(self.folder, [*concepts, *of_tasks], own.spans(spans) if own else spans))
+        of_sets = [concept for concepts in self.sets.values() for concept in concepts]
+        concepts = with_ingredients(of_sets, self.folder.version)
+        of_tasks = own.concepts.concepts if own else ()
+        spans = spans_with_ingredients(spans_of(stays), stays, of_sets)
+        events = ConceptEvents(self.folder, [*concepts, *of_tasks], own.spans(spans) if own else spans)
+        shared = SharedPass(events, self._scores(cohort, concepts) if derived_of(of_sets) else None)
         if own:
             own.listen(shared, len(concepts))
         return variable_modalities(self.folder, self.sets, stays, self.variables, shared)
+
+    def _scores(self, cohort: Cohort, concepts: Sequence[Concept]) -> Scores:
+        """Return what makes the scores among some concepts."""
+        stays = cohort.stays.with_row_index("key").select(
+            pl.col("key").cast(pl.Int64), "subject_id", "age", begin="intime", stop="outtime"
+        )
+        codes = partial(read_codes, self.folder, stays["subject_id"])
+        return Scores(concepts, stays, codes, self.folder.version, self.variables.available)
 
 
 def _samples(cohort: Cohort) -> pl.DataFrame:

@@ -18,7 +18,7 @@ from ...waveform.leads import read_ecg
 from .folder import MimicFolder
 from .tables import Table, read_table, unique_rows
 from .times import refuse_other_format
-from .within import within_stays
+from .within import of_cohort, within_stays
 
 STAGE = "items"
 NAME, MEASURED = "ecg", "ecg_measurements"
@@ -59,7 +59,7 @@ def records_of(folder: MimicFolder) -> Path:
 def ecg_items(folder: MimicFolder, stays: pl.DataFrame, quarantine: Quarantine) -> ItemModality:
     """List the recordings of the stays, whether or not their files are there.
 
-    ``stays`` has stay_id, subject_id, and intime and outtime in seconds; both ends belong to a stay.
+    ``stays`` has stay_id, subject_id, and since, intime and outtime in seconds, as :func:`within_stays` takes them.
     """
     root = records_of(folder)
     recorded = within_stays(_recorded(root, RECORDS, [], stays, quarantine), stays, NAME, quarantine, "recording")
@@ -114,7 +114,7 @@ def _recorded(root: Path, name: str, texts: list[str], stays: pl.DataFrame, quar
     table = Table.open(_csv(root, name))
     table.require([*IDS, "ecg_time", *texts])
     rows = unique_rows(read_table(table, IDS, ["ecg_time", *texts], quarantine, IDS), ["study_id"], table, quarantine)
-    rows = rows.join(stays.select("subject_id").unique(), on="subject_id", how="semi", maintain_order="left")
+    rows = of_cohort(rows, stays, table, quarantine)
     times = moments(rows["ecg_time"])
     refuse_other_format(rows, "ecg_time", times, table)
     rows = rows.with_columns(second=times.dt.epoch("s"))

@@ -16,32 +16,31 @@ from tests.fusion.conftest import Signal, make_rows, write_cache
 FLOATS = st.one_of(st.floats(-10, 10, width=16), st.sampled_from([np.nan, np.inf, -np.inf, 65504.0, -0.0]))
 
 
-def spoilt_cache(path: Path, monkeypatch: pytest.MonkeyPatch, cells: dict[tuple[str, int, int], float]) -> FeatureCache:
+def spoilt_cache(path: Path, cells: dict[tuple[str, int, int], float]) -> FeatureCache:
     """Return a cache in which cells, by modality, row and column, hold other values."""
     rows, y = make_rows(Signal())
     for (name, row, column), value in cells.items():
         rows[name].values[row, column] = value
-    monkeypatch.setattr("tests.fusion.conftest.make_rows", lambda _: (rows, y))
-    return FeatureCache.open(write_cache(path, Signal(), None, 1))
+    return FeatureCache.open(write_cache(path, Signal(), None, 1, (rows, y)))
 
 
-def test_every_infinite_column_of_a_modality_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_infinite_column_of_a_modality_is_named(tmp_path: Path) -> None:
     cells = {("static", 3, 0): np.inf, ("static", 9, 0): -np.inf, ("static", 9, 1): np.inf}
-    cache = spoilt_cache(tmp_path / "cache", monkeypatch, cells)
+    cache = spoilt_cache(tmp_path / "cache", cells)
     with pytest.raises(InputError, match=r"'static' holds infinite values, in rows by column: 'age': 2, 'height': 1\."):
         load(cache, "outcome")
     assert load(cache, "outcome", ["ehr", "rep"]).modalities == ("ehr", "rep")
 
 
-def test_a_column_without_a_name_is_numbered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_column_without_a_name_is_numbered(tmp_path: Path) -> None:
     """A number beyond 65,504 becomes infinite in the float16 of embeddings."""
-    cache = spoilt_cache(tmp_path / "cache", monkeypatch, {("rep", 5, 3): np.inf})
+    cache = spoilt_cache(tmp_path / "cache", {("rep", 5, 3): np.inf})
     with pytest.raises(InputError, match=r"'rep' holds infinite values, in rows by column: column 3: 1\."):
         load(cache, "outcome")
 
 
-def test_rows_that_go_to_disk_are_looked_at_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    cache = spoilt_cache(tmp_path / "cache", monkeypatch, {("ehr", 5, 2): np.inf})
+def test_rows_that_go_to_disk_are_looked_at_too(tmp_path: Path) -> None:
+    cache = spoilt_cache(tmp_path / "cache", {("ehr", 5, 2): np.inf})
     with pytest.raises(InputError, match="by column: 'lactate': 1"):
         select(cache, "outcome").read(memory_limit=0)
 

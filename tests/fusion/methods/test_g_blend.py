@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -9,7 +10,6 @@ import pytest
 import torch
 from omnifuse.cache_schema import InputError
 from omnifuse.fusion.inputs.batches import Inputs
-from omnifuse.fusion.methods.base import Method
 from omnifuse.fusion.methods.blend import Blend, blend_weights
 from omnifuse.fusion.methods.concat import Concat
 from omnifuse.fusion.methods.fitting import FitConfig, Fitting, cosine_share
@@ -18,7 +18,7 @@ from omnifuse.fusion.parts.targets import Target
 from omnifuse.fusion.training.loop import NestedFits, Parts, fit
 from torch import Tensor
 
-from tests.fusion.vectors import COLUMNS, TARGETS, context_of, noise, signal, spec_of, whole
+from tests.fusion.vectors import COLUMNS, TARGETS, NotedFits, context_of, noise, signal, spec_of, whole
 
 HEADS = [*COLUMNS, "joint"]
 SHORT = FitConfig(epochs=3, batch_size=32)
@@ -125,60 +125,47 @@ class TestBlend:
             torch.testing.assert_close(one.head_logits(whole(inputs))[:, m], said[:, m], atol=1e-5, rtol=1e-4)
 
 
+class NotedStarts(NotedFits):
+    """Notes the weights of the heads in every training, and the first weights of the joint head before and after."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weights: list[list[float]] = []
+        self.heads: list[tuple[Tensor, Tensor]] = []
+
+    def fit(self, method: Blend, *how: Any) -> None:  # type: ignore[override]
+        self.weights.append(method.weights[0].tolist())
+        before = method.head.state_dict()["0.weight"].clone()
+        super().fit(method, *how)
+        self.heads.append((before, method.head.state_dict()["0.weight"].clone()))
+
+
 class TestEstimate:
-    def spy(self, monkeypatch: pytest.MonkeyPatch) -> tuple[list[tuple[list[float], set[int]]], list[set[int]]]:
-        """Note the weights and samples of every training, and the samples whose losses are measured."""
-        trained: list[tuple[list[float], set[int]]] = []
-        measured: list[set[int]] = []
-        train, losses = Fitting.train, Trial._losses_on
-
-        def remember(self: Fitting, method: Method, samples: Tensor, epochs: int, seed: int) -> None:
-            trained.append((method.weights[0].tolist(), set(samples.tolist())))
-            train(self, method, samples, epochs, seed)
-
-        def look(self: Trial, samples: Tensor, model: Blend, *how: Any) -> Tensor:
-            assert not model.training
-            measured.append(set(samples.tolist()))
-            return losses(self, samples, model, *how)
-
-        monkeypatch.setattr(Fitting, "train", remember)
-        monkeypatch.setattr(Trial, "_losses_on", look)
-        return trained, measured
-
     @pytest.mark.parametrize(("estimate", "trainings"), [("offline", 3), ("online", 6), ("track", 2)])
-    def test_it_never_trains_on_what_it_holds_out(
-        self, estimate: str, trainings: int, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        trained, measured = self.spy(monkeypatch)
-        fitted(noise(100), estimate=estimate, super_epochs=2)
-        (*trials, (_, final)), everyone = trained, set(range(100))
-        seen, held_out = measured[0], measured[1]
-        assert len(trained) == trainings
-        assert final == everyone == seen | held_out and not seen & held_out
+    def test_it_never_trains_on_what_it_holds_out(self, estimate: str, trainings: int) -> None:
+        inputs, loop = noise(100), NotedFits()
+        method = method_of(estimate=estimate, super_epochs=2)
+        fitting = replace(fitting_of(inputs), loop=loop)
+        method.fit(fitting)
+        trial = Trial(fitting, "binary", 2, iter(()))
+        seen, held_out = set(trial.samples.tolist()), set(trial.held_out.tolist())
+        *trials, final = (samples for _, samples, _ in loop.trained)
+        assert len(loop.trained) == trainings
+        assert final == set(range(100)) == seen | held_out and not seen & held_out
         assert len(held_out) == 20
-        assert all(samples == seen for _, samples in trials)
-        assert measured == [seen, held_out] * (len(measured) // 2)
+        assert all(samples == seen for samples in trials)
 
-    def test_copies_are_trained_by_some_heads_alone(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        trained, _ = self.spy(monkeypatch)
-        method = fitted(noise(100), estimate="online", super_epochs=2)
+    def test_copies_are_trained_by_some_heads_alone(self) -> None:
+        loop = NotedStarts()
+        method = method_of(estimate="online", super_epochs=2)
+        method.fit(replace(fitting_of(noise(100)), loop=loop))
         alone, joint, first = [1.0, 1.0, 1.0, 0.0], [0.0, 0.0, 0.0, 1.0], method.model.weights[0].tolist()
-        assert [weights for weights, _ in trained] == [alone, joint, first, alone, joint, first]
+        assert loop.weights == [alone, joint, first, alone, joint, first]
 
-    def test_copies_begin_where_the_model_is(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        method, inputs = method_of(estimate="online", super_epochs=2), noise(100)
-        started: list[tuple[Tensor, Tensor]] = []
-        train = Trial.train
-
-        def remember(self: Trial, model: Blend, super_epoch: int, weights: Tensor) -> Tensor:
-            before = model.head.state_dict()["0.weight"].clone()
-            after = train(self, model, super_epoch, weights)
-            started.append((before, model.head.state_dict()["0.weight"].clone()))
-            return after
-
-        monkeypatch.setattr(Trial, "train", remember)
-        method.fit(fitting_of(inputs))
-        alone, together, blended, alone_again, together_again = started
+    def test_copies_begin_where_the_model_is(self) -> None:
+        loop = NotedStarts()
+        method_of(estimate="online", super_epochs=2).fit(replace(fitting_of(noise(100)), loop=loop))
+        alone, together, blended, alone_again, together_again, _ = loop.heads
         assert torch.equal(alone[0], together[0]) and torch.equal(blended[0], alone[0])
         assert torch.equal(alone_again[0], blended[1]) and torch.equal(together_again[0], blended[1])
 
@@ -187,17 +174,14 @@ class TestEstimate:
         torch.testing.assert_close(method.model.weights[0], torch.full((4,), 0.25))
         assert {row["super_epoch"] for row in method.tables()["blend"]} == {1, 2}
 
-    def test_a_super_epoch_has_the_learning_rates_of_its_time(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        rates: list[tuple[float, float, int]] = []
-
-        def remember(self: Fitting, method: Method, samples: Tensor, epochs: int, seed: int) -> None:
-            rates.append((self.config.learning_rate, self.config.learning_rate * self.config.final_rate, epochs))
-
-        monkeypatch.setattr(Fitting, "train", remember)
-        inputs = noise(100)
-        trial = Trial(fitting_of(inputs, FitConfig(epochs=6)), "binary", 3, iter(range(3)))
+    def test_a_super_epoch_has_the_learning_rates_of_its_time(self) -> None:
+        loop, inputs = NotedFits(), noise(100)
+        fitting = replace(fitting_of(inputs, FitConfig(epochs=6)), loop=loop)
+        trial = Trial(fitting, "binary", 3, iter(range(3)))
         for super_epoch in range(3):
             trial.train(blend([[0.25] * 4]), super_epoch, torch.full((4,), 0.25))
+        configs = [config for _, _, config in loop.trained]
+        rates = [(c.learning_rate, c.learning_rate * c.final_rate, c.epochs) for c in configs]
         borders = [1e-3 * cosine_share(place / 3, 0.05) for place in range(4)]
         assert rates == [(pytest.approx(a), pytest.approx(b), 2) for a, b in pairwise(borders)]
         assert borders[0] == 1e-3 and borders[3] == pytest.approx(5e-5)

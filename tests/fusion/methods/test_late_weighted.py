@@ -6,7 +6,6 @@ from itertools import product
 import pytest
 import torch
 from omnifuse.cache_schema import InputError
-from omnifuse.fusion.methods.base import Method
 from omnifuse.fusion.methods.fitting import FitConfig, Fitting
 from omnifuse.fusion.methods.late import Late
 from omnifuse.fusion.methods.late_weighted import LateWeighted
@@ -15,7 +14,7 @@ from omnifuse.fusion.parts.targets import Target
 from omnifuse.fusion.training.loop import Parts, fit, predict
 from torch import Tensor
 
-from tests.fusion.vectors import COLUMNS, TARGETS, noise, spec_of, whole
+from tests.fusion.vectors import COLUMNS, TARGETS, NotedFits, noise, spec_of, whole
 
 BINARY = TARGETS[0]
 SHORT = FitConfig(epochs=1, batch_size=16)
@@ -131,26 +130,14 @@ def test_a_mixture_is_the_weighted_mean_of_probabilities(target: Target) -> None
     torch.testing.assert_close(probability, (shares * target.probabilities(logits)).sum(1))
 
 
-def test_a_combination_is_learnt_from_samples_that_its_models_never_saw(monkeypatch: pytest.MonkeyPatch) -> None:
-    trained_on: dict[Method, set[int]] = {}
-    asked: list[tuple[Method, set[int]]] = []
-    train, ask = Fitting.train, Fitting.predict
-
-    def remember(self: Fitting, method: Method, samples: Tensor, epochs: int, seed: int) -> None:
-        trained_on[method] = set(samples.tolist())
-        train(self, method, samples, epochs, seed)
-
-    def note(self: Fitting, method: Method, samples: Tensor, shown: Tensor | None = None) -> object:
-        asked.append((method, set(samples.tolist())))
-        return ask(self, method, samples, shown)
-
-    monkeypatch.setattr(Fitting, "train", remember)
-    monkeypatch.setattr(Fitting, "predict", note)
-    method = trained(folds=3)
-    assert all(not trained_on[model] & samples for model, samples in asked)
-    assert set().union(*(samples for _, samples in asked)) == set(range(40))
-    assert all(trained_on[model] | samples == set(range(40)) for model, samples in asked)
-    assert trained_on[method.models] == set(range(40))
+def test_a_combination_is_learnt_from_samples_that_its_models_never_saw() -> None:
+    torch.manual_seed(0)
+    method, loop = LateWeighted(spec_of(), LateWeighted.Options("stacking", 3)), NotedFits()
+    method.fit(Fitting(noise(60), torch.arange(40), SHORT, 0, iter, loop))
+    assert all(not trained & samples for trained, samples in loop.seen)
+    assert set().union(*(samples for _, samples in loop.seen)) == set(range(40))
+    assert all(trained | samples == set(range(40)) for trained, samples in loop.seen)
+    assert [samples for model, samples, _ in loop.trained if model is method.models] == [set(range(40))]
 
 
 def test_the_models_that_predict_are_those_of_late() -> None:

@@ -133,14 +133,15 @@ class TestLoss:
             torch.testing.assert_close(cross_entropy[m], losses[target.known(batch.y[has])].mean())
             torch.testing.assert_close(entropy[m], -(lp[has, m].exp() * lp[has, m]).sum(-1).mean())
 
-    def test_helps_those_behind_and_holds_those_ahead(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        method = with_prototypes(TARGETS[0], alpha=2.0, mu=0.5)
-        parts = ([1.0, 2.0, 3.0], [0.1, 0.2, 0.3], [0.0, 0.5, 1.0], [1.0, 0.5, 0.0])
-        monkeypatch.setattr(method, "prototype_terms", lambda *_: tuple(map(torch.tensor, parts)))
-        terms = method.loss(whole(noise()))
-        torch.testing.assert_close(terms["pce"], torch.tensor(0.5 * 2 + 3))
-        torch.testing.assert_close(terms["per"], torch.tensor(-(0.1 + 0.5 * 0.2)))
-        torch.testing.assert_close(terms["total"], terms["ce"] + 2 * 4.0 - 0.5 * 0.2)
+    def test_helps_those_behind_and_holds_those_ahead(self) -> None:
+        inputs = noise()
+        method, batch = with_prototypes(TARGETS[0], inputs, alpha=2.0, mu=0.5), whole(inputs)
+        cross_entropy, entropy, behind, ahead = method.prototype_terms(method.encode(batch).embeddings, batch)
+        terms = method.loss(batch)
+        assert behind.any() and ahead.any()
+        torch.testing.assert_close(terms["pce"], (behind * cross_entropy).sum())
+        torch.testing.assert_close(terms["per"], -(ahead * entropy).sum())
+        torch.testing.assert_close(terms["total"], terms["ce"] + 2 * terms["pce"] + 0.5 * terms["per"])
 
     def test_without_prototypes_it_is_that_of_concatenation(self) -> None:
         terms = method_of().loss(whole(noise()))

@@ -11,7 +11,7 @@ import torch
 from omnifuse.cache_schema import InputError
 from omnifuse.fusion.inputs.batches import Inputs
 from omnifuse.fusion.methods.base import Method
-from omnifuse.fusion.methods.boosting import Boosting, Forest, Table, Trees
+from omnifuse.fusion.methods.boosting import Boosting, FeatureTable, Forest
 from omnifuse.fusion.methods.fitting import FitConfig, Fitting
 from omnifuse.fusion.methods.hybrid import Hybrid
 from omnifuse.fusion.methods.stacking import Stacking
@@ -19,9 +19,10 @@ from omnifuse.fusion.parts.targets import Target
 from omnifuse.fusion.training.config import make_config
 from omnifuse.fusion.training.loop import NestedFits, Parts, fit, predict
 from safetensors.torch import load_file, save_file
+from sklearn.ensemble import HistGradientBoostingClassifier as Trees
 from sklearn.metrics import roc_auc_score
 
-from tests.fusion.vectors import COLUMNS, TARGETS, noise, signal, spec_of, whole
+from tests.fusion.vectors import COLUMNS, TARGETS, NotedFits, noise, signal, spec_of, whole
 
 FAST = FitConfig(epochs=8, batch_size=64, learning_rate=1e-2)
 FEW_TREES = Boosting.Options(rounds=30, learning_rate=0.1, samples_per_leaf=5, columns=1.0)
@@ -141,7 +142,7 @@ class TestBoosting:
         present = torch.tensor([[True, True, True], [True, False, True], [False, True, False]]).repeat(50, 1)
         pooled = [np.where(column[:, None], np.ones((150, 2)), np.nan) for column in present.T.numpy()]
         y = np.arange(150.0)[:, None]
-        table = Table(pooled, present, y).with_copies(torch.Generator().manual_seed(0))
+        table = FeatureTable(pooled, present, y).with_copies(torch.Generator().manual_seed(0))
         originals, copies = table.present[:150], table.present[150:]
         source = table.y[150:, 0].astype(int)
         assert originals.equal(present)
@@ -180,25 +181,14 @@ class TestBoosting:
 class TestStacking:
     neural = Stacking.Options(members=("statistics",), folds=2)
 
-    def test_weights_come_from_held_out_samples_only(self, inputs: Inputs, monkeypatch: pytest.MonkeyPatch) -> None:
-        seen: list[tuple[set[int], set[int]]] = []
-        train, ask = Fitting.train, Fitting.predict
-
-        def remember(self: Fitting, method: Method, samples: torch.Tensor, epochs: int, seed: int) -> None:
-            method.trained_on = set(samples.tolist())  # type: ignore[assignment]
-            train(self, method, samples, epochs, seed)
-
-        def check(self: Fitting, method: Method, samples: torch.Tensor, shown: object = None) -> object:
-            seen.append((method.trained_on, set(samples.tolist())))  # type: ignore[arg-type]
-            return ask(self, method, samples, shown)  # type: ignore[arg-type]
-
-        monkeypatch.setattr(Fitting, "train", remember)
-        monkeypatch.setattr(Fitting, "predict", check)
-        trained(Stacking(spec_of(), Stacking.Options(members=("statistics",), folds=3)), inputs)
-        assert seen
-        assert all(not trained_on & asked for trained_on, asked in seen)
-        assert set.union(*(asked for _, asked in seen)) == set(range(400))
-        assert all(trained_on | asked == set(range(400)) for trained_on, asked in seen)
+    def test_weights_come_from_held_out_samples_only(self, inputs: Inputs) -> None:
+        torch.manual_seed(0)
+        method, loop = Stacking(spec_of(), Stacking.Options(members=("statistics",), folds=3)), NotedFits()
+        method.fit(Fitting(inputs, torch.arange(400), FAST, 0, iter, loop))
+        assert loop.seen
+        assert all(not trained & asked for trained, asked in loop.seen)
+        assert set().union(*(asked for _, asked in loop.seen)) == set(range(400))
+        assert all(trained | asked == set(range(400)) for trained, asked in loop.seen)
 
     def test_without_bins_there_is_no_recurrent_twin(self) -> None:
         assert Stacking(spec_of()).members == ("statistics", "boosting")

@@ -63,6 +63,18 @@ def bit_generator(schema: dict[str, Any]) -> Any:
 
 
 @pytest.mark.parametrize("classes", [2, 3])
+def test_equal_trainings_are_stored_as_equal_bytes(classes: int) -> None:
+    first, second = fitted(classes), fitted(classes)
+    assert dump_trees([first, None]) == dump_trees([second, None]) == dump_trees(load_trees(dump_trees([first, None])))
+
+
+def test_trees_as_skops_writes_them_can_be_read() -> None:
+    (again,) = load_trees(skops.io.dumps([model := fitted()]))
+    assert again is not None
+    np.testing.assert_array_equal(again.predict_proba(X), model.predict_proba(X))
+
+
+@pytest.mark.parametrize("classes", [2, 3])
 def test_trees_come_back_as_they_were(classes: int) -> None:
     model = fitted(classes)
     again, none = load_trees(dump_trees([model, None]))

@@ -32,17 +32,16 @@ def test_names_are_sorted() -> None:
     assert combination_name(rows("101")[0], ("rep", "ehr", "cxr")) == "cxr+rep"
 
 
-def test_one_batched_pass_equals_a_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_batched_passes_equal_a_loop() -> None:
     generator = torch.Generator().manual_seed(0)
-    embeddings = torch.randn(11, 3, 4, generator=generator)
-    present = torch.rand(11, 3, generator=generator) < 0.7
+    embeddings = torch.randn(3000, 3, 4, generator=generator)
+    present = torch.rand(3000, 3, generator=generator) < 0.7
     weight = torch.randn(3, 4, 2, generator=generator)
 
     def predict(shown: Tensor, used: Tensor) -> tuple[Tensor, Tensor]:
         return torch.einsum("bmd,mdk->bk", shown * used.unsqueeze(-1), weight).tanh(), used
 
     table = combination_table(3)
-    monkeypatch.setattr("omnifuse.fusion.parts.combinations._ROWS_PER_PASS", 30)  # several passes
     together, patterns = every_combination(predict, embeddings, present, table)
     one_by_one = torch.stack([predict(embeddings, present & shown)[0] for shown in table])
     torch.testing.assert_close(together, one_by_one, atol=1e-5, rtol=0)

@@ -16,7 +16,7 @@ from omnifuse.fusion.runs.folder import RunFolder
 from omnifuse.fusion.runs.metrics import RunMetrics
 from omnifuse.fusion.runs.run import load_run
 from omnifuse.fusion.runs.train import train
-from omnifuse.fusion.sealed import SEAL, seal
+from omnifuse.fusion.sealed_folder import SEAL, seal
 from omnifuse.fusion.study.results import (
     Chapter,
     Column,

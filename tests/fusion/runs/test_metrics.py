@@ -12,7 +12,7 @@ from omnifuse.fusion.report import write_report
 from omnifuse.fusion.runs.metrics import FORMAT, RunMetrics
 from omnifuse.fusion.runs.run import load_run
 from omnifuse.fusion.runs.train import train
-from omnifuse.fusion.sealed import SEAL, seal
+from omnifuse.fusion.sealed_folder import SEAL, seal
 from omnifuse.fusion.training.config import make_config
 from omnifuse.registry import Package
 

@@ -17,7 +17,7 @@ from omnifuse.fusion.runs.run import Run, load_run
 from omnifuse.fusion.runs.train import train
 from omnifuse.fusion.scores.measures import of_kind
 from omnifuse.fusion.scores.metrics import auroc, calibration
-from omnifuse.fusion.sealed import SEAL, seal
+from omnifuse.fusion.sealed_folder import SEAL, seal
 from omnifuse.fusion.training.config import TrainConfig, make_config
 from omnifuse.fusion.training.loop import predict
 from omnifuse.fusion.training.model import Model

@@ -7,18 +7,20 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from omnifuse.cache_schema import FeatureCache, LockedError, folder_lock
 from omnifuse.fusion.runs.run import load_run
 from omnifuse.fusion.runs.train import train
-from omnifuse.fusion.training import folds
+from omnifuse.fusion.scores.measures import MEASURES, Measure, over_labels
 from omnifuse.fusion.training.config import TrainConfig, make_config
-from omnifuse.fusion.training.folds import train_fold
+from omnifuse.progress import telling
 
 from tests.fusion.training.test_folds import without_seconds
 
@@ -47,30 +49,22 @@ def undisturbed(cache: Path) -> Path:
 
 
 @pytest.fixture
-def trained(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Return the numbers of the folds that are trained, as they are."""
+def trained() -> Iterator[list[int]]:
+    """Return the numbers of the folds that are trained, for one epoch each, as they are."""
     numbers: list[int] = []
-
-    def noting(*arguments: Any, **named: Any) -> None:
-        numbers.append(arguments[3])
-        train_fold(*arguments, **named)
-
-    monkeypatch.setattr(folds, "train_fold", noting)
-    return numbers
+    with telling(lambda name, *_: numbers.append(int(name.rpartition(" ")[2]))):
+        yield numbers
 
 
-def stop(monkeypatch: pytest.MonkeyPatch, cache: Path, config: TrainConfig, out: Path, after: int, **how: Any) -> None:
-    """Interrupt a training after some folds."""
+def stop(cache: Path, config: TrainConfig, out: Path, after: int, **how: Any) -> None:
+    """Interrupt a training in a fold, after those before it."""
 
-    def interrupted(*arguments: Any, **named: Any) -> None:
-        if arguments[3] == after:
+    def interrupt(name: str, *_: object) -> None:
+        if name.endswith(f"fold {after}"):
             raise KeyboardInterrupt
-        train_fold(*arguments, **named)
 
-    with monkeypatch.context() as patch:
-        patch.setattr(folds, "train_fold", interrupted)
-        with pytest.raises(KeyboardInterrupt):
-            train(cache, config, out, **how)
+    with telling(interrupt), pytest.raises(KeyboardInterrupt):
+        train(cache, config, out, **how)
 
 
 def assert_same_bytes(one: Path, two: Path) -> None:
@@ -94,9 +88,9 @@ def only_partial(folder: Path) -> Path:
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_stopped_training_goes_on_from_its_finished_folds(
-    workers: int, cache: Path, undisturbed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    workers: int, cache: Path, undisturbed: Path, tmp_path: Path
 ) -> None:
-    stop(monkeypatch, cache, quick(), tmp_path / "run", after=2)
+    stop(cache, quick(), tmp_path / "run", after=2)
     finished = only_partial(tmp_path) / "folds"
     assert names(finished) == ["0", "1"]
     written = (finished / "0" / "model.safetensors").stat().st_mtime_ns
@@ -108,9 +102,9 @@ def test_a_stopped_training_goes_on_from_its_finished_folds(
 
 @pytest.mark.parametrize("name", ["model.safetensors", "predictions.parquet", "result.safetensors", "checksums.json"])
 def test_a_fold_with_a_cut_file_is_trained_again(
-    name: str, cache: Path, undisturbed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trained: list[int]
+    name: str, cache: Path, undisturbed: Path, tmp_path: Path, trained: list[int]
 ) -> None:
-    stop(monkeypatch, cache, quick(), tmp_path / "run", after=2)
+    stop(cache, quick(), tmp_path / "run", after=2)
     file = only_partial(tmp_path) / "folds" / "1" / name
     file.write_bytes(file.read_bytes()[:-2])
     train(cache, quick(), tmp_path / "run")
@@ -121,26 +115,22 @@ def test_a_fold_with_a_cut_file_is_trained_again(
 @pytest.mark.parametrize(
     ("method", "overrides"), [("omnifuse", ["missing.rate=0.3"]), ("unimodal", ["search.trials=2"]), ("g-blend", [])]
 )
-def test_what_folds_found_survives_a_stop(
-    method: str, overrides: list[str], cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_folds_found_survives_a_stop(method: str, overrides: list[str], cache: Path, tmp_path: Path) -> None:
     config = quick(method, *overrides)
     train(cache, config, tmp_path / "undisturbed" / "run")
-    stop(monkeypatch, cache, config, tmp_path / "run", after=1)
+    stop(cache, config, tmp_path / "run", after=1)
     train(cache, config, tmp_path / "run")
     assert_same_bytes(tmp_path / "undisturbed" / "run", tmp_path / "run")
 
 
 def test_a_training_stopped_after_its_last_fold_trains_nothing_again(
-    cache: Path, undisturbed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trained: list[int]
+    cache: Path, undisturbed: Path, tmp_path: Path, trained: list[int]
 ) -> None:
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    with monkeypatch.context() as patch:
-        patch.setattr("omnifuse.fusion.runs.train.summarise", interrupt)
-        with pytest.raises(KeyboardInterrupt):
-            train(cache, quick(), tmp_path / "run")
+    with measure_that_stops(), pytest.raises(KeyboardInterrupt):
+        train(cache, quick(), tmp_path / "run")
     assert not (tmp_path / "run").exists()
     with pytest.raises(KeyboardInterrupt):
         train(cache, quick(), tmp_path / "run", report=interrupt)
@@ -150,6 +140,23 @@ def test_a_training_stopped_after_its_last_fold_trains_nothing_again(
     assert (tmp_path / "run" / "report.html").read_text() == "whole"
     (tmp_path / "run" / "report.html").unlink()
     assert_same_bytes(undisturbed, tmp_path / "run")
+
+
+@contextmanager
+def measure_that_stops() -> Iterator[None]:
+    """A measure that is interrupted once it is asked about test samples."""
+
+    def stopped(y: np.ndarray, _: np.ndarray) -> float:
+        if len(y) >= 20:  # a fold, rather than the few labels on which a measure is tried
+            raise KeyboardInterrupt
+        return 0.5
+
+    measure = Measure("stopping", over_labels(stopped), higher_is_better=True, guessing=lambda _: 0.0)
+    MEASURES.register("stopping", measure)
+    try:
+        yield
+    finally:
+        MEASURES.forget("stopping")
 
 
 def test_a_report_that_fails_does_not_lose_the_run(cache: Path, tmp_path: Path) -> None:
@@ -163,9 +170,9 @@ def test_a_report_that_fails_does_not_lose_the_run(cache: Path, tmp_path: Path) 
 
 
 def test_other_settings_take_nothing_over_and_leave_alone_what_is_unfinished(
-    cache: Path, undisturbed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trained: list[int]
+    cache: Path, undisturbed: Path, tmp_path: Path, trained: list[int]
 ) -> None:
-    stop(monkeypatch, cache, quick(), tmp_path / "run", after=2, numbered=True)
+    stop(cache, quick(), tmp_path / "run", after=2, numbered=True)
     assert train(cache, quick(seed=1), tmp_path / "run", numbered=True).name == "run-2"
     assert trained == [0, 1, 2]
     assert train(cache, quick(), tmp_path / "run", numbered=True).name == "run"
@@ -174,29 +181,23 @@ def test_other_settings_take_nothing_over_and_leave_alone_what_is_unfinished(
     assert_same_bytes(undisturbed, tmp_path / "run")
 
 
-def test_another_cache_takes_nothing_over(
-    cache: Path, toy_cache: ToyCache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trained: list[int]
-) -> None:
-    stop(monkeypatch, cache, quick(), tmp_path / "run", after=2)
+def test_another_cache_takes_nothing_over(cache: Path, toy_cache: ToyCache, tmp_path: Path, trained: list[int]) -> None:
+    stop(cache, quick(), tmp_path / "run", after=2)
     train(toy_cache(tmp_path / "other", seed=1), quick(), tmp_path / "run")
     assert trained == [0, 1, 2]
 
 
-def test_a_run_that_is_complete_clears_away_what_was_left_under_its_name(
-    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    stop(monkeypatch, cache, quick(seed=1), tmp_path / "run", after=1)
-    stop(monkeypatch, cache, quick(), tmp_path / "run.b", after=1)
+def test_a_run_that_is_complete_clears_away_what_was_left_under_its_name(cache: Path, tmp_path: Path) -> None:
+    stop(cache, quick(seed=1), tmp_path / "run", after=1)
+    stop(cache, quick(), tmp_path / "run.b", after=1)
     kept = next(name for name in names(tmp_path) if name.startswith("run.b."))
     train(cache, quick(), tmp_path / "run")
     assert names(tmp_path) == ["run", kept]
 
 
-def test_a_training_goes_on_under_the_number_that_it_had(
-    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_training_goes_on_under_the_number_that_it_had(cache: Path, tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
-    stop(monkeypatch, cache, quick(), tmp_path / "run", after=1, numbered=True)
+    stop(cache, quick(), tmp_path / "run", after=1, numbered=True)
     (tmp_path / "run").rmdir()
     assert train(cache, quick(), tmp_path / "run", numbered=True).name == "run-2"
 
@@ -220,17 +221,13 @@ def test_trainings_of_one_default_name_at_the_same_moment_get_names_of_their_own
 
 
 def test_a_run_tells_of_the_cache_that_it_was_trained_on_although_it_was_replaced(
-    toy_cache: ToyCache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    toy_cache: ToyCache, tmp_path: Path
 ) -> None:
     path = toy_cache(tmp_path / "cache")
     before = FeatureCache.open(path)
 
-    def replacing(*arguments: Any, **named: Any) -> None:
-        toy_cache(path, recipe=2)
-        train_fold(*arguments, **named)
-
-    monkeypatch.setattr(folds, "train_fold", replacing)
-    metrics = train(path, quick(), tmp_path / "run").metrics
+    with telling(lambda *_: toy_cache(path, recipe=2)):
+        metrics = train(path, quick(), tmp_path / "run").metrics
     assert FeatureCache.open(path).digest != before.digest == metrics.cache.digest
     stored = json.loads((tmp_path / "run" / "config.json").read_text())["model"]["inputs"]
     for name, recipe in metrics.recipes.items():

@@ -108,11 +108,10 @@ def test_a_cohort_keeps_its_groups(toy_cohort: Callable[..., Cohort], tmp_path: 
 
 
 def test_groups_are_read_from_the_cache_for_the_samples_that_are_kept(
-    toy_cache: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    toy_cache: Callable[..., Path], tmp_path: Path
 ) -> None:
-    cache = FeatureCache.open(toy_cache(tmp_path / "cache", samples=20))
-    described = cache.samples.with_columns(sex=pl.Series(["F", "M"] * 10))
-    monkeypatch.setattr(FeatureCache, "samples", described)
+    sex = pl.Series("sex", ["F", "M"] * 10)
+    cache = FeatureCache.open(toy_cache(tmp_path / "cache", samples=20, described=pl.DataFrame([sex])))
     cohort = load(cache, "outcome", ["rep"])
     assert 0 < len(cohort) < 20
     assert cohort.groups["sex"].tolist() == ["FM"[sample % 2] for sample in cohort.sample_id]

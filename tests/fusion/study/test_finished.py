@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 from omnifuse.fusion.study.cell import Cell, Scope
-from omnifuse.fusion.study.finished import FinishedCell, Study, compare, estimate, pooled, sd_over_seeds
+from omnifuse.fusion.study.finished import FinishedCell, FinishedStudy, compare, estimate, pooled, sd_over_seeds
 from sklearn.metrics import roc_auc_score
 
 from tests.fusion.study.runs import reseal, write_run
@@ -22,16 +22,16 @@ def cell(method: str, seed: int = 0) -> Cell:
 
 
 @pytest.fixture
-def study(tmp_path: Path) -> Study:
+def study(tmp_path: Path) -> FinishedStudy:
     """Return a study of two methods and two seeds, the second of which says the same with the signs of noise turned."""
     for method, p in (("concat", FAIR), ("omnifuse", GOOD)):
         for seed, values in ((0, p), (1, p[::-1] if method == "none" else np.sqrt(p))):
             write_run(tmp_path / "cells" / cell(method, seed).id, Y, values, folds=2)
     subject = pl.DataFrame({"sample_id": np.arange(len(Y)), "subject": np.arange(len(Y)) // 2})
-    return Study(tmp_path, SCOPE, subject)
+    return FinishedStudy(tmp_path, SCOPE, subject)
 
 
-def runs(study: Study, method: str) -> list[FinishedCell]:
+def runs(study: FinishedStudy, method: str) -> list[FinishedCell]:
     return study.find_all([cell(method, seed) for seed in (0, 1)])
 
 
@@ -40,7 +40,7 @@ def fold_areas(p: np.ndarray) -> list[float]:
     return [roc_auc_score(Y[fold == k], p[fold == k]) for k in (0, 1)]
 
 
-def test_an_estimate_is_the_mean_over_seeds_and_folds_with_the_spread_over_seeds(study: Study) -> None:
+def test_an_estimate_is_the_mean_over_seeds_and_folds_with_the_spread_over_seeds(study: FinishedStudy) -> None:
     found = estimate(runs(study, "concat"))
     assert found.value == pytest.approx(np.mean(fold_areas(FAIR)))  # a monotone change leaves the AUROC as it is
     assert found.sd == sd_over_seeds(runs(study, "concat")) == pytest.approx(0, abs=1e-12)
@@ -49,7 +49,7 @@ def test_an_estimate_is_the_mean_over_seeds_and_folds_with_the_spread_over_seeds
     assert sd_over_seeds(runs(study, "concat")[:1]) is None
 
 
-def test_an_interval_is_about_the_mean_over_seeds_and_folds(study: Study) -> None:
+def test_an_interval_is_about_the_mean_over_seeds_and_folds(study: FinishedStudy) -> None:
     other = cell("concat", 2)
     write_run(study.folder / "cells" / other.id, Y, GOOD, folds=2)
     several = [*runs(study, "concat"), *study.find_all([other])]
@@ -63,12 +63,12 @@ def test_an_interval_is_about_the_mean_over_seeds_and_folds(study: Study) -> Non
         assert mean.high - mean.low > one.high - one.low  # type: ignore[operator]
 
 
-def test_nothing_finished_gives_nothing_defined(study: Study) -> None:
+def test_nothing_finished_gives_nothing_defined(study: FinishedStudy) -> None:
     assert estimate([]).value is None and pooled([], study).value is None
     assert compare([], runs(study, "concat"), study) is None
 
 
-def test_a_comparison_is_the_mean_difference_over_folds(study: Study) -> None:
+def test_a_comparison_is_the_mean_difference_over_folds(study: FinishedStudy) -> None:
     found = compare(runs(study, "omnifuse"), runs(study, "concat"), study)
     assert found is not None and found.difference.value is not None
     expected = np.mean(np.subtract(fold_areas(GOOD), fold_areas(FAIR)))
@@ -78,7 +78,7 @@ def test_a_comparison_is_the_mean_difference_over_folds(study: Study) -> None:
     assert turned is not None and turned.difference.value == pytest.approx(-expected)
 
 
-def test_what_seeds_differ_by_widens_the_interval(study: Study) -> None:
+def test_what_seeds_differ_by_widens_the_interval(study: FinishedStudy) -> None:
     """Two seeds say the same of one method and not of the other."""
     alike = compare(runs(study, "omnifuse"), runs(study, "concat"), study)
     write_run(study.folder / "cells" / cell("late").id, Y, GOOD, folds=2)
@@ -91,13 +91,13 @@ def test_what_seeds_differ_by_widens_the_interval(study: Study) -> None:
     assert apart.difference.low < 0 < alike.difference.low  # type: ignore[operator]
 
 
-def test_the_interval_of_one_seed_is_that_of_the_patients(study: Study) -> None:
+def test_the_interval_of_one_seed_is_that_of_the_patients(study: FinishedStudy) -> None:
     found = compare(runs(study, "omnifuse")[:1], runs(study, "concat")[:1], study)
     assert found is not None and found.trainings == 1 and found.difference.sd is None
     assert found.difference.low is not None and found.difference.low > 0
 
 
-def test_runs_that_share_no_samples_are_not_compared(study: Study, tmp_path: Path) -> None:
+def test_runs_that_share_no_samples_are_not_compared(study: FinishedStudy, tmp_path: Path) -> None:
     path = tmp_path / "cells" / cell("late").id
     write_run(path, Y, GOOD, folds=2)
     table = pl.read_parquet(path / "predictions.parquet")
@@ -106,7 +106,7 @@ def test_runs_that_share_no_samples_are_not_compared(study: Study, tmp_path: Pat
     assert compare(study.find_all([cell("late")]), study.find_all([cell("concat")]), study) is None
 
 
-def test_only_samples_that_both_have_tested_are_compared(study: Study, tmp_path: Path) -> None:
+def test_only_samples_that_both_have_tested_are_compared(study: FinishedStudy, tmp_path: Path) -> None:
     some = slice(0, 48)
     write_run(tmp_path / "cells" / cell("late").id, Y[some], GOOD[some], folds=2)
     found = compare(study.find_all([cell("late")]), study.find_all([cell("omnifuse")]), study)

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 from omnifuse.fusion.runs.metrics import Calibration
 from omnifuse.fusion.study.cell import Cell, Scope
-from omnifuse.fusion.study.finished import Study
+from omnifuse.fusion.study.finished import FinishedStudy
 from omnifuse.fusion.study.kinds.fusion_methods import FusionMethods
 from omnifuse.fusion.study.results import Estimate, ResultTable
 
@@ -18,7 +18,7 @@ SCOPE = Scope("outcome", ("ehr", "rep"), folds=2, seeds=SEEDS)
 Y = np.tile([0, 1, 0, 1, 1, 0, 0, 1], 20)
 
 
-def study_of(folder: Path, seeds: tuple[int, ...]) -> Study:
+def study_of(folder: Path, seeds: tuple[int, ...]) -> FinishedStudy:
     """Two methods whose trainings differ in nothing but chance."""
     rng = np.random.default_rng(0)
     for method in ("concat", "sum"):
@@ -27,10 +27,10 @@ def study_of(folder: Path, seeds: tuple[int, ...]) -> Study:
             path = folder / "cells" / Cell(method, SCOPE.modalities, "outcome", 2, seed).id
             write_run(path, Y, p, calibration=Calibration(float(seed), 0.0, None, None, 0.1))
     subject = pl.DataFrame({"sample_id": np.arange(len(Y)), "subject": np.arange(len(Y)) // 2})
-    return Study(folder, SCOPE, subject)
+    return FinishedStudy(folder, SCOPE, subject)
 
 
-def chapter(study: Study, reference: str = "sum") -> dict[str, ResultTable]:
+def chapter(study: FinishedStudy, reference: str = "sum") -> dict[str, ResultTable]:
     items = FusionMethods(methods=("concat", "sum"), modalities="all", reference=reference).items(study)
     return {item.name: item for item in items if isinstance(item, ResultTable)}
 

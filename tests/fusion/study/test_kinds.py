@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 import yaml
-from omnifuse.fusion.study.finished import Study, estimate
+from omnifuse.fusion.study.finished import FinishedStudy, estimate
 from omnifuse.fusion.study.kinds import KINDS
 from omnifuse.fusion.study.kinds.base import drawn
 from omnifuse.fusion.study.overview import study_results
@@ -35,7 +35,7 @@ GRID = grid(
 
 
 @pytest.fixture(scope="module")
-def study(toy_cache: ToyCache, tmp_path_factory: pytest.TempPathFactory) -> Study:
+def study(toy_cache: ToyCache, tmp_path_factory: pytest.TempPathFactory) -> FinishedStudy:
     """Return a study of every kind on a toy cache of which nothing failed; read-only for tests."""
     folder = tmp_path_factory.mktemp("kinds")
     plan = plan_study(toy_cache(folder / "cache", samples=120), GRID, folder / "study")
@@ -44,7 +44,7 @@ def study(toy_cache: ToyCache, tmp_path_factory: pytest.TempPathFactory) -> Stud
 
 
 @pytest.fixture(scope="module")
-def results(study: Study) -> StudyResults:
+def results(study: FinishedStudy) -> StudyResults:
     return study_results(study.folder)
 
 
@@ -108,7 +108,7 @@ def test_the_grid_is_shown_as_it_would_be_written(results: StudyResults) -> None
     assert yaml.safe_load(results.grid) == GRID.content
 
 
-def test_a_cell_of_the_table_of_methods_is_the_mean_of_its_run(study: Study, results: StudyResults) -> None:
+def test_a_cell_of_the_table_of_methods_is_the_mean_of_its_run(study: FinishedStudy, results: StudyResults) -> None:
     found = tables(chapter(results, "methods"))["methods-auroc"]
     headings = [column.name for column in found.columns]
     assert headings == ["method", "ehr + rep", "ehr + static", "rep + static", "ehr + rep + static"]
@@ -119,7 +119,9 @@ def test_a_cell_of_the_table_of_methods_is_the_mean_of_its_run(study: Study, res
     assert value(row[3]) == run.metrics.auroc.mean
 
 
-def test_a_combination_stands_beside_the_best_of_its_own_modalities(study: Study, results: StudyResults) -> None:
+def test_a_combination_stands_beside_the_best_of_its_own_modalities(
+    study: FinishedStudy, results: StudyResults
+) -> None:
     found = tables(chapter(results, "laziness"))["laziness-dominant"]
     alone = {
         cell.modalities[0]: estimate(study.find_all([cell])).value
@@ -152,14 +154,14 @@ def test_hypotheses_are_four_and_their_tests_know_of_several_trainings(results: 
     assert "other trainings" in found.reading
 
 
-def test_who_lacks_a_modality_is_drawn_anew_for_every_seed_and_many_times_in_the_test(study: Study) -> None:
+def test_who_lacks_a_modality_is_drawn_anew_for_every_seed_and_many_times_in_the_test(study: FinishedStudy) -> None:
     cells = [c for c in GRID.cells(study.scope) if "missing.rate=0.5" in c.settings and c.method == "late:ridge"]
     assert [(cell.seed, cell.config.missing.seed) for cell in cells] == [(0, 0), (1, 1)]
     patterns = []
     for run in study.find_all(cells):
         said = run.answers(drawn(0.5, 20))
-        assert said is not None and said.p.shape == (20, 120, 1)
-        assert len(np.unique(said.p[:, :, 0], axis=0)) == 20
+        assert said is not None and np.shape(said.versions) == (20, 120, 1)
+        assert len(np.unique(np.array(said.versions)[:, :, 0], axis=0)) == 20
         patterns.append(run.tested.modalities["ehr"].present)
     assert (patterns[0] != patterns[1]).any()
 
@@ -174,7 +176,7 @@ def test_with_one_seed_every_verdict_and_the_first_notes_say_that_training_is_no
         assert row["sd over seeds"] is None
 
 
-def test_imputation_is_judged_over_draws_and_patients_together(study: Study, results: StudyResults) -> None:
+def test_imputation_is_judged_over_draws_and_patients_together(study: FinishedStudy, results: StudyResults) -> None:
     found = tables(chapter(results, "claims"))["claims"]
     row = next(named(found, row) for row in found.rows if str(row[0]).startswith("Imputation"))
     areas = {}
@@ -186,7 +188,7 @@ def test_imputation_is_judged_over_draws_and_patients_together(study: Study, res
         areas[method] = np.mean(
             [
                 roc_auc_score(said.y[said.fold == fold, 0], p[said.fold == fold, 0])
-                for p in said.p
+                for p in said.versions
                 for fold in np.unique(said.fold)
             ]
         )
@@ -199,7 +201,7 @@ def test_the_ablation_has_six_rows_and_names_its_steps(results: StudyResults) ->
     assert [row[0] for row in found["ablation-steps"].rows][:2] == ["b − a", "c − b"]
 
 
-def test_nothing_missing_is_the_run_itself(study: Study, results: StudyResults) -> None:
+def test_nothing_missing_is_the_run_itself(study: FinishedStudy, results: StudyResults) -> None:
     row = next(r for r in tables(chapter(results, "missing"))["missing-ehr+rep+static"].rows if r[0] == "omnifuse")
     cell = next(c for c in GRID.cells(study.scope) if c.method == "omnifuse" and not c.settings[1:])
     assert value(row[1]) == pytest.approx(estimate(study.find_all([cell])).value)
@@ -221,13 +223,13 @@ def test_imputation_has_a_map_of_each_modality(results: StudyResults) -> None:
     assert {series.group for series in found["imputation-map-ehr"].series} == {"encoded", "imputed"}
 
 
-def test_trust_begins_with_everyone(study: Study, results: StudyResults) -> None:
+def test_trust_begins_with_everyone(study: FinishedStudy, results: StudyResults) -> None:
     found = tables(chapter(results, "trust"))["trust-patterns-omnifuse"]
     assert found.rows[0][:2] == ("everyone", 120)
     assert sum(int(row[1]) for row in found.rows[1:]) == 120  # type: ignore[arg-type]
 
 
-def test_what_failed_leaves_gaps_and_a_note(study: Study, tmp_path: Path) -> None:
+def test_what_failed_leaves_gaps_and_a_note(study: FinishedStudy, tmp_path: Path) -> None:
     copy = tmp_path / "study"
     copy.mkdir()
     for path in study.folder.iterdir():
@@ -243,12 +245,12 @@ def test_what_failed_leaves_gaps_and_a_note(study: Study, tmp_path: Path) -> Non
     assert all(cell == Estimate(None) for cell in row[1:])
 
 
-def test_beside_itself_a_study_shows_no_difference(study: Study) -> None:
+def test_beside_itself_a_study_shows_no_difference(study: FinishedStudy) -> None:
     found = tables(study_results(study.folder, study.folder))["beside"]
     assert found.rows and all(value(row[3]) == 0 for row in found.rows)
 
 
-def test_the_same_patients_are_told_by_number_alone(study: Study) -> None:
+def test_the_same_patients_are_told_by_number_alone(study: FinishedStudy) -> None:
     assert pl.read_parquet(study.folder / "subjects.parquet")["subject"].max() == 60
     assert np.array_equal(study.subjects(np.array([3, 0])), [2, 1])
 

@@ -7,14 +7,16 @@ import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import distributed
 import polars as pl
 import pytest
 from omnifuse.cache_schema import CacheChangedError, InputError, LockedError, folder_lock
 from omnifuse.cluster import cluster
-from omnifuse.fusion.study import run as study_run
+from omnifuse.fusion.inputs.batches import Batch
+from omnifuse.fusion.methods import METHODS
+from omnifuse.fusion.methods.base import Prediction
+from omnifuse.fusion.methods.concat import Concat
 from omnifuse.fusion.study.expected import expected_seconds
 from omnifuse.fusion.study.finished import compare
 from omnifuse.fusion.study.overview import study_results
@@ -49,25 +51,22 @@ def test_every_cell_becomes_a_run_folder_with_what_was_measured(cache: Path, tmp
     assert (again.trainings, len(again.cells)) == (0, 7)
 
 
-def test_a_study_goes_on_where_it_stopped(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    trained = []
-    original = study_run.train
-
-    def train(cache: str, config: Any, folder: Path) -> None:
-        if len(trained) == 1:
-            raise KeyboardInterrupt
-        trained.append(config.method)
-        original(cache, config, folder)
-
+def test_a_study_goes_on_where_it_stopped(cache: Path, tmp_path: Path) -> None:
     plan = plan_study(cache, grid(TWO), tmp_path / "study")
-    monkeypatch.setattr(study_run, "train", train)
-    with pytest.raises(KeyboardInterrupt):
+    with telling(stop), pytest.raises(KeyboardInterrupt):
         run(plan)
-    monkeypatch.setattr(study_run, "train", lambda *given: (trained.append(given[1].method), original(*given)))
+    (finished,) = (tmp_path / "study" / "cells").glob("*/metrics.json")
+    written = finished.stat().st_mtime_ns
     again = plan_study(cache, grid(TWO), tmp_path / "study")
     assert again.trainings == 2
     assert run(again) == {}
-    assert trained == ["concat", "late"]
+    assert finished.parent.name.startswith("concat") and finished.stat().st_mtime_ns == written
+    assert [path.name.partition("-")[0] for path in sorted(finished.parent.parent.iterdir())] == ["concat", "late"]
+
+
+def stop(*_: object) -> None:
+    """Interrupt the study when it tells of its first cell."""
+    raise KeyboardInterrupt
 
 
 def test_more_experiments_train_only_what_is_new(cache: Path, tmp_path: Path) -> None:
@@ -99,17 +98,24 @@ def test_a_cell_that_fails_is_named_and_the_others_go_on(cache: Path, tmp_path: 
     assert run(plan_study(cache, plan.grid, tmp_path / "s")) == {} and not (tmp_path / "s" / "failed").exists()
 
 
-def test_what_cannot_be_measured_is_a_failed_cell_and_not_an_unfinished_one(
-    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def measure(*_: object) -> None:
-        raise InputError("too few for a map")
+class Unmeasurable(Concat):
+    """A method that says nothing where a modality is hidden from all."""
 
-    monkeypatch.setattr(study_run, "measure", measure)
-    plan = plan_study(cache, grid({"kind": "laziness", "explained": ["concat"]}), tmp_path / "study")
-    failed = run(plan)
-    assert list(failed.values()) == ["too few for a map"]
-    notes = study_results(tmp_path / "study").notes
+    def predict(self, batch: Batch) -> Prediction:
+        if not batch.presence.any(0).all():
+            raise InputError("too few for a map")
+        return super().predict(batch)
+
+
+def test_what_cannot_be_measured_is_a_failed_cell_and_not_an_unfinished_one(cache: Path, tmp_path: Path) -> None:
+    METHODS.register("unmeasurable", Unmeasurable)
+    try:
+        plan = plan_study(cache, grid({"kind": "laziness", "explained": ["unmeasurable"]}), tmp_path / "study")
+        failed = run(plan)
+        assert list(failed.values()) == ["too few for a map"]
+        notes = study_results(tmp_path / "study").notes
+    finally:
+        METHODS.forget("unmeasurable")
     assert any("1 cell failed" in note and "too few for a map" in note for note in notes)
     assert not any("not finished yet" in note for note in notes)
 
@@ -172,19 +178,13 @@ def test_a_folder_that_became_the_study_of_another_cache_meanwhile_is_refused(
         run(plan)
 
 
-def test_a_cache_that_is_replaced_ends_the_study_and_finished_cells_stay(
-    toy_cache: ToyCache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_cache_that_is_replaced_ends_the_study_and_finished_cells_stay(toy_cache: ToyCache, tmp_path: Path) -> None:
     path = toy_cache(tmp_path / "cache")
     plan = plan_study(path, grid(TWO), tmp_path / "study")
-    original = study_run.train
-
-    def train_and_replace(*given: Any) -> None:
-        original(*given)
-        toy_cache(path, seed=1)
-
-    monkeypatch.setattr(study_run, "train", train_and_replace)
-    with pytest.raises(CacheChangedError, match=r"was replaced while the study ran: its digest is .* and was "):
+    with (
+        telling(lambda *_: toy_cache(path, seed=1)),
+        pytest.raises(CacheChangedError, match=r"was replaced while the study ran: its digest is .* and was "),
+    ):
         run(plan)
     (cell,) = (tmp_path / "study" / "cells").glob("*")
     assert json.loads((cell / "metrics.json").read_text())["cache"]["digest"] == plan.cache.digest

@@ -3,14 +3,14 @@
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 import torch
 from omnifuse.cache_schema import InputError, OmniFuseError
@@ -19,7 +19,6 @@ from omnifuse.fusion.inputs.splits import k_folds, strata
 from omnifuse.fusion.inputs.stored import StoredCohort
 from omnifuse.fusion.methods.concat import Concat
 from omnifuse.fusion.runs.train import train
-from omnifuse.fusion.training import folds
 from omnifuse.fusion.training.config import TrainConfig, changed, make_config
 from omnifuse.fusion.training.folds import torch_threads, train_folds, train_stored_folds
 
@@ -73,41 +72,31 @@ def test_a_stored_cohort_is_the_cohort_and_outlives_its_files(
         assert opened.sources[name].rows.values.dtype == source.rows.values.dtype
 
 
-def in_processes(cohort: Cohort, folder: Path, *overrides: str) -> None:
-    config = make_config("concat", overrides=["fit.epochs=1", *overrides])
-    splits = dict(enumerate(k_folds(cohort.subject_id, strata(cohort.y, "binary"), 2, 0.0, 0)))
+def in_processes(cohort: Cohort, folder: Path, count: int) -> None:
+    """Train a fold as often as wanted, by two processes."""
+    config = make_config("concat", overrides=["fit.epochs=1"])
+    (split, _) = k_folds(cohort.subject_id, strata(cohort.y, "binary"), 2, 0.0, 0)
+    splits = dict.fromkeys(range(count), split)
     train_stored_folds(store(cohort, folder / "rows"), splits, config, folder, workers=2)
 
 
-def test_a_fold_that_fails_fails_the_training_with_its_own_message(
-    toy_cohort: Callable[..., Cohort], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    @contextmanager
-    def threads(workers: int, *_: object) -> Iterator[ThreadPoolExecutor]:
-        with ThreadPoolExecutor(workers) as pool:
-            yield pool
+def test_a_killed_process_is_explained(toy_cohort: Callable[..., Cohort], tmp_path: Path) -> None:
+    before = set(psutil.Process().children(recursive=True))
 
-    monkeypatch.setattr(folds, "worker_pool", threads)
-    with pytest.raises(InputError, match="needs a validation part"):
-        in_processes(toy_cohort(), tmp_path, "search.trials=2")
+    def kill() -> None:
+        while not ended.wait(0.05):
+            for process in set(psutil.Process().children(recursive=True)) - before:
+                if (tmp_path / "0").exists() and any("spawn_main" in part for part in process.cmdline()):
+                    process.kill()
 
-
-def test_a_killed_process_is_explained(
-    toy_cohort: Callable[..., Cohort], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    class Broken:
-        def submit(self, *_: object) -> Future[None]:
-            future: Future[None] = Future()
-            future.set_exception(BrokenProcessPool())
-            return future
-
-    @contextmanager
-    def pool(*_: object) -> Iterator[Broken]:
-        yield Broken()
-
-    monkeypatch.setattr(folds, "worker_pool", pool)
-    with pytest.raises(OmniFuseError, match="killed, most likely because memory ran out"):
-        in_processes(toy_cohort(), tmp_path)
+    ended = Event()
+    with ThreadPoolExecutor(1) as killer:
+        killer.submit(kill)
+        try:
+            with pytest.raises(OmniFuseError, match="killed, most likely because memory ran out"):
+                in_processes(toy_cohort(), tmp_path, count=200)
+        finally:
+            ended.set()
 
 
 def test_threads_are_given_back_even_after_an_error() -> None:

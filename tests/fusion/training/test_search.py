@@ -8,9 +8,10 @@ import polars as pl
 import pytest
 from omnifuse.cache_schema import InputError
 from omnifuse.fusion.methods import METHODS
+from omnifuse.fusion.methods.base import Context
+from omnifuse.fusion.methods.concat import Concat
 from omnifuse.fusion.runs.run import load_run
 from omnifuse.fusion.runs.train import train
-from omnifuse.fusion.training import search as search_module
 from omnifuse.fusion.training.config import TrainConfig, make_config
 from omnifuse.fusion.training.search import Trial, best, known_space, search, space_of
 
@@ -105,17 +106,20 @@ def test_the_folds_find_settings_of_their_own_and_the_run_predicts_with_them(
 
 
 def test_the_best_of_the_validation_part_is_trained_on_all_of_the_training_part(
-    toy_cache: ToyCache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    toy_cache: ToyCache, tmp_path: Path
 ) -> None:
     sizes: list[tuple[int, int]] = []
-    fit = search_module.fit
 
-    def spy(method: object, inputs: object, parts: search_module.Parts, *rest: object) -> object:
-        sizes.append((len(parts.train), len(parts.validation)))
-        return fit(method, inputs, parts, *rest)
+    class Sized(Concat):
+        def on_fit_start(self, context: Context) -> None:
+            super().on_fit_start(context)
+            sizes.append((sum(map(len, context.training())), sum(map(len, context.validation()))))
 
-    monkeypatch.setattr(search_module, "fit", spy)
-    train(toy_cache(tmp_path / "cache"), config(*SETTINGS), tmp_path / "run")
+    METHODS.register("sized", Sized)
+    try:
+        train(toy_cache(tmp_path / "cache"), config(*SETTINGS, method="sized"), tmp_path / "run")
+    finally:
+        METHODS.forget("sized")
     tried, final = sizes[:3], sizes[3]
     assert tried[0][1] > 0 and final == (sum(tried[0]), 0)
 

@@ -90,7 +90,7 @@ def test_a_cache_of_unnamed_encoders_has_the_keys_that_it_always_had(toy: Path) 
 RECIPES = {
     ("windowed text", "random"): "0dca9b08f280018382ff657acb8d59372d1eb6893a600679140ffec3b6059335",
     ("image", "torchvision:resnet18=random"): "a8b73ee67912d1d69f04f3bc1a2f7183ae4b91d8477ba9bd5082d1ddbfb128e6",
-    ("image", "timm:test_vit=random"): "f323ac6494c2dc6aaf87a177708eaa180627d5521ad8101d1784e00ec8c24203",
+    ("image", "timm:test_vit=random"): "94115070f32e98897ec79d054bc5b199b51c93cee2b305f6bb3df6879dab3555",
     ("image", f"xrv:{XRV}=random"): "a6675e9836f68e83ba7ac1e535be6e4594fe7689a2d1c45d93773334ffe7c1a1",
 }
 

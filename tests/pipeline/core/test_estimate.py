@@ -1,56 +1,70 @@
 """What an extraction is foretold to take: measured on a few items of every encoder, and added up."""
 
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from omnifuse.pipeline.core.encoders import Encoders
-from omnifuse.pipeline.core.estimate import COPIES, START_SECONDS, WRITTEN_BYTES_A_SECOND, Cost, probed_batches
-from omnifuse.pipeline.core.item_encoder import ItemEncoder
+from omnifuse.pipeline.core.estimate import COPIES, START_SECONDS, WRITTEN_BYTES_A_SECOND, probed_batches
 from omnifuse.pipeline.core.stages import extract
+from omnifuse.pipeline.frozen_encoders import FROZEN_ENCODERS, Encode, FrozenEncoder
 from omnifuse.pipeline.summary import outcome
 
 from .toy import ToyDataSet, write_raw
 
-RANDOM = Encoders("random", "random")
+
+@dataclass
+class Clock:
+    """What the machine's clock says; only a :class:`Ticking` encoder lets time pass."""
+
+    now: float = 0.0
+
+    def __call__(self) -> float:
+        return self.now
 
 
-def test_seconds_and_bytes_of_what_is_pending_add_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two notes and three pictures; what four samples of a small table take is next to nothing."""
-    monkeypatch.setattr("omnifuse.pipeline.core.estimate.probe", lambda *_: Cost(start=10.0, item=200.0, bytes=3e8))
-    found = extract(ToyDataSet(write_raw(tmp_path / "raw")), tmp_path / "cache", RANDOM, dry_run=True)
-    encoding = 2 * 10 + 5 * 200
-    expected = START_SECONDS + found.report.seconds["plan"] + encoding + 5 * 3e8 / WRITTEN_BYTES_A_SECOND
+@pytest.fixture
+def encoder(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """An encoder of texts that takes 10 seconds to load and 350 for each, which becomes 300 megabytes."""
+    clock = Clock()
+    monkeypatch.setattr("time.perf_counter", clock)
+
+    class Ticking(FrozenEncoder):
+        content = "text"
+
+        def recipe(self) -> dict[str, Any]:
+            return {"name": "ticking"}
+
+        def read(self, path: Path) -> str:
+            return path.read_text()
+
+        def load(self) -> Encode:
+            clock.now += 10
+
+            def encode(texts: Iterable[str]) -> Iterator[np.ndarray]:
+                for _ in texts:
+                    clock.now += 350
+                    yield np.broadcast_to(np.float16(0), (18_750_000, 8))
+
+            return encode
+
+    FROZEN_ENCODERS.register("ticking", Ticking)
+    yield "ticking:any"
+    FROZEN_ENCODERS.forget("ticking")
+
+
+def test_seconds_and_bytes_of_what_is_pending_add_up(tmp_path: Path, encoder: str) -> None:
+    """Of two notes the first is timed with the loading; what four samples of a small table take is next to nothing."""
+    dataset = ToyDataSet(write_raw(tmp_path / "raw"), modalities=("rate", "note"))
+    found = extract(dataset, tmp_path / "cache", Encoders(encoder, "random"), dry_run=True)
+    expected = START_SECONDS + (10 + 350) + 2 * 350 + 2 * 3e8 / WRITTEN_BYTES_A_SECOND
     assert found.estimated is not None
     assert found.estimated.seconds == pytest.approx(expected, abs=0.1)
-    assert found.estimated.bytes == pytest.approx(COPIES * 5 * 3e8, rel=0.01)
-    assert 17 * 60 < expected < 19 * 60
-    assert re.search(r"About 1[789] min on this machine", outcome(found)[1])
-
-
-def test_the_speed_is_that_of_the_encoder_after_its_first_item(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    now = 0.0
-
-    def outcomes(
-        _self: ItemEncoder, _model: object, parts: Sequence[Sequence[str]], _workers: int
-    ) -> Iterator[list[np.ndarray]]:
-        nonlocal now
-        now += 0.4
-        for part in parts:
-            now += 0.1 * len(part)
-            yield [np.zeros((3, 8), np.float16) for _ in part]
-
-    probed = []
-    monkeypatch.setattr("time.perf_counter", lambda: now)
-    monkeypatch.setattr(ItemEncoder, "load", lambda _self: None)
-    monkeypatch.setattr(ItemEncoder, "outcomes", outcomes)
-    monkeypatch.setattr("omnifuse.pipeline.core.estimate.Cost", lambda *cost: probed.append(cost) or Cost(*cost))
-    dataset = ToyDataSet(write_raw(tmp_path / "raw"), modalities=("note",))
-    extract(dataset, tmp_path / "cache", RANDOM, dry_run=True)
-    [(start, item, size)] = probed
-    assert (start, item, size) == (pytest.approx(0.5), pytest.approx(0.1), 3 * 8 * 2)
+    assert found.estimated.bytes == pytest.approx(COPIES * 2 * 3e8, rel=0.01)
+    assert "About 18 min on this machine" in outcome(found)[1]
 
 
 def test_the_batches_are_neighbours_from_the_short_and_the_long_half() -> None:

@@ -6,8 +6,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import AbstractContextManager
 from itertools import islice, repeat
 from pathlib import Path
 
@@ -15,11 +13,9 @@ import numpy as np
 import psutil
 import pytest
 from omnifuse.cache_schema import OmniFuseError
-from omnifuse.pipeline.core import reading
 from omnifuse.pipeline.core.reading import read_all
 from omnifuse.pipeline.image.decode import decode_image
 from omnifuse.pipeline.source import UnreadableItem
-from omnifuse.processes import worker_pool
 from PIL import Image
 
 Draw = Callable[..., Path]
@@ -65,17 +61,19 @@ def test_all_are_read_in_order_and_the_unreadable_stand_in_their_place(draw: Dra
 
 
 def test_more_workers_than_cores_are_not_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    started: list[int] = []
-
-    def pool(workers: int) -> AbstractContextManager[ProcessPoolExecutor]:
-        started.append(workers)
-        return worker_pool(workers)
-
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0})
     (tmp_path / "number").write_text("7")
-    monkeypatch.setattr(reading, "cores", lambda: 1)
-    monkeypatch.setattr(reading, "worker_pool", pool)
-    assert list(read_all([tmp_path / "number"] * 3, read_number, workers=64)) == [7, 7, 7]
-    assert started == [1]
+    before = worker_processes()
+    numbers = read_all([tmp_path / "number"] * 3, read_number, workers=64)
+    assert next(numbers) == 7
+    assert len(worker_processes() - before) == 1
+    assert list(numbers) == [7, 7]
+
+
+def worker_processes() -> set[psutil.Process]:
+    """Return the spawned processes, without the tracker of semaphores."""
+    children = psutil.Process().children(recursive=True)
+    return {child for child in children if any("spawn_main" in part for part in child.cmdline())}
 
 
 def test_it_asks_for_a_bounded_number_of_images_ahead(draw: Draw) -> None:
@@ -88,12 +86,11 @@ def test_it_asks_for_a_bounded_number_of_images_ahead(draw: Draw) -> None:
 
 
 def test_a_worker_that_is_killed_is_said(draw: Draw) -> None:
-    before = set(psutil.Process().children(recursive=True))
+    before = worker_processes()
     images = read_all(repeat(draw(picture())), decode_image, workers=1)
     next(images)
-    for process in set(psutil.Process().children(recursive=True)) - before:
-        if any("spawn_main" in part for part in process.cmdline()):  # and not the tracker of semaphores
-            process.kill()
+    for process in worker_processes() - before:
+        process.kill()
     with pytest.raises(OmniFuseError, match=r"A process that read items was killed.*fewer --workers"):
         list(islice(images, 1000))
 

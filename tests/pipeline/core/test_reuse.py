@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from omnifuse.cache_schema import CorruptCacheError, FeatureCache, InputError, verify_cache
 from omnifuse.pipeline.core import reuse
-from omnifuse.pipeline.core.item_encoder import ItemEncoder
 from omnifuse.pipeline.core.plan import Encoders
 from omnifuse.pipeline.core.stages import Extraction, extract
 
-from .toy import ToyDataSet, write_raw
+from .toy import InterruptedDataSet, ToyDataSet, write_raw
 
 RANDOM = Encoders("random", "random")
 
@@ -38,12 +38,12 @@ def toy(finished: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def no_encoders(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Fail where an encoder is built."""
+    """Fail where a model is built."""
 
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise AssertionError("an encoder was built")
 
-    monkeypatch.setattr(ItemEncoder, "load", fail)
+    monkeypatch.setattr(torch.nn.Module, "__init__", fail)
 
 
 def run(folder: Path, **options: Any) -> Extraction:
@@ -107,15 +107,10 @@ def test_a_modality_that_the_older_cache_lacks(toy: Path, caplog: pytest.LogCapt
     assert f"picture: nothing is reused, {toy / 'notes'} has no items of it" in caplog.messages
 
 
-def test_a_killed_run_goes_on_without_the_older_cache(toy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def die(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("omnifuse.pipeline.core.stages.encode_items", die)
+def test_a_killed_run_goes_on_without_the_older_cache(toy: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
-        run(toy, reuse=toy / "older")
-    monkeypatch.undo()
-    assert run(toy).pending == {"rate": 0, "note": 0, "picture": 0}
+        extract(InterruptedDataSet(toy / "raw"), toy / "cache", RANDOM, reuse=toy / "older")
+    assert run(toy).pending == {"rate": 4, "note": 0, "picture": 0}
     assert FeatureCache.open(toy / "cache").manifest == FeatureCache.open(toy / "older").manifest
 
 

@@ -2,7 +2,7 @@
 
 import csv
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -97,3 +97,17 @@ class ToyDataSet:
             }
         )
         return ItemModality(name, content, "row", items, {"version": self.recipe_version}, read_text)
+
+
+class InterruptedDataSet(ToyDataSet):
+    """The same, stopped from the keyboard when its table or its first note is to be read."""
+
+    def read(self, quarantine: Quarantine) -> Records:
+        records = super().read(quarantine)
+        tables = tuple(replace(table, blocks=interrupt) for table in records.tables)
+        items = tuple(replace(item, read_text=interrupt if item.name == "note" else None) for item in records.items)
+        return replace(records, tables=tables, items=items)
+
+
+def interrupt(_: object) -> Any:
+    raise KeyboardInterrupt

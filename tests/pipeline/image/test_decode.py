@@ -223,3 +223,28 @@ def test_the_reason_names_neither_path_nor_content(tmp_path: Path) -> None:
     path.write_text("no image")
     with pytest.raises(UnreadableItem, match=r"^not an image of a known format$"):
         decode_image(path)
+
+
+def test_colours_are_kept_where_they_are_asked_for_and_grey_stays_grey(draw: Draw, tmp_path: Path) -> None:
+    red, green, blue = (np.full((300, 300), level, np.uint8) for level in (200, 100, 50))
+    path = draw(np.stack([red, green, blue], axis=-1), "colours.png")
+    assert decode_image(path, colour=True)[0, :, 0, 0].tolist() == [200, 100, 50]
+    assert decode_image(path)[0, 0] == round(0.299 * 200 + 0.587 * 100 + 0.114 * 50)
+    Image.open(path).convert("P", palette=Image.Palette.ADAPTIVE).save(tmp_path / "palette.png")
+    assert decode_image(tmp_path / "palette.png", colour=True)[0, :, 0, 0].tolist() == [200, 100, 50]
+    for grey in (draw(gradient(300, 300)), draw(np.full((30, 30), 4095, np.uint16), "deep.png")):
+        np.testing.assert_array_equal(decode_image(grey, colour=True), decode_image(grey))
+
+
+@pytest.mark.parametrize("colour", [False, True])
+@pytest.mark.parametrize(("kind", "channels"), [(2, 3), (4, 2), (6, 4)], ids=["RGB", "grey and alpha", "RGBA"])
+def test_a_png_with_16_bits_a_colour_is_refused(kind: int, channels: int, colour: bool, tmp_path: Path) -> None:
+    def chunk(name: bytes, content: bytes) -> bytes:
+        return len(content).to_bytes(4) + name + content + zlib.crc32(name + content).to_bytes(4)
+
+    header = (2).to_bytes(4) + (2).to_bytes(4) + bytes([16, kind, 0, 0, 0])
+    pixels = zlib.compress(2 * (b"\0" + 2 * channels * b"\x01\x02"))
+    parts = chunk(b"IHDR", header) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
+    (tmp_path / "deep.png").write_bytes(b"\x89PNG\r\n\x1a\n" + parts)
+    with pytest.raises(UnreadableItem, match="colours of 16 bits, which would be read as 8"):
+        decode_image(tmp_path / "deep.png", colour=colour)

@@ -1,6 +1,7 @@
 """The frozen image encoder against plain torchvision, and the files that it takes weights from."""
 
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -80,9 +81,8 @@ def test_equals_plain_torchvision_within_the_tolerance(
 
 
 def test_in_float32_equals_plain_torchvision_to_half_precision(
-    weights: Path, images: npt.NDArray[np.uint8], plain: npt.NDArray[np.float32], monkeypatch: pytest.MonkeyPatch
+    weights: Path, images: npt.NDArray[np.uint8], plain: npt.NDArray[np.float32], plain_processor: None
 ) -> None:
-    monkeypatch.setattr(frozen_torch, "fast_precision", lambda device: torch.float32)
     assert largest_error(ImageEncoder(image_model(str(weights))).encode(images), plain) < 2**-10
 
 
@@ -206,9 +206,11 @@ def test_missing_weights_are_named_with_the_choices() -> None:
 
 def test_unreachable_torchvision_weights_are_said_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    monkeypatch.setattr(
-        "omnifuse.pipeline.image.torchvision_models.RESNET34_URL", "http://127.0.0.1:9/resnet34-b627a593.pth"
-    )
+
+    def no_network(*_: object, **__: object) -> None:
+        raise OSError("no network")
+
+    monkeypatch.setattr(socket, "getaddrinfo", no_network)
     with pytest.raises(FileNotFoundError, match=r"could not be fetched.*--image-encoder random"):
         image_model("resnet34").recipe()
 
@@ -218,10 +220,11 @@ def test_recipe_names_the_weights_by_content_and_random_as_such(weights: Path) -
     assert image_model("random").recipe()["name"] == "random"
 
 
-def test_recipe_says_how_dicom_files_become_grey(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = image_model("random").recipe()
-    monkeypatch.setattr("omnifuse.pipeline.image.encoder.DICOM_GREY", "another rule")
-    assert difference(before, image_model("random").recipe()) == [f"dicom: {DICOM_GREY[:57]}... -> another rule"]
+def test_recipe_says_how_dicom_files_become_grey() -> None:
+    recipe = image_model("random").recipe()
+    assert recipe["dicom"] == DICOM_GREY
+    another = recipe | {"dicom": "another rule"}
+    assert difference(recipe, another) == [f"dicom: {DICOM_GREY[:57]}... -> another rule"]
 
 
 def test_the_recipe_of_a_resnet34_is_what_caches_were_made_with(weights: Path) -> None:

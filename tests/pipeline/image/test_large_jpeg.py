@@ -9,12 +9,11 @@ import numpy.typing as npt
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from omnifuse.pipeline.image import decode
 from omnifuse.pipeline.image.decode import SHORT_SIDE, SIZE, decode_image
 from omnifuse.pipeline.image.encoder import TOLERANCE, ImageEncoder
 from omnifuse.pipeline.image.torchvision_models import Torchvision
 from omnifuse.pipeline.source import UnreadableItem
-from PIL import ExifTags, Image, ImageDraw, ImageOps
+from PIL import ExifTags, Image, ImageDraw, ImageFile, ImageOps
 
 Grey = npt.NDArray[np.uint8]
 
@@ -69,12 +68,12 @@ def test_it_is_decoded_as_small_as_leaves_twice_the_pixels_that_are_needed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: tuple[int, int], decoded: tuple[int, int]
 ) -> None:
     seen: list[tuple[int, int]] = []
-    grey = decode._grey
-    monkeypatch.setattr(decode, "_grey", lambda image: grey(seen.append(image.size) or image))
+    load = ImageFile.ImageFile.load
+    monkeypatch.setattr(ImageFile.ImageFile, "load", lambda image: load(seen.append(image.size) or image))
     for suffix in ("jpg", "png"):
         Image.new("L", size, 99).save(tmp_path / f"image.{suffix}")
         assert (decode_image(tmp_path / f"image.{suffix}") == 99).all()
-    assert seen == [decoded, size]
+    assert list(dict.fromkeys(seen)) == list(dict.fromkeys([decoded, size]))
 
 
 @several

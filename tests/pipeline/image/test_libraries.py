@@ -1,5 +1,7 @@
 """Image models of torchvision, timm and torchxrayvision, against what these libraries compute themselves."""
 
+import socket
+import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -11,14 +13,14 @@ import pytest
 import timm
 import torch
 from click.testing import CliRunner
-from omnifuse.cache_schema import InputError, MissingInputError, digest_file, packages
+from omnifuse.cache_schema import InputError, MissingInputError, digest_file
 from omnifuse.cli import main
-from omnifuse.pipeline import frozen_torch
 from omnifuse.pipeline.frozen_encoders import frozen_encoder
 from omnifuse.pipeline.frozen_torch import seed_weights
 from omnifuse.pipeline.image import torchvision_models, xrv_models
 from omnifuse.pipeline.image.encoder import ImageEncoder, ImageModels
 from omnifuse.pipeline.image.model_input import IMAGENET
+from PIL import Image
 from safetensors.torch import save_file
 from torch import nn
 from torch.nn.functional import interpolate
@@ -66,8 +68,8 @@ def save(tmp_path: Path) -> Save:
 
 
 @pytest.fixture(autouse=True)
-def float32(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(frozen_torch, "fast_precision", lambda device: torch.float32)
+def float32(plain_processor: None) -> None:
+    """As other programs compute."""
 
 
 def assert_same(encoder: str, images: Images, plain: torch.Tensor) -> None:
@@ -134,6 +136,26 @@ def test_timm_scales_as_the_model_asks_and_drops_any_classifier(
     assert_same(f"timm:test_vit={path}", images, plain)
 
 
+def test_timm_gets_the_colours_of_a_picture_and_a_grey_one_three_times(save: Save, tmp_path: Path) -> None:
+    path = save(timm.create_model("test_vit", num_classes=0), "ours.safetensors")
+    model = timm.create_model("test_vit", num_classes=0, checkpoint_path=str(path)).eval()
+    encoder = image_model(f"timm:test_vit={path}")
+    coarse = np.random.default_rng(1).integers(0, 256, (8, 8, 3), dtype=np.uint8)
+    pictures = [Image.fromarray(coarse), Image.fromarray(coarse[..., 0]), Image.fromarray(coarse[..., 1])]
+    read = []
+    for number, picture in enumerate(pictures):
+        picture.resize((256, 256), Image.Resampling.NEAREST).save(tmp_path / f"{number}.png")
+        read.append(encoder.read(tmp_path / f"{number}.png"))
+    assert [one.shape for one in read] == [(1, 3, 224, 224), (224, 224), (224, 224)]
+    levels = torch.stack([torch.tensor(one).expand(1, 3, 224, 224)[0] for one in read]) / 255
+    small = interpolate(levels, (160, 160), mode="bilinear", antialias=True)
+    with torch.inference_mode():
+        plain = model(2 * small - 1).numpy()
+    rows = np.concatenate(list(ImageEncoder(encoder).rows(read)))
+    np.testing.assert_allclose(rows, plain, rtol=2**-9, atol=1e-4)
+    assert image_model("resnet34").colour is False and image_model("torchvision:resnet34").colour is False
+
+
 def test_xrv_gives_the_features_of_torchxrayvision(images: Images, save: Save) -> None:
     model = xrv_models._models().DenseNet().eval()
     path = save(model, "ours.pth")
@@ -155,14 +177,15 @@ def test_xrv_leaves_the_warnings_of_the_process_alone() -> None:
     [
         ("torchvision:resnet18=random", "resnet18", "three equal channels, ImageNet scaling"),
         ("torchvision:swin_v2_t=random", "swin_v2_t", "scaled to 256 x 256, three equal channels, ImageNet scaling"),
-        ("timm:test_vit=random", "timm test_vit", "scaled to 160 x 160, three equal channels, from -1 to 1"),
+        ("timm:test_vit=random", "timm test_vit", "scaled to 160 x 160, three channels, from -1 to 1"),
         (f"xrv:{XRV}=random", f"xrv {XRV}", "one channel, from -1024 to 1024"),
     ],
 )
 def test_the_recipe_names_architecture_and_scaling(encoder: str, architecture: str, image: str) -> None:
     recipe = image_model(encoder).recipe()
     assert (recipe["architecture"], recipe["name"], recipe["seed"]) == (architecture, "random", 0)
-    assert recipe["image"] == f"grey, shorter side 256, central 224 x 224, {image}"
+    levels = "colours where it has any, else grey" if encoder.startswith("timm") else "grey"
+    assert recipe["image"] == f"{levels}, shorter side 256, central 224 x 224, {image}"
 
 
 def test_the_recipe_names_the_weights_by_content(save: Save) -> None:
@@ -243,8 +266,7 @@ def test_weights_that_cannot_be_fetched_are_said_with_the_choices(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    monkeypatch.setattr("omnifuse.pipeline.image.weights.urlopen", refuse)
-    monkeypatch.setattr("omnifuse.pipeline.hub.urlopen", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
     monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda *_: None)
     for encoder in ("torchvision:resnet18", "timm:test_resnet"):
         with pytest.raises(MissingInputError, match=rf"'{encoder}' cannot be loaded.*fetch.*Choices.*random"):
@@ -265,7 +287,7 @@ def test_the_pickles_of_torchxrayvision_are_not_read_and_the_conversion_explaine
 def test_an_optional_package_that_is_missing_is_named(
     encoder: str, package: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(packages, "find_spec", lambda name: None)
+    monkeypatch.setitem(sys.modules, package, None)  # as if it were not installed
     with pytest.raises(
         InputError, match=rf"{encoder} needs the package {package}: pip install 'omnifuse\[{package}\]'"
     ):

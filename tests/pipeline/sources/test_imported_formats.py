@@ -1,6 +1,7 @@
 """Features come in many formats: matrices with ids, one file a sample, and exports, which come back as they were."""
 
 import resource
+import sys
 import time
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
@@ -707,7 +708,7 @@ def test_another_part_of_the_same_file_is_computed_anew(folder: Path) -> None:
 
 def test_a_missing_package_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_anndata(folder)
-    monkeypatch.setattr("omnifuse.cache_schema.packages.find_spec", lambda package: package != "anndata" or None)
+    monkeypatch.setitem(sys.modules, "anndata", None)  # as if it were not installed
     with pytest.raises(
         InputError, match=r"Reading rna.h5ad needs the package anndata: pip install 'omnifuse\[anndata\]'"
     ):

@@ -1,6 +1,7 @@
 """Patients with CT, PET and Chinese clinical text: the table, the folders, and the cache of a synthetic folder."""
 
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -185,7 +186,7 @@ class TestFolders:
 
     def test_nifti_needs_its_package(self, raw: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (raw / "c" / "ct.nii").write_bytes(b"")
-        monkeypatch.setattr("omnifuse.cache_schema.packages.find_spec", lambda _: None)
+        monkeypatch.setitem(sys.modules, "nibabel", None)  # as if it were not installed
         with pytest.raises(InputError, match=r"Reading NIfTI files needs the package nibabel: pip install 'omnifuse"):
             read(raw)
 

@@ -13,7 +13,6 @@ from omnifuse.cache_schema import FeatureCache, InputError, MissingInputError, T
 from omnifuse.cli import main
 from omnifuse.pipeline.series import event_block
 from omnifuse.pipeline.source import Block, Quarantine, Records, TableModality
-from omnifuse.pipeline.sources.meds import codes as meds_codes
 from omnifuse.pipeline.sources.meds.data_set import MedsDataSet
 
 NOW = datetime(2020, 1, 3)
@@ -283,11 +282,10 @@ class TestChoiceOfCodes:
         assert names(table)[:4] == ["A", "B", "C", "D"]
         assert "all samples (the data set has no split)" in table.recipe["codes"]
 
-    def test_the_codes_of_most_samples_are_taken(self, several: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setitem(meds_codes.MOST_CODES, "ehr", 2)
-        assert names(table_of(several, "ehr")[0])[:2] == ["A", "B"]
-        monkeypatch.setitem(meds_codes.MOST_CODES, "ehr", 3)
-        assert names(table_of(several, "ehr")[0])[:3] == ["A", "B", "C"]
+    def test_the_codes_of_most_samples_are_taken(self, several: Path) -> None:
+        rare = [f"X{number:03d}" for number in range(100)]
+        write(several / "raw", [(4, hour(5), code, 1) for code in rare], "1")
+        assert names(table_of(several, "ehr")[0])[:100] == ["A", "B", "C", "D", *rare[:96]]
 
     def test_a_list_of_codes_is_kept_in_its_order(self, several: Path) -> None:
         path = several / "codes.yaml"
@@ -391,12 +389,21 @@ class TestLabels:
         label(raw, "flag.parquet", subject_id=[1, 2, 3], integer_value=[0, 1, 0], boolean_value=[None] * 3)
         assert task_of(raw, "flag.parquet").kind == "binary"
 
+    def test_real_numbers_are_a_quantity_and_so_are_many_counts(self, raw: Path) -> None:
+        label(raw, "los.parquet", subject_id=[1, 2], float_value=[1.5, 2.0])
+        assert (task_of(raw, "los.parquet").kind, task_of(raw, "los.parquet").y.tolist()) == (
+            "regression",
+            [[1.5], [2]],
+        )
+        write(raw / "raw", [(subject, hour(5), "A", 1) for subject in range(1, 13)])
+        label(raw, "falls.parquet", subject_id=list(range(1, 13)), integer_value=list(range(12)))
+        assert task_of(raw, "falls.parquet").kind == "regression"
+
     @pytest.mark.parametrize(
         ("columns", "message"),
         [
             ({}, "holds no label; a table of MEDS labels has subject_id, prediction_time and one of boolean_value"),
             ({"boolean_value": [None, None]}, "holds no label"),
-            ({"float_value": [1.5, 2.5]}, "a quantity cannot be predicted: make classes of it"),
             ({"boolean_value": [True, False], "integer_value": [1, 2]}, "in boolean_value and integer_value; keep one"),
             ({"integer_value": [1, 2], "subject_id": [8, 9]}, "no label of a subject of .*raw"),
             ({"integer_value": [1, 2], "subject_id": [8, 9]}, "it names 8, the data 1. Was it made for another"),

@@ -286,15 +286,12 @@ def test_an_image_that_comes_later_is_noticed(dicom_only, write_dicom) -> None:
     assert images["item_id"].to_list() == ["b", "e", "c"]
 
 
-def test_only_headers_of_the_cohort_are_read(dicom_only, monkeypatch) -> None:
+def test_only_headers_of_the_cohort_are_read(dicom_only) -> None:
     dicom_only.add(RECORDS, subject_id="10000033", study_id="60", dicom_id="z", path="files/z.dcm")
-    read = []
-    monkeypatch.setattr(
-        "omnifuse.pipeline.image.dicom.read_header",
-        lambda path, names: read.append(path.name) or ["AP", "21800101", "010000"],
-    )
-    MimicDataSet(dicom_only.write(), Options(modalities=("cxr", "rep"))).read(Quarantine())
-    assert sorted(read) == ["a.dcm", "b.dcm", "c.dcm", "d.dcm", "e.dcm", "f.dcm"]
+    quarantine = Quarantine()
+    MimicDataSet(dicom_only.write(), Options(modalities=("cxr", "rep"))).read(quarantine)
+    missing = [row for row in quarantine.frame().iter_rows(named=True) if "the file is missing" in row["reason"]]
+    assert len(missing) == 1, "e is missing, and so would be z"
 
 
 def test_a_list_of_images_without_the_images_has_no_times(dicom_only) -> None:
@@ -303,3 +300,43 @@ def test_a_list_of_images_without_the_images_has_no_times(dicom_only) -> None:
     assert MimicDataSet(dicom_only.write()).modalities == ("ehr",)
     with pytest.raises(MissingInputError, match="which rep need for the times of studies"):
         MimicDataSet(dicom_only.path, Options(modalities=("rep",))).inputs()
+
+
+def test_with_a_history_images_and_reports_before_the_stay_have_negative_hours(mimic4, with_images) -> None:
+    with_images(mimic4)
+    mimic4.tables["hosp/admissions"][0]["admittime"] = "2179-12-31 20:00:00"
+    listed = mimic4.tables["mimic-cxr-jpg/mimic-cxr-2.0.0-metadata"]
+    listed[0] |= {"StudyDate": "21791231", "StudyTime": "200000"}  # a: at admission to the hospital
+    listed[4] |= {"StudyDate": "21791231", "StudyTime": "195959"}  # e: a second before
+
+    def hours(history: str) -> dict[str, float]:
+        (images,) = MimicDataSet(mimic4.write(), Options(modalities=("cxr",), history=history)).read(Quarantine()).items
+        return dict(images.items.drop_nulls("sample_id").select("item_id", "time").rows())
+
+    assert hours("icu") == {"b": 1, "c": 50}
+    assert hours("hospital") == {"a": -4, "b": 1, "c": 50}
+    assert set(hours("all")) == {"a", "b", "c", "e"}
+
+
+def test_the_years_without_images_are_said_and_can_be_left_out(mimic4, with_images) -> None:
+    with_images(mimic4)
+    mimic4.headers["hosp/patients"] += ",anchor_year_group"
+    mimic4.tables["hosp/patients"][0]["anchor_year_group"] = "2014 - 2016"
+    ids = {"subject_id": 10000099, "hadm_id": 21}
+    stay = dict(mimic4.tables["icu/icustays"][0]) | {"subject_id": "10000099", "hadm_id": "21", "stay_id": "201"}
+    mimic4.add("icu/icustays", **stay)
+    mimic4.add("hosp/admissions", **ids, admittime="2180-01-01 00:00:00", dischtime="2180-01-04 00:00:00")
+    mimic4.add("hosp/patients", subject_id=10000099, anchor_age=50, anchor_year=2180, anchor_year_group="2017 - 2019")
+    raw = mimic4.write()
+    everyone = MimicDataSet(raw, Options(modalities=("cxr",))).read(Quarantine())
+    assert everyone.notes == ("Stays with a chest X-ray: 100% of 1 in 2014 - 2016, 0% of 1 in 2017 - 2019.",)
+    dataset = MimicDataSet(raw, Options(modalities=("ehr",), cxr_years=True))
+    assert dataset.read(Quarantine()).samples["sample_id"].to_list() == [200]
+    assert any("metadata" in path.name for path in dataset.inputs()), "another list of images is another cohort"
+    assert dataset.settings() != MimicDataSet(raw, Options(modalities=("ehr",))).settings()
+
+
+def test_who_has_images_is_known_beside_mimic4_alone(mimic3, mimic4) -> None:
+    for raw in (mimic3, mimic4):
+        with pytest.raises(MissingInputError, match=r"--cxr-years: .* has no table of the images of MIMIC-CXR"):
+            MimicDataSet(raw.write(), Options(modalities=("ehr",), cxr_years=True)).read(Quarantine())

@@ -12,6 +12,7 @@ from omnifuse.pipeline.sources import open_dataset
 from omnifuse.pipeline.sources.mimic import Options
 from omnifuse.pipeline.sources.mimic.data_set import MimicDataSet
 from omnifuse.pipeline.sources.mimic.ed import medicines, visits
+from omnifuse.pipeline.sources.mimic.within import STRANGER
 from omnifuse.pipeline.synthetic import SynthSettings, write_cohort
 from omnifuse.testing import check_dataset
 
@@ -91,15 +92,11 @@ def test_the_stay_in_the_department_before_a_stay_in_the_unit(
     assert len(triage_of(department.write())) == joined
 
 
-def test_triage_after_admission_to_the_unit_is_seen_if_its_rule_is_off(
-    department: RawFolder, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_triage_after_admission_to_the_unit_is_listed(department: RawFolder) -> None:
     visit(department, 7, "2179-12-31 23:45:01", "2180-01-01 01:00:00")
     quarantine = Quarantine()
     assert len(triage_of(department.write(), quarantine)) == 0
     assert quarantine.counts()["reason"].to_list() == [visits.TOO_LATE]
-    monkeypatch.setattr(visits, "TRIAGE_SECONDS", 0)
-    assert len(triage_of(department.path)) == 1
 
 
 def test_of_two_stays_in_the_department_the_last_counts(department: RawFolder) -> None:
@@ -255,4 +252,4 @@ def test_the_synthetic_department(tmp_path: Path) -> None:
     (block,) = records.tables[0].blocks(quarantine)
     assert 0.5 < len(block.sample_ids) / records.samples.height < 0.95
     assert np.nanmin(block.values[:, 0]) > 34 and np.nanmax(block.values[:, 0]) < 40
-    assert set(quarantine.counts()["reason"]) <= {"pain is no number from 0 to 10", visits.TOO_LATE}
+    assert set(quarantine.counts()["reason"]) <= {"pain is no number from 0 to 10", visits.TOO_LATE, STRANGER}

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from omnifuse.pipeline.core.plan import Encoders
 from omnifuse.pipeline.core.stages import Extraction, extract
 from omnifuse.pipeline.sources import open_dataset
 from omnifuse.pipeline.sources.mimic.data_set import MimicDataSet
-from omnifuse.pipeline.sources.mimic.ehr_events import EhrEvents
+from omnifuse.progress import telling
 
 RANDOM = Encoders("random", "random")
 
@@ -27,13 +28,12 @@ def run(
 
 
 @pytest.fixture
-def no_events(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever reads the event tables fails."""
-
-    def refuse(*_: object) -> None:
-        raise AssertionError("the event tables are read")
-
-    monkeypatch.setattr(EhrEvents, "tensors", refuse)
+def no_events() -> Iterator[None]:
+    """Nobody reads the tables of events."""
+    told: list[str] = []
+    with telling(lambda name, *_: told.append(name)):
+        yield
+    assert not {name for name in told if name.startswith(("chartevents", "labevents"))}
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +75,10 @@ def test_labels_know_which_stays_have_events(mimic3, stay3, charted3, tmp_path: 
         stay3(mimic3, subject=subject, hadm=10 * subject, stay=100 * subject)
         charted3(mimic3, subject, 10 * subject, 100 * subject, time, 211, "90")
     raw = mimic3.write()
-    extract(MimicDataSet(raw), tmp_path / "cache", RANDOM)
+    told: list[str] = []
+    with telling(lambda name, *_: told.append(name)):
+        extract(MimicDataSet(raw), tmp_path / "cache", RANDOM)
+    assert told.count("CHARTEVENTS.csv") == 1
     cache = FeatureCache.open(tmp_path / "cache")
     assert cache.task("mortality").y[:, 0].tolist() == pytest.approx([0, 0, np.nan], nan_ok=True)
     assert set(cache.task("length_of_stay").sample.tolist()) == {0, 1}

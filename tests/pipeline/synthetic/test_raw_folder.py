@@ -15,14 +15,20 @@ from omnifuse.pipeline.synthetic import SynthSettings, write_cohort
 from omnifuse.pipeline.synthetic.best_possible import weighted_auroc
 from omnifuse.pipeline.synthetic.charting import plan_charting, read_other_items
 from omnifuse.pipeline.synthetic.images import LUNGS
+from omnifuse.pipeline.synthetic.laboratory import LABORATORY
 from omnifuse.pipeline.synthetic.reports import NEGATION, WORSE, write_reports
+from omnifuse.pipeline.synthetic.treatments import DRUGS
 from omnifuse.pipeline.synthetic.variables import VARIABLES, read_items
 from PIL import Image
 
-FOLDERS = {
-    "hosp": ["admissions", "d_icd_diagnoses", "d_labitems", "diagnoses_icd", "labevents", "patients"],
+BOTH = {
+    "hosp": [
+        *("admissions", "d_icd_diagnoses", "d_labitems", "diagnoses_icd", "labevents", "microbiologyevents"),
+        *("patients", "prescriptions"),
+    ],
     "icu": ["chartevents", "d_items", "icustays", "outputevents"],
 }
+FOLDERS = {"hosp": [*BOTH["hosp"], "transfers"], "icu": sorted([*BOTH["icu"], "inputevents"])}
 HEART_RATE, SYSTOLIC = [220045], [220179, 220050]
 
 
@@ -105,7 +111,8 @@ def test_mimic4_layout(mimic4):
 
 
 def test_mimic3_layout(mimic3):
-    names = sorted(f"{name.upper()}.csv.gz" for names in (*FOLDERS.values(), ["noteevents"]) for name in names)
+    further = ["noteevents", "inputevents_mv"]
+    names = sorted(f"{name.upper()}.csv.gz" for names in (*BOTH.values(), further) for name in names)
     assert sorted(path.name for path in mimic3.iterdir() if path.is_file()) == names
     assert header(mimic3 / "CHARTEVENTS.csv.gz") == (
         "ROW_ID,SUBJECT_ID,HADM_ID,ICUSTAY_ID,ITEMID,CHARTTIME,STORETIME,CGID,VALUE,VALUENUM,VALUEUOM,WARNING,ERROR,"
@@ -128,10 +135,10 @@ def test_every_item_is_in_its_dictionary_and_the_others_are_charted_where_there_
     raw = request.getfixturevalue(layout)
     dictionary = pl.concat([table(raw, name).select("itemid", "label") for name in ("d_items", "d_labitems")])
     items, others = read_items(layout), read_other_items(layout)
-    assert sorted(dictionary.iter_rows()) == sorted({(item.itemid, item.label) for item in (*items, *others)})
+    assert sorted(dictionary.iter_rows()) == sorted({(item.itemid, item.label) for item in (*items, *others, *DRUGS)})
     for kind in ("chart", "lab", "output"):
         charted = set(table(raw, f"{kind}events")["itemid"])
-        expected = {item.itemid for item in items if item.table == kind}
+        expected = {item.itemid for item in items if item.table == kind} | (set(LABORATORY) if kind == "lab" else set())
         if layout == "mimic3":  # 600 chart rows per stay
             expected |= {item.itemid for item in others if item.table == kind}
         assert charted == expected

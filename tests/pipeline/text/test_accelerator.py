@@ -16,20 +16,22 @@ from omnifuse.pipeline.batch_limit import BatchLimit
 from omnifuse.pipeline.text.batches import BATCH_TOKENS, batches_by_tokens
 from omnifuse.pipeline.text.encoder import PROBE, TOLERANCE, TextEncoder
 from omnifuse.pipeline.text.model import masks_padding
+from omnifuse.pipeline.text.tokens import Extent
 from transformers import BertConfig, BertModel, ConvBertConfig, ConvBertModel
 
 Rows = list[npt.NDArray[np.float16]]
+Load = Callable[..., TextEncoder]
 
 SMALL = {"num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 24, "hidden_size": 16, "vocab_size": 11}
 
 
 @pytest.fixture
-def load(minilm: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[bool], TextEncoder]:
+def load(minilm: Path, monkeypatch: pytest.MonkeyPatch) -> Load:
     """Load a pretrained encoder for the CPU, or as for an accelerator."""
 
-    def load(accelerated: bool) -> TextEncoder:
+    def load(accelerated: bool, windowed: bool = False) -> TextEncoder:
         monkeypatch.setattr(frozen_torch, "is_accelerator", lambda device: accelerated)
-        return TextEncoder(str(minilm))
+        return TextEncoder(str(minilm), Extent(windowed=windowed))
 
     return load
 
@@ -44,19 +46,15 @@ def least_cosine_and_largest_error(ours: Rows, theirs: Rows) -> tuple[float, flo
 
 
 @pytest.mark.parametrize("windowed", [False, True])
-def test_rows_are_those_of_a_cpu_within_the_tolerance(
-    load: Callable[[bool], TextEncoder], texts: list[str], windowed: bool
-) -> None:
+def test_rows_are_those_of_a_cpu_within_the_tolerance(load: Load, texts: list[str], windowed: bool) -> None:
     many = [*texts, " ".join(texts * 9), ""]
-    ours, theirs = (load(accelerated).encode(many, windowed=windowed) for accelerated in (True, False))
+    ours, theirs = (load(accelerated, windowed).encode(many) for accelerated in (True, False))
     assert [len(rows) for rows in ours] == [len(rows) for rows in theirs]
     cosine, error = least_cosine_and_largest_error(ours, theirs)
     assert (cosine, error) == (pytest.approx(1, abs=0.001), pytest.approx(0, abs=TOLERANCE))
 
 
-def test_texts_of_all_lengths_are_one_batch_as_far_as_the_limit_goes(
-    load: Callable[[bool], TextEncoder], texts: list[str]
-) -> None:
+def test_texts_of_all_lengths_are_one_batch_as_far_as_the_limit_goes(load: Load, texts: list[str]) -> None:
     encoder, shapes = load(True), list[tuple[int, ...]]()
     count_batches(encoder, shapes)
     longest = max(map(len, encoder.encode(texts)))
@@ -64,7 +62,7 @@ def test_texts_of_all_lengths_are_one_batch_as_far_as_the_limit_goes(
 
 
 def test_memory_that_runs_out_gives_the_same_rows_in_smaller_batches(
-    load: Callable[[bool], TextEncoder], texts: list[str], caplog: pytest.LogCaptureFixture
+    load: Load, texts: list[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     encoder, shapes = load(True), list[tuple[int, ...]]()
     whole = encoder.encode(texts)

@@ -11,6 +11,7 @@ import pytest
 import torch
 from omnifuse.cache_schema import InputError, difference
 from omnifuse.pipeline.text.encoder import TOLERANCE, TextEncoder, Transformers
+from omnifuse.pipeline.text.tokens import Extent
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import (
@@ -71,6 +72,11 @@ def encoder(family: str, folders: dict[str, Path]) -> TextEncoder:
     return TextEncoder(str(folders[family]))
 
 
+@pytest.fixture(scope="module")
+def in_windows(family: str, folders: dict[str, Path]) -> TextEncoder:
+    return TextEncoder(str(folders[family]), Extent(windowed=True))
+
+
 def test_rows_are_those_of_plain_transformers(family: str, encoder: TextEncoder, folders: dict[str, Path]) -> None:
     (rows,) = encoder.encode(["small left 双"])
     assert (rows.shape, rows.dtype, encoder.dim) == ((5, 16), np.float16, 16)
@@ -89,28 +95,66 @@ def test_long_texts_are_cut_at_150_tokens_or_at_the_positions_of_the_model(famil
     np.testing.assert_array_equal(whole, cut)
 
 
-def test_windows_cover_1748_characters(family: str, encoder: TextEncoder) -> None:
+def test_windows_cover_1748_characters(family: str, in_windows: TextEncoder) -> None:
     inner = min(512, FAMILIES[family][2]) - 2
-    (rows,) = encoder.encode(["a " * 5000], windowed=True)  # 874 words of two characters
+    (rows,) = in_windows.encode(["a " * 5000])  # 874 words of two characters
     assert len(rows) == 874 + 2 * -(-874 // inner)
 
 
-def test_a_window_is_encoded_as_a_text_of_its_own(family: str, encoder: TextEncoder) -> None:
+def test_a_window_is_encoded_as_a_text_of_its_own(family: str, in_windows: TextEncoder) -> None:
     inner = min(512, FAMILIES[family][2]) - 2
     words = ["a" if number % 3 else "双" for number in range(inner + 5)]
-    (rows,) = encoder.encode([" ".join(words)], windowed=True)
-    first, second = encoder.encode([" ".join(words[:inner]), " ".join(words[inner:])], windowed=True)
+    (rows,) = in_windows.encode([" ".join(words)])
+    first, second = in_windows.encode([" ".join(words[:inner]), " ".join(words[inner:])])
     np.testing.assert_array_equal(rows, np.concatenate([first, second]))
 
 
-def test_a_text_of_one_window_has_the_rows_that_it_has_without_windows(encoder: TextEncoder) -> None:
+def test_a_text_of_one_window_has_the_rows_that_it_has_without_windows(
+    encoder: TextEncoder, in_windows: TextEncoder
+) -> None:
     texts = ["small effusion", "", "heart"]
-    for windowed, plain in zip(encoder.encode(texts, windowed=True), encoder.encode(texts), strict=True):
+    for windowed, plain in zip(in_windows.encode(texts), encoder.encode(texts), strict=True):
         np.testing.assert_array_equal(windowed, plain)
 
 
+@pytest.mark.parametrize("tokens", [151, 300, 512, 600])
+def test_a_text_of_another_length_is_cut_into_equal_windows_where_the_model_has_fewer_positions(
+    family: str, folders: dict[str, Path], tokens: int
+) -> None:
+    positions = FAMILIES[family][2]
+    number = -(-tokens // positions)
+    longer = TextEncoder(str(folders[family]), Extent(tokens))
+    words = ["a" if place % 3 else "双" for place in range(2000)]
+    short, rows = longer.encode(["heart", " ".join(words)])
+    inner = tokens // number - 2
+    pieces = [" ".join(words[start : start + inner]) for start in range(0, number * inner, inner)]
+    assert (len(short), len(rows)) == (3, number * (inner + 2))
+    np.testing.assert_array_equal(rows, np.concatenate(longer.encode(pieces)))
+
+
+def test_the_number_of_tokens_stands_behind_the_name_and_in_the_recipe(folders: dict[str, Path]) -> None:
+    folder = folders["bert"]
+    usual, same, longer = (Transformers(f"{folder}{said}") for said in ("", "@150", "@700"))
+    assert usual.recipe() == same.recipe() and longer.recipe()["max_tokens"] == 700
+    assert usual.recipe() | {"max_tokens": 700, "windows": longer.recipe()["windows"]} == longer.recipe()
+    (rows,) = longer.load()(["heart " * 5000])
+    number = -(-700 // FAMILIES["bert"][2])
+    assert len(rows) == number * (700 // number)
+    assert Transformers("random@400").weights_digest() != Transformers("random").weights_digest()
+    assert len(Transformers("random@400").load()(["heart " * 5000])[0]) == 400
+
+
+@pytest.mark.parametrize(
+    ("model", "windowed", "message"),
+    [("random@7", False, "at least 8"), ("random@0", False, "at least 8"), ("random@300", True, "no number")],
+)
+def test_a_number_of_tokens_that_cannot_be_is_refused(model: str, windowed: bool, message: str) -> None:
+    with pytest.raises(InputError, match=f"The text encoder '{model}' is to read .* tokens of a text; give {message}"):
+        Transformers(model, windowed).recipe()
+
+
 def test_random_has_windows_of_its_150_positions() -> None:
-    (rows,) = TextEncoder("random").encode(["肺" * 5000], windowed=True)
+    (rows,) = TextEncoder("random", Extent(windowed=True)).encode(["肺" * 5000])
     assert len(rows) == 1748 + 2 * 12  # 11 windows of 148 characters and one of 120
 
 

@@ -12,7 +12,6 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from omnifuse.cache_schema import digest
-from omnifuse.pipeline import frozen_torch
 from omnifuse.pipeline.text.batches import BATCH_TEXTS, batches_of_one_length
 from omnifuse.pipeline.text.encoder import TOLERANCE, TextEncoder, Transformers
 from omnifuse.pipeline.text.tokens import MAX_TOKENS
@@ -49,9 +48,8 @@ def test_equals_plain_transformers_within_the_tolerance(
 
 
 def test_in_float32_equals_plain_transformers_to_half_precision(
-    minilm: Path, texts: list[str], plain: list[npt.NDArray[np.float32]], monkeypatch: pytest.MonkeyPatch
+    minilm: Path, texts: list[str], plain: list[npt.NDArray[np.float32]], plain_processor: None
 ) -> None:
-    monkeypatch.setattr(frozen_torch, "fast_precision", lambda device: torch.float32)
     encoder = TextEncoder(str(minilm))
     assert encoder.precision == "float32"
     assert largest_error(encoder.encode(texts), plain) < 2**-10

@@ -100,6 +100,7 @@ class SetBins:
         self.made = SetColumns.of(concepts)
         self.numbers = range(first, first + len(concepts))
         self._kinds = {number: concept.kind for number, concept in zip(self.numbers, concepts, strict=True)}
+        self._derived = [number for number, concept in zip(self.numbers, concepts, strict=True) if concept.derived]
         self._stays, self._sample_ids = stays.drop("stay_id"), stays["stay_id"].to_numpy()
         self._bin_hours, self._at_once = bin_hours, available == "charttime"
 
@@ -124,19 +125,21 @@ class SetBins:
         )  # fmt: skip
         values, masks = summarise(observations, rows, self.made.summaries)
         matrix = np.concatenate([values, masks[:, self.made.masks]], axis=1).astype(np.float32)  # [R, C + M]
-        return Block(self._sample_ids[samples], rows.lengths, matrix, rows.ends.astype(np.float32))
+        first = (seen.group_by("sample", maintain_order=True).agg(pl.col("bin").min())["bin"] + 1) * self._bin_hours
+        ends = rows.ends.astype(np.float32)
+        return Block(self._sample_ids[samples], rows.lengths, matrix, ends, first.cast(pl.Float64).to_numpy())
 
     def _observations(self, events: pl.DataFrame) -> pl.DataFrame:
         """Return sample, concept, bin, value, hours, share, newest, and the bins of the sample from t0 on."""
         if self._at_once:
-            events = events.with_columns(known="time", end_known=pl.lit(None, pl.Int64), ends=pl.lit(None, ENDS))
-        joined = (
-            one_end_at_a_time(events)
-            .join(self._stays, on="subject_id")
-            .with_columns(
-                kind=pl.col("concept").replace_strict(self._kinds, return_dtype=pl.String),
-                **{name: (pl.col(name) - pl.col("intime")) / 3600 for name in TIMES},
-            )
+            known = pl.when(pl.col("concept").is_in(self._derived)).then("known").otherwise("time")
+            events = events.with_columns(known=known, end_known=pl.lit(None, pl.Int64), ends=pl.lit(None, ENDS))
+        owned = one_end_at_a_time(events).join(self._stays, on="subject_id")
+        if "only" in owned.columns:
+            owned = owned.filter((pl.col("only") == pl.col("sample")).fill_null(True))
+        joined = owned.with_columns(
+            kind=pl.col("concept").replace_strict(self._kinds, return_dtype=pl.String),
+            **{name: (pl.col(name) - pl.col("intime")) / 3600 for name in TIMES},
         )
         interval = pl.col("kind").str.starts_with("interval") & pl.col("end").is_not_null()
         cut_up = interval & ((pl.col("kind") == "interval-rate") | pl.col("spread"))

@@ -53,6 +53,8 @@ Item = int | str
 """An id, or a part of a name."""
 FASTER_THAN = {"fluid_bolus": 248.0}
 """mL/h, as MIMIC's own code has it: a quarter of a litre within an hour."""
+DERIVED_TABLE = "derived"
+"""Of what is made of other concepts, in the table of the starter sets."""
 MISSING = "missing"
 """What a text means that says that there is no value."""
 
@@ -85,11 +87,15 @@ class Concept:
     note: str = ""
     without: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     faster_than: float | None = None
+    derived: str = ""
+    """A score, by its name in :data:`.derived.DERIVED`, which is made of other concepts and has no items."""
 
     def to_json(self) -> dict[str, Any]:
         """Return what decides the values, for recipes."""
         content = asdict(self)
         del content["set"], content["note"]
+        if not self.derived:
+            del content["derived"]
         content["items"] = {table: list(ids) for table, ids in self.items.items()}
         content |= {name: list(content[name]) for name in ("conversions", "aggregates", "levels")}
         without = {column: list(texts) for column, texts in content.pop("without").items()}
@@ -129,16 +135,23 @@ def starter_set(name: str, version: Version) -> tuple[Concept, ...]:
     return tuple(_concept(row, row[f"mimic{version}"]) for row in rows.iter_rows(named=True))
 
 
+@cache
+def starters(version: Version) -> Mapping[str, Concept]:
+    """Return the concepts of all starter sets that a release has, by name; no two have the same."""
+    return {concept.name: concept for name in starter_sets() for concept in starter_set(name, version)}
+
+
 def _concept(row: Mapping[str, str], ids: str) -> Concept:
     kind = cast("Kind", row["kind"])
     pairs = [rule.split(":", 1) for rule in row["conversions"].split(";") if rule]
     texts = {text["text"].lower(): text["meaning"] for text in _of_concepts("texts").get(row["concept"], ())}
     meanings = tuple(meaning for meaning in dict.fromkeys(texts.values()) if meaning != MISSING)
     condition = row["where"].split("=")
+    derived = row["table"] == DERIVED_TABLE
     return Concept(
         set=row["set"],
         name=row["concept"],
-        items={row["table"]: _items(ids)},
+        items={} if derived else {row["table"]: _items(ids)},
         kind=kind,
         unit=row["unit"],
         conversions=tuple(parse_conversion(when.strip(), how.strip()) for when, how in pairs),
@@ -151,6 +164,7 @@ def _concept(row: Mapping[str, str], ids: str) -> Concept:
         note=row["note"],
         without=_without(row["concept"]),
         faster_than=FASTER_THAN.get(row["concept"]),
+        derived=row["concept"] if derived else "",
     )
 
 

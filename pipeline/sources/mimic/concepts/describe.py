@@ -3,6 +3,7 @@
 import textwrap
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from .....progress import progress
 from ....source import Quarantine
 from ..folder import MimicFolder
 from .definitions import Concept, Item, Version, starter_set, starter_sets, title_of
+from .derived import DERIVED, derived_of, ingredients_of
 from .named import ENDINGS, NamedSets
 from .pairs import asked_for, has_part
 from .reading import event_files
@@ -71,8 +73,17 @@ def _found(name: str, releases: Sequence[Version]) -> list[Releases]:
 def _by_name(concepts: Iterator[tuple[Version, Concept]]) -> list[Releases]:
     found: dict[str, dict[Version, Concept]] = {}
     for release, concept in concepts:
-        found.setdefault(concept.name, {})[release] = concept
+        found.setdefault(concept.name, {})[release] = _with_items(concept, release)
     return list(found.values())
+
+
+def _with_items(concept: Concept, release: Version) -> Concept:
+    """Return a concept, and a score with the items of all that it is made of."""
+    items = dict(concept.items)
+    for ingredient in ingredients_of([concept], release):
+        for table, ids in ingredient.items.items():
+            items[table] = tuple(dict.fromkeys((*items.get(table, ()), *ids)))
+    return replace(concept, items=items)
 
 
 def _rows(folder: MimicFolder, concepts: Sequence[Concept]) -> list[int]:
@@ -87,8 +98,10 @@ def _rows(folder: MimicFolder, concepts: Sequence[Concept]) -> list[int]:
         for batch in progress(batches, file.event_table.name, unit="batches"):
             for column in (*ids, *names):
                 counted.update(dict(batch[column].value_counts().iter_rows()))
+    coded = _diagnoses(folder) if any(score.coded for score in derived_of(concepts)) else 0
     return [
         sum(_rows_of_items(items, counts[table]) for table, items in concept.items.items() if table in counts)
+        + (coded if concept.derived and DERIVED[concept.derived].coded else 0)
         for concept in concepts
     ]
 
@@ -103,6 +116,10 @@ def _rows_of_items(items: Sequence[Item], counted: Mapping[Item, int]) -> int:
     return ids + int(names.filter(has_part(pl.col("name"), parts))["rows"].sum()) if len(names) else ids
 
 
+def _diagnoses(folder: MimicFolder) -> int:
+    return sum(len(batch) for batch in folder.table("diagnoses_icd").batches(["hadm_id"], [], Quarantine()))
+
+
 def _content(releases: Releases) -> dict[str, Any]:
     concept = next(iter(releases.values()))
     items = {
@@ -115,7 +132,15 @@ def _content(releases: Releases) -> dict[str, Any]:
         "conversions": [rule_text(rule) for rule in concept.conversions], "levels": list(concept.levels),
         "texts": dict(concept.texts), "where": dict(concept.where),
         "without": {column: list(texts) for column, texts in concept.without.items()}, "note": concept.note,
+        "made_of": _made_of(releases),
     }  # fmt: skip
+
+
+def _made_of(releases: Releases) -> list[str]:
+    """Return the names of what a score is made of in any release."""
+    named = [one.name for release, concept in releases.items() for one in ingredients_of([concept], release)]
+    coded = any(score.coded for score in derived_of(releases.values()))
+    return [*dict.fromkeys(named), *(["diagnoses_icd"] if coded else [])]
 
 
 def describe_text(names: Sequence[str], described: Mapping[str, list[dict[str, Any]]]) -> str:
@@ -165,6 +190,7 @@ def _at_length(variable: Mapping[str, Any]) -> Iterator[str]:
         "conversions": "; ".join(variable["conversions"]),
         "levels": ", ".join(variable["levels"]),
         "texts": "; ".join(f"{text}: {meaning}" for text, meaning in variable["texts"].items()),
+        "made of": ", ".join(variable["made_of"]),
         "rows": f"{variable['rows']:,}" if "rows" in variable else "",
         "note": variable["note"],
     }

@@ -10,7 +10,8 @@ from ....source import Quarantine
 from ..folder import MimicFolder
 from ..tables import read_table
 from .columns import refuse_unknown_columns
-from .definitions import Concept
+from .definitions import Concept, Version
+from .derived import ingredients_of
 from .event_tables import EVENT_TABLES
 from .reading import event_files
 
@@ -25,9 +26,11 @@ def notes_on_items(
 ) -> tuple[str, ...]:
     """Return what a reader may miss: tables that are not there, and items that no dictionary knows.
 
-    ``files`` say which sets are a user's. Raises :class:`InputError` if an item of these is one of another table, or no
-    table has a column that a concept asks for.
+    Of scores these are those of what they are made of. ``files`` say which sets are a user's. Raises
+    :class:`InputError` if an item of these is one of another table, or no table has a column that a concept asks for.
     """
+    release: Version = 3 if folder.version == 3 else 4
+    sets = {name: [*concepts, *ingredients_of(concepts, release)] for name, concepts in sets.items()}
     refuse_unknown_columns(folder, [concept for concepts in sets.values() for concept in concepts])
     notes = list(_missing(folder, sets))
     known = {name: _items_of(folder, name) for name in (ITEMS, *DICTIONARIES.values())}

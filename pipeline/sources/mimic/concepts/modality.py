@@ -12,8 +12,12 @@ from ....source import Block, Quarantine, TableModality
 from ..folder import MimicFolder
 from .binning import SetBins
 from .definitions import Concept, title_of
+from .derived import VERSION as SCORES_VERSION
+from .derived import derived_of, ingredients_of
+from .derived.charlson import CONDITIONS
 from .history import History, with_history
-from .reading import Available, event_files, weights_for
+from .reading import NO_ROWS, STAGE, Available, event_files, weights_for
+from .scores import numbers_of_ingredients
 from .shared_pass import KeptBlocks, SharedPass
 from .units import RESOURCES
 
@@ -68,23 +72,30 @@ def variable_modalities(
     others.
     """
     modalities, first = [], 0
+    told = set(range(sum(map(len, sets.values()))))
     for name, concepts in sets.items():
         bins = SetBins(concepts, first, stays, settings.bin_hours, settings.available)
         first += len(concepts)
-        modalities.append(_modality(name, concepts, bins, shared, settings, folder))
+        numbers = numbers_of_ingredients(shared.events.concepts, concepts, folder.version).values()
+        ingredients = [number for number in numbers if number not in told]  # those in a set are said with that
+        told.update(ingredients)
+        modalities.append(_modality(name, concepts, bins, ingredients, shared, settings, folder))
     return tuple(modalities)
 
 
 def _modality(
-    name: str, concepts: Sequence[Concept], bins: SetBins, shared: SharedPass, settings: VariableSettings,
-    folder: MimicFolder,
+    name: str, concepts: Sequence[Concept], bins: SetBins, ingredients: Sequence[int], shared: SharedPass,
+    settings: VariableSettings, folder: MimicFolder,
 ) -> TableModality:  # fmt: skip
     kept = KeptBlocks(bins)
     shared.add(kept.take)
 
     def blocks(quarantine: Quarantine) -> Iterator[Block]:
         shared.run()
-        quarantine.extend(shared.events.left_out(bins.numbers).to_json())
+        quarantine.extend(shared.events.left_out([*bins.numbers, *ingredients]).to_json())
+        for number, concept in zip(bins.numbers, concepts, strict=True):
+            if concept.derived and shared.scores is not None and not shared.scores.rows[number]:
+                quarantine.add(STAGE, concept.set, concept.name, "", NO_ROWS)
         yield from kept.blocks()
 
     return TableModality(
@@ -95,18 +106,25 @@ def _modality(
 
 def recipe_of(folder: MimicFolder, concepts: Sequence[Concept], settings: VariableSettings) -> dict[str, Any]:
     """Return how the rows of a set are made."""
+    ingredients, scores = ingredients_of(concepts, folder.version), derived_of(concepts)
+    of_scores = {"version": SCORES_VERSION, "ingredients": [concept.to_json() for concept in ingredients]}
+    coded = {"charlson": digest_file(CONDITIONS)} if any(score.coded for score in scores) else {}
     return {
         "version": VERSION,
         "source": "mimic",
         "units": digest_file(RESOURCES / "units.csv"),
         **settings.to_json(),
         "concepts": [concept.to_json() for concept in concepts],
-        "weights": [concept.to_json() for concept in weights_for(folder, concepts)],
+        "weights": [concept.to_json() for concept in weights_for(folder, [*concepts, *ingredients])],
+        **({"scores": {**of_scores, **coded}} if scores else {}),
     }
 
 
 def inputs_of(folder: MimicFolder, concepts: Sequence[Concept], settings: VariableSettings) -> list[Path]:
     """Return the files that decide the rows of a set."""
-    files = event_files(folder, [*concepts, *weights_for(folder, concepts)])
-    stays = ["icustays", *(["admissions"] if settings.history in ("ed", "hospital") else [])]
+    read = [*concepts, *ingredients_of(concepts, folder.version)]
+    files = event_files(folder, [*read, *weights_for(folder, read)])
+    coded = any(score.coded for score in derived_of(concepts))
+    stays = ["icustays", *(["admissions"] if coded or settings.history in ("ed", "hospital") else [])]
+    stays += ["diagnoses_icd"] if coded else []
     return [*(folder.table(name).path for name in stays), *(file.table.path for file in files if file.table)]

@@ -235,7 +235,7 @@ class ConceptEvents:
 
     def _count_without_rows(self) -> None:
         for number, concept in enumerate(self.concepts):
-            if not self.rows[number]:
+            if not self.rows[number] and not concept.derived:
                 self._quarantine(number).add(STAGE, concept.set, concept.name, "", NO_ROWS)
 
 

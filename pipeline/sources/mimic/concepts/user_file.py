@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn, cast
 
@@ -20,15 +21,18 @@ from .definitions import (
     Item,
     Kind,
     Version,
+    starters,
 )
 from .event_tables import EVENT_TABLES
 from .units import Conversion, parse_conversion
 
 EXAMPLE = "mini: {lactate: {items: {labevents: [50813]}, unit: mmol/L, low: 0, high: 50, aggregate: last}}"
 KEYS = (
-    "items", "kind", "unit", "conversions", "low", "high", "aggregate", "texts", "levels", "where", "without",
-    "faster_than", "note",
+    "concept", "items", "kind", "unit", "conversions", "low", "high", "aggregate", "texts", "levels", "where",
+    "without", "faster_than", "note",
 )  # fmt: skip
+KEYS_OF_OURS = ("concept", "aggregate", "note")
+"""What can be said of a concept that is one of ours."""
 VERSIONS: dict[str, Version] = {"mimic3": 3, "mimic4": 4}
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_ .-]*")
 WITH_UNITS = ("labevents", "chartevents", "outputevents", "inputevents")
@@ -89,6 +93,8 @@ class _Definition:
 
     def concepts(self) -> dict[Version, Concept]:
         """Return the concept for each release that it has items of."""
+        if "concept" in self.said:
+            return self._of_ours()
         by_version = self._items()
         low, high = self._number("low"), self._number("high")
         if low is not None and high is not None and low > high:
@@ -106,11 +112,30 @@ class _Definition:
         return {
             version: Concept(
                 self.set_name, self.name, items, self.kind, self._text("unit"), conversions, low, high,
-                self._aggregates(levels), texts, levels, self._where(), self._text("note"), self._without(),
-                faster_than,
+                self._aggregates(self.kind, levels), texts, levels, self._where(), self._text("note"),
+                self._without(), faster_than,
             )
             for version, items in by_version.items()
         }  # fmt: skip
+
+    def _of_ours(self) -> dict[Version, Concept]:
+        """Return the concept of a starter set or the score that this one is, with its own name and aggregates."""
+        for key in self.said:
+            if key not in KEYS_OF_OURS:
+                self.refuse(key, f"a concept of ours has its own; beside it stand {', '.join(KEYS_OF_OURS[1:])} alone")
+        name = self.said["concept"]
+        ours = {version: starters(version) for version in VERSIONS.values()}
+        self._one_of_ours(name, tuple(dict.fromkeys(one for concepts in ours.values() for one in concepts)))
+        return {version: self._like(concepts[name]) for version, concepts in ours.items() if name in concepts}
+
+    def _like(self, ours: Concept) -> Concept:
+        aggregates = self._aggregates(ours.kind, ours.levels) if "aggregate" in self.said else ours.aggregates
+        note = self._text("note") if "note" in self.said else ours.note
+        return replace(ours, set=self.set_name, name=self.name, aggregates=aggregates, note=note)
+
+    def _one_of_ours(self, said: Any, known: tuple[str, ...]) -> None:
+        if said not in known:
+            self.refuse("concept", f"unknown {shown(said)}.{meant(said, known)} `omnifuse variables` lists them")
 
     def _items(self) -> dict[Version, dict[str, tuple[Item, ...]]]:
         said = self.said.get("items")
@@ -165,15 +190,15 @@ class _Definition:
             self.refuse(key, f"{shown(said)} lists no id, or one twice")
         return tuple(ids)
 
-    def _aggregates(self, levels: tuple[str, ...]) -> tuple[Aggregate, ...]:
-        default = DEFAULT_AGGREGATE[self.kind]
-        said = self.said.get("aggregate", "any" if self.kind == "categorical" and not levels else default)
+    def _aggregates(self, kind: Kind, levels: tuple[str, ...]) -> tuple[Aggregate, ...]:
+        default = DEFAULT_AGGREGATE[kind]
+        said = self.said.get("aggregate", "any" if kind == "categorical" and not levels else default)
         names = said if isinstance(said, list) else [said]
         for name in names:
-            self._one_of("aggregate", name, AGGREGATES[self.kind])
+            self._one_of("aggregate", name, AGGREGATES[kind])
         if not names or len(set(names)) < len(names):
             self.refuse("aggregate", f"{shown(said)} lists none, or one twice")
-        if "last" in names and self.kind == "categorical" and not levels:
+        if "last" in names and kind == "categorical" and not levels:
             self.refuse("aggregate", "'last' of a categorical concept needs its levels: {asleep: [Sleeping]}")
         return cast("tuple[Aggregate, ...]", tuple(names))
 

@@ -15,6 +15,7 @@ import polars as pl
 from ....source import Block, Quarantine
 from ..tables import Table, read_table, unique_rows
 from ..times import read_times
+from ..within import of_cohort
 
 STAGE = "ed"
 HOUR = 3600
@@ -49,7 +50,7 @@ class Visits:
 def _visits(table: Table, stays: pl.DataFrame, quarantine: Quarantine) -> pl.DataFrame:
     table.require(["subject_id", "hadm_id", "stay_id", "intime", "outtime"])
     frame = read_table(table, ["subject_id", "hadm_id", "stay_id"], ["intime", "outtime"], quarantine, ["stay_id"])
-    frame = frame.filter(pl.col("subject_id").is_in(stays["subject_id"].unique().implode()))
+    frame = of_cohort(frame, stays, table, quarantine)
     frame = unique_rows(frame, ["stay_id"], table, quarantine)
     frame = read_times(frame, ["intime", "outtime"], table, quarantine, ["intime"]).drop_nulls("intime")
     frame = frame.rename({"stay_id": "ed_stay_id", "intime": "arrival", "outtime": "departure", "hadm_id": "of_hadm"})

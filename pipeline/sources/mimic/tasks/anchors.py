@@ -130,6 +130,14 @@ def stay_anchors(recorded: Recorded, release: Release, left_hospital: pl.Series 
     ).sort("stay_id")  # fmt: skip
 
 
+def bands_of(recorded: Recorded) -> pl.DataFrame:
+    """Return stay_id and band: the years in which a patient of MIMIC-IV was first there, the system of MIMIC-III."""
+    stays = recorded.stays
+    columns = [name for name in ("anchor_year_group", "dbsource") if name in stays.columns]
+    band = pl.coalesce(pl.col(columns).str.strip_chars().replace("", None))
+    return stays.select("stay_id", band=band)
+
+
 def in_cohort(cohort: CohortFilter, stays: pl.DataFrame) -> list[tuple[str, pl.Series]]:
     """Return the filters of a cohort on stays (the columns of :func:`stay_anchors`) in order: their names and masks."""
     if cohort.benchmark:

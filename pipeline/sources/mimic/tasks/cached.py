@@ -23,7 +23,7 @@ def made_task(task: TaskFile, outcome: Outcome, units: Units, stays: pl.DataFram
     One prediction a stay, always so long after its beginning, is a task with a window. Any other has the times of its
     predictions. A sample of an admission or a patient is that of the stay that had begun last by then.
     """
-    sample, hours = _placed(outcome, units, stays)
+    sample, hours = placed(outcome, units, stays)
     there = sample >= 0
     sample, hours, y = sample[there], hours[there], outcome.y[there]
     label = task.target.label
@@ -77,7 +77,7 @@ def label_names(label: Label) -> tuple[str, ...]:
     return (f"under {edges[0]} {unit}", *between, f"{edges[-1]} {unit} or more")
 
 
-def _placed(
+def placed(
     outcome: Outcome, units: Units, stays: pl.DataFrame
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
     """Return for each prediction the sample of its stay, -1 if the cache has none, and hours since its t0, ``[K]``."""

@@ -6,26 +6,32 @@ from dataclasses import dataclass, replace
 import polars as pl
 
 from .....cache_schema import InputError, meant, shown
-from ..concepts.definitions import Concept, Kind, Version, starter_set, starter_sets
+from ..concepts.definitions import Concept, Kind, Version, starters
 from ..concepts.derived import DERIVED, Derived
+from ..concepts.derived import VERSION as SCORES_VERSION
+from ..concepts.derived.given import CODES
+from ..concepts.derived.making import NEEDED, Making
 from ..concepts.event_tables import EVENT_TABLES
 from ..concepts.units import parse_conversion
 from .language import ConceptPredicate, TaskFile
 
-COLUMNS = ("time", "end", "known", "value")
-
 
 @dataclass(frozen=True)
 class Named:
-    """What a name stands for: a concept, or one derived of others."""
+    """What a name stands for: a concept, which may be derived of others."""
 
+    concept: Concept
     ingredients: tuple[Concept, ...]
-    derived: Derived | None = None
+
+    @property
+    def derived(self) -> Derived | None:
+        """How it is made of others."""
+        return DERIVED[self.concept.derived] if self.concept.derived else None
 
     @property
     def interval(self) -> bool:
         """Whether its events last."""
-        return all(one.kind.startswith("interval") for one in self.ingredients)
+        return self.concept.kind.startswith("interval")
 
 
 class TaskConcepts:
@@ -48,8 +54,7 @@ class TaskConcepts:
 
     def __init__(self, tasks: Sequence[TaskFile], version: Version, own: Sequence[Concept] = ()) -> None:
         self.version = version
-        self._known = {concept.name: concept for name in starter_sets() for concept in starter_set(name, version)}
-        self._known |= {concept.name: concept for concept in own}
+        self._known = {**starters(version), **{concept.name: concept for concept in own}}
         self._named: dict[tuple[str, str], tuple[Named, ...]] = {}
         for task in tasks:
             for name, predicate in task.predicates.items():
@@ -71,23 +76,43 @@ class TaskConcepts:
     def take(self, events: pl.DataFrame, first: int) -> None:
         """Keep the events of these concepts out of a group; their numbers in it begin at ``first``."""
         for number, kept in enumerate(self._rows):
-            rows = events.filter(pl.col("concept") == first + number).select("subject_id", *COLUMNS)
+            rows = events.filter(pl.col("concept") == first + number).select(*NEEDED)
             if len(rows):
                 kept.append(rows)
 
-    def events(self, task: TaskFile, units: pl.DataFrame) -> dict[str, pl.DataFrame]:
+    @property
+    def scores(self) -> dict[str, int]:
+        """The derived ones among them by name, and the version of how they are made."""
+        derived = [one.derived for named in self._named.values() for one in named]
+        return {one.name: SCORES_VERSION for one in derived if one}
+
+    @property
+    def coded(self) -> bool:
+        """Whether some are made of coded diagnoses."""
+        return any(one.derived and one.derived.coded for named in self._named.values() for one in named)
+
+    def events(self, task: TaskFile, units: pl.DataFrame, codes: pl.DataFrame | None = None) -> dict[str, pl.DataFrame]:
         """Return the events of a task's predicates as :func:`.execute` takes them.
 
-        ``units`` has unit, subject_id and icu_in. With ``available: charttime`` ingredients of derived concepts count
-        as known when they were charted.
+        ``units`` has unit, subject_id, icu_in, icu_out and, for concepts made of coded diagnoses (``codes``), age. With
+        ``available: charttime`` ingredients of derived concepts count as known when they were charted.
         """
+        making = self._making(task, units, pl.DataFrame(schema=CODES) if codes is None else codes)
         events = {}
         for (of_task, name), named in self._named.items():
             if of_task == task.name:
-                frames = [self._events_of(one, task, units) for one in named]
+                frames = [self._events_of(one, task, making) for one in named]
                 lifted = "unit" in {column for frame in frames for column in frame.columns} and len(frames) > 1
                 events[name] = pl.concat(_of_units(frame, units) for frame in frames) if lifted else pl.concat(frames)
         return events
+
+    def _making(self, task: TaskFile, units: pl.DataFrame, codes: pl.DataFrame) -> Making:
+        named = [one for (of_task, _), names in self._named.items() if of_task == task.name for one in names]
+        needed = {each.name: each for one in named if one.derived for each in one.ingredients}
+        ingredients = {name: (concept, self._rows_of(concept)) for name, concept in needed.items()}
+        age = pl.col("age") if "age" in units.columns else pl.lit(None, pl.Float64).alias("age")
+        stays = units.select("subject_id", age, key="unit", begin="icu_in", stop="icu_out")
+        return Making(ingredients, stays, codes, self.version, at_once=task.available == "charttime")
 
     def treatments(self, task: TaskFile) -> set[str]:
         """Return the predicates of a task that are of intervals, such as drugs that run."""
@@ -97,36 +122,26 @@ class TaskConcepts:
             if of_task == task.name and any(one.interval for one in named)
         }
 
-    def _events_of(self, named: Named, task: TaskFile, units: pl.DataFrame) -> pl.DataFrame:
-        rows = {one.name: self._rows_of(one) for one in named.ingredients}
+    def _events_of(self, named: Named, task: TaskFile, making: Making) -> pl.DataFrame:
         if named.derived is None:
-            (events,) = rows.values()
             known = "known" if task.available == "storetime" else "time"
-            return events.select("time", "end", "value", known=known, subject="subject_id")
-        if task.available == "charttime":
-            rows = {name: events.with_columns(known=pl.col("time")) for name, events in rows.items()}
-        if named.derived.before is None:
-            made = named.derived.make({name: events.rename({"subject_id": "key"}) for name, events in rows.items()})
-            return made.select("time", "end", "value", known="time", subject="key")
-        begin = pl.col("icu_in") - named.derived.before
-        owners = units.select("subject_id", key="unit", begin=begin)
-        own = {
-            name: events.join(owners, on="subject_id").filter(pl.col("time") >= pl.col("begin"))
-            for name, events in rows.items()
-        }
-        return named.derived.make(own).select("time", "end", "value", known="time", unit="key")
+            return self._rows_of(named.concept).select("time", "end", "value", known=known, subject="subject_id")
+        made = making.make(named.derived, as_charted=named.derived.as_charted)
+        owner = "subject" if named.derived.before is None else "unit"
+        return made.select("time", "end", "value", "known", pl.col("key").alias(owner))
 
     def _rows_of(self, concept: Concept) -> pl.DataFrame:
-        schema = {"subject_id": pl.Int64, "time": pl.Int64, "end": pl.Int64, "known": pl.Int64, "value": pl.Float64}
-        return pl.concat([pl.DataFrame(schema=schema), *self._rows[self._number[repr(concept.to_json())]]])
+        return pl.concat([pl.DataFrame(schema=NEEDED), *self._rows[self._number[repr(concept.to_json())]]])
 
     def _resolve(self, task: TaskFile, name: str, predicate: ConceptPredicate) -> tuple[Named, ...]:
         where = f"{task.source}: predicates.{name}"
         own = f"{task.name}.{name}"
         if predicate.items:
-            named: tuple[Named, ...] = (Named((_of_items(own, predicate, where),)),)
+            found = _of_items(own, predicate, where)
+            named: tuple[Named, ...] = (Named(found, (found,)),)
         elif predicate.drugs:
-            named = (Named((Concept("task", own, {"prescriptions": predicate.drugs}, "categorical"),)),)
+            found = Concept("task", own, {"prescriptions": predicate.drugs}, "categorical")
+            named = (Named(found, (found,)),)
         else:
             named = tuple(self._look_up(concept, f"{where}.concept") for concept in predicate.concepts)
         if predicate.where:
@@ -137,19 +152,15 @@ class TaskConcepts:
 
     def _look_up(self, name: str, where: str) -> Named:
         if name in self._known:
-            return Named((self._known[name],))
-        if name in DERIVED:
-            ingredients = DERIVED[name].ingredients(self.version)
-            if not ingredients:
-                raise InputError(f"{where}: MIMIC-{'III' if self.version == 3 else 'IV'} has no items for {name!r}.")
-            return Named(ingredients, DERIVED[name])
+            concept = self._known[name]
+            ingredients = DERIVED[concept.derived].ingredients(self.version) if concept.derived else (concept,)
+            return Named(concept, ingredients)
         other: Version = 4 if self.version == 3 else 3
-        if any(concept.name == name for one in starter_sets() for concept in starter_set(one, other)):
+        if name in starters(other):
             raise InputError(f"{where}: {name!r} has no items in MIMIC-{'III' if self.version == 3 else 'IV'}.")
-        known = (*self._known, *DERIVED)
+        known = tuple(self._known)
         raise InputError(
-            f"{where}: there is no concept {shown(name)}.{meant(name, known)} `omnifuse variables` lists them; derived "
-            f"are {', '.join(DERIVED)}."
+            f"{where}: there is no concept {shown(name)}.{meant(name, known)} `omnifuse variables` lists them."
         )
 
 
@@ -157,8 +168,8 @@ def _where(named: Named, columns: Mapping[str, str], where: str) -> Named:
     """Return events of rows that have some texts in other columns."""
     if named.derived is not None:
         raise InputError(f"{where}.where: {named.derived.name!r} is made of several tables, and has no columns.")
-    (concept,) = named.ingredients
-    return Named((replace(concept, where={**concept.where, **columns}),))
+    concept = replace(named.concept, where={**named.concept.where, **columns})
+    return Named(concept, (concept,))
 
 
 def _of_items(name: str, predicate: ConceptPredicate, where: str) -> Concept:

@@ -1,18 +1,20 @@
 """Diagnoses as events: when the admission that they are of had ended, for they are coded after it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import reduce
 
 import polars as pl
 
 from .....cache_schema import InputError
-from ....source import Quarantine
-from ..folder import MimicFolder
 from .language import CodePredicate, TaskFile
 
-TABLE = "diagnoses_icd"
 CodeEvents = dict[tuple[str, str], pl.DataFrame]
 """By task and predicate: subject, time."""
+
+
+def ask_for_codes(tasks: Sequence[TaskFile]) -> bool:
+    """Return whether some predicate is of diagnoses."""
+    return any(isinstance(predicate, CodePredicate) for task in tasks for predicate in task.predicates.values())
 
 
 def check_codes(task: TaskFile, version: int) -> None:
@@ -30,51 +32,29 @@ def check_codes(task: TaskFile, version: int) -> None:
             )
 
 
-def code_events(
-    folder: MimicFolder, admissions: pl.DataFrame, tasks: Sequence[TaskFile], quarantine: Quarantine
-) -> CodeEvents:
-    """Return the events of all predicates of codes, from one pass over the table of diagnoses.
+def code_events(codes: pl.DataFrame, admissions: pl.DataFrame, tasks: Sequence[TaskFile]) -> CodeEvents:
+    """Return the events of all predicates of codes.
 
-    ``admissions`` has subject_id, hadm_id, dischtime and deathtime in seconds.
+    ``codes`` as :func:`.read_codes` gives them; ``admissions`` has subject_id, hadm_id, dischtime and deathtime in
+    seconds.
     """
-    wanted = {
-        (task.name, name): predicate
+    ends = admissions.select("subject_id", "hadm_id", end=pl.max_horizontal("dischtime", "deathtime"))
+    of_admission = codes.join(ends, on=["subject_id", "hadm_id"]).drop_nulls("end")
+    plain = pl.col("code").str.to_uppercase().str.replace_all(".", "", literal=True)
+    of_admission = of_admission.with_columns(code=plain)
+    return {
+        (task.name, name): of_admission.filter(_has_code(predicate)).select(time="end", subject="subject_id").unique()
         for task in tasks
         for name, predicate in task.predicates.items()
         if isinstance(predicate, CodePredicate)
     }
-    if not wanted:
-        return {}
-    ends = admissions.select("subject_id", "hadm_id", time=pl.max_horizontal("dischtime", "deathtime"))
-    found: dict[tuple[str, str], list[pl.DataFrame]] = {key: [] for key in wanted}
-    for codes in _codes(folder, quarantine):
-        of_admission = codes.join(ends, on=["subject_id", "hadm_id"]).drop_nulls("time")
-        for key, predicate in wanted.items():
-            found[key].append(of_admission.filter(_has_code(predicate)).select("time", subject="subject_id"))
-    schema = {"time": pl.Int64, "subject": pl.Int64}
-    return {key: pl.concat([pl.DataFrame(schema=schema), *parts]).unique() for key, parts in found.items()}
-
-
-def _codes(folder: MimicFolder, quarantine: Quarantine) -> Iterator[pl.DataFrame]:
-    """Yield subject_id, hadm_id, revision and code."""
-    table = folder.table(TABLE)
-    column = "icd9_code" if folder.version == 3 else "icd_code"
-    revision = [] if folder.version == 3 else ["icd_version"]
-    table.require(["subject_id", "hadm_id", column, *revision])
-    for batch in table.batches(["subject_id", "hadm_id", *revision], [column], quarantine):
-        yield batch.select(
-            "subject_id",
-            "hadm_id",
-            revision=pl.col("icd_version") if revision else pl.lit(9, pl.Int64),
-            code=pl.col(column).str.strip_chars().str.to_uppercase().str.replace_all(".", "", literal=True),
-        )
 
 
 def _has_code(predicate: CodePredicate) -> pl.Expr:
     return reduce(
         pl.Expr.__or__,
         (
-            (pl.col("revision") == revision) & pl.col("code").str.starts_with(prefix)
+            (pl.col("icd_version") == revision) & pl.col("code").str.starts_with(prefix)
             for revision, prefixes in predicate.icd.items()
             for prefix in prefixes
         ),

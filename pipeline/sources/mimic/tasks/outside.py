@@ -10,16 +10,16 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from .....cache_schema import InputError, Task, digest_file, shown
-from ....series.times import moments
+from .....cache_schema import InputError, Task, digest_file
 from ....tables.delimited_text import require_file
-from ....tables.feature_files import as_text, read_numbered_table, row_of
+from ....tables.feature_files import read_numbered_table
 from ....tables.ids import as_ids
-from ....tables.labels import read_parts, rows_text, suggestion
+from ....tables.labels import read_parts, suggestion
 from ..benchmark.tasks import selection
 from ..cohort import Cohort, Recorded
 from .durations import seconds_of
 from .outside_columns import LabelKind, label_tasks
+from .outside_times import HOURS, TIME, WINDOW_END, WINDOW_START, read_hours, read_times, refuse_rows
 from .own_labels import Labelling
 
 VERSION = 1
@@ -27,9 +27,7 @@ VERSION = 1
 
 IDS = {"stay_id": "stay_id", "icustay_id": "stay_id", "hadm_id": "hadm_id", "subject_id": "subject_id"}
 """Columns that say whose a label is, the finest first, and what they are called here."""
-TIME, HOURS, WINDOW_START, WINDOW_END, SPLIT = (
-    "prediction_time", "prediction_hours", "window_start", "window_end", "split",
-)  # fmt: skip
+SPLIT = "split"
 HOUR = 3600
 MOST_LISTED = 10
 
@@ -123,20 +121,20 @@ class LabelTable:
         given = next((name for name in IDS if name in table.columns), None)
         if given is None:
             raise InputError(f"{path} has no column {', '.join(IDS)}; one of them says whose a label is.")
-        if WINDOW_START in table.columns:
-            raise InputError(
-                f"{path}: {WINDOW_START} is not taken yet: inputs begin with the stay. Leave the column out."
-            )
+        if WINDOW_START in table.columns and not {TIME, HOURS, WINDOW_END} & {*table.columns}:
+            raise InputError(f"{path}: {WINDOW_START} needs {TIME}, {HOURS} or {WINDOW_END}: where do the inputs end?")
         key = IDS[given]
         if key != "stay_id" and TIME not in table.columns:
             raise InputError(f"{path}: labels by {given} need the column {TIME}: which of its times is meant?")
         ids = as_ids(table[given]).cast(pl.Int64, strict=False)
-        _refuse(path, table[given], ids.is_null(), lines, f"{given} is no whole number")
+        refuse_rows(path, table[given], ids.is_null(), lines, f"{given} is no whole number")
         rows = pl.DataFrame({"id": ids, "line": lines}).with_columns(
-            time=_times(path, table, TIME, lines), end=_times(path, table, WINDOW_END, lines)
+            time=read_times(path, table, TIME, lines),
+            start=read_times(path, table, WINDOW_START, lines),
+            end=read_times(path, table, WINDOW_END, lines),
         )
-        rows = rows.with_columns(hours=_hours(path, table, lines))
-        taken = {*IDS, TIME, HOURS, WINDOW_END, SPLIT}
+        rows = rows.with_columns(hours=read_hours(path, table, lines))
+        taken = {*IDS, TIME, HOURS, WINDOW_START, WINDOW_END, SPLIT}
         labels = table.select(name for name in table.columns if name not in taken)
         if not labels.columns:
             raise InputError(f"{path} has no label; every column that is neither an id nor a time is one.")
@@ -150,12 +148,13 @@ class LabelTable:
         rows, labels = placed.filter(kept), self.labels.filter(kept)
         sample, hours = rows["sample"].to_numpy(), rows["at"].fill_null(np.nan).to_numpy()
         window = _common(sample, hours)
+        history = self._history(rows)
         steps = (("rows of the table", len(self.rows)), ("of stays of this cache", len(rows)))
         for task in label_tasks(
             labels, self.name, self.path, rows["line"], rules.kind, allow_missing=rules.allow_missing
         ):
             counts = (*steps, ("with a known label", int((~np.isnan(task.y)).any(axis=1).sum())))
-            usual = replace(task, select=selection(modalities), counts=counts)
+            usual = replace(task, select=selection(modalities), counts=counts, history_hours=history)
             if window is None:
                 order = np.lexsort((hours, sample))
                 yield replace(usual, y=task.y[order], sample=sample[order], time=hours[order].astype(np.float32))
@@ -163,6 +162,14 @@ class LabelTable:
                 y = np.full((len(cohort.stays), task.y.shape[1]), np.nan, dtype=np.float32)
                 y[sample] = task.y
                 yield replace(usual, y=y, window_hours=None if np.isnan(window) else float(window))
+
+    def _history(self, rows: pl.DataFrame) -> float:
+        """Return how many hours before their stays the inputs of all rows begin, less than 0 for after that."""
+        starts = rows.select((pl.col("start") - pl.col("icu_in")) / HOUR).to_series().fill_null(0)
+        other = (starts != starts[0]) if len(starts) else starts.cast(pl.Boolean)
+        reason = f"{WINDOW_START} is at another hour of the stay than above; a task has one: make a table for each"
+        refuse_rows(self.path, pl.from_epoch(rows["start"]), other, rows["line"], reason)
+        return -float(starts[0]) if len(starts) else 0.0
 
     def split(self, samples: pl.DataFrame) -> pl.DataFrame | None:
         """Return the part of each sample whose subject is in one; raises InputError for a subject in two parts."""
@@ -193,12 +200,15 @@ class LabelTable:
         outside = rows.select(
             (pl.col("second") < pl.col("begin") - slack) | (pl.col("second") > pl.col("stop") + slack)
         ).to_series()
-        _refuse(self.path, rows["second"].cast(pl.Datetime("ms")), outside.fill_null(False), rows["line"],
+        refuse_rows(self.path, pl.from_epoch(rows["second"]), outside.fill_null(False), rows["line"],
                 f"the time lies more than {rules.slack} outside the stay; --slack allows more")  # fmt: skip
-        _refuse(self.path, rows["end"], (rows["end"] > rows["time"]).fill_null(False), rows["line"],
+        refuse_rows(self.path, pl.from_epoch(rows["end"]), (rows["end"] > rows["time"]).fill_null(False), rows["line"],
                 f"{WINDOW_END} is after {TIME}: an input would reach beyond the prediction")  # fmt: skip
+        late = (rows["start"] > rows["second"]).fill_null(False)
+        refuse_rows(self.path, pl.from_epoch(rows["start"]), late, rows["line"],
+                f"{WINDOW_START} is after the end of the inputs")  # fmt: skip
         repeated = ~rows.select(pl.struct("id", "second").is_first_distinct()).to_series()
-        _refuse(self.path, rows["id"], repeated, rows["line"], "the same id has a label at this time already")
+        refuse_rows(self.path, rows["id"], repeated, rows["line"], "the same id has a label at this time already")
         places = cohort.stays.select("stay_id", sample=pl.int_range(pl.len(), dtype=pl.Int64))
         return rows.join(places, on="stay_id", how="left", maintain_order="left").sort("row")
 
@@ -227,36 +237,6 @@ class LabelTable:
 
 
 _TAKEN = {*IDS, TIME, HOURS, WINDOW_START, WINDOW_END, SPLIT}
-
-
-def _times(path: Path, table: pl.DataFrame, name: str, lines: pl.Series) -> pl.Series:
-    """Return a column of times in seconds, null where there is none; raises InputError where one cannot be read."""
-    if name not in table.columns:
-        return pl.Series(name, [None] * len(table), dtype=pl.Int64)
-    times = moments(table[name]).dt.epoch("s")
-    written = table[name].is_not_null() & (as_text(table[name]).fill_null("") != "")
-    _refuse(path, table[name], times.is_null() & written, lines, f"{name} is no date and time without a zone")
-    if name == TIME:
-        _refuse(path, table[name], times.is_null(), lines, f"{name} is empty")
-    return times
-
-
-def _hours(path: Path, table: pl.DataFrame, lines: pl.Series) -> pl.Series:
-    if HOURS not in table.columns:
-        return pl.Series(HOURS, [None] * len(table), dtype=pl.Float64)
-    if TIME in table.columns:
-        raise InputError(f"{path} has both {TIME} and {HOURS}; keep one.")
-    hours = table[HOURS].cast(pl.Float64, strict=False)
-    _refuse(path, table[HOURS], ~hours.is_finite().fill_null(False), lines, f"{HOURS} is no number")
-    return hours
-
-
-def _refuse(path: Path, values: pl.Series, wrong: pl.Series, lines: pl.Series, reason: str) -> None:
-    """Raise :class:`InputError` for the rows that are wrong, with the value of the first."""
-    if wrong.any():
-        at = wrong.arg_true()
-        rows = rows_text(lines[at]) if len(at) > 1 else row_of(lines[int(at[0])])
-        raise InputError(f"{path}, {rows}: {reason} ({shown(str(values[int(at[0])]))}).")
 
 
 def _common(sample: npt.NDArray[np.int64], hours: npt.NDArray[np.float64]) -> float | None:

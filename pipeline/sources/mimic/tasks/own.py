@@ -67,7 +67,9 @@ class OwnTasks:
     def settings(self) -> dict[str, Any]:
         """Return what decides the labels beside the tables: the files as they were read, and their concepts."""
         files = {one.task.name: one.content for one in self.named}
-        return {"version": VERSION, "files": files, "concepts": [one.to_json() for one in self.concepts.concepts]}
+        scores = {"scores": self.concepts.scores} if self.concepts.scores else {}
+        concepts = [one.to_json() for one in self.concepts.concepts]
+        return {"version": VERSION, "files": files, "concepts": concepts, **scores}
 
     def inputs(self) -> list[Path]:
         """Return the tables of events that predicates need.

@@ -9,17 +9,20 @@ import polars as pl
 from .....cache_schema import Task
 from ....source import FirstHours, Quarantine, Splits
 from ..cohort import Cohort
+from ..concepts.codes import read_codes
+from ..concepts.derived.given import CODES
 from ..concepts.reading import ConceptEvents
 from ..concepts.shared_pass import SharedPass
 from ..folder import MimicFolder
 from ..wards import left_hospital_from
-from .anchors import release_of, stay_anchors, subject_events, units_of
+from .anchors import bands_of, release_of, stay_anchors, subject_events, units_of
 from .cached import made_task
 from .concept_events import TaskConcepts
-from .diagnoses import code_events
+from .diagnoses import ask_for_codes, code_events
 from .execute import execute
 from .language import TaskFile, asks_for_last_ward
-from .step_counts import UNTIL, StepCounts, count_rows, counted, hours_until
+from .report_counts import predictions, report_rows
+from .step_counts import StepCounts, count_rows, counted
 
 PARTS = ("train", "validation", "test")
 COUNTS = {
@@ -51,7 +54,7 @@ class OwnLabels:
         if cohort.limited:
             mine = cohort.stays["subject_id"].unique().implode()
             self._stays = self._stays.filter(pl.col("subject_id").is_in(mine))
-        self._steps: list[tuple[TaskFile, tuple[StepCounts, ...], tuple[tuple[str, int], ...]]] = []
+        self._steps: list[tuple[TaskFile, tuple[StepCounts, ...], pl.DataFrame]] = []
         self._shared: tuple[SharedPass, int] | None = None
 
     def _left_hospital(self) -> pl.Series | None:
@@ -75,7 +78,7 @@ class OwnLabels:
 
     def after(self, others: Labelling) -> Labelling:
         """Return what labels the samples for other tasks and then for these."""
-        return lambda first_hours: (*others(first_hours), *self.label())
+        return lambda first_hours: (*others(first_hours), *self.label(first_hours))
 
     def beside(self, others: Counting) -> Counting:
         """Return what counts the steps of other tasks and then of these."""
@@ -87,20 +90,24 @@ class OwnLabels:
 
         return counts
 
-    def label(self) -> tuple[Task, ...]:
+    def label(self, first_hours: FirstHours) -> tuple[Task, ...]:
         """Read the events that predicates need, and label the cohort."""
         self._read_events()
         of_subjects = subject_events(self.cohort.recorded)
-        codes = code_events(self.folder, self.cohort.recorded.admissions, self.tasks, self.quarantine)
         tasks = []
         self._steps.clear()
+        coded = self.concepts.coded or ask_for_codes(self.tasks)
+        codes = read_codes(self.folder, self._stays["subject_id"]) if coded else pl.DataFrame(schema=CODES)
+        diagnosed = code_events(codes, self.cohort.recorded.admissions, self.tasks)
         for task in self.tasks:
             units = units_of(task, self._stays)
-            of_codes = {name: events for (of_task, name), events in codes.items() if of_task == task.name}
-            of_concepts = self.concepts.events(task, units.frame)
+            with_age = units.frame.join(self._stays.select("stay_id", "age"), on="stay_id", how="left")
+            of_codes = {name: events for (of_task, name), events in diagnosed.items() if of_task == task.name}
+            of_concepts = self.concepts.events(task, with_age, codes)
             outcome = execute(task, units.frame, {**of_subjects, **of_codes, **of_concepts})
             tasks.append(made_task(task, outcome, units, self.cohort.stays, self.modalities))
-            self._steps.append((task, counted(outcome, units), tuple(hours_until(outcome))))
+            told = predictions(outcome, units, self.cohort.stays, bands_of(self.cohort.recorded), first_hours)
+            self._steps.append((task, counted(outcome, units), told))
         return tuple(tasks)
 
     def counts(self, splits: Splits) -> pl.DataFrame:
@@ -108,11 +115,14 @@ class OwnLabels:
         samples = self.cohort.stays.select("subject_id", sample_id="stay_id")
         parts = dict(_subjects_of_parts(samples, splits))
         rows = [row for task, steps, _ in self._steps for row in count_rows(task, steps, parts)]
-        rows += [
-            {"scope": task.name, "step": UNTIL, "unit": unit, "count": count, "published": None, "source": None}
-            for task, _, until in self._steps
-            for unit, count in until
-        ]
+        for task, _, told in self._steps:
+            assert task.target.label is not None
+            events = task.target.label.kind in ("binary", "multilabel")
+            usual = {"scope": task.name, "published": None, "source": None}
+            rows += [
+                {**usual, "step": step, "unit": unit, "count": count}
+                for step, unit, count in report_rows(told, parts, events=events)
+            ]
         return pl.DataFrame(rows, schema=COUNTS)
 
     def _read_events(self) -> None:

@@ -10,10 +10,6 @@ from .anchors import Units
 from .execute import Outcome
 from .language import TaskFile
 
-SOON_HOURS = 1.0
-"""A label event so soon after the prediction may have been under way."""
-UNTIL = "time to the label event"
-
 
 @dataclass(frozen=True)
 class StepCounts:
@@ -69,12 +65,3 @@ def _counts(step: StepCounts, kept: npt.NDArray[np.bool_], kind: str) -> Iterato
         yield "samples with the event", int(np.nansum(y[:, 1]))
     elif kind == "regression" and not np.isnan(y).all():
         yield "mean of the label, rounded", round(float(np.nanmean(y)))
-
-
-def hours_until(outcome: Outcome) -> Iterator[tuple[str, int]]:
-    """Yield how long after the prediction the first label event comes: its quartiles in minutes, and how often soon."""
-    hours = outcome.hours_until[~np.isnan(outcome.hours_until)]
-    if len(hours):
-        for name, share in (("lower quartile", 0.25), ("median", 0.5), ("upper quartile", 0.75)):
-            yield f"{name}, minutes", round(float(np.quantile(hours, share)) * 60)
-        yield f"samples within {SOON_HOURS:g} h", int((hours <= SOON_HOURS).sum())

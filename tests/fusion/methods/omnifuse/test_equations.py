@@ -17,6 +17,8 @@ from omnifuse.fusion.parts.encoders import Encoded
 from omnifuse.fusion.parts.targets import Target
 from torch import Tensor, nn
 
+from tests.fusion.vectors import Showing
+
 Array = np.ndarray
 Layers = list[tuple[Array, Array]]
 
@@ -37,10 +39,10 @@ class FixedEncoders(nn.Module):
 
 
 @pytest.fixture
-def model() -> OmniFuse:
+def model() -> Showing:
     specs = (InputSpec("one", "features", 1, 0), InputSpec("two", "features", 1, 0))
     options = OmniFuse.Options(blocks=2, alpha=ALPHA, beta=BETA, lambda1=LAMBDA1, lambda2=LAMBDA2, lambda3=LAMBDA3)
-    method = OmniFuse(ModelSpec(specs, Target("binary"), EncoderConfig(dimension=2, hidden=2, dropout=0.0)), options)
+    method = Showing(ModelSpec(specs, Target("binary"), EncoderConfig(dimension=2, hidden=2, dropout=0.0)), options)
     method.encoders = FixedEncoders()  # type: ignore[assignment]
     method = method.double()
     with torch.no_grad():
@@ -115,16 +117,16 @@ def cross_entropy(p: float, y: int) -> float:
     return float(-np.log(p if y else 1 - p))
 
 
-def training_terms(model: OmniFuse, monkeypatch: pytest.MonkeyPatch, batch: Batch) -> dict[str, float]:
+def training_terms(model: Showing, batch: Batch) -> dict[str, float]:
     """What the model computes in one training step, the second modality alone being lazy."""
-    monkeypatch.setattr(model, "shown", lambda present: torch.from_numpy(USED))
+    model.used = torch.from_numpy(USED)
     model.train()
     model.activation.active = 1
     return {name: float(value.detach()) for name, value in model.loss(batch).items()}
 
 
-def test_training_step(model: OmniFuse, batch: Batch, monkeypatch: pytest.MonkeyPatch) -> None:
-    terms = training_terms(model, monkeypatch, batch)
+def test_training_step(model: Showing, batch: Batch) -> None:
+    terms = training_terms(model, batch)
     answers = [said(model, sample, USED[sample]) for sample in (0, 1)]
 
     # (3), (7): the only slot that exists and is hidden is the second of sample 0

@@ -16,7 +16,7 @@ from omnifuse.fusion.training.loop import Parts, fit, predict
 from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
-from ...vectors import COLUMNS, TARGETS, changed, context_of, model, noise, show, step, whole
+from ...vectors import COLUMNS, TARGETS, changed, context_of, model, noise, showing, step, whole
 
 
 class TestTrainingStep:
@@ -43,62 +43,59 @@ class TestTrainingStep:
         for name in again[1]:
             assert again[1][name].equal(other[1][name]), name
 
-    def test_a_hidden_modality_is_seen_by_the_forward_loss_alone(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        inputs, method = noise(share=1.1), model()
+    def test_a_hidden_modality_is_seen_by_the_forward_loss_alone(self) -> None:
+        inputs = noise(share=1.1)
         used = torch.tensor([[True, False, True]]).expand_as(inputs.presence)
-        show(monkeypatch, used)
+        method = showing(used)
         terms, _ = step(method, whole(inputs))
         other, _ = step(method, whole(changed(inputs, ~used)))
         assert {name for name in terms if not terms[name].equal(other[name])} == {"forward", "total"}
 
-    def test_shown_everything_nothing_is_imputed(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_shown_everything_nothing_is_imputed(self) -> None:
         inputs = noise(share=1.1)
-        show(monkeypatch, inputs.presence)
-        terms, _ = step(model(), whole(inputs))
+        terms, _ = step(showing(inputs.presence), whole(inputs))
         assert terms["forward"].item() == 0
         assert terms["backward"].item() == 0
 
-    def test_what_never_existed_has_no_forward_loss_but_a_way_back(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_what_never_existed_has_no_forward_loss_but_a_way_back(self) -> None:
         inputs = noise(share=0.0)
-        show(monkeypatch, inputs.presence)
-        terms, _ = step(model(), whole(inputs))
+        terms, _ = step(showing(inputs.presence), whole(inputs))
         assert terms["forward"].item() == 0
         assert terms["backward"].item() > 0
 
-    def test_imputation_does_not_train_the_encoder_of_what_it_imputes(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_imputation_does_not_train_the_encoder_of_what_it_imputes(self) -> None:
         """Truths are constants: the encoder of a hidden modality learns only from its missing embedding e(0)."""
-        inputs, method = noise(share=1.1), model()
-        show(monkeypatch, torch.tensor([[True, False, True]]).expand_as(inputs.presence))
+        inputs = noise(share=1.1)
+        method = showing(torch.tensor([[True, False, True]]).expand_as(inputs.presence))
         first_layer = "encoders.each.1.summary.mlp.0.weight"  # e(0) does not reach it: its input is zero
         _, gradients = step(method, whole(inputs))
         assert gradients[first_layer].eq(0).all()
         assert gradients[first_layer.replace(".1.", ".0.")].ne(0).any()
 
-    def test_truths_are_encoded_without_dropout(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        inputs, method = noise(share=1.1), model()
-        show(monkeypatch, torch.tensor([[True, False, True]]).expand_as(inputs.presence))
-        seen = []
-        monkeypatch.setattr(
-            "omnifuse.fusion.methods.omnifuse.method.forward_loss",
-            lambda imputed, truth, *_: (seen.append(truth), imputed.sum() * 0)[1],
-        )
-        step(method, whole(inputs))
-        assert seen[0].equal(method.encode(whole(inputs)).embeddings)
+    def test_truths_are_encoded_without_dropout(self) -> None:
+        inputs = noise(share=1.1)
+        batch, used = whole(inputs), torch.tensor([[True, False, True]]).expand_as(inputs.presence)
+        method = showing(used)
+        assert method.imputation is not None
+        truth = method.encode(batch).embeddings
+        method.train()
+        torch.manual_seed(1)  # as in the step
+        encoded = method.encode(batch)
+        imputed, _ = method.imputation(encoded.embeddings, encoded.missing, used)
+        terms, _ = step(method, batch)
+        torch.testing.assert_close(terms["forward"], (imputed - truth)[:, 1].square().mean())
+        assert not encoded.embeddings.equal(truth)
 
     def test_no_activation_before_the_first_mining(self) -> None:
         terms, _ = step(model(), whole(noise()))
         assert terms["tla"].item() == 0
 
-    def test_activation_is_the_loss_of_samples_shown_the_lazy_combination(
-        self, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        inputs, method = noise(share=1.1), model()
+    def test_activation_is_the_loss_of_samples_shown_the_lazy_combination(self) -> None:
+        inputs, method = noise(share=1.1), model(dropout=0.0).train()
         method.activation.active = 1  # cxr alone
         half = torch.arange(len(inputs.y)) % 2 == 0
-        show(monkeypatch, torch.where(half[:, None], torch.tensor([[False, True, False]]), inputs.presence))
+        method.used = torch.where(half[:, None], torch.tensor([[False, True, False]]), inputs.presence)
         batch = whole(inputs)
-        method.encoders.eval()
-        monkeypatch.setattr(method, "training", True)  # patterns on, dropout off
         encoded = method.encode(batch)
         used = torch.tensor([[False, True, False]]).expand_as(inputs.presence)
         heads = method.run(encoded.embeddings, encoded.missing, used)

@@ -7,9 +7,9 @@ import pytest
 import torch
 from omnifuse.fusion.inputs.batches import Inputs, ModalityInputs
 from omnifuse.fusion.methods.fitting import FitConfig
-from omnifuse.fusion.methods.omnifuse import method as omnifuse
 from omnifuse.fusion.methods.omnifuse.method import OmniFuse
-from omnifuse.fusion.methods.omnifuse.trace import imputation_rows
+from omnifuse.fusion.methods.omnifuse.trace import SEED, imputation_rows
+from omnifuse.fusion.parts.completion.patterns import sample_patterns
 from omnifuse.fusion.scores.metrics import auroc
 from omnifuse.fusion.training.loop import Parts, fit
 from torch.nn import functional as F
@@ -59,22 +59,21 @@ def test_all_kinds_of_labels(target: object) -> None:
     assert all(0 <= row["auroc"] <= 1 for row in rows)
 
 
-def test_what_is_counted_are_the_slots_that_exist_and_are_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_counted_are_the_slots_that_exist_and_are_hidden() -> None:
     method, batch = model(), whole(noise())
-    shown = torch.tensor([True, False, True])
-    monkeypatch.setattr(
-        "omnifuse.fusion.methods.omnifuse.trace.sample_patterns", lambda present, *_, **__: present & shown
-    )
+    generator = torch.Generator().manual_seed(SEED)
+    shown = sample_patterns(batch.presence, generator, dropout=1.0, patterns="proper")
     with torch.no_grad():
         encoded = method.encode(batch)
         rows = imputation_rows(method, [(encoded, batch.y)])
         assert method.imputation is not None
-        imputed, _ = method.imputation(encoded.embeddings, encoded.missing, batch.presence & shown)
-        heads = method.run(encoded.embeddings, encoded.missing, batch.presence & shown)
+        imputed, _ = method.imputation(encoded.embeddings, encoded.missing, shown)
+        heads = method.run(encoded.embeddings, encoded.missing, shown)
         probability = torch.sigmoid(method.logits(heads))
-    has = batch.presence[:, 1]
-    expected = F.cosine_similarity(imputed[has, 1], encoded.embeddings[has, 1], dim=1).mean()
-    assert [row["cosine"] for row in rows] == [None, pytest.approx(expected.item(), rel=1e-5), None]
+    hidden = batch.presence & ~shown
+    similarity = F.cosine_similarity(imputed, encoded.embeddings, dim=2)
+    for m, row in enumerate(rows):
+        assert row["cosine"] == pytest.approx(similarity[hidden[:, m], m].mean().item(), rel=1e-5)
     assert rows[0]["auroc"] == pytest.approx(auroc(batch.y[:, 0].numpy(), probability[:, 0].numpy()))
 
 
@@ -95,10 +94,12 @@ def test_training_brings_imputed_embeddings_closer_where_modalities_tell_of_each
         assert of_cxr[-1][name] > of_cxr[0][name] + gain
 
 
-def test_watching_changes_no_digit_of_the_training(monkeypatch: pytest.MonkeyPatch) -> None:
-    watched = fitted()
-    monkeypatch.setattr(omnifuse, "imputation_rows", lambda *_: [])
-    unwatched = fitted()
-    assert unwatched.imputation_trace == [] != watched.imputation_trace
-    for name, value in unwatched.state_dict().items():
-        assert torch.equal(value, watched.state_dict()[name]), name
+def test_watching_changes_no_digit_of_the_training() -> None:
+    method, batch = model(), whole(noise())
+    drawn = torch.get_rng_state(), method.generator.get_state()
+    before = {name: value.clone() for name, value in method.state_dict().items()}
+    with torch.no_grad():
+        assert imputation_rows(method, [(method.encode(batch), batch.y)])
+    assert drawn[0].equal(torch.get_rng_state()) and drawn[1].equal(method.generator.get_state())
+    assert all(value.equal(before[name]) for name, value in method.state_dict().items())
+    assert not method.training

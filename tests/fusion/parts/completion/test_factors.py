@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import sys
 from importlib.util import find_spec
 
 import numpy as np
@@ -103,6 +104,6 @@ def test_fitting_prints_nothing_and_leaves_the_generator_of_numpy() -> None:
 
 
 def test_a_missing_package_is_said_before_training(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("omnifuse.cache_schema.packages.find_spec", lambda _: None)
+    monkeypatch.setitem(sys.modules, PACKAGE, None)  # as if it were not installed
     with pytest.raises(InputError, match=rf"Imputation by 'mofa' needs .*: pip install 'omnifuse\[{PACKAGE}\]'"):
         new_completion("mofa", 3, 8)

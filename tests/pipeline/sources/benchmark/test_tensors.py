@@ -91,8 +91,10 @@ def test_no_events_at_all() -> None:
 
 def test_buckets_on_disk_do_not_change_the_result(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = by_stay(extract(*EVENTS, settings=EhrSettings("benchmark")))
-    for name in ("ROWS_HELD", "ROWS_SORTED", "ROWS_TOGETHER", "SUBJECTS_PER_BUCKET"):
-        monkeypatch.setattr(spill, name, 1)
+    monkeypatch.setattr(spill, "ROWS_HELD", 1)
+    monkeypatch.setattr(spill, "ROWS_SORTED", 1)
+    monkeypatch.setattr(spill, "ROWS_TOGETHER", 1)
+    monkeypatch.setattr(spill, "SUBJECTS_PER_BUCKET", 1)
     parts = by_stay(extract(*EVENTS, settings=EhrSettings("benchmark")))
     assert whole.keys() == parts.keys()
     for stay, rows in whole.items():

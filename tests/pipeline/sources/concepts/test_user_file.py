@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from omnifuse.cache_schema import InputError, MissingInputError
 from omnifuse.pipeline.sources.mimic.concepts.definitions import AGGREGATES, KINDS, TABLES, starter_set, starter_sets
+from omnifuse.pipeline.sources.mimic.concepts.derived import DERIVED
 from omnifuse.pipeline.sources.mimic.concepts.named import NamedSets
 from omnifuse.pipeline.sources.mimic.concepts.user_file import read_user_file
 
@@ -149,6 +150,10 @@ def test_starter_sets_keep_the_rules_of_files(name: str, version: int) -> None:
     concepts = starter_set(name, version)  # type: ignore[arg-type]
     assert len({concept.name for concept in concepts}) == len(concepts) > 0
     for concept in concepts:
+        if concept.derived:
+            assert concept.derived == concept.name in DERIVED and not concept.items
+            assert set(concept.aggregates) <= set(AGGREGATES[concept.kind])
+            continue
         ((table, items),) = concept.items.items()
         assert len(set(items)) == len(items) > 0
         assert concept.kind in KINDS and concept.kind in TABLES[table]

@@ -123,7 +123,10 @@ def test_stages_of_creatinine(stays: pl.DataFrame, folder: MimicFolder) -> None:
         return of.group_by("unit").agg(pl.col("value").max())["value"].value_counts().sort("value")["count"].to_list()
 
     assert highest(stages) == [88, 23, 11, 14]
-    assert highest(stages.filter(pl.col("time") >= pl.col("icu_in"))) == [86, 23, 10, 14]
+    hours = (pl.col("time") - pl.col("icu_in")) / 3600
+    assert highest(stages.filter(hours >= 0)) == [86, 23, 10, 14]
+    assert highest(stages.filter(hours.is_between(0, 48))) == [95, 22, 7, 9]
+    assert highest(stages.filter(hours.is_between(24, 72))) == [59, 15, 5, 9]
 
 
 def test_the_cohorts_of_yaib(cohort: Cohort, with_wards: pl.DataFrame, folder: MimicFolder) -> None:

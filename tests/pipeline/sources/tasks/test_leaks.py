@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 import pytest
 from omnifuse.cache_schema import Column, FeatureCache, InputError, ModalitySpec, StagedCache, Task
-from omnifuse.pipeline.sources.mimic.concepts.derived import kdigo
+from omnifuse.pipeline.sources.mimic.concepts.derived import Given, kdigo
 from omnifuse.pipeline.sources.mimic.tasks.checks import conditions_on_future
 from omnifuse.pipeline.sources.mimic.tasks.concept_events import TaskConcepts
 from omnifuse.pipeline.sources.mimic.tasks.execute import execute
@@ -146,6 +146,10 @@ def creatinine(values: list[tuple[int, float]]) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=schema, orient="row")
 
 
+def stage_of(values: pl.DataFrame) -> pl.DataFrame:
+    return kdigo.creatinine_stage(Given({kdigo.CREATININE: values}))
+
+
 SERIES = [(0, 1.0), (12, 1.3), (30, 2.0), (60, 0.6), (80, 0.9), (90, 4.2), (100, 4.0)]
 
 
@@ -153,7 +157,7 @@ SERIES = [(0, 1.0), (12, 1.3), (30, 2.0), (60, 0.6), (80, 0.9), (90, 4.2), (100,
 def test_a_stage_does_not_know_what_comes_later(ahead: bool) -> None:
     def staged(values: list[tuple[int, float]]) -> list[float]:
         values = [(-hour, value) for hour, value in values] if ahead else values  # a baseline of later values
-        return kdigo.creatinine_stage({"c": creatinine(values)}).sort("time", descending=ahead)["value"].to_list()
+        return stage_of(creatinine(values)).sort("time", descending=ahead)["value"].to_list()
 
     independent = all(staged(SERIES[:n]) == staged(SERIES)[:n] for n in range(1, len(SERIES)))
     assert independent == (not ahead)
@@ -161,13 +165,13 @@ def test_a_stage_does_not_know_what_comes_later(ahead: bool) -> None:
 
 def test_stages_by_hand() -> None:
     """A rise of exactly 0.3; of 1.5 and 2 times; back; 4.2 after 0.6 is 7 times; 4.0 is at least 4 and has risen."""
-    assert kdigo.creatinine_stage({"c": creatinine(SERIES)})["value"].to_list() == [0, 1, 2, 0, 1, 3, 3]
-    assert kdigo.creatinine_stage({"c": creatinine([(0, 4.5), (6, 4.6)])})["value"].to_list() == [0, 0]  # no rise
-    assert kdigo.creatinine_stage({"c": creatinine([(0, 1.0), (168, 3.0)])})["value"].to_list() == [0, 0]  # 7 days ago
+    assert stage_of(creatinine(SERIES))["value"].to_list() == [0, 1, 2, 0, 1, 3, 3]
+    assert stage_of(creatinine([(0, 4.5), (6, 4.6)]))["value"].to_list() == [0, 0]  # no rise
+    assert stage_of(creatinine([(0, 1.0), (168, 3.0)]))["value"].to_list() == [0, 0]  # 7 days ago
     same = pl.concat([creatinine([(0, 1.0)]), creatinine([(6, 1.0)]), creatinine([(6, 1.8)])])
-    assert kdigo.creatinine_stage({"c": same})["value"].to_list() == [0, 1]  # the mean of one time, 1.4
+    assert stage_of(same)["value"].to_list() == [0, 1]  # the mean of one time, 1.4
 
 
 def test_a_stage_counts_from_when_its_creatinine_was_known() -> None:
     late = creatinine([(0, 1.0), (6, 2.0)]).with_columns(known=pl.col("time") + 2 * H)
-    assert kdigo.creatinine_stage({"c": late})["time"].to_list() == [2 * H, 8 * H]
+    assert stage_of(late)["time"].to_list() == [2 * H, 8 * H]

@@ -71,6 +71,24 @@ def test_labels_of_meds_are_taken_as_they_are(labelled: Callable[..., FeatureCac
     assert cache.task("mine").y[0, 0] == 1
 
 
+def test_inputs_begin_where_the_table_says(labelled: Callable[..., FeatureCache]) -> None:
+    header = "stay_id,window_start,prediction_hours,x\n"
+    late = labelled(header + "100,2150-01-01 06:00:00,24,1\n201,2150-01-04 06:00:00,24,0\n").task("x")
+    assert (late.window_hours, late.history_hours) == (24, -6)
+    early = labelled(header + "100,2149-12-31 20:00:00,24,1\n201,2150-01-03 20:00:00,24,0\n").task("x")
+    assert early.history_hours == 4
+    assert labelled(header + "100,,24,1\n").task("x").history_hours == 0
+
+
+def test_rows_before_the_window_are_no_inputs(raw: Path, mimic3, charted3: Callable[..., None], labelled) -> None:
+    for hour in (1, 5, 9, 30):
+        charted3(mimic3, 1, 10, 100, f"2150-01-0{1 + hour // 24} {hour % 24:02d}:30:00", 211, str(hour))
+    mimic3.write()
+    cache = labelled("stay_id,window_start,prediction_hours,x\n100,2150-01-01 07:00:00,24,1\n")
+    seen = cache.task_inputs(cache.task("x"))["ehr"]
+    assert seen.time[seen.offsets[0] : seen.offsets[1]].tolist() == list(range(8, 25, 2))
+
+
 HEADER = "stay_id,prediction_time,x\n"
 REFUSED = {
     "no id": ("name,x\na,1\n", {}, "has no column stay_id, icustay_id"),
@@ -78,10 +96,23 @@ REFUSED = {
     "an id that is none": ("stay_id,x\nabc,1\n", {}, r"mine\.csv, row 2: stay_id is no whole number \('abc'\)"),
     "an admission without a time": ("hadm_id,x\n10,1\n", {}, "need the column prediction_time"),
     "a time that is none": (f"{HEADER}100,soon,1\n", {}, r"row 2: prediction_time is no date.*'soon'"),
-    "a time far outside": (f"{HEADER}100,2150-01-09 00:00:00,1\n", {}, r"row 2: the time lies more than 24h outside"),
+    "a time far outside": (
+        f"{HEADER}100,2150-01-09 00:00:00,1\n", {}, r"row 2: the time lies more than 24h outside.*2150-01-09",
+    ),
     "a time twice": (HEADER + "100,2150-01-01 05:00:00,1\n" * 2, {}, "row 3: the same id has a label at this time"),
     "a window beyond it": (
         "stay_id,prediction_time,window_end,x\n100,2150-01-01 05:00:00,2150-01-01 06:00:00,1\n", {}, "reach beyond",
+    ),
+    "a window that begins when nobody says it ends": (
+        "stay_id,window_start,x\n100,2150-01-01 05:00:00,1\n", {}, "window_start needs prediction_time",
+    ),
+    "a window that begins at its end": (
+        "stay_id,window_start,prediction_hours,x\n100,2150-01-01 05:00:00,4,1\n", {},
+        r"row 2: window_start is after the end of the inputs \('2150-01-01 05:00:00'\)",
+    ),
+    "windows that begin at several hours": (
+        "stay_id,window_start,prediction_hours,x\n100,2150-01-01 05:00:00,9,1\n201,2150-01-04 06:00:00,9,1\n", {},
+        "row 3: window_start is at another hour of the stay",
     ),
     "a label that most lack": ("stay_id,x\n100,1\n200,\n201,\n", {}, "x is missing in 2 of 3 rows; --allow-missing"),
     "a name that a task has": ("stay_id,mortality\n100,1\n", {}, "another task 'mortality'"),

@@ -13,6 +13,7 @@ from omnifuse.pipeline.core.plan import Encoders
 from omnifuse.pipeline.core.stages import Extraction, extract
 from omnifuse.pipeline.source import Quarantine
 from omnifuse.pipeline.sources import open_dataset
+from omnifuse.progress import telling
 
 TASK = """
 name: high
@@ -79,16 +80,11 @@ def test_another_file_labels_anew_and_computes_nothing(raw: Path, task: Path, tm
     assert not run(raw, cache, task=(str(task),)).done
 
 
-def test_one_pass_gives_variables_and_labels_their_events(
-    raw: Path, task: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from omnifuse.pipeline.sources.mimic.concepts.reading import ConceptEvents
-
-    passes = []
-    original = ConceptEvents.of_subjects
-    monkeypatch.setattr(ConceptEvents, "of_subjects", lambda self: (passes.append(1), original(self))[1])
-    run(raw, tmp_path / "both", task=(str(task),), variables=("labs",))
-    assert len(passes) == 1
+def test_one_pass_gives_variables_and_labels_their_events(raw: Path, task: Path, tmp_path: Path) -> None:
+    told: list[str] = []
+    with telling(lambda name, *_: told.append(name)):
+        run(raw, tmp_path / "both", task=(str(task),), variables=("labs",), modalities=("labs",))
+    assert told.count("LABEVENTS.csv") == 1
     run(raw, tmp_path / "alone", task=(str(task),))
     both, alone = (FeatureCache.open(tmp_path / name).task("high").y for name in ("both", "alone"))
     np.testing.assert_array_equal(both, alone)
@@ -137,7 +133,6 @@ def test_labelling_twice_is_labelling_once(raw: Path, tmp_path: Path) -> None:
 
 def test_what_this_release_does_not_have_is_refused(raw: Path, mimic4, task: Path) -> None:
     for name, said in (
-        ("sepsis_12h", r"predicates\.sepsis\.concept: there is no concept 'sepsis3_onset'"),
         ("mortality_365d", "knows deaths for 90 days"),
         ("aki", "Did you mean 'aki_48h'"),
     ):
@@ -173,3 +168,54 @@ def test_other_kinds_are_stored_and_training_refuses_them_in_a_sentence(raw: Pat
             train(cache, make_config("concat", task=name), tmp_path / "run")
     table = stored.samples.select("sample_id")
     assert isinstance(table, pl.DataFrame)
+
+
+def test_what_predictions_see_and_when_their_events_come_is_counted(raw: Path, task: Path, tmp_path: Path) -> None:
+    """All four stays have a heart rate by hour 2; of the creatinines that of hour 9 of stay 301 comes by hour 24."""
+    (tmp_path / "own.csv").write_text("subject_id,split\n1,train\n2,test\n3,train\n")
+    run(raw, tmp_path / "cache", (tmp_path / "own.csv",), task=(str(task),), variables=("labs",))
+    counts = FeatureCache.open(tmp_path / "cache").counts.filter(scope="high")
+    seen = dict(counts.filter(step="seen by the prediction").select("unit", "count").iter_rows())
+    assert {unit: count for unit, count in seen.items() if "validation" not in unit} == {
+        "samples with ehr": 4, "samples with labs": 1, "samples without any input": 0,
+        "samples with ehr, train": 3, "samples with labs, train": 1, "samples without any input, train": 0,
+        "samples with ehr, test": 1, "samples with labs, test": 0, "samples without any input, test": 0,
+    }  # fmt: skip
+    until = dict(counts.filter(step="time to the label event").select("unit", "count").iter_rows())
+    assert until["median, minutes, test"] == until["median, minutes"] == 360
+    assert until["samples within 1 h"] == 0
+    assert not any("train" in unit for unit in until)  # nothing happens there
+
+
+def test_labels_are_counted_by_release(raw: Path, mimic3, mimic4, task: Path, tmp_path: Path) -> None:
+    mimic3.headers["ICUSTAYS"] += ",DBSOURCE"
+    for row, source in zip(mimic3.tables["ICUSTAYS"], ("carevue", "metavision", "carevue", ""), strict=True):
+        row["DBSOURCE"] = source
+    run(mimic3.write(), tmp_path / "three", task=(str(task),))
+    by_release = FeatureCache.open(tmp_path / "three").counts.filter(scope="high", step="by release")
+    assert dict(by_release.select("unit", "count").iter_rows()) == {
+        "samples, carevue": 2, "positive samples, carevue": 0, "samples, metavision": 1,
+        "positive samples, metavision": 1,
+    }  # fmt: skip
+    mimic4.headers["hosp/patients"] += ",anchor_year_group"
+    mimic4.tables["hosp/patients"][0]["anchor_year_group"] = "2008 - 2010"
+    run(mimic4.write(), tmp_path / "four", task=(str(task),))
+    by_release = FeatureCache.open(tmp_path / "four").counts.filter(scope="high", step="by release")
+    assert by_release["unit"].to_list() == ["samples, 2008 - 2010", "positive samples, 2008 - 2010"]
+
+
+def test_events_soon_after_the_prediction_are_counted_and_conditions_on_the_future_printed(
+    raw: Path, tmp_path: Path
+) -> None:
+    """The creatinine of hour 30 of stay 200 comes half an hour after hour 29.5."""
+    text = TASK.format(low=1.8).replace("icu_in + 24h", "icu_in + 29h 30min")
+    later = "gap: {start: trigger, end: icu_in + 48h, has: {icu_out: [null, 0]}}, target"
+    (tmp_path / "plain.yaml").write_text(text)
+    (tmp_path / "gap.yaml").write_text(text.replace("name: high", "name: gap").replace("target", later))
+    notes = {}
+    for name in ("plain", "gap"):
+        notes[name] = run(raw, tmp_path / name, task=(str(tmp_path / f"{name}.yaml"),)).notes
+    counts = FeatureCache.open(tmp_path / "plain").counts.filter(scope="high", step="time to the label event")
+    assert dict(counts.select("unit", "count").iter_rows())["samples within 1 h"] == 1
+    future = "Task gap conditions on the future: gap.icu_out."
+    assert future in notes["gap"] and not any("future" in note for note in notes["plain"])

@@ -17,7 +17,7 @@ from omnifuse.fusion.inputs.stored import StoredArray
 from omnifuse.fusion.report import write_report
 from omnifuse.fusion.runs.run import load_run
 from omnifuse.fusion.runs.train import train
-from omnifuse.fusion.sealed import SEAL, check_seal, is_sealed, seal
+from omnifuse.fusion.sealed_folder import SEAL, check_seal, is_sealed, seal
 from omnifuse.fusion.training.config import make_config
 from safetensors.numpy import load_file, save_file
 
