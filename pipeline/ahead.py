@@ -6,7 +6,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from typing import TypeVar
 
-AHEAD = 6
+AHEAD = 4
 """So many items are made ready at most, unless said otherwise."""
 WORKERS = 2
 

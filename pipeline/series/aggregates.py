@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .bins import Floats, Integers, carry_forward
+from .ordering import stable_order
 from .rows import BinRows
 
 Reduce = Callable[[Floats, Integers, Floats], Floats]
@@ -75,10 +76,10 @@ class Observations:
 
 def summarise(seen: Observations, rows: BinRows, summaries: Sequence[Summary]) -> tuple[Floats, Floats]:
     """Return the columns ``[R, C]`` of all rows, and for each whether something happened in the bin ``[R, C]``."""
-    values = np.full((len(rows.ends), len(summaries)), np.nan)
+    values = np.full((len(rows.ends), len(summaries)), np.nan, order="F")  # it is worked on by columns
     masks = np.zeros_like(values)
     row = rows.row(seen.sample, seen.bins)
-    order = np.lexsort((row, seen.series))  # stable
+    order = stable_order(seen.series * len(rows.ends) + row)
     series = seen.series[order]
     since = rows.ends > 0
     for column, summary in enumerate(summaries):

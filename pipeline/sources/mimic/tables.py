@@ -108,7 +108,7 @@ class Table:
         """Yield batches of a text file; one with an integer that is none comes whole and as text."""
         file = Delimited.open(self.path, ",", lossy=True)
         rows = file.batches(names, dict.fromkeys(integers, pl.Int64), keep)
-        with closing(ahead(_gathered(rows), _joined)) as batches:  # read while the events before are cleaned
+        with closing(ahead(_gathered(rows), _joined, waiting=2)) as batches:  # read while the events before are cleaned
             yield from batches
 
     def _parquet(self, names: Mapping[str, str], integers: Sequence[str], keep: pl.Expr) -> Iterator[pl.DataFrame]:

@@ -17,6 +17,7 @@ from ....series.aggregates import Observations, Summary, summarise
 from ....series.bins import Floats, bin_count, inside
 from ....series.event_block import portions
 from ....series.intervals import cut, overlap
+from ....series.ordering import order_by, packed, running_maximum
 from ....series.rows import BinRows, bin_before_or_after
 from ....source import Block
 from .definitions import Aggregate, Concept
@@ -27,6 +28,9 @@ CARRIED = ("numeric", "categorical")
 NEVER = 1e6
 """Hours; longer than any stay."""
 TIMES = ("time", "end", "known", "since", "open_end", "end_known", "gone")
+OF_POINTS = ("subject_id", "concept", "time", "known", "value", "row", "only")
+OF_INTERVALS = ("end", "spread", "open_end", "end_known", "ends")
+"""Columns of events that are looked at."""
 
 
 @dataclass(frozen=True)
@@ -98,15 +102,18 @@ class SetBins:
     ) -> None:
         self.made = SetColumns.of(concepts)
         self.numbers = range(first, first + len(concepts))
-        self._kinds = {number: concept.kind for number, concept in zip(self.numbers, concepts, strict=True)}
-        self._derived = [number for number, concept in zip(self.numbers, concepts, strict=True) if concept.derived]
+        numbered = list(zip(self.numbers, concepts, strict=True))
+        self._intervals = [number for number, concept in numbered if concept.kind.startswith("interval")]
+        self._rates = [number for number, concept in numbered if concept.kind == "interval-rate"]
+        self._derived = [number for number, concept in numbered if concept.derived]
         self._stays, self._sample_ids = stays.drop("stay_id"), stays["stay_id"].to_numpy()
         self._bin_hours, self._at_once = bin_hours, available == "charttime"
 
     def blocks(self, events: pl.DataFrame) -> Iterator[Block]:
         """Yield the rows of the stays that have any of these events, which are all of some subjects."""
-        mine = events.filter(pl.col("concept").is_between(self.numbers.start, self.numbers.stop - 1))
-        seen = self._observations(mine)
+        looked_at = (*OF_POINTS, *(OF_INTERVALS if self._intervals else ()))
+        mine = pl.col("concept").is_between(self.numbers.start, self.numbers.stop - 1)
+        seen = self._observations(events.select(name for name in looked_at if name in events.columns).filter(mine))
         if seen.is_empty():
             return
         early = pl.col("bin").filter(pl.col("bin") < 0).n_unique()
@@ -132,38 +139,55 @@ class SetBins:
         """Return sample, concept, bin, value, hours, share, newest, and the bins of the sample from t0 on."""
         if self._at_once:
             known = pl.when(pl.col("concept").is_in(self._derived)).then("known").otherwise("time")
-            events = events.with_columns(known=known, end_known=pl.lit(None, pl.Int64), ends=pl.lit(None, ENDS))
-        owned = one_end_at_a_time(events).join(self._stays, on="subject_id")
-        if "only" in owned.columns:
-            owned = owned.filter((pl.col("only") == pl.col("sample")).fill_null(True))
-        joined = owned.with_columns(
-            kind=pl.col("concept").replace_strict(self._kinds, return_dtype=pl.String),
-            **{name: (pl.col(name) - pl.col("intime")) / 3600 for name in TIMES},
-        )
-        interval = pl.col("kind").str.starts_with("interval") & pl.col("end").is_not_null()
-        cut_up = interval & ((pl.col("kind") == "interval-rate") | pl.col("spread"))
+            events = events.with_columns(known=known)
+        if not self._intervals:
+            return self._ordered(self._with_bins(self._whole(self._of_stays(events), pl.col("time"))))
+        if self._at_once:
+            events = events.with_columns(end_known=pl.lit(None, pl.Int64), ends=pl.lit(None, ENDS))
+        joined = self._of_stays(one_end_at_a_time(events))
+        interval = pl.col("concept").is_in(self._intervals) & pl.col("end").is_not_null()
+        cut_up = interval & (pl.col("concept").is_in(self._rates) | pl.col("spread"))
         pieces = [
             self._whole(joined.filter(~interval), pl.col("time")),
             self._whole(joined.filter(interval & ~cut_up), pl.col("end")),
             self._cut(joined.filter(cut_up)),
         ]
-        seen = pl.concat(pieces)
-        beyond = pl.col("bin").max().over("sample") + 1
-        los_hours = seen["los_hours"].fill_null(np.nan).to_numpy()
-        seen = seen.with_columns(known_bins=pl.Series(bin_count(los_hours, self._bin_hours))).with_columns(
-            bins=pl.when(pl.col("los_hours").is_null()).then(beyond).otherwise("known_bins").cast(pl.Int64)
+        return self._ordered(self._with_bins(pl.concat(pieces)))
+
+    def _of_stays(self, events: pl.DataFrame) -> pl.DataFrame:
+        """Return the events of the subject of each stay, with their times in hours since its t0."""
+        joined = events.join(self._stays, on="subject_id", maintain_order="left")
+        if "only" in joined.columns:
+            joined = joined.filter((pl.col("only") == pl.col("sample")).fill_null(True))
+        times = [name for name in TIMES if name in joined.columns]
+        return joined.with_columns((pl.col(name) - pl.col("intime")) / 3600 for name in times)
+
+    def _with_bins(self, seen: pl.DataFrame) -> pl.DataFrame:
+        """Add the bins of each sample from t0 on: those of its length, or where that is not known up to the last."""
+        known = bin_count(seen["los_hours"].fill_null(np.nan).to_numpy(), self._bin_hours)
+        seen = seen.with_columns(bins=pl.Series(known, dtype=pl.Int64))
+        if not seen["los_hours"].has_nulls():
+            return seen
+        last = pl.col("bin").max().over("sample")
+        return seen.with_columns(bins=pl.when(pl.col("los_hours").is_null()).then(last + 1).otherwise("bins"))
+
+    def _ordered(self, seen: pl.DataFrame) -> pl.DataFrame:
+        """Return what was seen in order of sample, concept, bin, hours and row, and what of it is ``newest``."""
+        sample, concept, bins, hours, row = (
+            seen[name].to_numpy() for name in ("sample", "concept", "bin", "hours", "row")
         )
-        seen = seen.sort("sample", "concept", "bin", "hours", "row")
-        newest = pl.col("hours") >= pl.col("hours").cum_max().over("sample", "concept")
-        return seen.with_columns(newest=newest)
+        order = order_by(packed(sample, concept, bins), hours, row)
+        newest = hours[order] >= running_maximum(hours[order], packed(sample, concept)[order])
+        return seen.select(pl.all().gather(order)).with_columns(newest=newest)
 
     def _whole(self, events: pl.DataFrame, moment: pl.Expr) -> pl.DataFrame:
         """Return events that count whole: in the bin in which they were known, and by ``moment`` had happened."""
         events = events.with_columns(hours=moment, seen=pl.max_horizontal(moment, "known"))
-        events = events.filter((pl.col("hours") >= pl.col("since")).fill_null(True))
         hours = events["seen"].to_numpy()
-        events = events.with_columns(bin=pl.Series(bin_before_or_after(hours, self._bin_hours)), share=pl.lit(1.0))
-        return events.filter(inside_or_before(hours, events["los_hours"])).select(PIECE)
+        counts = inside_or_before(hours, events["los_hours"])
+        counts &= events.select((pl.col("hours") >= pl.col("since")).fill_null(True)).to_series()
+        bins = pl.Series(bin_before_or_after(hours, self._bin_hours))
+        return events.with_columns(bin=bins, share=pl.lit(1.0)).select(PIECE).filter(counts)
 
     def _cut(self, events: pl.DataFrame) -> pl.DataFrame:
         """Return the pieces of intervals: of rates with the part of the bin, of amounts that of the interval.
@@ -182,7 +206,7 @@ class SetBins:
             end_bin=self._bin(events["end_known"].fill_null(-NEVER)).gather(interval),
             gone_bin=self._bin(events["gone"].fill_null(NEVER)).gather(interval),
         )
-        rate, going_on = pl.col("kind") == "interval-rate", pl.col("bin") < pl.col("end_bin")
+        rate, going_on = pl.col("concept").is_in(self._rates), pl.col("bin") < pl.col("end_bin")
         instant = (pl.col("length") == 0) & pl.col("open_end").is_null()  # a rate that holds no time is none
         pieces = pieces.with_columns(stop=pl.when(going_on).then("open").otherwise("stop"))
         hours = overlap(pieces["start"].to_numpy(), pieces["stop"].to_numpy(), bins, self._bin_hours)

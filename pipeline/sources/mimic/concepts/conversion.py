@@ -18,10 +18,13 @@ def convert(rows: pl.DataFrame, concepts: Mapping[int, Concept], pairs: pl.DataF
     ``rows`` have pair (as ``pairs`` number concept and item), concept, kind, unit, number, kg and problem.
     """
     keys = rows.filter(pl.col("kind") != "categorical").select("pair", "concept", "unit").unique()
-    rows = rows.join(keys.with_row_index("key"), on=["pair", "concept", "unit"], how="left", maintain_order="left")
+    of_keys = _rules(keys, concepts, pairs)
+    numbers = {rules: number for number, rules in enumerate(dict.fromkeys(of_keys))}  # few, whatever units there are
+    numbered = keys.select("pair", "unit", rules=pl.Series([numbers[rules] for rules in of_keys], dtype=pl.UInt32))
+    rows = rows.join(numbered, on=["pair", "unit"], how="left", maintain_order="left")
     value, power, unconvertible = pl.col("number"), pl.lit(0, pl.Int8), pl.lit(False)
-    for rules, alike in _alike(keys, concepts, pairs).items():
-        mine = pl.col("key").is_in(alike)
+    for rules, number in numbers.items():
+        mine = pl.col("rules") == number
         if not rules or rules[-1].conditional:
             unconvertible |= mine & ~reduce(pl.Expr.__or__, map(_holds, rules), pl.lit(False))
         for rule in reversed(rules) if rules != (Conversion(),) else ():
@@ -33,17 +36,13 @@ def convert(rows: pl.DataFrame, concepts: Mapping[int, Concept], pairs: pl.DataF
     return rows.with_columns(value=value, power=power, problem=pl.coalesce("problem", no_number, no_unit))
 
 
-def _alike(
-    keys: pl.DataFrame, concepts: Mapping[int, Concept], pairs: pl.DataFrame
-) -> dict[tuple[Conversion, ...], list[int]]:
-    """Return the keys, by their number, that have the same rules: few, however many units a table has."""
-    alike: dict[tuple[Conversion, ...], list[int]] = {}
+def _rules(keys: pl.DataFrame, concepts: Mapping[int, Concept], pairs: pl.DataFrame) -> list[tuple[Conversion, ...]]:
+    """Return the rules for each pair and unit."""
     items = pairs["itemid"].gather(keys["pair"])
-    for key, (item, number, unit) in enumerate(zip(items, keys["concept"], keys["unit"], strict=True)):
-        concept = concepts[number]
-        rules = rules_for(concept.conversions, item, unit, concept.unit)
-        alike.setdefault(tuple(rules), []).append(key)
-    return alike
+    return [
+        tuple(rules_for(concepts[number].conversions, item, unit, concepts[number].unit))
+        for item, number, unit in zip(items, keys["concept"], keys["unit"], strict=True)
+    ]
 
 
 def _holds(rule: Conversion) -> pl.Expr:

@@ -1,6 +1,6 @@
 """What a variable is: a concept, measured by items of some tables, and the starter sets of them that we bring."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cache
 from typing import Any, Literal, cast, get_args
@@ -110,6 +110,13 @@ def _table(name: str) -> pl.DataFrame:
     return pl.read_csv(file.read_bytes(), infer_schema=False).fill_null("")
 
 
+@cache
+def _of_concepts(name: str) -> Mapping[str, Sequence[Mapping[str, str]]]:
+    """Return the rows of a table by the concept that they say something of."""
+    rows: Mapping[str, Sequence[Mapping[str, str]]] = _table(name).rows_by_key("concept", named=True)
+    return rows
+
+
 def starter_sets() -> tuple[str, ...]:
     """Return the names of the sets that we bring."""
     return tuple(_table("concepts")["set"].unique(maintain_order=True))
@@ -121,6 +128,7 @@ def title_of(name: str) -> str:
     return titles.get(name, "variables of one's own")
 
 
+@cache
 def starter_set(name: str, version: Version) -> tuple[Concept, ...]:
     """Return the concepts of a starter set that a release has, 3 or 4."""
     rows = _table("concepts").filter(pl.col("set") == name, pl.col(f"mimic{version}") != "")
@@ -136,8 +144,8 @@ def starters(version: Version) -> Mapping[str, Concept]:
 def _concept(row: Mapping[str, str], ids: str) -> Concept:
     kind = cast("Kind", row["kind"])
     pairs = [rule.split(":", 1) for rule in row["conversions"].split(";") if rule]
-    texts = _table("texts").filter(pl.col("concept") == row["concept"])
-    meanings = tuple(meaning for meaning in texts["meaning"].unique(maintain_order=True) if meaning != MISSING)
+    texts = {text["text"].lower(): text["meaning"] for text in _of_concepts("texts").get(row["concept"], ())}
+    meanings = tuple(meaning for meaning in dict.fromkeys(texts.values()) if meaning != MISSING)
     condition = row["where"].split("=")
     derived = row["table"] == DERIVED_TABLE
     return Concept(
@@ -150,7 +158,7 @@ def _concept(row: Mapping[str, str], ids: str) -> Concept:
         low=_number(row["low"]),
         high=_number(row["high"]),
         aggregates=cast("tuple[Aggregate, ...]", tuple(row["aggregates"].split("; "))),
-        texts={text.lower(): meaning for text, meaning in texts.select("text", "meaning").iter_rows()},
+        texts=texts,
         levels=meanings if kind == "categorical" else (),
         where={condition[0]: condition[1]} if row["where"] else {},
         note=row["note"],
@@ -161,9 +169,9 @@ def _concept(row: Mapping[str, str], ids: str) -> Concept:
 
 
 def _without(concept: str) -> dict[str, tuple[str, ...]]:
-    rows = _table("without").filter(pl.col("concept") == concept)
-    columns = rows["column"].unique(maintain_order=True)
-    return {column: tuple(rows.filter(pl.col("column") == column)["text"]) for column in columns}
+    rows = _of_concepts("without").get(concept, ())
+    columns = dict.fromkeys(row["column"] for row in rows)
+    return {column: tuple(row["text"] for row in rows if row["column"] == column) for column in columns}
 
 
 def _items(cell: str) -> tuple[Item, ...]:

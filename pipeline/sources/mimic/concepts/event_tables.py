@@ -5,8 +5,6 @@ from dataclasses import dataclass, field
 
 from .definitions import Concept, Item, Kind
 
-IDS = ("subject_id", "hadm_id", "stay_id")
-
 FIRST_OF_METAVISION = 220_000
 """Items of charts, inputs and outputs below are of CareVue, the older system, which MIMIC-IV does not have."""
 

@@ -9,6 +9,7 @@ from typing import Literal
 import polars as pl
 
 from .....progress import progress
+from ....series.ordering import order_by, packed
 from ....series.spill import EventStore, read_group
 from ....series.times import seconds
 from ....source import Quarantine
@@ -18,7 +19,7 @@ from ..tables import Table
 from ..times import refuse_dates, refuse_other_format
 from .conversion import NO_CONVERSION
 from .definitions import Concept, starter_set
-from .event_tables import EVENT_TABLES, IDS, EventTable
+from .event_tables import EVENT_TABLES, EventTable
 from .held import ENDS, apply_weights, hold_rates
 from .pairs import asked_for, pairs_of
 from .values import DEFAULT_KG, HALF, OUTSIDE, WHOLE, RowReader
@@ -35,13 +36,13 @@ WEIGHTS = ("weight_daily", "weight_admit")
 SPILLED = {
     "subject": pl.Int32, "concept": pl.UInt16, "pair": pl.UInt32, "time": pl.Int64, "end": pl.Int64,
     "known": pl.Int64, "value": pl.Float64, "power": pl.Int8, "kg": pl.Float64, "spread": pl.Boolean,
-    "hold": pl.Boolean, "stopped": pl.Boolean, "stay_id": pl.Int64, "hadm_id": pl.Int64, "row": pl.Int64,
+    "hold": pl.Boolean, "stopped": pl.Boolean, "row": pl.Int64,
 }  # fmt: skip
 
 EVENT: dict[str, pl.DataType | type[pl.DataType]] = {
     "subject_id": pl.Int64, "concept": pl.UInt32, "time": pl.Int64, "end": pl.Int64, "known": pl.Int64,
-    "value": pl.Float64, "stay_id": pl.Int64, "hadm_id": pl.Int64, "row": pl.Int64, "spread": pl.Boolean,
-    "open_end": pl.Int64, "end_known": pl.Int64, "ends": ENDS,
+    "value": pl.Float64, "row": pl.Int64, "spread": pl.Boolean, "open_end": pl.Int64, "end_known": pl.Int64,
+    "ends": ENDS,
 }  # fmt: skip
 """Columns of concept events."""
 
@@ -112,9 +113,9 @@ class ConceptEvents:
 
         Columns: subject_id, concept (UInt32, its number), time and end (seconds since 1970, local as written; end is
         null but for intervals), known (when a clinician could read it, never before time), value (code of the level of
-        a categorical concept, rate, amount), stay_id and hadm_id (null where the table has none), row (line in its
-        file), spread (of an amount: it accrues evenly, because its rate is known; another counts at its end), and
-        open_end, end_known and ends (of a rate that holds until the next row: see :func:`.held.hold_rates`).
+        a categorical concept, rate, amount), row (line in its file), spread (of an amount: it accrues evenly, because
+        its rate is known; another counts at its end), and open_end, end_known and ends (of a rate that holds until the
+        next row: see :func:`.held.hold_rates`).
 
         What is left out or mended is counted: :meth:`left_out` says it when all groups were taken.
         """
@@ -152,24 +153,27 @@ class ConceptEvents:
         table.require(["subject_id", *columns, event_table.start, *event_table.given])
         items = {item for concept in concepts.values() for item in concept.items[file.logical]}
         keep = pl.col("subject_id").is_in(self._subjects["subject_id"].implode()) & asked_for(event_table, [*items])
-        ids = [*IDS, *([event_table.item] if event_table.item else [])]
+        ids = ["subject_id", *([event_table.item] if event_table.item else [])]
         with progress(name=table.path.name, total=table.expected_rows(), unit="rows") as bar:
             for number, batch in enumerate(table.batches(ids, reader.columns, Quarantine(), keep)):
                 if not number:
                     _refuse_other_times(batch, event_table, table)
                 bar.update(batch["row"][-1] - 1 - bar.n)
-                rows = reader.read(batch.join(self._subjects, on="subject_id", maintain_order="left"))
-                rows = rows.filter(self._in_span())
+                subject = self._subjects["subject_id"].search_sorted(batch["subject_id"])
+                rows = self._in_span(reader.read(batch.drop("subject_id").with_columns(subject=subject)))
                 self._count(rows, table.path)
-                yield rows.filter(pl.col("problem").is_null()).select(
-                    pl.col(name).cast(kind) for name, kind in SPILLED.items()
-                )
+                usable = rows.select(*SPILLED, "problem").filter(pl.col("problem").is_null())
+                yield usable.select(pl.col(name).cast(kind) for name, kind in SPILLED.items())
 
-    def _in_span(self) -> pl.Expr:
-        """Return which rows touch the span of their subject, or decide what does: a weight, a rate that holds."""
-        late, early = pl.col("time") > pl.col("last"), pl.coalesce("end", "time") < pl.col("first")
+    def _in_span(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Return the rows that touch the span of their subject, or decide what does: a weight, a rate that holds."""
+        spans = self._subjects["first"], self._subjects["last"]
+        if all(span.null_count() == len(span) for span in spans):
+            return rows
+        first, last = (span.gather(rows["subject"]) for span in spans)
+        late, early = pl.col("time") > last, pl.coalesce("end", "time") < first
         decides = pl.col("hold") | (pl.col("concept") >= len(self.concepts))
-        return ~(late.fill_null(False) | (early & ~decides).fill_null(False))
+        return rows.filter(~(late.fill_null(False) | (early & ~decides).fill_null(False)))
 
     def _count(self, rows: pl.DataFrame, path: Path) -> None:
         """Count rows by concept, what is left out by its reason, and what was read as something else."""
@@ -209,9 +213,11 @@ class ConceptEvents:
             for number, count, row in counts.iter_rows():
                 self._add(number, f"row {row}", "", reason, count)
         owner = self._subjects["subject_id"].gather(events["subject"])
-        usable = events.with_columns(owner.alias("subject_id")).filter(~pl.col("beyond"))
-        settled = usable.select(pl.col(name).cast(kind) for name, kind in EVENT.items())
-        return self._once(settled).sort("subject_id", "time", "concept", "row")
+        usable = events.with_columns(owner.alias("subject_id"))
+        usable = self._once(usable.filter(~pl.col("beyond")) if usable["beyond"].any() else usable)
+        subject, time, concept, row = (usable[name].to_numpy() for name in ("subject", "time", "concept", "row"))
+        order = order_by(packed(subject, time, concept), row)
+        return usable.select(pl.col(name).gather(order).cast(kind) for name, kind in EVENT.items())
 
     def _once(self, events: pl.DataFrame) -> pl.DataFrame:
         """Return cultures once: their rows are as many as organisms were found and drugs tried on them, days later."""

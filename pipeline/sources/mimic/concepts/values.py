@@ -74,10 +74,10 @@ class RowReader:
         above the limit of an assay. And what the file has of stay_id, hadm_id, row, and the text of the value.
         """
         rows = paired(batch, self.table, self.pairs).filter(*conditions(self.concepts))
-        rows = self._valued(self._timed(rows))
-        converted = convert(self._numbered(rows), self.concepts, self.pairs).filter(*self._fast_enough())
+        rows = self._numbered(self._valued(self._timed(rows)))
+        rows = convert(rows, self.concepts, self.pairs).filter(*self._fast_enough())
         beyond = pl.when((pl.col("power") == 0) & ~within_limits(pl.col("value"))).then(pl.lit(OUTSIDE))
-        return converted.with_columns(problem=pl.coalesce("problem", beyond))
+        return rows.with_columns(problem=pl.coalesce("problem", beyond))
 
     def _fast_enough(self) -> list[pl.Expr]:
         hours = (pl.col("end") - pl.col("time")) / SECONDS_PER_HOUR
@@ -112,13 +112,15 @@ class RowReader:
             given = pl.col(column).str.strip_chars().str.to_lowercase().is_in(list(texts)).fill_null(False)
             problem = pl.coalesce(problem, pl.when(~given).then(pl.lit(NOT_GIVEN)))
         without = pl.col("time").is_null() | (pl.col("end").is_null() & (table.end is not None))
-        return rows.with_columns(
+        timed = rows.with_columns(
             problem=pl.coalesce(
                 problem,
                 pl.when(without).then(pl.lit(NO_TIME)),
                 pl.when(pl.col("end") < pl.col("time")).then(pl.lit(REVERSED)),
             )
         )
+        read = {table.start, table.else_start, table.end, "storetime", *table.wrong, *table.given}
+        return timed.drop([name for name in timed.columns if name in read])
 
     def _valued(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Add ``text`` and ``unit``, those of the value of each row's kind, and kg and hold."""
@@ -139,10 +141,13 @@ class RowReader:
             else pl.lit(False)
         )
         rate = pl.col("kind") == "interval-rate"
-        return rows.with_columns(
+        valued = rows.with_columns(
             text=pick(0), unit=pick(1).fill_null(""), kg=kg, stopped=stopped & rate,
             hold=rate if table.stopped else pl.lit(False), spread=pl.lit(False),
         )  # fmt: skip
+        read = {name for names in chosen.values() for name in names} | {"patientweight"}
+        asked_later = {table.number, "text", "unit", *(("rate", "rateuom", "amountuom") if self.amounts else ())}
+        return valued.drop([name for name in valued.columns if name in read - asked_later])
 
     def _numbered(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Add ``number``, what the text or the column of numbers says, and ``limit``."""
