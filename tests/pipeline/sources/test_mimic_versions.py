@@ -114,3 +114,16 @@ def test_the_tables_of_version_1_lie_in_core_too(mimic4: RawFolder) -> None:
         mimic4.headers[after], mimic4.tables[after] = mimic4.headers.pop(before), mimic4.tables.pop(before)
     records, _ = read(mimic4)
     assert records.samples.select("sample_id", "age", "race").rows() == [(200, 60.0, "WHITE")]
+
+
+def test_a_laboratory_value_that_names_no_admission_and_no_time_of_storing_counts_when_it_was_charted(
+    mimic4: RawFolder,
+) -> None:
+    mimic4.headers["hosp/labevents"] += ",storetime"
+    row = {"subject_id": 10000032, "itemid": 50813, "value": "3.1", "valuenum": "3.1", "valueuom": "mmol/L"}
+    mimic4.add("hosp/labevents", **row, charttime="2180-01-01 02:30:00")
+    options = Options(modalities=("labs",), variables=("labs",))
+    (table,) = MimicDataSet(mimic4.write(), options).read(Quarantine()).tables
+    (block,) = table.blocks(Quarantine())
+    lactate = block.values[:, [column.name for column in table.columns].index("lactate")]
+    assert dict(zip(block.time.tolist(), lactate.tolist(), strict=True))[4.0] == pytest.approx(3.1)
