@@ -83,15 +83,18 @@ def as_known(intervals: pl.DataFrame) -> pl.DataFrame:
     One that became known after its end has no length and lies where it became known. Events need open_end, end_known
     and ends, see :func:`.held.hold_rates`.
     """
-    one = one_end_at_a_time(intervals.filter(pl.col("end") > pl.col("time")))
+    start = pl.max_horizontal("time", "known")
+    one = one_end_at_a_time(intervals.with_columns(first=start))
     believed = pl.min_horizontal("open_end", pl.max_horizontal("end", "end_known"))
     end = pl.when(pl.col("end_known").is_null()).then("end").otherwise(believed)
-    start = pl.max_horizontal("time", "known")
-    seen = one.with_columns(time=start, known=start, end=pl.max_horizontal(end, start))
-    gone = pl.col("gone")
-    seen = seen.filter((gone > pl.col("time")).fill_null(True)).with_columns(end=pl.min_horizontal("end", "gone"))
+    without_length = (pl.col("end") <= pl.col("time")) & (pl.col("end_known") <= pl.col("known")).fill_null(True)
+    seen = one.filter(~without_length).with_columns(time=start, known=start, end=pl.max_horizontal(end, start))
+    seen = seen.filter((pl.col("gone") > pl.col("time")).fill_null(True)).with_columns(
+        end=pl.min_horizontal("end", "gone")
+    )
+    seen = seen.filter((pl.col("end") > pl.col("time")) | (pl.col("time") == pl.col("first")))
     none = pl.lit(None, pl.Int64)
-    return seen.drop("gone").with_columns(open_end=none, end_known=none, ends=pl.lit(None, ENDS))
+    return seen.drop("gone", "first").with_columns(open_end=none, end_known=none, ends=pl.lit(None, ENDS))
 
 
 def above(value: str, limit: float) -> pl.Expr:
