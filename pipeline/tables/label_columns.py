@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from .....cache_schema import InputError, Task
-from ....tables.feature_files import as_text
-from ....tables.labels import check_name, read_task
+from ...cache_schema import InputError, Task
+from .feature_files import as_text
+from .labels import check_name, read_task
 
 LabelKind = Literal["auto", "multilabel", "regression"]
 MEDS_VALUES = ("boolean_value", "integer_value", "float_value", "categorical_value")
