@@ -20,7 +20,7 @@ import numpy.typing as npt
 from omnifuse.fusion.scores import intervals, subgroups
 from omnifuse.fusion.scores.areas import AUPRC, AUROC, Area
 from omnifuse.fusion.scores.notes import calibration_notes, group_checks
-from omnifuse.fusion.scores.paired import area_draws
+from omnifuse.fusion.scores.resampling import mean_over_folds
 from omnifuse.fusion.scores.subgroups import Outcomes
 from scipy.integrate import quad
 from scipy.stats import norm
@@ -200,7 +200,8 @@ def bootstrap_of_folds(
     for fold in np.unique(folds):
         rows = folds == fold
         weights = weights_of_draws(subjects[rows], rng)
-        drawn.append(area_draws(measure, y[rows], score[None, rows], np.zeros(rows.sum()), weights))
+        one, patients = np.zeros(rows.sum()), np.arange(rows.sum())
+        drawn.append(mean_over_folds(measure.over_labels, y[rows], score[None, rows], one, patients, weights))
     means = np.ma.masked_invalid(np.stack(drawn)).mean(axis=0).compressed()
     return list(np.quantile(means, intervals.TAILS)) if len(means) else None
 

@@ -21,6 +21,7 @@ from omnifuse.fusion.runs.plan import first_task
 from omnifuse.fusion.training.config import make_config
 from omnifuse.fusion.training.loop import Parts, fit
 from omnifuse.fusion.training.model import new_method
+from omnifuse.fusion.training.outcome import fit_outcome
 
 REFERENCE = "concat"
 
@@ -44,7 +45,7 @@ def main() -> None:
     def measured(wanted: str, epochs: int) -> float:
         name, _, preset = wanted.partition(":")
         config = make_config(name, preset or "default", [f"fit.epochs={epochs}"])
-        method = new_method(config, cohort.task, normaliser.input_specs(prepared), seed=0)
+        method = new_method(config, fit_outcome(cohort.task, cohort.y).target, normaliser.input_specs(prepared), seed=0)
         chosen = parts if method.chooses else Parts(parts.train, parts.validation[:0])
         started = time.process_time()
         fit(method, inputs, chosen, config.fit, seed=0)

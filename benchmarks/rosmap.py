@@ -21,7 +21,8 @@ import polars as pl
 from omnifuse.fusion.methods import METHODS
 from omnifuse.fusion.runs.train import train
 from omnifuse.fusion.scores.areas import AUROC
-from omnifuse.fusion.scores.paired import area_draws, over_trainings, patient_weights
+from omnifuse.fusion.scores.paired import over_trainings
+from omnifuse.fusion.scores.resampling import mean_over_folds, patient_weights
 from omnifuse.fusion.training.config import make_config
 from omnifuse.pipeline.core.plan import Encoders
 from omnifuse.pipeline.core.stages import extract
@@ -52,7 +53,9 @@ def interval(y: np.ndarray, chances: Sequence[np.ndarray]) -> list[float]:
     """Return the 95 % interval of the mean AUROC over seeds, for other patients and trainings."""
     weights = patient_weights(len(y))
     scores = [p[None, :, None].astype(float) for p in chances]
-    found = over_trainings(np.stack([area_draws(AUROC, y[:, None], p, np.zeros(len(y)), weights) for p in scores]))
+    fold, patients = np.zeros(len(y)), np.arange(len(y))
+    drawn = [mean_over_folds(AUROC.over_labels, y[:, None], p, fold, patients, weights) for p in scores]
+    found = over_trainings(np.stack(drawn))
     assert found is not None
     return [round(max(0.0, found.low), 3), round(min(1.0, found.high), 3)]
 

@@ -48,6 +48,7 @@ from omnifuse.fusion.training.config import TrainConfig, make_config
 from omnifuse.fusion.training.folds import torch_threads
 from omnifuse.fusion.training.loop import Parts, clip_gradients, cosine, fit, predict
 from omnifuse.fusion.training.model import new_method
+from omnifuse.fusion.training.outcome import fit_outcome
 from omnifuse.pipeline.sources.mimic.benchmark.variables import columns
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_sequence
@@ -130,7 +131,7 @@ def ours(cache: Path, config: TrainConfig, stays: int) -> dict[str, Any]:
         prepared = prepare(cohort, config.encoder)
         normaliser = Normaliser.fit(prepared, np.arange(stays))
         inputs = normaliser.apply(cohort, prepared, torch.device("cpu"))
-    method = new_method(config, cohort.task, normaliser.input_specs(prepared), seed=0)
+    method = new_method(config, fit_outcome(cohort.task, cohort.y).target, normaliser.input_specs(prepared), seed=0)
     everyone = torch.arange(len(cohort))
     with measured(result, "epoch"):
         fit(method, inputs, Parts(everyone[:stays], everyone[:0]), config.fit, seed=0)
@@ -221,7 +222,12 @@ def plain_model(cache: Path, config: TrainConfig) -> Method:
     cohort: Cohort = load(FeatureCache.open(cache), "outcome", ("cxr",))
     prepared = prepare(cohort, config.encoder)
     spec = Normaliser.fit(prepared, np.arange(2)).input_specs(prepared)[0]
-    method = new_method(config, cohort.task, tuple(replace(spec, name=name) for name in MODALITIES), seed=0)
+    method = new_method(
+        config,
+        fit_outcome(cohort.task, cohort.y).target,
+        tuple(replace(spec, name=name) for name in MODALITIES),
+        seed=0,
+    )
     torch.manual_seed(0)
     method.encoders = PlainEncoders(config.encoder)
     return method

@@ -20,7 +20,6 @@ import argparse
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +28,8 @@ import numpy.typing as npt
 from omnifuse.fusion.scores import paired
 from omnifuse.fusion.scores.areas import AUROC
 from omnifuse.fusion.scores.intervals import TAILS
-from omnifuse.fusion.scores.paired import Difference, area_draws, over_trainings, patient_weights
+from omnifuse.fusion.scores.paired import Difference, over_trainings
+from omnifuse.fusion.scores.resampling import mean_over_folds, patient_weights
 from omnifuse.fusion.study.finished import FinishedCell, compare
 from omnifuse.fusion.study.grid import make_grid
 from omnifuse.fusion.study.run import plan_study, run_study
@@ -39,7 +39,11 @@ from scipy.stats import norm
 
 Floats = npt.NDArray[np.floating[Any]]
 FOLDS, DRAWS = 5, 200
-auroc_draws = partial(area_draws, AUROC)
+
+
+def auroc_draws(y: Floats, p: Floats, fold: Floats, weights: Floats) -> Floats:
+    """Return AUROCs [S], means over folds and versions p [D, n, 1], under weights [S, n]."""
+    return mean_over_folds(AUROC.over_labels, y, p, fold, np.arange(len(y)), weights)
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ from .lock import cache_lock, folder_lock
 from .manifest import Manifest, read_manifest
 from .ragged import Modality, RaggedArray, offsets_of, row_indices
 from .recipe import Recipe, canonical_json, difference, digest, digest_file
-from .selection import input_rows
+from .selection import input_rows, known_rows
 from .verify import Finding, Verification, damaged_files, verification_text, verify_cache
 from .write import Commit, StagedCache, refuse_foreign_folder
 
@@ -72,6 +72,7 @@ __all__ = [
     "digest_file",
     "folder_lock",
     "input_rows",
+    "known_rows",
     "meant",
     "naming",
     "offsets_of",

@@ -32,6 +32,13 @@ def number(value: float | None, digits: int = 3, *, signed: bool = False) -> str
     return f"{value:{'+' if signed else ''}.{digits}f}".replace("-", "−")
 
 
+def digits(value: float | None) -> int:
+    """Return with how many decimals a number of any size has three significant digits, 6 at most."""
+    if value is None or not math.isfinite(value) or value == 0:
+        return 3
+    return min(6, max(0, 2 - math.floor(math.log10(abs(value)))))
+
+
 def plain(text: str) -> str:
     """Return text for a terminal: hyphens for dashes and minus signs, common spaces."""
     return text.translate(PLAIN)

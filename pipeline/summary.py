@@ -11,8 +11,6 @@ from .sources.mimic.benchmark.rules import CORRECTIONS
 from .sources.mimic.concepts.values import MENDED
 
 GIBIBYTE = 2**30
-UNTRAINED = ("regression", "survival")
-"""Kinds of tasks that are stored and that nothing trains yet."""
 
 
 def cache_content(cache: Path) -> dict[str, Any]:
@@ -41,9 +39,9 @@ def outcome(extraction: Extraction) -> tuple[dict[str, Any], str]:
 
 def _next_text(extraction: Extraction, content: Mapping[str, Any]) -> str:
     """Return how to train, or how to look at a cache without a task to train on."""
-    once = [task for task in content["tasks"].values() if task["predictions"] is None]
-    trained_on = [task for task in once if task["kind"] not in UNTRAINED]
-    return next_text("omnifuse", *(["train"] if trained_on else ["cache", "info"]), "--cache", extraction.cache)
+    kinds = {task["kind"] for task in content["tasks"].values() if task["predictions"] is None}
+    method = ["--method", "boosting"] if kinds == {"regression"} else []  # of which the default one takes none
+    return next_text("omnifuse", *(["train"] if kinds else ["cache", "info"]), "--cache", extraction.cache, *method)
 
 
 def _plan_text(extraction: Extraction) -> str:

@@ -12,13 +12,27 @@ from ..fusion.parts.targets import Target
 
 COLUMNS = {"ehr": 5, "cxr": 4, "rep": 3}
 TARGETS = [Target("binary"), Target("multilabel", 3), Target("multiclass", 4)]
+OTHERS = [Target("survival", 3), Target("regression", 2)]
+"""What is no class; not every method serves it."""
 
 
 def labels_for(target: Target, samples: int, generator: torch.Generator) -> Tensor:
-    """Return random labels [N, K]; a fifth of them unknown."""
+    """Return random labels [N, K]; a fifth of them unknown, of intervals those after an event or a loss."""
+    if target.kind == "survival":
+        return _intervals(target.classes, samples, generator)
+    if target.kind == "regression":
+        y = torch.randn(samples, target.classes, generator=generator)
+        return torch.where(torch.rand(samples, target.classes, generator=generator) < 0.2, torch.nan, y)
     columns, top = (1, target.classes) if target.kind == "multiclass" else (target.classes, 2)
     y = torch.randint(top, (samples, columns), generator=generator).float()
     return torch.where(torch.rand(samples, columns, generator=generator) < 0.2, torch.nan, y)
+
+
+def _intervals(intervals: int, samples: int, generator: torch.Generator) -> Tensor:
+    lived = torch.randint(intervals + 1, (samples, 1), generator=generator)
+    last = torch.where(torch.rand(samples, 1, generator=generator) < 0.7, 1.0, torch.nan)  # the event, or a loss
+    place = torch.arange(intervals)
+    return torch.where(place < lived, 0.0, torch.where(place == lived, last, torch.nan))
 
 
 def noise(samples: int = 40, target: Target = TARGETS[0], share: float = 0.7, seed: int = 0) -> Inputs:
@@ -34,7 +48,8 @@ def noise(samples: int = 40, target: Target = TARGETS[0], share: float = 0.7, se
 def signal(samples: int = 600) -> Inputs:
     """Return inputs of which every modality shows a part of what decides the label, in its first column."""
     inputs = noise(samples, share=0.8)
-    firsts = [modality.summary[:, 0] for modality in inputs.modalities.values() if modality.summary is not None]
+    vectors = (modality.summary for modality in inputs.modalities.values())
+    firsts = [vector[:, 0] for vector in vectors if isinstance(vector, Tensor)]
     return replace(inputs, y=(torch.stack(firsts).sum(0) > 0).float()[:, None])
 
 
@@ -42,7 +57,7 @@ def changed(inputs: Inputs, slots: Tensor) -> Inputs:
     """Return the same inputs with other bytes in some slots (bool [N, M])."""
     modalities = {}
     for column, (name, modality) in enumerate(inputs.modalities.items()):
-        assert modality.summary is not None
+        assert isinstance(modality.summary, Tensor)
         modalities[name] = ModalityInputs(torch.where(slots[:, column, None], 7.0, modality.summary), None)
     return replace(inputs, modalities=modalities)
 

@@ -129,6 +129,9 @@ KEPT = {
     "eps": "weights that are not finite",
     "resources": "our own tables, which are read where the package lies",
     "files": "our own tables, which are read where the package lies",
+    "_given": "a rule against leaks that is switched off, to show that its test would fail without it",
+    "of_results": "another such rule",
+    "_once": "another such rule",
 }
 """What tests replace of ours for want of another way, and why; besides, the sizes that constants name."""
 

@@ -1,22 +1,33 @@
-"""What all estimators are told: the method and its settings, and which columns of a table are which modality."""
+"""What all estimators share: the method and its settings, columns of a table as modalities, a fit to all samples."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
+import torch
 from scipy.sparse import issparse
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import validate_data
 
-from ...cache_schema import InputError, shown, unknown
+from ...cache_schema import InputError, Task, shown, unknown
 from ...device import check_device
-from ..inputs.batches import Source
+from ...progress import progress
+from ..inputs.batches import Cohort, Source
+from ..inputs.preparation import prepare
+from ..inputs.splits import Split, cut, strata
+from ..methods import refuse_unserved
+from ..runs.plan import validation_share
 from ..settings import as_overrides
+from ..training import loop as training
 from ..training.config import TrainConfig, make_config
-from .samples import Samples, read_sources
+from ..training.folds import fit_model, torch_threads
+from ..training.outcome import check_outcome
+from .samples import Samples, Shape, cohort_of, like, read_sources
 
 FEATURES = "features"
 """The modality that a table is."""
@@ -107,3 +118,46 @@ class FusionEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn is n
             else:
                 raise unknown(f"column of modality {name!r}", column, map(str, known))
         return positions
+
+    def _train(self, config: TrainConfig, sources: dict[str, Source], task: Task, groups: npt.ArrayLike | None) -> None:
+        """Fit the method to the samples that have a modality and a label; keep the model, and what it demands of X."""
+        refuse_unserved(config.method_class, task.kind)
+        everyone = cohort_of(task, sources, groups)
+        usable = everyone.presence.any(axis=1) & ~np.isnan(task.y).all(axis=1)
+        if not usable.any():
+            raise InputError("No sample of X has both a modality and a known label.")
+        cohort = everyone.take(np.flatnonzero(usable))
+        split = _split(cohort, config)
+        self._check(cohort, split)
+        config.method_class.check(cohort.modalities)
+        show = partial(progress, name=config.method, leave=False) if self.verbose else iter
+        with torch_threads(config.threads):
+            self.model_, *_ = fit_model(cohort, prepare(cohort, config.encoder), split, 0, config, show)
+        self.config_ = config
+        self.shapes_ = {name: Shape.of(source) for name, source in sources.items()}
+
+    def _check(self, cohort: Cohort, split: Split) -> None:
+        """Refuse samples of which nothing can be learnt."""
+        check_outcome(cohort.task, cohort.y, [split])
+
+    def _said(self, X: Samples, width: int, task_of: Callable[[npt.NDArray[np.float32]], Task]) -> npt.NDArray[Any]:
+        """Return what the fitted model says of samples, in the form of the outcome, [N, K].
+
+        ``task_of`` makes a task of labels [N, width]; a sample that lacks every modality gets the prior.
+        """
+        sources = like(self._sources(X, fitting=False), self.shapes_)
+        number = len(next(iter(sources.values())).rows)
+        cohort = cohort_of(task_of(np.full((number, width), np.nan, np.float32)), sources)
+        with torch_threads(self.config_.threads):
+            inputs = self.model_.inputs(cohort, prepare(cohort, self.config_.encoder))
+            samples = torch.arange(number, device=self.config_.device)
+            said = training.probabilities(self.model_.method, inputs, samples).numpy()
+        return self.model_.outcome.own(said).astype(np.float32)
+
+
+def _split(cohort: Cohort, config: TrainConfig) -> Split:
+    """Return everybody to train on, but those who are needed to choose by; nobody to test."""
+    everyone, labels = np.arange(len(cohort)), strata(cohort.y, cohort.task.kind)
+    share, rng = validation_share(config), np.random.default_rng(config.seed)
+    train, held_out = cut(everyone, cohort.subject_id, labels, share, rng)
+    return Split(train, held_out, everyone[:0])

@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from sklearn.base import ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
 from ...cache_schema import InputError
-from ...progress import progress
 from ..inputs.batches import Cohort
-from ..inputs.preparation import prepare
-from ..inputs.splits import Split, cut, strata
-from ..runs.plan import validation_share
-from ..training import loop as training
-from ..training.config import TrainConfig
-from ..training.folds import fit_model, torch_threads
+from ..inputs.splits import Split
 from .base import FusionEstimator
 from .labels import read_labels
-from .samples import Samples, Shape, cohort_of, like
+from .samples import Samples
 
 
 class FusionClassifier(ClassifierMixin, FusionEstimator):  # type: ignore[misc]  # scikit-learn is not typed
@@ -56,20 +48,8 @@ class FusionClassifier(ClassifierMixin, FusionEstimator):  # type: ignore[misc] 
         config = self._config()
         sources = self._sources(X, fitting=True)
         labels, known = read_labels(y)
-        everyone = cohort_of(labels.task(known), sources, groups)
-        usable = everyone.presence.any(axis=1) & ~np.isnan(known).all(axis=1)
-        if not usable.any():
-            raise InputError("No sample of X has both a modality and a known label.")
-        if labels.kind != "multilabel" and len(np.unique(known[usable])) < 2:
-            raise InputError("All samples of X that have a modality are of one class; two at least are needed.")
-        cohort = everyone.take(np.flatnonzero(usable))
-        config.method_class.check(cohort.modalities)
-        show = partial(progress, name=config.method, leave=False) if self.verbose else iter
-        with torch_threads(config.threads):
-            prepared = prepare(cohort, config.encoder)
-            model, *_ = fit_model(cohort, prepared, _split(cohort, config), 0, config, show)
-        self.model_, self.config_, self.labels_, self.classes_ = model, config, labels, labels.classes
-        self.shapes_ = {name: Shape.of(source) for name, source in sources.items()}
+        self._train(config, sources, labels.task(known), groups)
+        self.labels_, self.classes_ = labels, labels.classes
         return self
 
     def predict_proba(self, X: Samples) -> npt.NDArray[np.float32]:
@@ -83,30 +63,20 @@ class FusionClassifier(ClassifierMixin, FusionEstimator):  # type: ignore[misc] 
             If X has not the modalities and columns that the method was fitted on.
         """
         check_is_fitted(self)
-        sources = like(self._sources(X, fitting=False), self.shapes_)
-        number = len(next(iter(sources.values())).rows)
-        cohort = cohort_of(self.labels_.task(np.full((number, self.labels_.width), np.nan, np.float32)), sources)
-        with torch_threads(self.config_.threads):
-            inputs = self.model_.inputs(cohort, prepare(cohort, self.config_.encoder))
-            samples = torch.arange(number, device=self.config_.device)
-            found = training.probabilities(self.model_.method, inputs, samples).numpy()
-        return self.labels_.probabilities(found)
+        return self.labels_.probabilities(self._said(X, self.labels_.width, self.labels_.task))
 
     def predict(self, X: Samples) -> npt.NDArray[Any]:
         """Return the most probable class of each sample [N]; of several labels those more probable than not, [N, C]."""
         probability = self.predict_proba(X)
         return self.labels_.decide(probability)
 
+    def _check(self, cohort: Cohort, split: Split) -> None:
+        super()._check(cohort, split)
+        if cohort.task.kind != "multilabel" and len(np.unique(cohort.y)) < 2:
+            raise InputError("All samples of X that have a modality are of one class; two at least are needed.")
+
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
         tags.classifier_tags.multi_label = True
         return tags
-
-
-def _split(cohort: Cohort, config: TrainConfig) -> Split:
-    """Return everybody to train on, but those who are needed to choose by; nobody to test."""
-    everyone, labels = np.arange(len(cohort)), strata(cohort.y, cohort.task.kind)
-    share, rng = validation_share(config), np.random.default_rng(config.seed)
-    train, held_out = cut(everyone, cohort.subject_id, labels, share, rng)
-    return Split(train, held_out, everyone[:0])

@@ -1,4 +1,4 @@
-"""What is to be predicted, from the y of scikit-learn: classes of any kind, or several labels."""
+"""What is to be predicted, from the y of scikit-learn: classes of any kind, several labels, or quantities."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def _classes(given: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], npt.NDArray[np.
     _refuse_unknown(given)
     if given.dtype.kind == "f" and not (given == np.round(given)).all():
         raise InputError(
-            "Unknown label type: y holds continuous numbers. No quantity can be predicted yet: make classes of it."
+            "Unknown label type: y holds continuous numbers. Fit a FusionRegressor, or make classes of it."
         )
     if given.dtype != object:
         return np.unique(given, return_inverse=True)
@@ -104,6 +104,34 @@ def _refuse_unknown(given: npt.NDArray[Any]) -> None:
         )
     if given.dtype.kind == "f" and np.isinf(given).any():
         raise InputError("y holds infinite values; expected classes.")
+
+
+def read_quantities(y: Any) -> tuple[npt.NDArray[np.float32], bool]:
+    """Return quantities as [N, C], and whether they were given as one column.
+
+    Raises
+    ------
+    InputError
+        For what is no finite number of 32 bits; of several quantities NaN is unknown.
+    """
+    if y is None:
+        raise InputError("A regressor requires y to be passed, but the target y is None.")
+    given = np.asarray(y)
+    single = given.ndim != 2 or given.shape[1] == 1
+    table = column_or_1d(given, warn=True)[:, None] if single else given
+    try:
+        numbers = table.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"y holds quantities, and {error}; expected numbers.") from error
+    known = np.abs(numbers) <= np.finfo(np.float32).max  # neither NaN nor infinite
+    if not (known if single else known | np.isnan(numbers)).all():
+        row, column = np.argwhere(~known)[0]
+        where = f"y[{row}]" if single else f"y[{row}, {column}]"
+        raise InputError(
+            f"{where} is {table[row, column]}; expected quantities, none of them NaN, infinite or beyond 32 bits. "
+            "Leave out samples that have none."
+        )
+    return numbers.astype(np.float32), single
 
 
 def unknown_entries(given: npt.NDArray[Any]) -> Positions:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from itertools import combinations
 from math import factorial
-from typing import Literal
 
 import numpy as np
 import polars as pl
@@ -15,17 +14,13 @@ import polars as pl
 from ...cache_schema import InputError
 from ..parts.combinations import MOST_MODALITIES, combination_name, combination_table
 from ..runs.replay import BoolArray, Replay
+from ..scores.measures import KINDS, of_kind
 
 COMPLETE, AVAILABLE = "complete", "available"
 """Whom a combination is evaluated on: samples that have all modalities of the run, or all that have the combination."""
 
-SCHEMA = {
-    "combination": pl.String,
-    "among": pl.String,
-    "auroc": pl.Float64,
-    "auprc": pl.Float64,
-    "samples": pl.Int64,
-}
+MEASURED = ("auroc", "auprc")
+"""Of classes; of other tasks every measure is."""
 
 
 def combination_scores(replay: Replay) -> pl.DataFrame:
@@ -35,8 +30,8 @@ def combination_scores(replay: Replay) -> pl.DataFrame:
     -------
     Two rows for each combination, small ones first: ``combination`` such as ``cxr+ehr``; ``among`` whom it is
     evaluated: ``complete``, the samples that have all modalities of the run, the same for every combination; or
-    ``available``, all that have the combination, of which nothing else is shown; ``auroc`` and ``auprc``, means over
-    folds, null where no fold has both classes; ``samples``, how many those are.
+    ``available``, all that have the combination, of which nothing else is shown; ``auroc`` and ``auprc``, or the
+    measures of quantities and times, means over folds, null where no fold has a value; ``samples``, how many those are.
 
     Raises
     ------
@@ -49,7 +44,7 @@ def combination_scores(replay: Replay) -> pl.DataFrame:
             f"{count} modalities have {2**count - 1} combinations; they are evaluated up to {MOST_MODALITIES} "
             "modalities. Train a run with fewer."
         )
-    rows = []
+    rows, measured = [], MEASURED if replay.task.kind in KINDS else tuple(of_kind(replay.task.kind))
     complete: BoolArray = np.all(replay.presence, axis=1)
     for combination in combination_table(count):
         shown = combination.numpy()
@@ -58,11 +53,13 @@ def combination_scores(replay: Replay) -> pl.DataFrame:
         for among, who in ((COMPLETE, complete), (AVAILABLE, available)):
             scores = replay.scores(probability, who)
             samples = int((who & (replay.fold >= 0)).sum())
-            rows.append((name, among, scores["auroc"], scores["auprc"], samples))
-    return pl.DataFrame(rows, schema=SCHEMA, orient="row")
+            rows.append((name, among, *(scores[measure] for measure in measured), samples))
+    numbers = dict.fromkeys(measured, pl.Float64)
+    schema = {"combination": pl.String, "among": pl.String, **numbers, "samples": pl.Int64}
+    return pl.DataFrame(rows, schema=schema, orient="row")
 
 
-def shapley(scores: pl.DataFrame, measure: Literal["auroc", "auprc"] = "auroc", empty: float = 0.5) -> dict[str, float]:
+def shapley(scores: pl.DataFrame, measure: str = "auroc", empty: float = 0.5) -> dict[str, float]:
     """Return the Shapley value of each modality: its mean gain over all orders in which modalities can be added.
 
     The game is the table of `combination_scores` on the complete samples. The values sum to that of all modalities
@@ -75,7 +72,8 @@ def shapley(scores: pl.DataFrame, measure: Literal["auroc", "auprc"] = "auroc", 
     ----------
     scores : as `combination_scores` returns them
     measure : column that is shared out
-    empty : what the measure is worth without any modality: .5 for AUROC, the share of positives for AUPRC
+    empty : what the measure is worth without any modality: .5 for AUROC, the share of positives for AUPRC, the error of
+        who always predicts the mean
 
     Raises
     ------

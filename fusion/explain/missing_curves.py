@@ -13,12 +13,13 @@ import polars as pl
 
 from ..inputs.missingness import MissingConfig, draw_hidden
 from ..runs.replay import FloatArray, Replay
+from ..scores.measures import KINDS, of_kind
 
 RANDOM = "random"
 """Name of the curve along which each sample loses one of its own modalities."""
 
 MEASURED = ("auroc", "auprc", "log_loss")
-SCHEMA = {"hidden": pl.String, "rate": pl.Float64, "draw": pl.Int64, **dict.fromkeys(MEASURED, pl.Float64)}
+"""Of classes; of other tasks every measure is."""
 
 
 def missing_curves(replay: Replay, rates: Sequence[float], draws: int, seed: int | None = None) -> pl.DataFrame:
@@ -37,8 +38,8 @@ def missing_curves(replay: Replay, rates: Sequence[float], draws: int, seed: int
 
     Returns
     -------
-    Columns ``hidden`` (a modality, or ``random``), ``rate``, ``draw``, and ``auroc``, ``auprc``, ``log_loss``: means
-    over folds, as in metrics.json.
+    Columns ``hidden`` (a modality, or ``random``), ``rate``, ``draw``, and ``auroc``, ``auprc``, ``log_loss``, or the
+    measures of quantities and times: means over folds, as in metrics.json.
 
     Raises
     ------
@@ -46,7 +47,8 @@ def missing_curves(replay: Replay, rates: Sequence[float], draws: int, seed: int
         For a rate that is no share, or fewer draws than one.
     """
     answers = _answers(replay)
-    seed = _seed(replay, seed)
+    seed, kind = _seed(replay, seed), replay.task.kind
+    measured = MEASURED if kind in KINDS else tuple(of_kind(kind))
     rows: list[dict[str, Any]] = []
     for modality in (*replay.modalities, None):
         if not _can_be_lost(replay, modality):
@@ -56,8 +58,9 @@ def missing_curves(replay: Replay, rates: Sequence[float], draws: int, seed: int
             for draw in range(draws if rate else 1):
                 scores = replay.scores(_drawn(replay, answers, config, draw))
                 key = {"hidden": modality or RANDOM, "rate": rate, "draw": draw}
-                rows.append({**key, **{name: scores[name] for name in MEASURED}})
-    return pl.DataFrame(rows, schema=SCHEMA)
+                rows.append({**key, **{name: scores[name] for name in measured}})
+    keys = {"hidden": pl.String, "rate": pl.Float64, "draw": pl.Int64}
+    return pl.DataFrame(rows, schema={**keys, **dict.fromkeys(measured, pl.Float64)})
 
 
 def drawn_predictions(replay: Replay, rate: float, draws: int, seed: int | None = None) -> pl.DataFrame:

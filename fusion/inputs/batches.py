@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from functools import cached_property
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +15,7 @@ from torch.nn import functional as F
 
 from ...cache_schema import Column, RaggedArray, Task
 from .groups import Groups
+from .queries import Queries, Spans
 
 
 @dataclass(frozen=True)
@@ -23,12 +25,38 @@ class Source:
     kind: str
     columns: tuple[Column, ...]
     rows: RaggedArray
+    spans: Spans | None = None
+    """Which rows each of Q predictions sees; None where each of the N samples sees its own."""
+
+    @property
+    def seen(self) -> Spans:
+        """Which rows each position of the cohort sees."""
+        return Spans(self.rows.offsets[:-1], self.rows.lengths) if self.spans is None else self.spans
+
+    @property
+    def present(self) -> npt.NDArray[np.bool_]:
+        """[N] or [Q] bool: who has the modality."""
+        return self.seen.lengths > 0
 
     def rows_of(self, samples: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
-        """[R] bool: rows that belong to the given samples (positions in the cohort)."""
+        """[R] bool: rows that the given samples (positions in the cohort) see."""
+        if self.spans is not None:
+            return self.spans.take(samples).rows(len(self.rows.time))
         chosen = np.zeros(len(self.rows), dtype=bool)
         chosen[samples] = True
         return np.repeat(chosen, self.rows.lengths)
+
+    def take(self, samples: npt.NDArray[np.int64]) -> Source:
+        """Return the given samples (positions [n]) in the given order; rows that predictions share stay as they are."""
+        if self.spans is None:
+            return replace(self, rows=self.rows.take(samples))
+        return replace(self, spans=self.spans.take(samples))
+
+    def without(self, hidden: npt.NDArray[np.bool_]) -> Source:
+        """Return the modality as if the ``hidden`` samples, bool [N], did not have it."""
+        if self.spans is None:
+            return replace(self, rows=self.rows.keep_rows(~np.repeat(hidden, self.rows.lengths)))
+        return replace(self, spans=replace(self.spans, lengths=np.where(hidden, 0, self.spans.lengths)))
 
 
 @dataclass(frozen=True)
@@ -38,6 +66,9 @@ class Cohort:
     ``sample_id``, ``subject_id`` [N]; ``y`` [N, C] float32 as in `Task`; ``sources`` one entry per modality, in model
     order; ``without_input`` counts the samples left out because they have none of the modalities; ``groups`` of each
     sample are for reports alone, no model sees them.
+
+    Of a task with several predictions a sample every position is one of the predictions, whose samples and times
+    ``queries`` has: N is their number, and they share the rows of the sources.
     """
 
     task: Task
@@ -47,6 +78,7 @@ class Cohort:
     sources: dict[str, Source]
     without_input: int = 0
     groups: Groups = field(default_factory=dict)
+    queries: Queries | None = None
 
     def __len__(self) -> int:
         return len(self.sample_id)
@@ -59,11 +91,20 @@ class Cohort:
     @property
     def presence(self) -> npt.NDArray[np.bool_]:
         """[N, M] bool: which sample has which modality."""
-        return np.stack([source.rows.present for source in self.sources.values()], axis=1)
+        return np.stack([source.present for source in self.sources.values()], axis=1)
+
+    @cached_property
+    def subject(self) -> npt.NDArray[np.int64]:
+        """[N] the same number for samples of one subject, in the order of their ids."""
+        if self.queries is None:
+            return np.unique(self.subject_id, return_inverse=True)[1]
+        _, first, sample = np.unique(self.queries.sample, return_index=True, return_inverse=True)
+        number: npt.NDArray[np.int64] = np.unique(self.subject_id[first], return_inverse=True)[1][sample]
+        return number
 
     def take(self, samples: npt.NDArray[np.int64]) -> Cohort:
         """Return the given samples (positions [n]) in the given order."""
-        sources = {name: replace(source, rows=source.rows.take(samples)) for name, source in self.sources.items()}
+        sources = {name: source.take(samples) for name, source in self.sources.items()}
         return replace(
             self,
             sample_id=self.sample_id[samples],
@@ -71,6 +112,7 @@ class Cohort:
             y=self.y[samples],
             sources=sources,
             groups={name: values[samples] for name, values in self.groups.items()},
+            queries=None if self.queries is None else self.queries.take(samples),
         )
 
 
@@ -121,20 +163,20 @@ class Batch:
 class RowStore:
     """Rows of all samples and the affine map that standardises them when a batch is gathered.
 
-    ``values`` [R, d] float16 or float32, ``offsets`` [N + 1]; ``scale * values + shift`` is standardised. Keeping
-    embeddings raw lets all folds share one array. Values that are too large for a GPU stay in the memory of the
-    processor, and those of each batch are copied.
+    ``values`` [R, d] float16 or float32, of which sample i sees ``lengths[i]`` from ``starts[i]`` on, both [N];
+    ``scale * values + shift`` is standardised. Keeping embeddings raw lets all folds share one array. Values that are
+    too large for a GPU stay in the memory of the processor, and those of each batch are copied.
     """
 
     values: Tensor
-    offsets: Tensor
+    starts: Tensor
+    lengths: Tensor
     scale: Tensor
     shift: Tensor
 
     def gather(self, samples: Tensor) -> Rows:
         """Copy the rows of the given samples [n] out, standardised."""
-        starts = self.offsets[samples]
-        lengths = self.offsets[samples + 1] - starts
+        starts, lengths = self.starts[samples], self.lengths[samples]
         ends = torch.cumsum(lengths, 0)
         total = int(ends[-1]) if len(ends) else 0
         index = torch.repeat_interleave(starts - ends + lengths, lengths) + torch.arange(total, device=ends.device)
@@ -146,6 +188,13 @@ class RowStore:
         return Rows(values.mul_(self.scale).add_(self.shift), lengths)
 
 
+class Vectors(Protocol):
+    """Normalised vectors that are made when they are asked for."""
+
+    def __getitem__(self, samples: Tensor, /) -> Tensor:
+        """Return those of some samples [n], [n, F] float32."""
+
+
 @dataclass(frozen=True)
 class ModalityInputs:
     """One modality of a whole cohort, normalised.
@@ -153,7 +202,7 @@ class ModalityInputs:
     ``summary`` [N, F] float32, NaN where unknown; rows of absent samples are not used.
     """
 
-    summary: Tensor | None
+    summary: Tensor | Vectors | None
     rows: RowStore | None
 
     def gather(self, positions: Tensor, samples: Tensor) -> ModalityBatch:
@@ -166,13 +215,15 @@ class ModalityInputs:
 class Inputs:
     """A cohort ready for one model: normalised modalities in order.
 
-    Labels ``y`` [N, C]; ``presence`` [N, M] bool; ``subject`` [N] int64, the same number for samples of one subject.
+    Labels ``y`` [N, C]; ``presence`` [N, M] bool; ``subject`` [N] int64, the same number for samples of one subject;
+    ``sample`` [N] int64 tells predictions of one sample by the same number, None where each sample has one.
     """
 
     y: Tensor
     presence: Tensor
     modalities: dict[str, ModalityInputs]
     subject: Tensor
+    sample: Tensor | None = None
 
     def batch(self, index: Tensor) -> Batch:
         """Return the samples at ``index`` [B] as one batch."""

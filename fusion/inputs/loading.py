@@ -13,10 +13,11 @@ import numpy as np
 import numpy.typing as npt
 import psutil
 
-from ...cache_schema import Column, FeatureCache, InputError, Task, input_rows, unknown
+from ...cache_schema import Column, FeatureCache, InputError, Modality, Task, input_rows, known_rows, unknown
 from .batches import Cohort, Source
 from .groups import groups_of
 from .missingness import hide
+from .queries import Queries, Spans
 from .stored import StoredCohort, with_rows
 
 BLOCK_BYTES = 16 << 20
@@ -27,9 +28,6 @@ ROWS_AT_ONCE = 512
 
 COLUMNS_NAMED = 5
 """Of the columns that are refused, as many are named."""
-
-KINDS = ("binary", "multilabel", "multiclass")
-"""What can be trained."""
 
 SHARE_OF_MEMORY = 0.5
 """Of the memory that is available now, the most that rows take where no limit is given."""
@@ -47,38 +45,44 @@ def select(
 ) -> Selection:
     """Choose the samples of a task, and of each modality the rows inside its window that it selects.
 
+    Of a task with several predictions a sample each prediction is a position of the cohort, with the rows that are
+    known by then.
+
     With ``labelled`` only samples with at least one known label are taken; without it every sample that has an input,
     whatever its label (to predict). ``modalities`` (all by default) also fixes their order.
 
     Raises
     ------
     InputError
-        For an unknown modality, a task of a kind that cannot be trained or with several predictions a sample, or when
-        no sample is left.
+        For an unknown modality, or when no sample is left.
     """
     task = cache.task(task) if isinstance(task, str) else task
-    if task.sample is not None:
-        raise InputError(
-            f"Task {task.name!r} has several predictions a sample; training on such tasks is not possible."
-        )
-    if task.kind not in KINDS:
-        raise InputError(
-            f"Task {task.name!r} is a {task.kind} task; {', '.join(KINDS)} tasks can be trained, those of "
-            "quantities and of times to an event in a later release."
-        )
     names = _known(cache, modalities)
-    inputs = {name: input_rows(cache.row_numbers(name), task) for name in names}
-    sources = {name: Source(inputs[name].kind, inputs[name].columns, inputs[name]) for name in names}
+    sources = {name: _source(cache.row_numbers(name), task) for name in names}
     y = np.asarray(task.y, dtype=np.float32)
     samples = cache.samples
     sample_id, subject_id = (samples[name].to_numpy() for name in ("sample_id", "subject_id"))
-    everyone = Cohort(task, sample_id, subject_id, y, sources, groups=groups_of(samples))
+    groups, queries = groups_of(samples), None
+    if task.sample is not None and task.time is not None:
+        queries = Queries(np.arange(len(y)), task.sample, task.time)
+        sample_id, subject_id = sample_id[task.sample], subject_id[task.sample]
+        groups = {name: of_sample[task.sample] for name, of_sample in groups.items()}
+    everyone = Cohort(task, sample_id, subject_id, y, sources, groups=groups, queries=queries)
     wanted = ~np.isnan(y).all(axis=1) if labelled else np.ones(len(y), dtype=bool)
     kept = wanted & everyone.presence.any(axis=1)
     if not kept.any():
         raise InputError(f"No sample of task {task.name!r} has any of the modalities {', '.join(names)}.")
     cohort = everyone if kept.all() else everyone.take(np.flatnonzero(kept))
     return Selection(cache, replace(cohort, without_input=int(wanted.sum() - kept.sum())))
+
+
+def _source(numbers: Modality, task: Task) -> Source:
+    """Return what a task may see of a modality that has the numbers of its rows in place of the rows."""
+    if not task.long:
+        rows = input_rows(numbers, task)
+        return Source(rows.kind, rows.columns, rows)
+    known = known_rows(numbers, task)
+    return Source(known.rows.kind, known.rows.columns, known.rows, Spans(known.starts, known.lengths))
 
 
 def _known(cache: FeatureCache, modalities: Sequence[str] | None) -> tuple[str, ...]:
@@ -135,11 +139,13 @@ class Selection:
         nothing = self.cache.rows(name, 0, 0)  # [0, D]
         infinite = np.zeros(nothing.shape[1], dtype=np.int64)
         edges = np.arange(0, max(1, int(self.cache.offsets(name)[-1])) + step, step)
-        for low, high in pairwise(np.searchsorted(numbers, edges)):
+        rising = bool((numbers[1:] > numbers[:-1]).all())
+        for low, high in pairwise(np.searchsorted(numbers, edges) if rising else _cuts(len(numbers), step)):
+            wanted = numbers[low:high]
             block = np.empty((high - low, nothing.shape[1]), nothing.dtype)
-            for part in self.cache.fill(name, numbers[low:high], block):
+            for part in self.cache.fill(name, wanted if rising else np.sort(wanted), block):
                 infinite += infinite_cells(block[part])
-            yield block
+            yield block if rising else block[np.argsort(np.argsort(wanted))]
         self._refuse_infinite(name, infinite)
 
     def _refuse_infinite(self, name: str, infinite: npt.NDArray[np.int64]) -> None:
@@ -153,6 +159,11 @@ class Selection:
     def _numbers(self) -> Iterator[tuple[str, npt.NDArray[np.int64]]]:
         for name, source in self.cohort.sources.items():
             yield name, source.rows.values[:, 0]
+
+
+def _cuts(count: int, step: int) -> npt.NDArray[np.int64]:
+    """Return where so many rows are cut into parts of ``step`` at most."""
+    return np.append(np.arange(0, max(1, count), step), count)
 
 
 def infinite_cells(rows: npt.NDArray[Any]) -> npt.NDArray[np.int64]:

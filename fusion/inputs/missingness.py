@@ -78,8 +78,5 @@ def hidden_in_test(config: MissingConfig, presence: BoolArray, modalities: Seque
 
 def hide(cohort: Cohort, hidden: BoolArray) -> Cohort:
     """Return the cohort without the rows of hidden modalities, [N, M] bool."""
-    sources = {
-        name: replace(source, rows=source.rows.keep_rows(~np.repeat(hidden[:, m], source.rows.lengths)))
-        for m, (name, source) in enumerate(cohort.sources.items())
-    }
+    sources = {name: source.without(hidden[:, m]) for m, (name, source) in enumerate(cohort.sources.items())}
     return replace(cohort, sources=sources)

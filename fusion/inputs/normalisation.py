@@ -9,18 +9,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from scipy.special import ndtri
 from torch import Tensor
 
 from ...cache_schema import InputError
-from .batches import Cohort, Inputs, ModalityInputs, RowStore
+from .batches import Cohort, Inputs, ModalityInputs, RowStore, Vectors
+from .normal_scores import QUANTILES, PrefixVectors, SummaryNormaliser
 from .preparation import Prepared
 from .series import Summary
 from .spec import InputSpec
-
-QUANTILES = 200
-CLIP = 3.5
-"""Normal scores end here: further out 200 quantiles say nothing."""
 
 ROW_LIMIT = 10.0
 """Standardised bins are cut here, so that one impossible value does not outweigh everything else."""
@@ -32,45 +28,6 @@ CHUNK_ROWS = 1 << 8
 """Rows whose moments are taken at once: few enough to stay in the processor's cache, several times faster than many."""
 
 FloatArray = npt.NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class SummaryNormaliser:
-    """Quantile-to-normal map of each quantity: ``quantiles`` [200, F]."""
-
-    quantiles: npt.NDArray[np.float64]
-
-    @classmethod
-    def fit(cls, summary: Summary, samples: npt.NDArray[np.int64]) -> SummaryNormaliser:
-        """Take quantiles of the known values of the given samples; all NaN for a column without any."""
-        training = summary.quantities[samples].astype(np.float64)  # [n, F]
-        levels = np.linspace(0, 1, QUANTILES)
-        quantiles = np.full((QUANTILES, training.shape[1]), np.nan)
-        unknown = np.isnan(training)
-        for column in np.flatnonzero(~unknown.all(axis=0)):
-            quantiles[:, column] = np.quantile(training[~unknown[:, column], column], levels)
-        return cls(quantiles)
-
-    def apply(self, summary: Summary) -> FloatArray:
-        """Return [N, F + G] float32: normal scores (NaN where unknown) and shares."""
-        scores = np.full_like(summary.quantities, np.nan, dtype=np.float32)
-        for column in np.flatnonzero(~np.isnan(self.quantiles[0])):
-            scores[:, column] = normal_scores(summary.quantities[:, column], self.quantiles[:, column])
-        return np.concatenate([scores, summary.shares], axis=1, dtype=np.float32)
-
-
-def normal_scores(values: npt.NDArray[Any], quantiles: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Map values [N] to the normal quantiles of their ranks among the training values, NaN where NaN.
-
-    A value that many training rows share gets the middle of its ranks, as the mean of interpolating from below and
-    from above.
-    """
-    levels = np.linspace(0, 1, len(quantiles))
-    from_below = np.interp(values, quantiles, levels)
-    from_above = 1 - np.interp(-values, -quantiles[::-1], levels)
-    rank = (from_below + from_above) / 2
-    scores: npt.NDArray[np.float64] = np.clip(ndtri(rank), -CLIP, CLIP)
-    return scores
 
 
 def moments(rows: npt.NDArray[Any], chosen: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.float64], ...]:
@@ -119,7 +76,8 @@ class RowNormaliser:
         if prepared.source.kind == "timeseries":
             rows = np.clip(np.nan_to_num(rows * scale + shift), -ROW_LIMIT, ROW_LIMIT)
             scale, shift = np.ones_like(scale), np.zeros_like(shift)
-        values, *others = map(torch.from_numpy, (rows, prepared.source.rows.offsets, scale, shift))
+        seen = prepared.source.seen
+        values, *others = map(torch.from_numpy, (rows, seen.starts, seen.lengths, scale, shift))
         if fits(values.nbytes, device):
             values = values.to(device)
         return RowStore(values, *(other.to(device) for other in others))
@@ -148,14 +106,18 @@ class Normaliser:
     def apply(self, cohort: Cohort, prepared: Mapping[str, Prepared], device: torch.device) -> Inputs:
         """Return the whole cohort ready for a model."""
         modalities = {name: self._modality(name, one, device) for name, one in prepared.items()}
-        subject = np.unique(cohort.subject_id, return_inverse=True)[1]
-        y, presence, number = (torch.from_numpy(array).to(device) for array in (cohort.y, cohort.presence, subject))
-        return Inputs(y, presence, modalities, number)
+        of_each = (cohort.y, cohort.presence, cohort.subject)
+        y, presence, subject = (torch.from_numpy(array).to(device) for array in of_each)
+        sample = None if cohort.queries is None else torch.from_numpy(cohort.queries.sample).to(device)
+        return Inputs(y, presence, modalities, subject, sample)
 
     def _modality(self, name: str, prepared: Prepared, device: torch.device) -> ModalityInputs:
-        summary = rows = None
-        if prepared.summary is not None:
+        summary: Tensor | Vectors | None = None
+        rows = None
+        if isinstance(prepared.summary, Summary):
             summary = torch.from_numpy(self.summaries[name].apply(prepared.summary)).to(device)
+        elif prepared.summary is not None:
+            summary = PrefixVectors(prepared.summary, self.summaries[name], device)
         if prepared.rows is not None:
             rows = self.rows[name].store(prepared, device)
         return ModalityInputs(summary, rows)
@@ -165,10 +127,7 @@ class Normaliser:
         return tuple(self._input_spec(name, one) for name, one in prepared.items())
 
     def _input_spec(self, name: str, prepared: Prepared) -> InputSpec:
-        width = 0
-        if prepared.summary is not None:
-            parts = (prepared.summary.quantities, prepared.summary.shares)
-            width = sum(part.shape[1] for part in parts)
+        width = 0 if prepared.summary is None else sum(prepared.summary.widths)
         return InputSpec(name, prepared.source.kind, width, 0 if prepared.rows is None else prepared.rows.shape[1])
 
     def tensors(self) -> dict[str, Tensor]:
@@ -200,7 +159,7 @@ class Normaliser:
         shapes: dict[str, tuple[int, ...]] = {}
         for name, one in prepared.items():
             if one.summary is not None:
-                shapes[f"{name}.quantiles"] = (QUANTILES, one.summary.quantities.shape[1])
+                shapes[f"{name}.quantiles"] = (QUANTILES, one.summary.widths[0])
             if one.rows is not None:
                 shapes |= {f"{name}.{part}": (one.rows.shape[1],) for part in ("scale", "shift")}
         return shapes

@@ -36,6 +36,15 @@ class Summary:
     quantities: npt.NDArray[np.float32]
     shares: npt.NDArray[np.float32]
 
+    @property
+    def widths(self) -> tuple[int, int]:
+        """F and G."""
+        return self.quantities.shape[1], self.shares.shape[1]
+
+    def of(self, samples: npt.NDArray[np.int64]) -> Summary:
+        """Return the vectors of some samples [n]."""
+        return Summary(self.quantities[samples], self.shares[samples])
+
 
 @dataclass(frozen=True)
 class Segments:

@@ -21,6 +21,9 @@ PARTS = ("train", "validation", "test")
 MOST_PARTS = 1000
 """Shares are cut to this many parts at most, a tenth of a percent."""
 
+TENTHS = 10
+"""Parts of the range of a quantity by which folds are balanced."""
+
 UNEVEN = 2.0
 """Folds of which the largest has more samples than this many times the smallest are worth a note."""
 
@@ -58,9 +61,15 @@ class Split:
 def strata(y: npt.NDArray[np.float32], kind: str) -> Positions:
     """Return one label per sample to balance folds by, [N] from y [N, C].
 
-    The label or class itself; for several labels the rarest one that a sample has, -1 if none.
+    The label or class itself; for several labels the rarest one that a sample has, -1 if none; whether an event came;
+    for quantities the tenth that the first of them is in, -1 if unknown.
     """
-    known = np.nan_to_num(y, nan=0.0)
+    if kind == "regression":
+        first = y[:, 0]
+        unknown = np.isnan(first)
+        edges = np.quantile(first[~unknown], np.arange(1, TENTHS) / TENTHS) if not unknown.all() else first[:0]
+        return np.where(unknown, -1, np.searchsorted(edges, first, side="right"))
+    known = np.nan_to_num(y[:, 1:] if kind == "survival" else y, nan=0.0)
     if kind != "multilabel":
         return known[:, 0].astype(np.int64)
     rarest_first = np.argsort(known.sum(axis=0), kind="stable")
@@ -187,12 +196,19 @@ def _refuse_shared(part: npt.NDArray[Any], subjects: npt.NDArray[Any]) -> None:
 
 
 def split_frame(splits: Sequence[Split], cohort: Cohort) -> pl.DataFrame:
-    """Return the table to save: sample_id, subject_id, fold, part."""
+    """Return the table to save: sample_id, subject_id, fold, part; a sample with several predictions once a fold."""
     ids = {"sample_id": cohort.sample_id, "subject_id": cohort.subject_id}
     frames = [
         pl.DataFrame({**{name: of_each[positions] for name, of_each in ids.items()}, "fold": fold, "part": part})
         for fold, split in enumerate(splits)
-        for part, positions in zip(PARTS, split.parts, strict=True)
+        for part, positions in zip(PARTS, (_first_of_each(part, cohort) for part in split.parts), strict=True)
         if len(positions)
     ]
     return pl.concat(frames)
+
+
+def _first_of_each(positions: Positions, cohort: Cohort) -> Positions:
+    """Return the first position of each sample."""
+    if cohort.queries is None:
+        return positions
+    return positions[np.sort(np.unique(cohort.queries.sample[positions], return_index=True)[1])]

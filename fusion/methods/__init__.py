@@ -16,6 +16,7 @@ DEFAULT = "omnifuse"
 
 def flaw(method: Any) -> str | None:
     """Return what a class from elsewhere lacks of what every method has, None if nothing."""
+    from ..parts.targets import KINDS
     from .base import Method  # here, so that names are known without torch
 
     if not (isinstance(method, type) and issubclass(method, Method)):
@@ -26,6 +27,8 @@ def flaw(method: Any) -> str | None:
     for function in ("loss", "predict", *(() if method.by_gradient else ("fit",))):
         if getattr(method, function) is getattr(Method, function):
             return f"it does not define {function!r}"
+    if not method.kinds or set(method.kinds) - set(KINDS):
+        return f"its kinds are {', '.join(map(str, method.kinds)) or '(none)'}; known are {', '.join(KINDS)}"
     if "default" not in method.presets:
         return "it has no preset 'default'"
     return _flaw_of_options(method.Options)
@@ -46,3 +49,16 @@ METHODS: Registry[type[Method]] = Registry(
 def named_by(preset: str) -> str:
     """Return the method that a preset names by itself: of ours the one whose own it is, else the default."""
     return next((method.name for method in found() if method.own_preset == preset), DEFAULT)
+
+
+def refuse_unserved(method: type[Method], kind: str) -> None:
+    """Raise `InputError`, naming the methods that serve a kind of task, if a method does not."""
+    if kind in method.kinds:
+        return
+    from ...cache_schema import InputError
+
+    serving = sorted(name for name in METHODS.own if kind in METHODS.get(name).kinds)
+    raise InputError(
+        f"Method {method.name!r} predicts {', '.join(method.kinds)} targets and no {kind}; methods that do are "
+        f"{', '.join(serving)}."
+    )

@@ -16,7 +16,7 @@ from ...cache_schema.packages import require
 from ..inputs.batches import Batch
 from ..inputs.spec import EncoderConfig, InputSpec
 from ..parts.encoders import Encoded, ModalityEncoders
-from ..parts.targets import Target
+from ..parts.targets import PROBABILITIES, Kind, Target
 
 if TYPE_CHECKING:
     from .fitting import Fitting
@@ -57,7 +57,8 @@ class Context:
 class Prediction:
     """Probabilities for B samples; the explanation fields stay empty where a method has nothing to say.
 
-    ``probability`` [B, K]: binary K = 1, multilabel one per label, multiclass one per class (rows sum to one).
+    ``probability`` [B, K]: binary K = 1, multilabel one per label, multiclass one per class (rows sum to one); survival
+    the hazard of each interval; of regression the standardised values.
     ``imputed`` [B, M] bool: slots whose embedding the method filled in. The others explain binary tasks only:
     ``modality_probability`` and ``weight`` [B, M], what each modality says alone and how much it counts; ``readouts``
     name to [B], what each way to read the same heads predicts; ``combinations`` name such as ``cxr+ehr`` to [B], the
@@ -115,6 +116,9 @@ class Method(nn.Module):
     presets: ClassVar[Mapping[str, tuple[str, ...]]] = {"default": ()}
     own_preset: ClassVar[str | None] = None
     """A preset that names this method by itself, where no method is given."""
+    kinds: ClassVar[tuple[Kind, ...]] = PROBABILITIES
+    """What it can predict, of `parts.targets.KINDS`. A method that serves several labels, some of them unknown, serves
+    ``survival``; one whose rule needs no probabilities can add ``regression``."""
     needs: ClassVar[Needs] = "embeddings"
     """What it fuses: ``embeddings`` of encoders trained along; ``pooled``, one vector of the cache per modality (see
     ``..pooled``); or the predictions of other ``models``. Only the first has ``encoders``."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 import numpy as np
 import numpy.typing as npt
 import torch
-from sklearn.ensemble import HistGradientBoostingClassifier as Trees
+from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from torch import Tensor, nn
 
 from ...cache_schema import InputError
@@ -17,8 +17,9 @@ from ..inputs.batches import Batch
 from ..parts.combinations import combination_table, largest_within
 from ..parts.completion.patterns import sample_patterns
 from ..parts.pooled import pooled_vectors
+from ..parts.targets import KINDS
 from .base import Method, ModelSpec, Prediction
-from .stored_trees import Models, dump_trees, load_trees
+from .stored_trees import Models, Trees, dump_trees, load_trees
 
 if TYPE_CHECKING:
     from .fitting import Fitting
@@ -29,7 +30,7 @@ Array = npt.NDArray[np.floating[Any]]
 class Forest(nn.Module):
     """The models of one combination of modalities; stored ones are read when they are first asked, which takes long.
 
-    ``models``: one per label, or one of all classes; None where only one outcome occurred.
+    ``models``: one per label or quantity, or one of all classes; None where only one outcome occurred.
     """
 
     def __init__(self) -> None:
@@ -84,13 +85,14 @@ class Boosting(Method):
 
     name = "boosting"
     family = "trees"
-    source = "HistGradientBoostingClassifier of scikit-learn; the settings were chosen on PhysioNet 2012 set-a"
+    source = "HistGradientBoosting of scikit-learn; the settings were chosen on PhysioNet 2012 set-a"
     cost = 3.0
     presets: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "default": (),
         "masked": ("options.missing=masked",),
         "native": ("options.missing=native",),
     }
+    kinds = KINDS
     by_gradient = False
     needs = "pooled"
     search_space: ClassVar[Mapping[str, tuple[str, ...]]] = {
@@ -153,14 +155,16 @@ class Boosting(Method):
         known, o = ~np.isnan(y), self.options
         if len(np.unique(y[known])) < 2:
             return None
-        model = Trees(
+        kind = HistGradientBoostingRegressor if self.target.kind == "regression" else HistGradientBoostingClassifier
+        model: Trees = kind(
             max_iter=o.rounds, learning_rate=o.learning_rate, max_leaf_nodes=o.leaves, early_stopping=False,
             min_samples_leaf=o.samples_per_leaf, l2_regularization=o.l2, max_features=o.columns, max_bins=o.bins,
             random_state=seed,
         )  # fmt: skip
         table = features[known]
         table = np.where(np.isnan(table).all(0), 0.0, table)  # scikit-learn fails where a column is never known
-        return model.fit(table, y[known])
+        fitted: Trees = model.fit(table, y[known])
+        return fitted
 
     def logits(self, batch: Batch) -> Tensor:
         """Return logits [B, K]; the prior for samples without a model."""
@@ -178,14 +182,24 @@ class Boosting(Method):
     def _answer(self, logits: Tensor, rows: Tensor, column: int, model: Trees | None, features: Array) -> None:
         if model is None:
             return
-        if model.n_features_in_ != features.shape[1] or model.classes_[-1] >= max(2, self.target.output_size):
+        if not self._fits(model, features):
             raise InputError("The stored boosting is of other columns or classes than the run. Train again.")
+        if isinstance(model, HistGradientBoostingRegressor):
+            logits[rows, column] = torch.from_numpy(model.predict(features)).to(logits)
+            return
         if self.target.kind != "multiclass":
             logits[rows, column] = torch.from_numpy(model.decision_function(features)).to(logits)
             return
         seen = torch.from_numpy(model.classes_).long().to(logits.device)
         chance = torch.from_numpy(model.predict_proba(features)).to(logits)
         logits[rows] = logits[rows].index_copy(1, seen, chance.log())
+
+    def _fits(self, model: Trees, features: Array) -> bool:
+        if model.n_features_in_ != features.shape[1]:
+            return False
+        if isinstance(model, HistGradientBoostingRegressor):
+            return self.target.kind == "regression"
+        return self.target.kind != "regression" and model.classes_[-1] < max(2, self.target.output_size)
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         """Cross-entropy of the prediction."""

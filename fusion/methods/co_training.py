@@ -30,6 +30,7 @@ class CoTraining(Method):
 
     name = "co-training"
     family = "semi-supervised"
+    kinds = ("binary", "multilabel", "multiclass")  # of an interval after the event there is no label to be guessed
     source = "Blum and Mitchell 1998, COLT, for any number of modalities; contradicted pseudo-labels are left out"
     cost = 0.1
     presets: ClassVar[Mapping[str, tuple[str, ...]]] = {

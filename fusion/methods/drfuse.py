@@ -16,6 +16,7 @@ from ...cache_schema import InputError
 from ..inputs.batches import Batch
 from ..parts.divergence import jensen_shannon, log_mean
 from ..parts.encoders import Encoded
+from ..parts.targets import PROBABILITIES
 from .base import ModelSpec, Prediction
 from .joint import JointFusion
 
@@ -63,6 +64,7 @@ class DrFuse(JointFusion):
 
     name = "drfuse"
     family = "joint head"
+    kinds = PROBABILITIES
     source = "DrFuse, Yao et al. 2024, arXiv 2403.06197"
     cost = 2.0
     fewest_modalities = 2

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from ..inputs.batches import Batch
 from ..parts.encoders import mlp
 from ..parts.table import pooled_table, table_columns
+from ..parts.targets import KINDS
 from .base import Method, ModelSpec, Prediction
 
 
@@ -25,6 +26,7 @@ class Early(Method):
     family = "early fusion"
     source = "early fusion of Stahlschmidt et al. 2022, doi 10.1093/bib/bbab569"
     cost = 0.7
+    kinds = KINDS
     needs = "pooled"
     search_space: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "encoder.dropout": ("0.3", "0.5", "0.7"),

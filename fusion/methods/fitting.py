@@ -35,6 +35,8 @@ class FitConfig:
     """Largest norm of the gradient of one model."""
     mining_rows: int = 4096
     """Training samples that methods may look at again after each epoch."""
+    times: int = 1
+    """Of tasks with several predictions a sample: as many of them an epoch as samples, times this; 0: all of them."""
 
 
 Progress = Callable[[Iterable[int]], Iterable[int]]
@@ -68,7 +70,9 @@ class Fitting:
     def folds(self, count: int, kind: str) -> list[tuple[Tensor, Tensor]]:
         """Cut the training part by subject into ``count`` pairs of positions: to train on, and held out."""
         subjects, y = self.inputs.subject[self.samples].cpu().numpy(), self.inputs.y[self.samples].cpu().numpy()
-        splits = k_folds(subjects, strata(y, kind), count, 0.0, self.seed)
+        # to a method a time to an event is a label for each interval
+        labels = strata(y, "multilabel" if kind == "survival" else kind)
+        splits = k_folds(subjects, labels, count, 0.0, self.seed)
         pairs = [(torch.from_numpy(split.train), torch.from_numpy(split.test)) for split in splits]
         device = self.samples.device
         return [(self.samples[rest.to(device)], self.samples[held_out.to(device)]) for rest, held_out in pairs]
@@ -94,7 +98,12 @@ def cosine_share(done: float, final: float) -> float:
 
 
 def prior_logits(method: Method, y: Tensor) -> Tensor:
-    """Return the logits [K] of the label frequencies in y [n, C], one count added to each outcome."""
+    """Return the logits [K] of the label frequencies in y [n, C], one count added to each outcome.
+
+    Of standardised quantities that is 0, their mean.
+    """
+    if method.target.kind == "regression":
+        return torch.zeros(method.target.output_size, device=y.device)
     if method.target.kind == "multiclass":
         counts = torch.bincount(y[~y.isnan()].long(), minlength=method.target.output_size)
         return torch.log((counts + 1) / (counts.sum() + len(counts)))

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ...cache_schema import InputError
 from ..inputs.batches import Batch
+from ..parts.targets import KINDS
 from .base import Method, ModelSpec, Prediction
 from .blend import Blend, blend_weights
 from .concat import Concat
@@ -43,6 +44,7 @@ class GBlend(Method):
         "online": ("options.estimate=online",),
         "track": ("options.estimate=track",),
     }
+    kinds = KINDS
     by_gradient = False
     needs = "models"
     fewest_modalities = 2

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from ..inputs.batches import Batch
 from ..parts.heads import UnimodalHeads, unimodal_losses
+from ..parts.targets import KINDS
 from .base import Method, ModelSpec
 
 
@@ -17,6 +18,8 @@ class IndependentModels(Method):
 
     The models share no parameter and no gradient; a subclass says in ``predict`` what becomes of their answers.
     """
+
+    kinds = KINDS
 
     def __init__(self, spec: ModelSpec, options: Any = None) -> None:
         super().__init__(spec, options)

@@ -14,6 +14,7 @@ from ..inputs.batches import Batch
 from ..parts.completion.filling import Filling, new_completion
 from ..parts.completion.patterns import fill, sample_patterns
 from ..parts.encoders import Encoded
+from ..parts.targets import KINDS
 from .base import Context, Method, ModelSpec, Prediction
 
 
@@ -23,6 +24,7 @@ class JointFusion(Method):
     Modality dropout and imputation are options of every such method, so that none gets the credit for them.
     """
 
+    kinds = KINDS
     search_space: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "options.modality_dropout": ("0.0", "0.25", "0.5"),
     }

@@ -12,6 +12,7 @@ from torch import Tensor
 from ...cache_schema import InputError
 from ..inputs.batches import Batch
 from ..parts.late_weights import Calibrated, ConfidenceWeights, LinearStack, PerformanceWeights
+from ..parts.targets import KINDS
 from .base import Method, ModelSpec, Prediction
 from .late import Late
 
@@ -37,6 +38,7 @@ class LateWeighted(Method):
         "weighted": ("options.combine=weighted",),
         "confidence": ("options.combine=confidence",),
     }
+    kinds = KINDS
     by_gradient = False
     needs = "models"
     search_space: ClassVar[Mapping[str, tuple[str, ...]]] = {
@@ -123,4 +125,6 @@ def _new_combination(options: LateWeighted.Options, spec: ModelSpec) -> Calibrat
         return LinearStack(spec.target, len(spec.inputs))
     if options.combine == "weighted":
         return PerformanceWeights(spec.target, len(spec.inputs))
+    if spec.target.kind == "regression":
+        raise InputError("options.combine=confidence weighs by probabilities, and quantities have none: take another.")
     return ConfidenceWeights(spec.target, len(spec.inputs), options.temperature)

@@ -1,4 +1,4 @@
-"""Ridge logistic regression on everything that is known of a sample: the reference of tabular work."""
+"""Ridge regression on everything that is known of a sample, logistic or linear: the reference of tabular work."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from ...cache_schema import InputError
 from ..inputs.batches import Batch
 from ..parts.linear_head import HeldOut, LinearHead, best_penalty
 from ..parts.table import pooled_table, table_columns
+from ..parts.targets import KINDS
 from .base import Method, ModelSpec, Prediction
 
 if TYPE_CHECKING:
@@ -25,6 +26,9 @@ BATCH = 1024
 class Logistic(Method):
     """Logistic regression with an L2 penalty on the pooled vectors of all modalities side by side.
 
+    Quantities are predicted by linear regression with that penalty, a time to an event by a logistic regression of the
+    hazard of each interval.
+
     It reads the same table as ``early``. Columns are penalised as they are: normal scores share a scale, and
     standardisation would make much of a value that is unknown for once. The penalty is the one of lowest cross-entropy
     on parts of the training part that are held out in turn, whole subjects each.
@@ -34,6 +38,7 @@ class Logistic(Method):
     family = "early fusion"
     source = "ridge logistic regression, le Cessie and van Houwelingen 1992; LogisticRegression of scikit-learn"
     cost = 3.0
+    kinds = KINDS
     by_gradient = False
     needs = "pooled"
 

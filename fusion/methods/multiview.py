@@ -12,6 +12,7 @@ from torch import Tensor
 from ...cache_schema import InputError
 from ..inputs.batches import Batch
 from ..parts.linear_head import HeldOut, LinearHead, best_penalty
+from ..parts.targets import KINDS
 from ..parts.views import Views
 from .base import Method, ModelSpec, Prediction
 
@@ -39,6 +40,7 @@ class MultiView(Method):
     """Base of methods that make scores of pooled vectors; a subclass says how in ``learn`` and ``scores``."""
 
     family = "statistical"
+    kinds = KINDS
     by_gradient = False
     needs = "pooled"
     supervised: ClassVar[bool] = False

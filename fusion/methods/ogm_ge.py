@@ -14,7 +14,7 @@ from ..inputs.batches import Batch
 from ..parts.balance import EpochMeans, pairwise_ratios
 from ..parts.completion.patterns import fill
 from ..parts.encoders import Encoded, mlp
-from ..parts.targets import mean_known
+from ..parts.targets import PROBABILITIES, mean_known
 from .base import Context, ModelSpec
 from .joint import JointFusion
 
@@ -30,6 +30,7 @@ class OGMGE(JointFusion):
 
     name = "ogm-ge"
     family = "balanced learning"
+    kinds = PROBABILITIES
     source = "Peng et al. 2022, arXiv 2203.15332: discrepancy ratio, coefficient and update with noise"
     presets: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "default": (),

@@ -13,7 +13,7 @@ from torch import Tensor
 from ...cache_schema import InputError
 from ..inputs.batches import Batch
 from ..parts.balance import EpochMeans, pairwise_ratios
-from ..parts.targets import mean_known
+from ..parts.targets import PROBABILITIES, mean_known
 from .base import Context, ModelSpec
 from .concat import Concat
 
@@ -31,6 +31,7 @@ class PMR(Concat):
 
     name = "pmr"
     family = "balanced learning"
+    kinds = PROBABILITIES
     source = "Fan et al. 2023, arXiv 2211.07089: prototypical cross-entropy (PCE) and entropy regularisation (PER)"
     presets: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "default": (),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 
 from ..inputs.batches import Batch
+from ..parts.targets import KINDS
 from .base import Method, Prediction
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ class Prior(Method):
 
     name = "prior"
     family = "reference"
+    kinds = KINDS
     source = "relative frequencies, one count added to each outcome (Laplace's rule of succession)"
     cost = 0.1
     by_gradient = False

@@ -14,6 +14,7 @@ from ..inputs.batches import Batch
 from ..inputs.spec import EncoderConfig
 from ..parts.calibration import fit_scale
 from ..parts.combinations import combination_name, combination_table, largest_within
+from ..parts.targets import KINDS
 from .base import Method, ModelSpec, Prediction
 from .boosting import Boosting
 from .hybrid import Hybrid
@@ -44,6 +45,7 @@ class Stacking(Method):
         "best": ("encoder.timeseries=both", "fit.epochs=24"),
     }
     own_preset = "best"
+    kinds = KINDS
     by_gradient = False
     needs = "models"
 

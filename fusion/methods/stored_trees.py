@@ -5,12 +5,12 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 import numpy as np
 import skops.io
-from sklearn.ensemble import HistGradientBoostingClassifier as Trees
+from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from sklearn.ensemble._hist_gradient_boosting.predictor import TreePredictor
 
 from ...cache_schema import InputError
@@ -29,17 +29,24 @@ PARTS = {
     "RandomGeneratorNode": {"numpy.random._generator.Generator"},
     "ObjectNode": {
         "sklearn.ensemble._hist_gradient_boosting.gradient_boosting.HistGradientBoostingClassifier",
+        "sklearn.ensemble._hist_gradient_boosting.gradient_boosting.HistGradientBoostingRegressor",
         "sklearn.ensemble._hist_gradient_boosting.binning._BinMapper",
         "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
         "sklearn.preprocessing._label.LabelEncoder",
         "sklearn._loss.loss.HalfBinomialLoss",
+        "sklearn._loss.loss.HalfSquaredError",
         "sklearn._loss.loss.HalfMultinomialLoss",
         "sklearn._loss._loss.CyHalfMultinomialLoss",  # how skops 0.11 wrote it
         "sklearn._loss.link.Interval",
+        "sklearn._loss.link.IdentityLink",
         "sklearn._loss.link.LogitLink",
         "sklearn._loss.link.MultinomialLogit",
     },
-    "LossNode": {"sklearn._loss._loss.CyHalfBinomialLoss", "sklearn._loss._loss.CyHalfMultinomialLoss"},
+    "LossNode": {
+        "sklearn._loss._loss.CyHalfBinomialLoss",
+        "sklearn._loss._loss.CyHalfMultinomialLoss",
+        "sklearn._loss._loss.CyHalfSquaredError",
+    },
     "CachedNode": None,
 }
 """By kind of node the classes that a stored model is made of; a cached node stands for one that is checked itself."""
@@ -49,6 +56,7 @@ TRUSTED = sorted(PARTS["ObjectNode"] or ()) + sorted(PARTS["LossNode"] or ())
 MOST_GROWTH = 200
 """A stored model unpacks to at most so many times its size; trees pack some five times."""
 
+Trees: TypeAlias = HistGradientBoostingClassifier | HistGradientBoostingRegressor
 Models = list[Trees | None]
 
 
@@ -130,23 +138,28 @@ def _nodes(tree: Any) -> Iterator[dict[str, Any]]:
 
 
 def _check_model(model: Trees) -> None:
-    if type(model) is not Trees:
+    if type(model) not in (HistGradientBoostingClassifier, HistGradientBoostingRegressor):
         raise TypeError(f"a {type(model).__name__} among the models")
-    hidden = [name for name in vars(model) if callable(getattr(Trees, name, None))]
+    hidden = [name for name in vars(model) if callable(getattr(type(model), name, None))]
     if hidden:
         raise ValueError(f"a model with a {hidden[0]} of its own")
-    classes = model.classes_
-    if classes.ndim != 1 or len(classes) < 2 or not np.array_equal(classes, np.unique(classes.astype(int))):
-        raise ValueError("a model without classes")
+    if isinstance(model, HistGradientBoostingClassifier):
+        _check_classes(model.classes_)
     if model._preprocessor is not None or not model._predictors:
         raise ValueError("a model that is not fitted to numbers")
     for trees in model._predictors:
         _check_iteration(trees, model)
 
 
+def _check_classes(classes: Any) -> None:
+    if classes.ndim != 1 or len(classes) < 2 or not np.array_equal(classes, np.unique(classes.astype(int))):
+        raise ValueError("a model without classes")
+
+
 def _check_iteration(trees: Sequence[TreePredictor], model: Trees) -> None:
     """Raise ValueError unless there is a tree of every outcome, and each leads from its root down to its leaves."""
-    if len(trees) != (1 if len(model.classes_) == 2 else len(model.classes_)):
+    outcomes = len(model.classes_) if isinstance(model, HistGradientBoostingClassifier) else 1
+    if len(trees) != (1 if outcomes == 2 else outcomes):
         raise ValueError("a model whose trees are not one for each class")
     for tree in trees:
         if type(tree) is not TreePredictor:

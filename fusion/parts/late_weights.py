@@ -19,7 +19,7 @@ def equal_shares(shown: Tensor) -> Tensor:
 
 
 def mixture(target: Target, logits: Tensor, shares: Tensor) -> Tensor:
-    """Return the logits of a weighted mean of probabilities.
+    """Return the logits of a weighted mean of probabilities, or the weighted mean of quantities.
 
     Parameters
     ----------
@@ -31,6 +31,8 @@ def mixture(target: Target, logits: Tensor, shares: Tensor) -> Tensor:
     -------
     float [B, output_size]
     """
+    if target.kind == "regression":
+        return (shares * logits).sum(1)
     lp, _ = target.log_probabilities(logits)  # [B, M, K, C]
     return target.logits((lp + shares.log().unsqueeze(-1)).logsumexp(1))
 

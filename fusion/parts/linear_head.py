@@ -1,4 +1,4 @@
-"""Logistic regression as a head on given columns, its penalty chosen by cross-validation."""
+"""Logistic or linear regression as a head on given columns, its penalty chosen by cross-validation."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LogisticRegression, Ridge
 from torch import Tensor, nn
 
 from .targets import Target
 
 PENALTIES = (1e-3, 1e-2, 1e-1, 1.0, 10.0)
-"""Weights of half the squared coefficients of standardised columns beside the mean cross-entropy, to choose from."""
+"""Weights of half the squared coefficients of standardised columns beside the mean loss, to choose from."""
 
 Folds = Sequence[tuple[Tensor, Tensor]]
 
 
 class LinearHead(nn.Module):
-    """Logistic regression with an L2 penalty: one for each label, or one of all classes.
+    """Logistic regression with an L2 penalty: one for each label, or one of all classes; linear, of each quantity.
 
     Columns are standardised before they are penalised, unless their scales are to count. Labels that are unknown are
     left out; a label of which only one outcome is known gets its prior, whatever the columns say.
@@ -57,6 +57,9 @@ class LinearHead(nn.Module):
 
     def _fitted(self, columns: Tensor, label: Tensor, k: int, penalty: float) -> tuple[Tensor, Tensor, Tensor]:
         """Return weights [o, F] and bias [o] for centred columns, and the o outputs that they are for."""
+        if self.target.kind == "regression":
+            ridge = Ridge(alpha=penalty * len(label) / 2).fit(columns.numpy(), label.double().numpy())
+            return torch.from_numpy(ridge.coef_)[None], torch.tensor([ridge.intercept_]), torch.tensor([k])
         regression = LogisticRegression(C=1 / (penalty * len(label)), max_iter=2000)
         regression.fit(columns.numpy(), label.long().numpy())
         weight, bias = torch.from_numpy(regression.coef_), torch.from_numpy(regression.intercept_)
@@ -85,7 +88,7 @@ def best_penalty(
     penalties: Sequence[float] = PENALTIES,
     standardise: bool = True,
 ) -> float:
-    """Return the penalty whose regressions have the lowest cross-entropy on what is held out of each fold."""
+    """Return the penalty whose regressions have the lowest loss on what is held out of each fold."""
     losses = dict.fromkeys(penalties, 0.0)
     for part in parts:
         head = LinearHead(part.features.shape[1], target, standardise).to(prior.device)

@@ -1,7 +1,12 @@
-"""One view of binary, multi-label and multi-class targets.
+"""One view of all that a model can predict.
 
-Every method is written against two tables of log-probabilities, ``lp`` and ``l1p`` of shape ``[..., K, C]``: ``K``
-decisions (labels; one for binary and multi-class) with ``C`` possible values each. A label may be NaN: unknown.
+Methods of classes are written against two tables of log-probabilities, ``lp`` and ``l1p`` of shape ``[..., K, C]``:
+``K`` decisions (labels; one for binary and multi-class) with ``C`` possible values each. A label may be NaN: unknown.
+
+``survival`` is a decision for each of K intervals of time: 1 where the event came in it, 0 where it was lived through,
+unknown from there on; what is predicted are the hazards. To a method it is several labels, of which some are unknown.
+``regression`` has no such tables: its K outcomes are real numbers, standardised, and so are the "logits" that predict
+them; a method whose rule needs probabilities does not serve it.
 """
 
 from dataclasses import dataclass
@@ -13,7 +18,10 @@ from torch.nn import functional as F
 
 from ...cache_schema.errors import InputError
 
-Kind = Literal["binary", "multilabel", "multiclass"]
+Kind = Literal["binary", "multilabel", "multiclass", "survival", "regression"]
+PROBABILITIES: tuple[Kind, ...] = ("binary", "multilabel", "multiclass", "survival")
+"""Kinds of which probabilities are predicted."""
+KINDS: tuple[Kind, ...] = (*PROBABILITIES, "regression")
 
 NEAREST = 1e-6
 """Probabilities are kept this far away from 0 and 1 where they are turned back into logits."""
@@ -31,8 +39,9 @@ class Target:
 
     Parameters
     ----------
-    kind : "binary", "multilabel" or "multiclass"
-    classes : number of logits: 1 for binary, the labels of multi-label, the classes of multi-class.
+    kind : one of `KINDS`
+    classes : number of logits: 1 for binary, the labels of multi-label, the classes of multi-class, the intervals of
+        survival, the outcomes of regression.
 
     Raises
     ------
@@ -44,10 +53,10 @@ class Target:
     classes: int = 1
 
     def __post_init__(self) -> None:
-        fewest = {"binary": 1, "multilabel": 1, "multiclass": 2}
-        if self.kind not in fewest:
-            raise InputError(f"target kind {self.kind!r} is unknown; known are {', '.join(fewest)}")
-        if self.classes < fewest[self.kind] or (self.kind == "binary" and self.classes != 1):
+        if self.kind not in KINDS:
+            raise InputError(f"target kind {self.kind!r} is unknown; known are {', '.join(KINDS)}")
+        fewest = 2 if self.kind == "multiclass" else 1
+        if self.classes < fewest or (self.kind == "binary" and self.classes != 1):
             raise InputError(f"a {self.kind} target cannot have {self.classes} classes")
 
     @property
@@ -56,7 +65,7 @@ class Target:
         return self.classes
 
     def log_probabilities(self, logits: Tensor) -> tuple[Tensor, Tensor]:
-        """Log-probability of every value of every decision, and of its contrary.
+        """Log-probability of every value of every decision, and of its contrary; not for regression.
 
         Parameters
         ----------
@@ -67,7 +76,14 @@ class Target:
         lp, l1p : float [..., K, C]
             ``log p`` and ``log(1 - p)``. Values of a label are ordered (absent, present). ``l1p`` is never taken from
             ``1 - p``, which is 0 in float32 from p = 1 - 6e-8 on: it stays finite for every finite logit.
+
+        Raises
+        ------
+        InputError
+            For regression, of whose values there are no probabilities.
         """
+        if self.kind == "regression":
+            raise InputError("A regression target has no probabilities; a method that needs them does not serve it.")
         if self.kind != "multiclass":
             lp = torch.stack([F.logsigmoid(-logits), F.logsigmoid(logits)], dim=-1)  # [..., K, 2]
             return lp, lp.flip(-1)
@@ -82,11 +98,15 @@ class Target:
         return score[..., 0, :] if self.kind == "multiclass" else score[..., 1] - score[..., 0]
 
     def probabilities(self, logits: Tensor) -> Tensor:
-        """Probability of each label or class, shaped like ``logits`` ``[..., output_size]``."""
+        """Probability of each label or class, shaped like ``logits`` ``[..., output_size]``; values of regression."""
+        if self.kind == "regression":
+            return logits
         return logits.softmax(-1) if self.kind == "multiclass" else logits.sigmoid()
 
     def logits_of(self, probabilities: Tensor) -> Tensor:
         """Logits that give these probabilities, the inverse of :meth:`probabilities`; finite for 0 and 1 as well."""
+        if self.kind == "regression":
+            return probabilities
         inner = probabilities.clamp(NEAREST, 1 - NEAREST)
         return inner.log() if self.kind == "multiclass" else inner.logit()
 
@@ -132,5 +152,14 @@ class Target:
         return (~y.isnan()).any(-1)
 
     def loss(self, logits: Tensor, y: Tensor) -> Tensor:
-        """Mean of :meth:`cross_entropy` over the samples of which something is known; 0 if there is none."""
-        return mean_known(self.cross_entropy(logits, y), self.known(y))
+        """Mean of :meth:`misfit` over the samples of which something is known; 0 if there is none."""
+        return mean_known(self.misfit(logits, y), self.known(y))
+
+    def misfit(self, logits: Tensor, y: Tensor) -> Tensor:
+        """Return :meth:`cross_entropy`, of regression :meth:`squared_error`."""
+        return self.squared_error(logits, y) if self.kind == "regression" else self.cross_entropy(logits, y)
+
+    def squared_error(self, values: Tensor, y: Tensor) -> Tensor:
+        """Mean squared error [..., B] of ``values`` [..., B, K] over the known outcomes y [B, K] of each sample."""
+        known = ~y.isnan()
+        return mean_known((values - torch.where(known, y, 0.0)) ** 2, known)

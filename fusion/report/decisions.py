@@ -79,11 +79,12 @@ def _subgroups(run: Run) -> Iterator[Block]:
 
 def _extremes(groups: Sequence[Subgroup]) -> Iterator[Text]:
     """Say how far the groups lie apart, and which gaps are beyond chance one by one."""
-    areas = {_name(group): group.auroc for group in groups if group.auroc is not None}
+    found = {group_name(group): group.measured("auroc").value for group in groups}
+    areas = {name: area for name, area in found.items() if area is not None}
     if len(areas) < 2:
         return
     low, high = min(areas, key=areas.__getitem__), max(areas, key=areas.__getitem__)
-    apart = [_name(group) for group in groups if group.auroc_gap_ci and not _holds_zero(group.auroc_gap_ci)]
+    apart = [group_name(group) for group in groups if (gap := group.measured("auroc_gap").ci) and not _holds_zero(gap)]
     beyond = f"beyond chance, one by one: {listing(apart)}" if apart else "none of them beyond chance"
     yield Text(
         f"By who the patients are, the AUROC lies between {number(areas[low])} ({low}) and {number(areas[high])} "
@@ -95,13 +96,14 @@ def _holds_zero(bounds: tuple[float, float]) -> bool:
     return bounds[0] <= 0 <= bounds[1]
 
 
-def _name(group: Subgroup) -> str:
+def group_name(group: Subgroup) -> str:
+    """Return ``age 80+``, or ``icu type Medical``."""
     return f"{group.group.replace('_', ' ')} {group.value}"
 
 
 def _subgroup(group: Subgroup) -> tuple[Cell, ...]:
     return (
-        _name(group),
+        group_name(group),
         count(group.samples),
         count(group.positives),
         measured(group, "auroc"),

@@ -15,7 +15,7 @@ LATEX = {
     "[": "{[}", "]": "{]}", "*": "{*}",
     "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}",
     "\N{NO-BREAK SPACE}": "~", "–": "--", "−": "$-$", "±": r"$\pm$", "×": r"$\times$", "·": r"$\cdot$",
-    "≤": r"$\leq$", "≥": r"$\geq$", "→": r"$\to$", "\n": " ", "\r": " ",
+    "²": "$^2$", "≤": r"$\leq$", "≥": r"$\geq$", "→": r"$\to$", "\n": " ", "\r": " ",
 }  # fmt: skip
 """What stands for a character in LaTeX where it is not the character itself."""
 

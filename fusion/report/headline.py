@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from ..runs.metrics import RunMetrics
 from ..runs.run import Run
 from ..scores.curves import known_rates
-from ..scores.measures import GUESSING, MEASURES, PRIMARY, Measure, guess, in_brief
+from ..scores.measures import GUESSING, KINDS, MEASURES, PRIMARY, Measure, decimals, guess, in_brief
 from ..words import (
     MISSING,
     SPACE,
@@ -19,6 +19,34 @@ from ..words import (
     plural,
 )
 from .blocks import Table
+
+SEVERAL = ("multilabel", "multiclass")
+"""Kinds of tasks whose measures are means over labels or classes."""
+
+LACKING = {**dict.fromkeys(KINDS, "both outcomes"), "regression": "a known value", "survival": "two samples to compare"}
+"""What a test part without which the primary measure is not defined lacks."""
+
+MEAN = "always predicting the mean"
+"""What guessing is, of quantities."""
+
+SPREAD = (
+    "The sd is the spread between folds, not an error bar; the interval is that of the same mean for other patients "
+    "and these models."
+)
+READINGS = {
+    "regression": (
+        "the MAE is how far a prediction lies from the measured value on average, the RMSE the same with large errors "
+        "counting more, both in the unit of the outcome. R² is the share of the variance that the predictions explain: "
+        "0 for who always predicts the mean, 1 for perfect predictions."
+    ),
+    "survival": (
+        "of two patients of whom one is known to have had the event first, the concordance is the share of pairs in "
+        "which that one had the higher predicted risk; guessing reaches 0.5. That of Harrell counts the pairs that can "
+        "be compared, that of Uno weights them so that censoring does not matter. The integrated Brier score is the "
+        "mean squared error of the predicted survival over time, lower is better."
+    ),
+}
+"""How to read the numbers of quantities and of times to an event."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +86,7 @@ def headline(run: Run) -> Headline:
         lead=" ".join(_lead(run)),
         facts=tuple(_facts(run)),
         caveats=metrics.caveats,
-        answer=_answer(metrics),
+        answer=_answer(run),
         numbers=(*(_number(run, *named) for named in measures.items()), *_alert(run), *_sizes(run)),
         reading=_reading(run),
         notes=tuple(note for note in dict.fromkeys(metrics.notes) if note not in metrics.caveats),
@@ -74,25 +102,36 @@ def _facts(run: Run) -> Iterator[str]:
     yield from metrics.cache.words()
 
 
-def _answer(metrics: RunMetrics) -> str:
+def _answer(run: Run) -> str:
     """Return what the run shows, in a sentence or two."""
+    metrics = run.metrics
     primary, what = PRIMARY[metrics.kind], metrics.task_title
-    score, title = metrics.measures[primary], MEASURES.get(primary).title
+    score, measure = metrics.measures[primary], MEASURES.get(primary)
+    title = measure.title
     if score.mean is None:
-        return f"The {title} is not defined here: no fold has both outcomes."
-    area = f"{'' if metrics.kind == 'binary' else 'mean '}{title} {number(score.mean)}"
-    if score.ci is None:
-        return f"{metrics.method} predicts {what} with {area}; guessing has {GUESSING}. There is no interval."
+        return f"The {title} is not defined here: no fold has {LACKING[metrics.kind]}."
+    places = decimals(measure, score.mean)
+    reached = guess(primary, measure, run.tested.y)
+    guessing, who = (GUESSING, "guessing") if not measure.in_units else (reached, MEAN)
+    least = f"{guessing}" if not measure.in_units else f"{number(guessing, places)}{_unit(metrics)}"
+    area = f"{'mean ' if metrics.kind in SEVERAL else ''}{title} {number(score.mean, places)}{_unit(metrics, measure)}"
+    if score.ci is None or guessing is None:
+        return f"{metrics.method} predicts {what} with {area}; {who} has {least}. There is no interval."
     low, high = score.ci
-    known = f"{area} (95{SPACE}% interval {number(low)} to {number(high)}) against {GUESSING} of guessing"
-    if low > GUESSING:
-        return f"{metrics.method} predicts {what} better than guessing: {known}."
-    if high < GUESSING:
-        return f"{metrics.method} predicts {what} worse than guessing: {known}."
+    bounds = f"{number(low, places)} to {number(high, places)}"
+    known = f"{area} (95{SPACE}% interval {bounds}) against {least} of {who}"
+    if low > guessing or high < guessing:
+        better = (low > guessing) == measure.higher_is_better
+        return f"{metrics.method} predicts {what} {'better' if better else 'worse'} than {who}: {known}."
     return (
-        f"These data do not show that {metrics.method} predicts {what} better than guessing: {known}. The interval "
-        f"includes {GUESSING}."
+        f"These data do not show that {metrics.method} predicts {what} better than {who}: {known}. The interval "
+        f"includes {least}."
     )
+
+
+def _unit(metrics: RunMetrics, measure: Measure | None = None) -> str:
+    """Return the unit of quantities behind a space that does not break; nothing for a measure without."""
+    return f"{SPACE}{metrics.unit}" if metrics.unit and (measure is None or measure.in_units) else ""
 
 
 def _lead(run: Run) -> Iterator[str]:
@@ -100,7 +139,7 @@ def _lead(run: Run) -> Iterator[str]:
     inputs = listing([metrics.modality_title(name) for name in metrics.modalities])
     folds = len(metrics.folds)
     done = "trained and tested on" if folds > 1 else "trained, and then tested on"
-    named = f"{plural(metrics.samples, 'sample')} of the data set {metrics.cache.dataset}"
+    named = f"{_counted(metrics)} of the data set {metrics.cache.dataset}"
     yield f"The method {metrics.method} was {done} {named}. Inputs: {inputs}."
     if folds > 1:
         yield (
@@ -111,19 +150,30 @@ def _lead(run: Run) -> Iterator[str]:
         yield "Every prediction is of the test part of one fixed split, which the model had not seen in training."
 
 
+def _counted(metrics: RunMetrics) -> str:
+    """Return how many samples were tested, or how many predictions of how many patients."""
+    if metrics.patients is None:
+        return plural(metrics.samples, "sample")
+    return f"{plural(metrics.samples, 'prediction')} of {plural(metrics.patients, 'patient')}"
+
+
 def _number(run: Run, name: str, measure: Measure) -> KeyNumber:
     metrics = run.metrics
     score, every = metrics.measures[name], len(metrics.folds)
     folds = sum(fold.measures[name] is not None for fold in metrics.folds)
     of = "" if folds == every else f" out of {every}"
-    parts = [f"95{SPACE}% interval {interval(score.ci)}"] if score.ci else []
+    places = decimals(measure, score.mean)
+    parts = [f"95{SPACE}% interval {interval(score.ci, places)}"] if score.ci else []
     if (guessing := guess(name, measure, run.tested.y)) is not None:
-        parts.append(f"guessing {number(guessing)}")
+        parts.append(f"{'guessing' if metrics.kind != 'regression' else MEAN} {number(guessing, places)}")
     parts.append(f"mean of {plural(folds, 'fold')}{of}" if folds > 1 else f"one fold{of}")
     if score.sd is not None:
-        parts[-1] += f", sd {number(score.sd)}"
-    macro = "" if metrics.kind == "binary" else "Mean "
-    return KeyNumber(macro + measure.title, number(score.mean), "; ".join(parts))
+        parts[-1] += f", sd {number(score.sd, places)}"
+    macro = "Mean " if metrics.kind in SEVERAL else ""
+    name = macro + measure.title
+    return KeyNumber(
+        name[0].upper() + name[1:], f"{number(score.mean, places)}{_unit(metrics, measure)}", "; ".join(parts)
+    )
 
 
 def _alert(run: Run) -> Iterator[KeyNumber]:
@@ -143,8 +193,12 @@ def _sizes(run: Run) -> Iterator[KeyNumber]:
     metrics = run.metrics
     samples, positives = metrics.samples, metrics.positives
     share = f"{count(positives)} positive ({percent(positives, samples)}); " if positives is not None else ""
-    yield KeyNumber("Samples", count(samples), f"{share}in {plural(len(metrics.folds), 'fold')}")
-    if metrics.kind != "binary":
+    if metrics.events is not None:
+        share = f"{plural(metrics.events, 'event')} ({percent(metrics.events, samples)}), the others censored; "
+    name = "Samples" if metrics.patients is None else "Predictions"
+    share += "" if metrics.patients is None else f"of {plural(metrics.patients, 'patient')}; "
+    yield KeyNumber(name, count(samples), f"{share}in {plural(len(metrics.folds), 'fold')}")
+    if metrics.kind in SEVERAL:
         rates = known_rates(run.tested.y)
         noun = "Labels" if metrics.kind == "multilabel" else "Classes"
         spread = (
@@ -156,6 +210,8 @@ def _sizes(run: Run) -> Iterator[KeyNumber]:
 
 
 def _reading(run: Run) -> str:
+    if run.metrics.kind in READINGS:
+        return f"How to read it: {READINGS[run.metrics.kind]} {SPREAD}"
     mean = run.metrics.auroc.mean
     if mean is None:
         return ""
@@ -163,7 +219,6 @@ def _reading(run: Run) -> str:
     average, what = ("", f" ({run.metrics.task_title})") if binary else (" on average over labels,", "")
     return (
         f"How to read it:{average} shown one positive{what} and one negative sample, the model gives the "
-        f"positive one the higher probability in {percent(mean, 1)} of such pairs; guessing reaches 50{SPACE}%. The sd "
-        "is the spread between folds, not an error bar; the interval is that of the same mean for other patients and "
-        "these models."
+        f"positive one the higher probability in {percent(mean, 1)} of such pairs; guessing reaches 50{SPACE}%. "
+        f"{SPREAD}"
     )

@@ -11,8 +11,15 @@ from .blocks import Figure, Figures, Section, Text
 from .figures import Curve, epochs_figure
 
 FIRST = {"total": ("Total loss", "The weighted sum that training lowers.")}
+WORDS = {
+    "mae": "Of the prediction, in standard deviations of the training part: lower is better.",
+    "concordance": "Of the prediction, times counted in the model's intervals: higher is better.",
+}
 LAST = {
-    name: (f"{MEASURES.get(name).title} of the validation part", "Of the prediction, not a loss: higher is better.")
+    name: (
+        f"{MEASURES.get(name).title} of the validation part",
+        WORDS.get(name, "Of the prediction, not a loss: higher is better."),
+    )
     for name in PRIMARY.values()
 }
 """Terms of the training loop, before and after those that the method has words for; any other has its own name."""

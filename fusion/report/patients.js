@@ -18,6 +18,13 @@ function format(value) {
   return value == null ? "–" : value.toFixed(3);
 }
 
+// A quantity as it was rounded for the page, with its unit.
+function amount(value) {
+  return value == null ? "unknown" : `${value} ${data.unit}`.trim();
+}
+
+const said = (sample) => (data.quantities ? amount(sample.p[label.value]) : format(sample.p[label.value]));
+
 function outcome(sample) {
   const y = sample.y[label.value];
   return y === null ? "unknown" : y === 1 ? "positive" : "negative";
@@ -42,6 +49,7 @@ const VERDICTS = {
 function surprise(sample) {
   const [y, p] = [sample.y[label.value], sample.p[label.value]];
   if (y === null || p === null) return -1;
+  if (data.quantities) return Math.abs(y - p) / data.spread[label.value];
   return Math.abs(y - p) + (["missed", "alert"].includes(judge(sample)) ? 1 : 0);
 }
 
@@ -89,12 +97,96 @@ function folded(summary, ...children) {
   return children.length ? [make("details", "", make("summary", summary), ...children)] : [];
 }
 
+function compared(sample) {
+  const [y, p] = [sample.y[label.value], sample.p[label.value]];
+  if (y === null || p === null) return `Predicted ${amount(p)}. Recorded: ${amount(y)}.`;
+  const off = Number(Math.abs(y - p).toPrecision(3));
+  const side = y === p ? "as predicted" : `${amount(off)} ${y > p ? "more" : "less"} than predicted`;
+  return `Predicted ${amount(p)}. Recorded: ${amount(y)}, ${side}.`;
+}
+
+function drawn(name, attributes, text = "") {
+  const node = document.createElementNS("http://www.w3.org/2000/svg", name);
+  Object.entries(attributes).forEach(([key, value]) => node.setAttribute(key, value));
+  node.textContent = text;
+  return node;
+}
+
+// The predicted survival from 1 at time 0 on; what was recorded stands below it in words.
+function curve(sample) {
+  if (!data.times.length) return [];
+  const [width, height, left, base] = [520, 240, 40, 205];
+  const last = data.times[data.times.length - 1];
+  const x = (time) => left + (time / last) * (width - left - 20);
+  const y = (share) => base - share * (base - 12);
+  const points = [[0, 1], ...data.times.map((time, i) => [time, sample.curve[i]])];
+  const picture = drawn("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", class: "curve" });
+  picture.setAttribute("aria-label", `Predicted chance to be without event over time; ${sample.recorded}`);
+  for (const share of [0, 0.25, 0.5, 0.75, 1]) {
+    picture.append(drawn("line", { x1: left, x2: width - 20, y1: y(share), y2: y(share), class: "grid" }));
+    picture.append(drawn("text", { x: left - 6, y: y(share) + 4, "text-anchor": "end" }, share));
+  }
+  for (const part of [0, 0.25, 0.5, 0.75, 1]) {
+    picture.append(drawn("text", { x: x(part * last), y: base + 16, "text-anchor": "middle" }, Number((part * last).toPrecision(3))));
+  }
+  picture.append(drawn("text", { x: (left + width - 20) / 2, y: base + 33, "text-anchor": "middle" }, data.unit ? `time (${data.unit})` : "time"));
+  picture.append(drawn("polyline", { points: points.map(([time, share]) => `${x(time)},${y(share)}`).join(" "), class: "line" }));
+  if (sample.time !== null && sample.time <= last) {
+    const at = x(sample.time);
+    picture.append(drawn("line", { x1: at, x2: at, y1: y(0), y2: y(1), class: "recorded" }));
+  }
+  const caption = make("p", `Predicted chance to be without event over time. Dashed: ${sample.recorded}.`);
+  caption.className = "aside";
+  return [make("h3", "Survival"), caption, picture];
+}
+
+// What was predicted along the stay, with this prediction marked, and below it when rows of each modality arrived.
+function course(sample) {
+  if (!data.stays.length) return [];
+  const stay = data.stays[sample.stay];
+  const [said, seen] = [stay.p[label.value], stay.y[label.value]];
+  const rows = stay.arrived.length ? data.names : [];
+  const [width, left, base] = [520, 60, 205];
+  const height = base + 40 + 16 * rows.length;
+  const last = Math.max(...stay.hours, 1);
+  const most = data.quantities ? Math.max(...said, ...seen.filter((value) => value !== null), 1e-9) : Math.max(...said, 0.1);
+  const x = (hour) => left + (Math.max(hour, 0) / last) * (width - left - 20);
+  const y = (value) => base - (Math.max(value, 0) / most) * (base - 12);
+  const picture = drawn("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", class: "curve" });
+  picture.setAttribute("aria-label", `What was predicted at ${said.length} times of the stay`);
+  for (const part of [0, 0.25, 0.5, 0.75, 1]) {
+    const at = y(part * most);
+    picture.append(drawn("line", { x1: left, x2: width - 20, y1: at, y2: at, class: "grid" }));
+    picture.append(drawn("text", { x: left - 6, y: at + 4, "text-anchor": "end" }, Number((part * most).toPrecision(3))));
+    picture.append(drawn("text", { x: x(part * last), y: base + 16, "text-anchor": "middle" }, Number((part * last).toPrecision(3))));
+  }
+  picture.append(drawn("line", { x1: x(sample.hour), x2: x(sample.hour), y1: y(0), y2: y(most), class: "recorded" }));
+  picture.append(drawn("polyline", { points: stay.hours.map((hour, i) => `${x(hour)},${y(said[i])}`).join(" "), class: "line" }));
+  stay.hours.forEach((hour, i) => {
+    if (!data.quantities && seen[i] === 1) picture.append(drawn("circle", { cx: x(hour), cy: y(said[i]), r: 4 }));
+  });
+  rows.forEach((name, i) => {
+    const at = base + 34 + 16 * i;
+    picture.append(drawn("text", { x: left - 6, y: at + 8, "text-anchor": "end" }, name));
+    const ticks = stay.arrived[i].filter((hour) => hour <= last).map((hour) => `M${x(hour)} ${at}v10`);
+    picture.append(drawn("path", { d: ticks.join(""), class: "line" }));
+  });
+  const dots = data.quantities ? "" : " Dots: recorded as positive.";
+  const caption = make("p", `Hours since the beginning of the stay; dashed: this prediction.${dots} Ticks: when something arrived.`);
+  caption.className = "aside";
+  return [make("h3", "Along the stay"), caption, picture];
+}
+
+const called = (sample) => (data.stays.length ? `${sample.id} at ${sample.hour} h` : sample.id);
+
 function verdict(sample) {
+  if (data.quantities) return compared(sample);
   const rank = sample.rank[label.value];
   const place = rank === null ? "" : `, rank ${size(rank)} of ${size(data.ranked[label.value])}`;
   const alert = raises(sample) ? "an alert" : "no alert";
   const judged = VERDICTS[judge(sample)];
-  return `Predicted ${format(sample.p[label.value])}${place}: ${alert}. Recorded: ${outcome(sample)}` +
+  const recorded = data.times.length ? `${sample.recorded} (${outcome(sample)})` : outcome(sample);
+  return `Predicted ${format(sample.p[label.value])}${place}: ${alert}. Recorded: ${recorded}` +
     `${judged ? `, ${judged}` : ""}.`;
 }
 
@@ -126,16 +218,19 @@ function show() {
   const sample = data.samples[chosen];
   detail.replaceChildren();
   if (!sample) return;
-  const said = Object.assign(make("p", verdict(sample)), { className: "answer" });
-  detail.append(make("h2", `Sample ${sample.id}`), said);
+  const answer = Object.assign(make("p", verdict(sample)), { className: "answer" });
+  detail.append(make("h2", `Sample ${called(sample)}`), answer);
   if (sample.fold !== null) {
     const text = `Predicted by the model of fold ${sample.fold}, which was trained on other patients.`;
     detail.append(Object.assign(make("p", text), { className: "aside" }));
   }
-  detail.append(...inventory(sample), ...combinations(sample));
+  detail.append(...curve(sample), ...course(sample), ...inventory(sample), ...combinations(sample));
   const other = bars("Each reads the heads of the same model in another way", "readout", data.readouts, sample.readouts);
   detail.append(...folded("Other readouts of the same model", ...other));
-  if (data.labels.length > 1) {
+  if (data.quantities && data.labels.length > 1) {
+    const rows = data.labels.map((name, i) => [name, amount(sample.p[i]), amount(sample.y[i])]);
+    detail.append(...table("Every outcome", ["outcome", "predicted", "recorded"], rows));
+  } else if (data.labels.length > 1) {
     const names = data.labels.map((name, i) => (sample.y[i] === 1 ? `${name} ●` : name));
     detail.append(...bars("Every label (● recorded as positive)", "label", names, sample.p));
   }
@@ -143,8 +238,8 @@ function show() {
 
 function entry(index) {
   const sample = data.samples[index];
-  const mark = outcome(sample) === "positive" ? " ●" : "";
-  const button = make("button", "", make("span", sample.id + mark), make("span", format(sample.p[label.value])));
+  const mark = !data.quantities && outcome(sample) === "positive" ? " ●" : "";
+  const button = make("button", "", make("span", called(sample) + mark), make("span", said(sample)));
   button.type = "button";
   if (index === chosen) button.setAttribute("aria-current", "true");
   button.addEventListener("click", () => {
@@ -165,7 +260,8 @@ function update() {
   if (!matches.includes(chosen)) chosen = matches[0] ?? -1;
   const cut = matches.length > LIMIT ? `, the first ${LIMIT} listed: search to narrow` : "";
   found.textContent =
-    `${size(matches.length)} of ${size(data.samples.length)} samples${cut}. Errors first; ● is positive.`;
+    `${size(matches.length)} of ${size(data.samples.length)} samples${cut}. ` +
+    (data.quantities ? "Largest errors first." : "Errors first; ● is positive.");
   const number = (kind) => data.samples.filter(FILTERS[kind]).length;
   const raised = data.samples.filter(raises).length;
   alerts.textContent =

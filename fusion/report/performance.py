@@ -8,17 +8,29 @@ from ..runs.metrics import LabelScores
 from ..runs.run import Run
 from ..scores import curves as scores
 from ..scores.curves import Bools, Floats
-from ..scores.measures import MEASURES, PRIMARY, Value, in_brief, of_kind
+from ..scores.measures import KINDS, MEASURES, PRIMARY, Value, decimals, in_brief, of_kind
 from ..scores.metrics import fold_masks, mean_defined
 from ..words import MISSING, combination_words, count, number, percent
 from .blocks import Block, Cell, Figures, Folded, Section, Table, Text, measured
 from .figures import net_benefit_figure, precision_recall_figure, reliability_figure, roc_figure
+from .outcomes import outcome_subgroups, quantity_blocks, survival_blocks
+
+ALONE = {
+    **dict.fromkeys(KINDS, "one outcome only"),
+    "regression": "no known value",
+    "survival": "no two samples to compare, for want of events",
+}
+"""What the test part of a fold has where the primary measure is not defined."""
 
 
 def performance_section(run: Run) -> Section:
     """Return the chapter on the quality of the predictions."""
-    more = Folded("Each fold, precision and recall, and losses", (*_precision(run), *_folds(run), *_losses(run)))
-    blocks = (*_curves(run), *_labels(run), *_patterns(run), more)
+    if run.metrics.kind in KINDS:
+        more = Folded("Each fold, precision and recall, and losses", (*_precision(run), *_folds(run), *_losses(run)))
+        blocks = (*_curves(run), *_labels(run), *_patterns(run), more)
+    else:
+        drawn = quantity_blocks(run) if run.metrics.kind == "regression" else survival_blocks(run)
+        blocks = (*drawn, *_patterns(run), *outcome_subgroups(run), Folded("Each fold", tuple(_folds(run))))
     return Section("performance", "How good the predictions are", blocks)
 
 
@@ -61,14 +73,16 @@ def _precision(run: Run) -> Iterator[Block]:
 
 
 def _folds(run: Run) -> Iterator[Block]:
-    binary, measures = run.metrics.kind == "binary", in_brief(run.metrics.kind, run.metrics.measures)
+    metrics, measures = run.metrics, in_brief(run.metrics.kind, run.metrics.measures)
+    places = {name: decimals(measure, metrics.measures[name].mean) for name, measure in measures.items()}
+    counted = {"binary": "positives", "survival": "events"}.get(metrics.kind)
     rows = []
-    for fold in run.metrics.folds:
-        positives = (count(fold.positives),) if binary else ()
-        scored = (number(fold.measures[name]) for name in measures)
+    for fold in metrics.folds:
+        positives = (count(getattr(fold, counted)),) if counted else ()
+        scored = (number(fold.measures[name], digits) for name, digits in places.items())
         rows.append((str(fold.fold), count(fold.rows), *positives, *scored, count(fold.epochs),
                      number(fold.seconds, 1)))  # fmt: skip
-    positive = ("positive",) if binary else ()
+    positive = {"positives": ("positive",), "events": ("events",)}.get(counted or "", ())
     columns = ("fold", "samples", *positive, *(one.title for one in measures.values()), "epochs", "seconds")
     yield Table("Test part of each fold", columns, tuple(rows))
     if words := " ".join(f"{one.title}: {one.words}" for one in measures.values() if one.words):
@@ -77,8 +91,8 @@ def _folds(run: Run) -> Iterator[Block]:
     undefined = [str(fold.fold) for fold in run.metrics.folds if fold.measures[primary] is None]
     if undefined:
         yield Text(
-            f"{MISSING} means not defined: the test part of fold {', '.join(undefined)} has one outcome only. Means "
-            "are over the other folds."
+            f"{MISSING} means not defined: the test part of fold {', '.join(undefined)} has "
+            f"{ALONE[run.metrics.kind]}. Means are over the other folds."
         )
 
 
@@ -122,6 +136,7 @@ def _labels(run: Run) -> Iterator[Block]:
 
 
 def _label(label: LabelScores, samples: int, areas: Iterable[str]) -> tuple[Cell, ...]:
+    assert label.calibration is not None and label.positives is not None  # of labels
     ratio, slope = measured(label.calibration, "observed_expected", 2), number(label.calibration.slope, 2)
     found = (measured(label, area) for area in areas)
     return label.label, count(label.positives), percent(label.positives, samples), *found, ratio, slope
@@ -134,13 +149,10 @@ def _patterns(run: Run) -> Iterator[Block]:
     names, counts = np.unique(combinations, return_counts=True)
     order = np.argsort(-counts, kind="stable")
     rows = tuple(_pattern(run, str(name), combinations == name) for name in names[order])
-    binary = run.metrics.kind == "binary"
-    columns = (
-        "available",
-        "samples",
-        *(("positive", "expected") if binary else ()),
-        f"{'' if binary else 'mean '}{MEASURES.get(PRIMARY[run.metrics.kind]).title}",
-    )
+    kind, binary = run.metrics.kind, run.metrics.kind == "binary"
+    counted = {"binary": ("positive", "expected"), "survival": ("events",)}.get(kind, ())
+    mean = "mean " if kind in ("multilabel", "multiclass") else ""
+    columns = ("available", "samples", *counted, f"{mean}{MEASURES.get(PRIMARY[kind]).title}")
     total = ("all", *_pattern(run, "", np.ones(len(combinations), dtype=bool))[1:])
     yield Table("By what was available", columns, rows, sortable=True, total=total)
     if binary:
@@ -152,8 +164,14 @@ def _patterns(run: Run) -> Iterator[Block]:
 
 
 def _pattern(run: Run, name: str, rows: Bools) -> tuple[Cell, ...]:
-    y, p = run.tested.y[rows], run.tested.p[rows]
-    outcome = (count(np.nansum(y)), number(float(np.nansum(p)), 1)) if run.metrics.kind == "binary" else ()
-    value, known = MEASURES.get(PRIMARY[run.metrics.kind]).value, scores.known_labels(y, p)
-    each = [value(known[part], p[part]) for part in fold_masks(run.tested.fold[rows])]
-    return combination_words(name), count(int(rows.sum())), *outcome, number(mean_defined(each))
+    kind, y, p, predicted = run.metrics.kind, run.tested.y[rows], run.tested.p[rows], run.tested.predicted[rows]
+    measure = MEASURES.get(PRIMARY[kind])
+    places = decimals(measure, run.metrics.measures[PRIMARY[kind]].mean)
+    outcome: tuple[str, ...] = ()
+    if kind == "binary":
+        outcome = count(np.nansum(y)), number(float(np.nansum(p)), 1)
+    elif kind == "survival":
+        outcome = (count(np.nansum(y[:, 1])),)
+    known = scores.known_labels(y, p) if kind in KINDS else y
+    each = [measure.value(known[part], predicted[part]) for part in fold_masks(run.tested.fold[rows])]
+    return combination_words(name), count(int(rows.sum())), *outcome, number(mean_defined(each), places)

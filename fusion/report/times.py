@@ -3,43 +3,57 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
+import polars as pl
 
-from ...cache_schema import FeatureCache, OmniFuseError, RaggedArray
+from ...cache_schema import FeatureCache, OmniFuseError
+from ..inputs.batches import Cohort, Source
 from ..inputs.loading import select
 from ..runs.run import Run
+from ..training.predictions import HOURS
 from ..words import SPACE, plural
 
 LISTED = 4
 """With more times than this, how many they are and the first and last are given."""
 
 
-def recorded(run: Run, ids: npt.NDArray[Any]) -> dict[str, list[str]] | None:
-    """Return of each modality, for every sample id [N], the hours of its rows that the task may see, in words.
-
-    Rows of one time, such as the words of a report, count once. None if the cache is not there, or is another by now.
-    """
+def cohort_of(run: Run) -> Cohort | None:
+    """Return the cohort that a run was trained on, numbers in place of its rows; None if its cache is not there."""
     made_of = run.metrics.cache
     try:
         cache = FeatureCache.open(Path(made_of.path))
         if cache.digest != made_of.digest:
             return None
-        cohort = select(cache, run.metrics.task, run.metrics.modalities).cohort
+        return select(cache, run.metrics.task, run.metrics.modalities).cohort
     except OmniFuseError:
         return None
-    place = {sample_id: n for n, sample_id in enumerate(cohort.sample_id.tolist())}
-    if not place.keys() >= set(ids.tolist()):
+
+
+def recorded(cohort: Cohort | None, table: pl.DataFrame) -> dict[str, list[str]] | None:
+    """Return of each modality, for every row [N] of a table of predictions, the hours of what it was made of, in words.
+
+    Rows of one time, such as the words of a report, count once. None without a cohort, or if it lacks some of them.
+    """
+    if cohort is None:
         return None
-    wanted = [place[sample_id] for sample_id in ids.tolist()]
-    return {name: [_in_words(source.rows, n) for n in wanted] for name, source in cohort.sources.items()}
+    ids, wanted = cohort.sample_id.tolist(), table["sample_id"].to_list()
+    if cohort.queries is not None:
+        ids, wanted = (
+            list(zip(ids, cohort.queries.hours.tolist(), strict=True)),
+            table.select("sample_id", HOURS).rows(),
+        )
+    place = {name: n for n, name in enumerate(ids)}
+    if not place.keys() >= set(wanted):
+        return None
+    rows = [place[name] for name in wanted]
+    return {name: [_in_words(source, n) for n in rows] for name, source in cohort.sources.items()}
 
 
-def _in_words(rows: RaggedArray, sample: int) -> str:
+def _in_words(source: Source, n: int) -> str:
     """Return ``2.1, 14.0 h``, or ``24 times, 0.0 to 46.0 h``; nothing for a sample without rows."""
-    times = np.unique(rows.time[rows.offsets[sample] : rows.offsets[sample + 1]])
+    begin, length = int(source.seen.starts[n]), int(source.seen.lengths[n])
+    times = np.unique(source.rows.time[begin : begin + length])
     known = times[np.isfinite(times)]
     if not len(known):
         return "without a time" if len(times) else ""

@@ -24,7 +24,7 @@ NEEDS = {
 
 
 def describe_methods(wanted: Sequence[str] = ()) -> list[dict[str, Any]]:
-    """Describe methods, by default every one: name, family, needs, source, options, presets, what a search may try.
+    """Describe methods, by default every one: name, family, what it predicts and needs, source, options, and so on.
 
     Raises
     ------
@@ -39,6 +39,7 @@ def describe_methods(wanted: Sequence[str] = ()) -> list[dict[str, Any]]:
             {
                 "name": name,
                 "family": method.family,
+                "kinds": list(method.kinds),
                 "needs": method.needs,
                 "fewest_modalities": method.fewest_modalities,
                 "package": method.package,
@@ -71,6 +72,7 @@ def _method_text(method: Mapping[str, Any]) -> str:
     lines = [
         method["summary"],
         f"source: {method['source']}",
+        f"predicts: {', '.join(method['kinds'])}",
         f"needs: {_needs_text(method)}",
         f"options: {options}",
         f"presets: {', '.join(method['presets'])}",
@@ -101,11 +103,12 @@ def _wrapped(line: str, indent: str = "") -> str:
 def run_text(metrics: RunMetrics) -> str:
     """Return the result of a training: one line for each fold, means with intervals, and every note."""
     positives = "" if metrics.positives is None else f", {metrics.positives:,} positive"
+    events = "" if metrics.events is None else f", {metrics.events:,} events"
     measures = in_brief(metrics.kind, metrics.measures)
     widths = {name: max(8, len(measure.title) + 2) for name, measure in measures.items()}
     lines = [
-        f"{metrics.method} on {metrics.task} of {metrics.cache.dataset}: {metrics.samples:,} samples"
-        f"{positives}, modalities {', '.join(metrics.modalities)}, {metrics.seconds:.0f} s",
+        f"{metrics.method} on {metrics.task} of {metrics.cache.dataset}: {metrics.samples:,} {metrics.counted}"
+        f"{positives}{events}, modalities {', '.join(metrics.modalities)}, {metrics.seconds:.0f} s",
         f"{'fold':>6}{'rows':>8}" + "".join(f"{measures[name].title:>{width}}" for name, width in widths.items()),
     ]
     lines += [
@@ -119,6 +122,6 @@ def run_text(metrics: RunMetrics) -> str:
 
 def score_text(measure: Measure, score: Score) -> str:
     """Return a measure as mean over folds, its 95 % interval if it is one that has, and the sd over folds."""
-    bounds = f" {interval(score.ci, missing='[no interval]')}" if measure.area else ""
+    bounds = f" {interval(score.ci, missing='[no interval]')}" if measure.resampled else ""
     spread = "" if score.sd is None else f", mean over folds, whose sd is {number(score.sd)}"
     return plain(f"{measure.title} {number(score.mean)}{bounds}{spread}")

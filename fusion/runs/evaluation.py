@@ -10,7 +10,7 @@ import numpy as np
 
 from ...cache_schema import FeatureCache, InputError
 from ..scores import measures
-from ..scores.intervals import mean_area
+from ..scores.intervals import of_measure
 from .answer import Answer
 from .metrics import Measured
 from .run import Run
@@ -48,11 +48,10 @@ def evaluate(run: Run, cache: FeatureCache | str | Path, drop: Sequence[str] = (
         raise InputError(f"{cache.path} has no label of the task {run.metrics.task!r}, with which to compare.")
     ids = cache.samples.select("sample_id", "subject_id")
     subjects = answer.table.join(ids, on="sample_id", how="left", maintain_order="left")["subject_id"].to_numpy()[known]
-    truth, chance, models = said.y[known], said.p[known], np.nan_to_num(said.fold[known], nan=-1)
+    truth, predicted, models = said.y[known], said.predicted[known], np.nan_to_num(said.fold[known], nan=-1)
     y = truth.argmax(axis=1)[:, None].astype(np.float32) if kind == "multiclass" else truth
     found = {}
-    for name, value in measures.evaluate_over_folds(kind, y, chance, models).items():
-        area = measures.MEASURES.get(name).area
-        held = area and mean_area(area, truth, chance, subjects, models)
+    for name, value in measures.evaluate_over_folds(kind, y, predicted, models).items():
+        held = of_measure(measures.MEASURES.get(name), y, predicted, subjects, models)
         found[name] = Measured(value, (held.low, held.high) if held else None)
     return Evaluation(len(known), found, answer)

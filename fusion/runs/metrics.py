@@ -8,6 +8,7 @@ from typing import Any
 
 from ...cache_schema import InputError
 from ...registry import Package
+from ..scores.measures import KINDS, PRIMARY
 from ..scores.notes import decisive_notes
 from .typed_json import OPEN, read, write
 
@@ -17,6 +18,9 @@ FORMAT = 3
 In format 1, which has no such entry, intervals were of the predictions of all folds together; 2 had no ``titles``,
 ``method_words`` and ``package``.
 """
+
+OF_CLASSES = dict.fromkeys(KINDS, ("auroc", "auprc"))
+"""Measures that every run of classes has, by the kind of its task."""
 
 DIGEST_DIGITS = 12
 """Digits of a digest that are shown where it need not be compared."""
@@ -66,7 +70,10 @@ class Trial:
 
 @dataclass(frozen=True)
 class FoldScores:
-    """The test part of one fold; ``measures`` by name, None where one is not defined."""
+    """The test part of one fold; ``measures`` by name, None where one is not defined.
+
+    ``events`` are those of a time to an event.
+    """
 
     fold: int
     rows: int
@@ -75,6 +82,7 @@ class FoldScores:
     epochs: int
     seconds: float
     search: tuple[Trial, ...] = ()
+    events: int | None = None
 
 
 @dataclass(frozen=True)
@@ -90,7 +98,7 @@ class Calibration(Row):
 
 @dataclass(frozen=True)
 class Bin:
-    """A point of the reliability curve: mean probability and observed share of a group with its interval."""
+    """A point of the reliability curve: mean prediction and observed share or mean of a group with its interval."""
 
     predicted: float
     observed: float
@@ -116,33 +124,51 @@ class Alert(Row):
 
 @dataclass(frozen=True)
 class Subgroup(Row):
-    """How good the predictions are for who has ``value`` of ``group``, see `scores.subgroups`."""
+    """How good the predictions are for who has ``value`` of ``group``, see `scores.subgroups`.
+
+    ``positives`` are of a binary task, ``events`` of a time to an event; ``entries`` are measures, gaps and intervals.
+    """
 
     group: str
     value: str
     samples: int
     patients: int
-    positives: int
-    auroc: float | None
-    auroc_ci: Interval | None
-    sensitivity: float | None
-    sensitivity_ci: Interval | None
-    observed_expected: float | None
-    observed_expected_ci: Interval | None
-    auroc_gap: float | None
-    auroc_gap_ci: Interval | None
-    sensitivity_gap: float | None
-    sensitivity_gap_ci: Interval | None
+    positives: int | None
+    entries: Mapping[str, float | Interval | None] = field(metadata=OPEN)
+    events: int | None = None
 
 
 @dataclass(frozen=True)
 class LabelScores(Row):
-    """One label or class against the rest; ``entries`` are measures, and their intervals."""
+    """One label or class against the rest, or one of several quantities; ``entries`` are measures, with intervals.
+
+    ``positives`` and ``calibration`` are of labels, ``reliability`` of quantities.
+    """
 
     label: str
-    positives: int
+    positives: int | None
     entries: Mapping[str, float | Interval | None] = field(metadata=OPEN)
-    calibration: Calibration
+    calibration: Calibration | None
+    reliability: tuple[Bin, ...] = ()
+
+
+@dataclass(frozen=True)
+class Horizon(Row):
+    """Predicted survival at a time, see `scores.outcome_agreement`: who is how well known, ranked, and how many.
+
+    ``at_risk`` are observed at least so long, ``events`` came by then. ``observed`` is the chance of the event by then
+    as Kaplan and Meier estimate it, ``expected`` the mean of those predicted, ``groups`` both by predicted chance.
+    """
+
+    time: float
+    at_risk: int
+    events: int
+    auroc: float | None
+    auroc_ci: Interval | None
+    observed: float | None
+    observed_ci: Interval | None
+    expected: float
+    groups: tuple[Bin, ...]
 
 
 @dataclass(frozen=True)
@@ -227,10 +253,13 @@ class MethodWords:
 class RunMetrics:
     """Everything of metrics.json. Measures are means over folds, see `runs.summary`.
 
-    ``positives``, ``calibration``, ``reliability``, ``alert`` and ``per_subgroup`` are of binary tasks, ``per_label``
-    of others. ``cohort`` counts the samples after each filter, ``presence`` those with exactly each combination of
-    modalities. ``package`` brought the method, None if it is one of OmniFuse; ``encoder_packages`` the trainable
-    encoders that are none of OmniFuse, None if the script that trained registered one.
+    ``positives``, ``calibration`` and ``alert`` are of binary tasks, ``reliability`` and ``per_subgroup`` of those
+    and of quantities, the latter and ``horizons`` of times to an event; ``per_label`` is of several labels or
+    outcomes. ``cohort`` counts the samples after each filter, ``presence`` those with exactly each combination of
+    modalities. ``unit`` is that of quantities and times; of a time to an event ``events`` counts who had it, and
+    ``times`` are those at which survival is predicted. ``package`` brought the method, None if it is one of
+    OmniFuse; ``encoder_packages`` the trainable encoders that are none of OmniFuse, None if the script that trained
+    registered one.
     """
 
     run: str
@@ -264,6 +293,11 @@ class RunMetrics:
     finished: str
     seconds: float
     encoder_packages: Mapping[str, Package | None] = field(default_factory=dict)
+    events: int | None = None
+    times: tuple[float, ...] = ()
+    unit: str = ""
+    horizons: tuple[Horizon, ...] = ()
+    patients: int | None = None
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any], where: str = "metrics.json") -> RunMetrics:
@@ -282,7 +316,8 @@ class RunMetrics:
             found += 1
         try:
             metrics = read(cls, content, where)
-            if absent := [name for name in ("auroc", "auprc") if name not in metrics.measures]:
+            expected = dict.fromkeys((PRIMARY.get(metrics.kind, "auroc"), *OF_CLASSES.get(metrics.kind, ())))
+            if absent := [name for name in expected if name not in metrics.measures]:
                 raise InputError(f"{where} lacks {', '.join(absent)}.")
         except InputError as error:
             raise InputError(f"{error} {MEND}") from None
@@ -304,18 +339,23 @@ class RunMetrics:
 
     @property
     def auroc(self) -> Score:
-        """The area under the ROC curve."""
+        """The area under the ROC curve, of classes."""
         return self.measures["auroc"]
 
     @property
     def auprc(self) -> Score:
-        """The average precision."""
+        """The average precision, of classes."""
         return self.measures["auprc"]
 
     @property
     def caveats(self) -> tuple[str, ...]:
         """What decides whether any number means something."""
         return decisive_notes(self.cache.dataset, self.recipes, self.notes)
+
+    @property
+    def counted(self) -> str:
+        """What ``samples`` counts: samples, or predictions of some patients."""
+        return "samples" if self.patients is None else f"predictions of {self.patients:,} patients"
 
     @property
     def task_title(self) -> str:

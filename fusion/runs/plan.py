@@ -13,18 +13,19 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import polars as pl
 
 from ...cache_schema import FeatureCache, InputError, digest, digest_file
 from ...registry import Package
 from ..inputs.batches import Cohort
-from ..inputs.loading import KINDS, Selection, select
+from ..inputs.loading import Selection, select
 from ..inputs.missingness import draw_hidden
 from ..inputs.splits import Split, balance_notes, k_folds, strata, supplied
-from ..methods import METHODS
+from ..methods import METHODS, refuse_unserved
 from ..parts.encoders import ENCODERS
+from ..scores.measures import KINDS
 from ..training.config import TrainConfig
 from ..training.model import demands
+from ..training.outcome import check_outcome
 from .metrics import CacheFacts, MethodWords, Titles
 
 VALIDATION, VALIDATION_OF_SEARCH = 0.1, 0.2
@@ -94,7 +95,8 @@ def plan_training(cache: FeatureCache, config: TrainConfig) -> TrainingPlan:
     Raises
     ------
     InputError
-        For an unknown task, modality or split, or too few subjects.
+        For an unknown task, modality or split, too few subjects, a kind of task that the method does not serve, or an
+        outcome of which nothing can be learnt.
     """
     selection = select(cache, config.task or first_task(cache), config.modalities)
     cohort = selection.cohort
@@ -104,12 +106,14 @@ def plan_training(cache: FeatureCache, config: TrainConfig) -> TrainingPlan:
     demanded = demands(cache, cohort)
     method = config.method_class
     method.check(cohort.modalities)
+    refuse_unserved(method, cohort.task.kind)
     share = validation_share(config)
     config = replace(config, task=cohort.task.name, modalities=cohort.modalities, validation=share)
     hidden = draw_hidden(config.missing, cohort.presence, cohort.modalities)
     if config.missing.protocol == "train-and-test":
         selection = selection.hiding(hidden)
     splits, notes = _splits(cache, selection.cohort, config, share)  # reads the cache, which refuses a change since
+    check_outcome(cohort.task, cohort.y, splits)
     notes += method.notes(config.options, cohort.y)
     words = MethodWords(method.term_words, method.weight_words)
     package, encoders = METHODS.package(config.method), _encoder_packages(config, demanded["inputs"])
@@ -135,19 +139,17 @@ def environment(config: TrainConfig) -> dict[str, Any]:
 
 
 def first_task(cache: FeatureCache) -> str:
-    """Return the first task of a cache that has one prediction a sample.
+    """Return the first task of a cache: before others with one prediction a sample, and of these one of classes.
 
     Raises
     ------
     InputError
         If there is none.
     """
-    tasks = map(cache.task, cache.tasks)
-    if task := next((task for task in tasks if not task.long and task.kind in KINDS), None):
-        return task.name
-    raise InputError(
-        f"{cache.path} has no task to train on; labels of classes with one prediction a sample are needed."
-    )
+    tasks = [cache.task(name) for name in cache.tasks]
+    if not tasks:
+        raise InputError(f"{cache.path} has no task to train on.")
+    return min(tasks, key=lambda task: (task.long, task.kind not in KINDS)).name
 
 
 def validation_share(config: TrainConfig) -> float:
@@ -164,7 +166,7 @@ def _splits(cache: FeatureCache, cohort: Cohort, config: TrainConfig, share: flo
     name = split_used(cache, config)
     if name is None:
         splits = _folds(cache, cohort, config, share)
-        return splits, balance_notes(splits, cohort.subject_id)
+        return splits, balance_notes(splits, cohort.subject)
     split = supplied(cache.splits[name], cohort, strata(cohort.y, cohort.task.kind), share, config.seed)
     return [split], [f"Trained and tested on the supplied split {name!r} instead of folds."]
 
@@ -188,9 +190,13 @@ def split_used(cache: FeatureCache, config: TrainConfig) -> str | None:
 
 def _folds(cache: FeatureCache, cohort: Cohort, config: TrainConfig, share: float) -> list[Split]:
     """Cut the folds over everybody with a label: a patient is in the same one whatever modalities are trained on."""
-    labelled = ~np.isnan(cohort.task.y).all(axis=1)
-    samples = cache.samples.filter(pl.Series(labelled))
-    labels = strata(cohort.task.y[labelled], cohort.task.kind)
-    splits = k_folds(samples["subject_id"].to_numpy(), labels, config.folds, share, config.seed)
-    kept = np.isin(samples["sample_id"].to_numpy(), cohort.sample_id)
+    task = cohort.task
+    labelled = np.flatnonzero(~np.isnan(task.y).all(axis=1))
+    subjects = cache.samples["subject_id"].to_numpy()
+    if cohort.queries is None or task.sample is None:
+        kept = np.isin(cache.samples["sample_id"].to_numpy()[labelled], cohort.sample_id)
+    else:
+        subjects = np.unique(subjects, return_inverse=True)[1][task.sample]
+        kept = np.isin(labelled, cohort.queries.number)
+    splits = k_folds(subjects[labelled], strata(task.y[labelled], task.kind), config.folds, share, config.seed)
     return [split.among(kept) for split in splits]

@@ -21,9 +21,11 @@ from ..inputs.missingness import draw_hidden
 from ..inputs.preparation import prepare
 from ..methods.base import Method
 from ..scores.measures import evaluate_over_folds
+from ..scores.survival import as_predicted
 from ..training import loop as training
 from ..training.folds import torch_threads
 from ..training.model import Model
+from ..training.outcome import Outcome
 from .run import Run, load_run
 
 BoolArray = npt.NDArray[np.bool_]
@@ -38,6 +40,7 @@ class FoldModel:
     method: Method
     inputs: Inputs
     tested: Tensor
+    outcome: Outcome
 
 
 class Replay:
@@ -127,7 +130,8 @@ class Replay:
         if fold not in self._models:
             model = Model.load(self.run.files.fold(fold), self.run.config, self.task, self._prepared)
             tested = torch.from_numpy(np.flatnonzero(self.fold == fold)).to(self.run.config.device)
-            self._models[fold] = FoldModel(model.method, model.inputs(self.cohort, self._prepared), tested)
+            inputs = model.inputs(self.cohort, self._prepared)
+            self._models[fold] = FoldModel(model.method, inputs, tested, model.outcome)
         return self._models[fold]
 
     def predict(self, hidden: BoolArray | None = None) -> FloatArray:
@@ -135,29 +139,31 @@ class Replay:
 
         Returns
         -------
-        float32 [N, K] probabilities: the label frequencies of the training part for a sample that nothing is left of,
-        NaN for one that was never tested. With nothing hidden they are those of predictions.parquet, unless the run
-        hid modalities in the test alone; then they are those of its complete test.
+        float32 [N, K] probabilities, or what `Outcome.own` says of quantities and times: the label frequencies of the
+        training part for a sample that nothing is left of, NaN for one that was never tested. With nothing hidden they
+        are those of predictions.parquet, unless the run hid modalities in the test alone; then they are those of its
+        complete test.
         """
         unseen = torch.from_numpy(np.zeros_like(self.presence) if hidden is None else hidden)
         answers = []
         with torch_threads(self.run.config.threads):
             for number in range(len(self.run.metrics.folds)):
                 fold = self.model(number)
-                probability = training.probabilities(fold.method, fold.inputs.hiding(unseen), fold.tested)
-                answers.append((fold.tested.cpu(), probability))
-        positions, found = (torch.cat(parts).numpy() for parts in zip(*answers, strict=True))
+                said = training.probabilities(fold.method, fold.inputs.hiding(unseen), fold.tested)
+                answers.append((fold.tested.cpu().numpy(), fold.outcome.own(said.numpy(), self.run.metrics.times)))
+        positions, found = (np.concatenate(parts) for parts in zip(*answers, strict=True))
         everyone = np.full((len(self.fold), found.shape[1]), np.nan, dtype=np.float32)
         everyone[positions] = found
         return everyone
 
     def scores(self, probability: FloatArray, among: BoolArray | None = None) -> dict[str, float | None]:
-        """Return the mean over folds of every measure, as in metrics.json, for probabilities [N, K].
+        """Return the mean over folds of every measure, as in metrics.json, for what `predict` returns, [N, K].
 
         Only the tested samples ``among`` bool [N] count, by default all. A measure is None where no fold has a value.
         """
         counted = self.fold >= 0 if among is None else among & (self.fold >= 0)
-        return evaluate_over_folds(self.task.kind, self.y[counted], probability[counted], self.fold[counted])
+        predicted = as_predicted(self.task.kind, probability[counted], self.run.metrics.times)
+        return evaluate_over_folds(self.task.kind, self.y[counted], predicted, self.fold[counted])
 
 
 def _tested_by(run: Run, cohort: Cohort) -> FoldNumbers:

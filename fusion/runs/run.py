@@ -108,12 +108,12 @@ class Run:
 
     @cached_property
     def predictions(self) -> pl.DataFrame:
-        """What was predicted of every tested sample: sample_id, fold, labels, probabilities, explanations."""
+        """What was predicted of every tested sample: sample_id, fold, labels, predictions, explanations."""
         return read_table(self.files.predictions, {"sample_id", "fold"})
 
     @cached_property
     def tested(self) -> Predictions:
-        """Labels and probabilities of `predictions` as arrays."""
+        """Labels and predictions of `predictions` as arrays."""
         metrics = self.metrics
         return predictions_of(self.predictions, metrics.kind, metrics.modalities, self.files.predictions)
 
@@ -152,7 +152,7 @@ class Run:
         """Do as `predict`, and say what should be known of the predictions."""
         check_device(self.config.device)
         cache = cache if isinstance(cache, FeatureCache) else FeatureCache.open(cache)
-        config, names = self.config, tuple(self.demands["inputs"])
+        config, names, times = self.config, tuple(self.demands["inputs"]), self.metrics.times
         _check_drop(drop, names)
         check_inputs(cache, self.demands["inputs"])
         cohort = load(cache, task_view(cache, self.demands["task"]), names, labelled=False)
@@ -168,9 +168,9 @@ class Run:
                 for one, said in zip(asked, predictions, strict=True):
                     if fold in one.folds:
                         samples = torch.from_numpy(one.samples).to(config.device)
-                        said.append(training.predict(model.method, inputs, samples))
+                        said.append(model.outcome.of(training.predict(model.method, inputs, samples), times))
                 ranges.append(trained_ranges(cohort, model.normaliser))
-        table = _answers(cohort, asked, [mean_prediction(said) for said in predictions], drop)
+        table = _answers(cohort, asked, [mean_prediction(said) for said in predictions], drop, times)
         other = cache.digest != self.metrics.cache.digest
         return answer(self.files, table, cohort, ranges, other_cache=other, drop=drop)
 
@@ -193,15 +193,19 @@ def load_run(path: str | Path, device: str | None = None) -> Run:
 
 
 def _answers(
-    cohort: Cohort, asked: Sequence[Asked], predictions: Sequence[Prediction], drop: Sequence[str]
+    cohort: Cohort,
+    asked: Sequence[Asked],
+    predictions: Sequence[Prediction],
+    drop: Sequence[str],
+    times: Sequence[float],
 ) -> pl.DataFrame:
     """Return the table of what was said of all samples, in the order of the cohort."""
     presence = cohort.presence & [name not in drop for name in cohort.modalities]
     parts = []
     for one, prediction in zip(asked, predictions, strict=True):
         n = one.samples
-        predicted = Predicted(cohort.sample_id[n], cohort.y[n], presence[n], prediction, one.fold)
-        table = frame(predicted, cohort.task, cohort.modalities)
+        predicted = Predicted.of(cohort, n, presence[n], prediction, one.fold)
+        table = frame(predicted, cohort.task, cohort.modalities, times)
         parts.append(table.with_columns(models=pl.lit(one.models), place=pl.Series(n)))
     return pl.concat(parts).sort("place").drop("place")
 

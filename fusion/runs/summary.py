@@ -9,16 +9,20 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ...cache_schema import Task
 from ..inputs.batches import Cohort
 from ..inputs.groups import Groups
 from ..inputs.missingness import MissingConfig
-from ..scores import agreement, decisions, intervals, metrics
-from ..scores.measures import PRIMARY, Measure, evaluate, evaluate_over_folds, of_kind, primary_area
+from ..scores import agreement, decisions, intervals, metrics, outcome_agreement
+from ..scores.measures import KINDS, MEASURES, PRIMARY, Measure, evaluate, evaluate_over_folds, of_kind
 from ..scores.metrics import FloatArray
 from ..scores.notes import Check, calibration_notes, group_checks, label_checks, missing_notes, size_notes
+from ..scores.outcome_agreement import Samples
 from ..scores.subgroups import Outcomes, per_subgroup, without_rare
+from ..scores.survival import SurvivalCurves, as_predicted
 from ..training.config import TrainConfig
 from ..training.fold_result import FoldResult
+from ..training.outcome import evaluation_times
 
 OF_BINARY_TASKS: dict[str, Any] = {"calibration": None, "reliability": None, "alert": None, "per_subgroup": []}
 AVAILABLE = "what is available"
@@ -42,8 +46,10 @@ def summarise(
     everybody = _everybody(cohort, folds)
     scores = _over_folds(cohort, folds, [fold.probability for fold in folds])
     rows = [_fold_row(cohort, number, fold) for number, fold in enumerate(folds)]
-    labels = everybody.per_label(cohort.task.labels) if kind != "binary" else {}
-    binary, checks = _binary(everybody) if kind == "binary" else (OF_BINARY_TASKS, label_checks(labels))
+    labels = everybody.per_label(cohort.task.labels) if kind in ("multilabel", "multiclass") else {}
+    agreed, checks = (
+        _binary(everybody) if kind == "binary" else (everybody.agreement(cohort.task), label_checks(labels))
+    )
     missing = _missing(cohort, config.missing, folds, hidden)
     return {
         "task": cohort.task.name,
@@ -53,11 +59,13 @@ def summarise(
         "modalities": list(cohort.modalities),
         "seed": config.seed,
         "samples": len(everybody.subjects),
+        **({} if cohort.queries is None else {"patients": len(np.unique(everybody.subjects))}),
         "positives": int(np.nansum(everybody.y)) if kind == "binary" else None,
         "folds": rows,
         **{name: scores[name] | everybody.interval(measure) for name, measure in of_kind(kind).items()},
-        **binary,
+        **OF_BINARY_TASKS,
         "per_label": [_label_row(label, tested) for label, tested in labels.items()],
+        **agreed,
         "per_pattern": _per_pattern(kind, everybody),
         "cohort": _counts(cohort),
         "presence": presence_counts(cohort),
@@ -69,6 +77,9 @@ def summarise(
             *calibration_notes(checks),
         ],
         "method_details": _details(cohort, folds),
+        "events": _events(kind, everybody.y),
+        "times": list(evaluation_times(cohort.task, cohort.y)),
+        "unit": cohort.task.unit,
     }
 
 
@@ -76,12 +87,12 @@ def summarise(
 class _Everybody:
     """All n tested samples: labels as in `Task`, what was said of them, and who they are.
 
-    ``y`` [n, C], ``probability`` [n, K], ``truth`` and ``chance`` [n, K] the same one label or class against the rest;
-    ``subjects``, ``folds``, ``combination`` (of modalities) and each of ``groups`` [n].
+    ``y`` [n, C], ``predicted`` as measures take it, ``truth`` and ``chance`` [n, K] the same one label or class against
+    the rest, where there are some; ``subjects``, ``folds``, ``combination`` (of modalities) and each of ``groups`` [n].
     """
 
     y: FloatArray
-    probability: FloatArray
+    predicted: FloatArray | SurvivalCurves
     truth: FloatArray
     chance: FloatArray
     subjects: npt.NDArray[Any]
@@ -91,10 +102,17 @@ class _Everybody:
 
     def interval(self, measure: Measure) -> dict[str, list[float] | None]:
         """Return the 95 % interval of a mean over folds as an entry; nothing for a measure that has none."""
-        if measure.area is None:
+        if measure.resampled is None:
             return {}
-        found = intervals.mean_area(measure.area, self.truth, self.chance, self.subjects, self.folds)
+        found = intervals.of_measure(measure, self.y, self.predicted, self.subjects, self.folds)
         return {"ci": found.ci if found else None}
+
+    def agreement(self, task: Task) -> dict[str, Any]:
+        """Return how far predictions other than probabilities agree with what happened."""
+        who = Samples(self.subjects, self.folds, self.groups)
+        if isinstance(self.predicted, SurvivalCurves):
+            return outcome_agreement.of_times(self.y, self.predicted, who)
+        return {} if task.kind in KINDS else outcome_agreement.of_quantities(task.labels, self.y, self.predicted, who)
 
     def label(self, number: int) -> Outcomes:
         """Return one label or class against the rest."""
@@ -116,11 +134,13 @@ def _everybody(cohort: Cohort, folds: Sequence[FoldResult]) -> _Everybody:
             strict=True,
         )
     )
-    subjects, y = cohort.subject_id[tested], cohort.y[tested]
+    subjects, y, kind = cohort.subject[tested], cohort.y[tested], cohort.task.kind
+    truth, chance = metrics.one_vs_rest(y, probability) if kind in KINDS else (y, probability)
     return _Everybody(
         y,
-        probability,
-        *metrics.one_vs_rest(y, probability),
+        as_predicted(kind, probability, evaluation_times(cohort.task, cohort.y)),
+        truth,
+        chance,
         subjects,
         number,
         combination_names(presence, cohort.modalities),
@@ -149,11 +169,16 @@ def _fold_row(cohort: Cohort, number: int, fold: FoldResult) -> dict[str, Any]:
         "fold": number,
         "rows": len(y),
         "positives": int(np.nansum(y)) if kind == "binary" else None,
-        **evaluate(kind, y, fold.probability),
+        "events": _events(kind, y),
+        **evaluate(kind, y, as_predicted(kind, fold.probability, evaluation_times(cohort.task, cohort.y))),
         "epochs": fold.epochs,
         "seconds": round(fold.seconds, 2),
         **({"search": [asdict(trial) for trial in fold.trials]} if fold.trials else {}),
     }
+
+
+def _events(kind: str, y: FloatArray) -> int | None:
+    return int(np.nansum(y[:, 1])) if kind == "survival" else None
 
 
 def _over_folds(
@@ -161,8 +186,8 @@ def _over_folds(
 ) -> dict[str, dict[str, float | None]]:
     """Return of every measure its mean and deviation over the folds that have a value."""
     pairs = zip((cohort.y[fold.tested] for fold in folds), probabilities, strict=True)
-    kind = cohort.task.kind
-    each = [evaluate(kind, y, probability) for y, probability in pairs]
+    kind, times = cohort.task.kind, evaluation_times(cohort.task, cohort.y)
+    each = [evaluate(kind, y, as_predicted(kind, probability, times)) for y, probability in pairs]
     return {name: mean_and_sd([one[name] for one in each]) for name in of_kind(kind)}
 
 
@@ -177,21 +202,22 @@ def mean_and_sd(values: Sequence[float | None]) -> dict[str, float | None]:
 
 def _per_pattern(kind: str, everybody: _Everybody) -> list[dict[str, Any]]:
     """Return measures and calibration of the tested samples that have exactly each combination of modalities."""
-    rows = []
+    rows, primary = [], PRIMARY[kind]
     for name in np.unique(everybody.combination):
         has = everybody.combination == name
-        y, p, folds, subjects = (
-            of_all[has] for of_all in (everybody.y, everybody.probability, everybody.folds, everybody.subjects)
-        )
-        area = intervals.mean_area(primary_area(kind), everybody.truth[has], everybody.chance[has], subjects, folds)
+        y, folds, subjects = (of_all[has] for of_all in (everybody.y, everybody.folds, everybody.subjects))
+        predicted = everybody.predicted[has]
+        found = intervals.of_measure(MEASURES.get(primary), y, predicted, subjects, folds)
         rows.append(
             {
                 "modalities": str(name),
                 "rows": int(has.sum()),
                 "positives": int(np.nansum(y)) if kind == "binary" else None,
-                **evaluate_over_folds(kind, y, p, folds),
-                **intervals.entries(PRIMARY[kind], area),
-                "calibration": agreement.calibration(y[:, 0], p[:, 0], subjects) if kind == "binary" else None,
+                **evaluate_over_folds(kind, y, predicted, folds),
+                **(intervals.entries(primary, found) if found else {f"{primary}_ci": None}),
+                "calibration": agreement.calibration(y[:, 0], everybody.chance[has, 0], subjects)
+                if kind == "binary"
+                else None,
             }
         )
     return rows

@@ -22,6 +22,7 @@ from ..sealed_folder import is_sealed, seal
 from ..training.config import TrainConfig
 from ..training.fold_result import OF_THE_TRAINING_ALONE, FoldResult
 from ..training.folds import finished_folds, train_folds, train_stored_folds
+from ..training.predictions import HOURS
 from .folder import RunFolder
 from .metrics import FORMAT, RunMetrics
 from .plan import TrainingPlan, environment, plan_training
@@ -157,4 +158,5 @@ def _write_tables(results: Sequence[FoldResult], files: RunFolder) -> None:
             tables.setdefault(name, []).extend({"fold": fold, **row} for row in rows)
     for name, rows in tables.items():
         write_table(files.table(name), pl.DataFrame(rows, infer_schema_length=None))
-    write_table(files.predictions, pl.concat(result.rows for result in results).sort("sample_id"))
+    said = pl.concat(result.rows for result in results)
+    write_table(files.predictions, said.sort("sample_id", *({HOURS} & {*said.columns})))

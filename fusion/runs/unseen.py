@@ -46,6 +46,8 @@ def who_answers(run: RunFolder, cohort: Cohort, folds: Collection[int]) -> list[
     fold = _tested_by(subject, tested)
     known = np.isin(subject, splits["subject_id"].to_numpy())
     itself = np.isin(sample, tested["sample_id"].to_numpy())
+    if cohort.queries is not None:
+        itself &= ~np.isnan(cohort.y).all(axis=1)  # of a sample's predictions, those with a label were tested
     each: list[tuple[npt.NDArray[np.bool_], tuple[int, ...], str]] = [
         (chosen & (fold == number), (number,), OUT_OF_FOLD) for number in folds for chosen in (itself, ~itself)
     ]

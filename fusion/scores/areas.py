@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy
 
-from .metrics import FloatArray
+from .metrics import FloatArray, both_classes
 
 Float64Array = npt.NDArray[np.float64]
 
@@ -31,6 +31,24 @@ class Area:
     influence: Callable[[FloatArray, FloatArray], tuple[float, Float64Array]]
     under_weights: Callable[[FloatArray, FloatArray, FloatArray], FloatArray]
     most_trials: Callable[[float, int, int], float]
+
+    def over_labels(self, y: FloatArray, scores: FloatArray, weights: FloatArray) -> FloatArray:
+        """Return the mean area [S] over the labels that have both classes under weights [S, n]; NaN where none has.
+
+        ``y`` [n, K] are binary labels (see `metrics.one_vs_rest`; NaN: unknown), ``scores`` [n, K].
+        """
+        per_label = []
+        for truth, score in zip(y.T, scores.T, strict=True):
+            known = ~np.isnan(truth)
+            if both_classes(truth[known]):
+                per_label.append(self.under_weights(truth[known], score[known], weights[:, known]))
+        if not per_label:
+            return np.full(len(weights), np.nan)
+        stacked = np.stack(per_label)  # [labels, S]
+        defined = ~np.isnan(stacked)
+        total, count = np.where(defined, stacked, 0).sum(axis=0), defined.sum(axis=0)
+        means: FloatArray = np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)
+        return means
 
 
 def auroc_influence(y: FloatArray, score: FloatArray) -> tuple[float, Float64Array]:

@@ -8,6 +8,8 @@ has in the limit (the infinitesimal jackknife): each sample has an influence, th
 weight; those of a patient add up, and their squares over patients are the variance. For the AUROC that is the variance
 of DeLong et al. (Biometrics 44:837, 1988), with several samples a patient that of Obuchowski (Biometrics 53:567, 1997).
 
+Errors of quantities and measures of survival have no such trials: theirs are quantiles over 500 draws of the patients.
+
 Intervals are for these models and predictions; what another training would change is not in them.
 """
 
@@ -20,7 +22,9 @@ import numpy as np
 import numpy.typing as npt
 
 from .areas import Area, Float64Array
-from .metrics import FloatArray
+from .measures import Measure
+from .metrics import FloatArray, one_vs_rest
+from .resampling import Predicted, Resampled, mean_over_folds, patient_weights
 
 Subjects = npt.NDArray[Any]
 
@@ -99,6 +103,52 @@ def variance_of_positives(y: FloatArray, p: FloatArray, subjects: Subjects) -> f
     """Return how much the number of positives varies around a multiple of the expected one, by patient; 0 of one."""
     off = of_patients(y - y.sum() / p.sum() * p, subjects)
     return float(len(off) / max(1, len(off) - 1) * (off**2).sum())
+
+
+def of_measure(
+    measure: Measure, y: FloatArray, predicted: Predicted, subjects: Subjects, folds: npt.NDArray[Any]
+) -> Measured | None:
+    """Return the mean of a measure over folds with its interval; None for one that has none, or is not defined.
+
+    Parameters
+    ----------
+    measure : one of the table of measures
+    y, predicted : [N, C], and [N, K] or curves of N samples
+        As the measure takes them.
+    subjects, folds : [N]
+        The patient, and the fold that tested each sample. No patient is in two folds.
+    """
+    if measure.area is not None:
+        assert isinstance(predicted, np.ndarray), f"{measure.title} is an area: it takes probabilities"
+        return mean_area(measure.area, *one_vs_rest(y, predicted), subjects, folds)
+    if measure.under_weights is None:
+        return None
+    return of_draws(measure.under_weights, y, predicted, subjects, folds)
+
+
+def of_draws(
+    under_weights: Resampled, y: FloatArray, predicted: Predicted, subjects: Subjects, folds: npt.NDArray[Any]
+) -> Measured | None:
+    """Return the mean over folds of a measure that takes weights, with its quantiles over draws of the patients."""
+    if not len(y):
+        return None
+    names, patients = np.unique(subjects, return_inverse=True)
+    drawn = mean_over_folds(under_weights, y, [predicted], folds, patients, patient_weights(len(names)))
+    if np.isnan(drawn[0]):
+        return None
+    value = float(drawn[0])
+    low, high = np.quantile(drawn[~np.isnan(drawn)], TAILS)
+    return Measured(value, min(value, float(low)), max(value, float(high)))
+
+
+def mean(values: FloatArray, subjects: Subjects) -> Measured | None:
+    """Return the mean of values [n] with the interval of a normal law, by patient; None without any."""
+    if not len(values):
+        return None
+    centre = float(values.mean(dtype=np.float64))
+    off = of_patients(values.astype(np.float64) - centre, subjects)
+    reach = Z * float(np.sqrt(len(off) / max(1, len(off) - 1) * (off**2).sum())) / len(values)
+    return Measured(centre, centre - reach, centre + reach)
 
 
 def mean_area(

@@ -28,12 +28,37 @@ LABEL = "label"
 def size_notes(kind: str, without_input: int, folds: Sequence[Mapping[str, Any]], truth: FloatArray) -> list[str]:
     """Say who was left out, and where there is too little to test on.
 
-    ``folds`` are rows of metrics.json, ``truth`` [N, K] binary labels of all tested samples.
+    ``folds`` are rows of metrics.json, ``truth`` [N, K] binary labels of all tested samples; of other outcomes the
+    labels as in `Task`.
     """
-    primary = PRIMARY[kind]
     notes = []
     if without_input:
         notes.append(f"{without_input} samples of the task have none of the modalities and were left out.")
+    return notes + {"survival": _few_events, "regression": _few_values}.get(kind, _few_of_a_class)(kind, folds, truth)
+
+
+def _few_events(kind: str, folds: Sequence[Mapping[str, Any]], y: FloatArray) -> list[str]:
+    notes = []
+    title, without = (
+        MEASURES.get(PRIMARY[kind]).title,
+        [str(row["fold"]) for row in folds if row[PRIMARY[kind]] is None],
+    )
+    if without:
+        notes.append(f"Fold {', '.join(without)} has no event to compare: no {title}; the mean leaves it out.")
+    if (events := int(np.nansum(y[:, 1]))) < FEW:
+        notes.append(f"There are {events} events in the test, fewer than {FEW}: too few to conclude anything.")
+    if lost := int(((y[:, 0] == 0) & (y[:, 1] == 0)).sum()):
+        notes.append(f"{lost} samples are censored at time 0: of them nothing is known, and nothing learnt.")
+    return notes
+
+
+def _few_values(_: str, __: Sequence[Mapping[str, Any]], y: FloatArray) -> list[str]:
+    known = int((~np.isnan(y)).sum(axis=0).min())
+    return [f"An outcome has {known} known values in the test, fewer than {FEW}."] if known < FEW else []
+
+
+def _few_of_a_class(kind: str, folds: Sequence[Mapping[str, Any]], truth: FloatArray) -> list[str]:
+    primary, notes = PRIMARY[kind], []
     single = [str(row["fold"]) for row in folds if row[primary] is None]
     if single:
         notes.append(

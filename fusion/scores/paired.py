@@ -7,16 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import scipy
 
-from .areas import Area, auroc_influence
+from .areas import auroc_influence
 from .intervals import TAILS
-from .metrics import FloatArray, both_classes
-
-DRAWS = 500
-"""Draws of patients: their variance is then known to a fifteenth."""
-
+from .metrics import FloatArray
 
 MARGIN = 0.005
 """Differences of an area smaller than this are of no consequence, unless a study says otherwise."""
@@ -75,7 +70,8 @@ def over_trainings(values: FloatArray, margin: float = MARGIN) -> Difference | N
     """Mean of a value over trainings with other seeds, its interval for other patients and other trainings.
 
     ``values`` [S, 1 + B] of S seeds: of all patients, then of B bootstrap draws of them, the same draws for all seeds
-    (see `area_draws`; a row of differences of two methods, or of one method's own area). None where nothing is defined.
+    (see `resampling`; a row of differences of two methods, or of one method's own values). None where nothing is
+    defined.
 
     Patients are to seeds what cases are to readers in a study of diagnostic imaging. The variance of the mean is
     ``var / S + cov``: what seeds differ by, and the covariance over patients of two seeds; what patients and seeds have
@@ -98,49 +94,6 @@ def over_trainings(values: FloatArray, margin: float = MARGIN) -> Difference | N
     variance = max(training + max(0.0, float(shared)), patients)
     freedom = (seeds - 1) * (variance / training) ** 2 if training > 0 else np.inf
     return _studentised(float(each.mean()), np.sqrt(variance), scipy.stats.t(freedom), margin)
-
-
-def patient_weights(patients: int, draws: int = DRAWS, seed: int = 0) -> npt.NDArray[np.uint8]:
-    """Return how often each patient counts, [1 + B, P]: all once, then in B draws of P with replacement."""
-    shares = np.full(patients, 1 / patients)
-    drawn = np.random.default_rng(seed).multinomial(patients, shares, size=draws)
-    return np.concatenate([np.ones((1, patients)), drawn]).astype(np.uint8)
-
-
-def area_draws(
-    area: Area, y: FloatArray, scores: FloatArray, folds: npt.NDArray[Any], weights: npt.NDArray[Any]
-) -> FloatArray:
-    """Return a macro area under S sets of sample weights, [S]: the mean over folds and versions.
-
-    ``y`` [n, K] binary labels (see `metrics.one_vs_rest`; NaN: unknown), ``scores`` [D, n, K], which may be of several
-    versions of the samples, such as draws of who lacks what, ``folds`` [n], the fold that tested each sample, and
-    ``weights`` [S, n]. Folds without both classes are left out; NaN where no fold has both.
-    """
-    values = []
-    for fold in np.unique(folds):
-        rows = folds == fold
-        chosen = weights[:, rows].astype(np.float32)
-        values.append(np.mean([_macro(area, y[rows], version[rows], chosen) for version in scores], axis=0))
-    if not values:
-        return np.full(len(weights), np.nan)
-    means: FloatArray = np.ma.masked_invalid(np.stack(values)).mean(axis=0).filled(np.nan)
-    return means
-
-
-def _macro(area: Area, y: FloatArray, scores: FloatArray, weights: FloatArray) -> FloatArray:
-    """Return the mean area [S] over the labels that have both classes under weights [S, n]; NaN where none has."""
-    per_label = []
-    for truth, score in zip(y.T, scores.T, strict=True):
-        known = ~np.isnan(truth)
-        if both_classes(truth[known]):
-            per_label.append(area.under_weights(truth[known], score[known], weights[:, known]))
-    if not per_label:
-        return np.full(len(weights), np.nan)
-    stacked = np.stack(per_label)  # [labels, S]
-    defined = ~np.isnan(stacked)
-    total, count = np.where(defined, stacked, 0).sum(axis=0), defined.sum(axis=0)
-    means: FloatArray = np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)
-    return means
 
 
 def delong(y: FloatArray, first: FloatArray, second: FloatArray, margin: float = MARGIN) -> Difference | None:

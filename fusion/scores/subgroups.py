@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,11 @@ from . import agreement, intervals
 from .intervals import Measured, Subjects, entries
 from .measures import PRIMARY, primary_area
 from .metrics import FloatArray
+
+InGroup = Callable[[npt.NDArray[np.bool_]], Mapping[str, Measured | None]]
+"""What is measured of the samples of a mask [n], by name."""
+
+Counted = Callable[[npt.NDArray[np.bool_]], Mapping[str, int | None]]
 
 GAPS = (PRIMARY["binary"], "sensitivity")
 """Measures whose gaps between groups are given."""
@@ -60,27 +65,55 @@ def per_subgroup(
     the largest one whose name is known, None for that one and where either is not defined. ``groups`` [n] are those of
     the tested samples; one called "" is left out.
     """
-    return [row for name, of_sample in groups.items() for row in _rows(name, of_sample, tested, threshold)]
+    return per_group(
+        groups,
+        tested.subjects,
+        lambda rows: _found(tested.where(rows), threshold),
+        GAPS,
+        lambda rows: {"positives": int(np.nansum(tested.y[rows]))},
+    )
+
+
+def per_group(
+    groups: Mapping[str, npt.NDArray[np.str_]],
+    subjects: Subjects,
+    measured: InGroup,
+    gaps: Sequence[str],
+    counted: Counted,
+) -> list[dict[str, Any]]:
+    """Return what is measured of every group of each grouping, [n] of samples, and the ``gaps`` of some measures.
+
+    A gap is this group minus the largest one whose name is known, None for that one and where either is not defined.
+    Groups called "" are left out. ``counted`` of a mask [n] are counts of a group beside those of samples and patients.
+    """
+    return [
+        row for name, of_sample in groups.items() for row in _rows(name, of_sample, subjects, measured, gaps, counted)
+    ]
 
 
 def _rows(
-    name: str, of_sample: npt.NDArray[np.str_], tested: Outcomes, threshold: float | None
+    name: str,
+    of_sample: npt.NDArray[np.str_],
+    subjects: Subjects,
+    measured: InGroup,
+    gaps_of: Sequence[str],
+    counted: Counted,
 ) -> Iterator[dict[str, Any]]:
     values, counts = np.unique(of_sample[of_sample != ""], return_counts=True)
     largest = max(zip(values != UNKNOWN, counts, range(len(values)), strict=True))[2] if len(values) else 0
-    parts = [tested.where(of_sample == value) for value in values]
-    found = [_found(part, threshold) for part in parts]
-    for number, (value, part) in enumerate(zip(values, parts, strict=True)):
+    found = [measured(of_sample == value) for value in values]
+    for number, value in enumerate(values):
         gaps = {
             measure: mine.minus(theirs) if number != largest and mine and theirs else None
-            for measure, mine, theirs in ((m, found[number][m], found[largest][m]) for m in GAPS)
+            for measure, mine, theirs in ((m, found[number][m], found[largest][m]) for m in gaps_of)
         }
+        inside = of_sample == value
         row: dict[str, Any] = {
             "group": name,
             "value": str(value),
-            "samples": len(part.y),
-            "patients": len(np.unique(part.subjects)),
-            "positives": int(np.nansum(part.y)),
+            "samples": int(inside.sum()),
+            "patients": len(np.unique(subjects[inside])),
+            **counted(inside),
         }
         for measure, one in found[number].items():
             row |= entries(measure, one)

@@ -16,8 +16,10 @@ import polars.selectors as cs
 from ..files import read_table
 from ..runs.folder import RunFolder
 from ..runs.run import Run
-from ..scores import paired
-from ..scores.measures import MEASURES, PRIMARY
+from ..scores import paired, resampling
+from ..scores.measures import KINDS, MEASURES, PRIMARY, Measure
+from ..scores.resampling import Predicted
+from ..scores.survival import as_predicted
 from .cell import Cell, Measurement, Scope
 from .results import Estimate
 
@@ -33,12 +35,13 @@ CELLS = "cells"
 class Answers:
     """What models say of n samples that they were not trained on, in D versions of the samples.
 
-    ``sample_id`` [n], ``y`` [n, K] binary labels (NaN: unknown), ``p`` [D, n, K], ``fold`` [n].
+    ``sample_id`` [n], ``y`` [n, K] outcomes, binary labels of classes (NaN: unknown), ``versions`` [D] of what was
+    predicted, each of n samples as measures take it, ``fold`` [n].
     """
 
     sample_id: npt.NDArray[Any]
     y: FloatArray
-    p: FloatArray
+    versions: list[Predicted]
     fold: FloatArray
 
 
@@ -66,14 +69,14 @@ class FinishedCell(Run):
         """Return what its models say of the tested samples, or of each draw of a drawn measurement; None without it."""
         said = self.tested
         if asked is None:
-            return Answers(self.sample_id, said.y, said.p[None], said.fold)
+            return Answers(self.sample_id, said.y, [said.predicted], said.fold)
         table = self.measured(asked)
         if table is None:
             return None
         known = pl.DataFrame({"sample_id": self.sample_id}).with_row_index("place")
         drawn = table.join(known, on="sample_id").sort("draw", "place")
-        p = drawn.select(pl.exclude("draw", "sample_id", "place")).to_numpy()
-        return Answers(self.sample_id, said.y, p.reshape(-1, *said.p.shape), said.fold)
+        p = drawn.select(pl.exclude("draw", "sample_id", "place")).to_numpy().reshape(-1, *said.p.shape)
+        return Answers(self.sample_id, said.y, [as_predicted(said.kind, one, said.times) for one in p], said.fold)
 
 
 @dataclass(frozen=True)
@@ -83,6 +86,43 @@ class FinishedStudy:
     folder: Path
     scope: Scope
     subject: pl.DataFrame
+
+    @cached_property
+    def kind(self) -> str:
+        """The kind of its task; binary before anything is finished."""
+        return "binary" if self._example is None else self._example.metrics.kind
+
+    @property
+    def measure(self) -> Measure:
+        """The primary measure of its task."""
+        return MEASURES.get(PRIMARY[self.kind])
+
+    @property
+    def heading(self) -> str:
+        """The title of the primary measure as a sentence begins with it."""
+        title = self.measure.title
+        return title[0].upper() + title[1:]
+
+    @cached_property
+    def guessing(self) -> float | None:
+        """What whoever guesses reaches by the primary measure."""
+        return None if self._example is None else self.measure.guessing(self._example.tested.y)
+
+    @cached_property
+    def margin(self) -> float:
+        """Differences of the primary measure smaller than this are of no consequence.
+
+        That of the scope; of a measure in the unit of the outcome it is that share of what guessing reaches.
+        """
+        if not self.measure.in_units or self.guessing is None:
+            return self.scope.margin
+        return float(f"{self.scope.margin * self.guessing:.2g}")
+
+    @cached_property
+    def _example(self) -> Run | None:
+        """Any finished run: all have the same task."""
+        paths = sorted((self.folder / CELLS).glob("*"))
+        return next((Run(path) for path in paths if RunFolder(path).is_finished), None)
 
     def find(self, cell: Cell) -> FinishedCell | None:
         """Return a cell's run; None if it has failed."""
@@ -103,7 +143,7 @@ class FinishedStudy:
     @cached_property
     def _weights(self) -> npt.NDArray[np.uint8]:
         """How often each patient counts, [1 + B, P]: the same draws in every comparison."""
-        return paired.patient_weights(self.subject["subject"].n_unique())
+        return resampling.patient_weights(self.subject["subject"].n_unique())
 
     @cached_property
     def _areas(self) -> dict[Any, FloatArray]:
@@ -125,10 +165,10 @@ class FinishedStudy:
             rows = np.flatnonzero(np.isin(said.sample_id, ids))
             numbers = np.unique(self.subject["subject"].to_numpy())
             patients = np.searchsorted(numbers, self.subjects(said.sample_id[rows]))
-            area = MEASURES.get(measure).area
-            assert area is not None, f"{measure} is no area"
-            self._areas[key] = paired.area_draws(
-                area, said.y[rows], said.p[:, rows], said.fold[rows], self._weights[:, patients]
+            resampled = MEASURES.get(measure).resampled
+            assert resampled is not None, f"{measure} cannot be resampled"
+            self._areas[key] = resampling.mean_over_folds(
+                resampled, said.y[rows], [one[rows] for one in said.versions], said.fold[rows], patients, self._weights
             )
         return self._areas[key]
 
@@ -162,14 +202,16 @@ def over_seeds(values: Sequence[float | None]) -> Estimate:
 
 
 def pooled(runs: Sequence[FinishedCell], study: FinishedStudy, measure: str | None = None) -> Estimate:
-    """Return the mean of an area over seeds and folds, with its interval for other patients and trainings.
+    """Return the mean of a measure over seeds and folds, with its interval for other patients and trainings.
 
     By default of the primary measure. With one seed the interval is for these models: other patients alone.
     """
     if not runs:
         return Estimate(None)
-    found = paired.over_trainings(np.array([study.areas(run, run.sample_id, measure or primary(runs)) for run in runs]))
-    return Estimate(None) if found is None else Estimate(found.mean, max(0.0, found.low), min(1.0, found.high))
+    name = measure or primary(runs)
+    found = paired.over_trainings(np.array([study.areas(run, run.sample_id, name) for run in runs]))
+    low, high = MEASURES.get(name).bounds
+    return Estimate(None) if found is None else Estimate(found.mean, max(low, found.low), min(high, found.high))
 
 
 def mean_table(runs: Sequence[FinishedCell], asked: Measurement, keys: Sequence[str]) -> pl.DataFrame | None:
@@ -181,8 +223,15 @@ def mean_table(runs: Sequence[FinishedCell], asked: Measurement, keys: Sequence[
 
 
 def best(runs: Mapping[Key, Sequence[FinishedCell]]) -> Key:
-    """Return the key of the runs with the highest mean of the primary measure, the first of several."""
-    return max(runs, key=lambda key: estimate(runs[key]).value or 0.0)
+    """Return the key of the runs with the best mean of the primary measure, the first of several."""
+
+    def goodness(key: Key) -> float:
+        value = estimate(runs[key]).value
+        if value is None:
+            return -np.inf
+        return value if MEASURES.get(primary(runs[key])).higher_is_better else -value
+
+    return max(runs, key=goodness)
 
 
 def sd_over_seeds(runs: Sequence[FinishedCell]) -> float | None:
@@ -203,11 +252,12 @@ def _table_of_folds(runs: Sequence[FinishedCell], measure: str | None) -> FloatA
 class Comparison:
     """How much better a method is than another on the same patients, by the primary measure.
 
-    ``difference`` is the mean over seeds and folds, with its interval for other patients and other trainings and the
-    standard deviation of the difference over seeds; ``p`` is two-sided, ``equivalence`` that of a difference as large
-    as the study's margin (see `paired.over_trainings`). With one of ``trainings`` all of them are for these models:
-    what another seed would change is unknown. ``paired_t`` over folds of the first seed is as in the paper, too small
-    because folds share training patients; ``delong`` of the first seed where one model tested everybody, else None.
+    Where lower is better, the better one has a ``difference`` below 0. It is the mean over seeds and folds, with
+    its interval for other patients and other trainings and the standard deviation of the difference over seeds;
+    ``p`` is two-sided, ``equivalence`` that of a difference as large as the study's margin (see
+    `paired.over_trainings`). With one of ``trainings`` all of them are for these models: what another seed would
+    change is unknown. ``paired_t`` over folds of the first seed is as in the paper, too small because folds share
+    training patients; ``delong`` of the first seed where one model tested everybody, else None.
     """
 
     difference: Estimate
@@ -216,6 +266,13 @@ class Comparison:
     trainings: int
     paired_t: float | None
     delong: float | None
+    higher_is_better: bool = True
+
+    @property
+    def is_worse(self) -> bool:
+        """Whether the first method has the worse mean."""
+        value = self.difference.value or 0.0
+        return value < 0 if self.higher_is_better else value > 0
 
 
 def compare(
@@ -236,29 +293,31 @@ def compare(
         areas = [study.areas(run, both, primary([a]), asked) for run in (a, b)]
         if areas[0] is not None and areas[1] is not None:
             values.append(areas[0] - areas[1])
-    found = paired.over_trainings(np.array(values), study.scope.margin) if values else None
+    found = paired.over_trainings(np.array(values), study.margin) if values else None
     if found is None:
         return None
     simple, delong = (None, None) if asked else _of_one_seed(*pairs[0], study.scope)
     sd = over_seeds([float(each[0]) for each in values]).sd
-    return Comparison(
-        Estimate(found.mean, found.low, found.high, sd), found.p, found.p_equivalence, len(values), simple, delong
-    )
+    difference = Estimate(found.mean, found.low, found.high, sd)
+    higher = MEASURES.get(primary(first)).higher_is_better
+    return Comparison(difference, found.p, found.p_equivalence, len(values), simple, delong, higher)
 
 
 def _of_one_seed(first: FinishedCell, second: FinishedCell, scope: Scope) -> tuple[float | None, float | None]:
     """Return the p-values of the paired t-test over folds, and of DeLong's test where there are no folds."""
     _, rows, others = np.intersect1d(first.sample_id, second.sample_id, return_indices=True)
     y, fold = first.tested.y[rows], first.tested.fold[rows]
-    scores = first.tested.p[rows], second.tested.p[others]
     if scope.folds == 1:
-        test = paired.delong(y[:, 0], scores[0][:, 0], scores[1][:, 0]) if y.shape[1] == 1 else None
+        one_label = first.metrics.kind in KINDS and y.shape[1] == 1
+        chances = first.tested.p[rows, 0], second.tested.p[others, 0]
+        test = paired.delong(y[:, 0], *chances) if one_label else None
         return None, test.p if test else None
-    test = paired.paired_t(_differences(primary([first]), y, *scores, fold))
+    predicted = first.tested.predicted[rows], second.tested.predicted[others]
+    test = paired.paired_t(_differences(primary([first]), y, *predicted, fold))
     return test.p if test else None, None
 
 
-def _differences(measure: str, y: FloatArray, first: FloatArray, second: FloatArray, folds: FloatArray) -> FloatArray:
+def _differences(measure: str, y: FloatArray, first: Predicted, second: Predicted, folds: FloatArray) -> FloatArray:
     """Return the differences of a measure [F] in the folds where both have one."""
     value, values = MEASURES.get(measure).value, []
     for number in np.unique(folds):

@@ -24,6 +24,8 @@ class Shared:
     """What all experiments of a grid share unless they say otherwise."""
 
     title: str = "Study"
+    task: str | None = None
+    """Task of every training; the cache's first by default."""
     folds: int = 5
     """Folds by patient of every training."""
     seeds: tuple[int, ...] = (0,)

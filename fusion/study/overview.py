@@ -167,6 +167,8 @@ def _notes(
 
 def _numbers(whole: FinishedCell) -> Iterator[KeyFigure]:
     yield KeyFigure("Samples", Estimate(whole.metrics.samples), "with any of the modalities and a label")
+    if whole.metrics.events is not None:
+        yield KeyFigure("Events", Estimate(whole.metrics.events), "among these; the others are censored")
     if whole.metrics.positives is not None:
         yield KeyFigure("Positive", Estimate(whole.metrics.positives), "of these")
 
@@ -240,7 +242,8 @@ def beside(study: FinishedStudy, finished: list[FinishedCell], folder: Path) -> 
         "settings. The difference is over the samples that both have tested, with its interval for other patients and, "
         "with several seeds, other trainings; there is none where the caches share no samples."
     )
-    columns = (Column("method"), Column("AUROC here"), Column("AUROC there"), Column("difference", signed=True))
+    title = study.measure.title
+    columns = (Column("method"), Column(f"{title} here"), Column(f"{title} there"), Column("difference", signed=True))
     return Chapter(
         "beside",
         "Beside another cache",

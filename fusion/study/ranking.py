@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from ..scores.measures import Measure
 from ..scores.paired import holm
 from ..words import SPACE, interval, listing, number, together
 from .finished import Comparison, FinishedCell, FinishedStudy, compare, pooled, sd_over_seeds
@@ -20,7 +21,7 @@ class Ranked:
     """A method with its score and how it differs from the reference, of which it has None."""
 
     method: str
-    area: Estimate
+    mean: Estimate
     sd: float | None
     found: Comparison | None = None
     holm: float | None = None
@@ -31,7 +32,7 @@ class Ranked:
         difference = self.found.difference if self.found else Estimate(None)
         return (
             self.method,
-            self.area,
+            self.mean,
             self.sd,
             Estimate(difference.value, difference.low, difference.high),
             self.holm,
@@ -41,25 +42,26 @@ class Ranked:
 
 @dataclass(frozen=True)
 class Ranking:
-    """The methods of a study on the same modalities and settings, the highest score first."""
+    """The methods of a study on the same modalities and settings, the best score first."""
 
+    study: FinishedStudy
     modalities: tuple[str, ...]
     reference: str
     rows: tuple[Ranked, ...]
-    margin: float
 
     @property
     def table(self) -> ResultTable:
         """The first table of the report."""
         compared = [row.found for row in self.rows if row.method != self.reference]
+        title = self._measure.title
         return ResultTable(
             "ranking",
-            f"Every method on {together(self.modalities)}, the highest AUROC first",
-            f"AUROC with its 95 % interval; the difference is to {self.reference}, on the same patients. "
-            f"{reading(compared, self.margin)}",
+            f"Every method on {together(self.modalities)}, the {self._extreme} {title} first",
+            f"{self.study.heading} with its 95 % interval; the difference is to {self.reference}, on the same "
+            f"patients. {reading(compared, self.study)}",
             (
                 Column("method"),
-                Column("AUROC"),
+                Column(title),
                 Column("sd over seeds", decimals=4),
                 Column(f"difference to {self.reference}", signed=True),
                 Column("p, Holm"),
@@ -73,11 +75,11 @@ class Ranking:
         """Every test behind it: the same differences, p-values and verdicts with those of other tests."""
         others = [row for row in self.rows if row.method != self.reference]
         found = [row.found for row in others]
-        cells = comparison_cells(found, self.margin)
+        cells = comparison_cells(found, self.study.margin)
         return ResultTable(
             "ranking-tests",
             f"Differences to {self.reference}, by every test",
-            reading(found, self.margin),
+            reading(found, self.study),
             (Column("method"), *DIFFERENCE),
             tuple((row.method, *values) for row, values in zip(others, cells, strict=True)),
             folded=True,
@@ -87,11 +89,13 @@ class Ranking:
     def answer(self) -> str:
         """The conclusion that is best supported, in a few sentences."""
         if len(self.rows) == 1:
-            return f"{self.reference} has an AUROC of {_score(self.rows[0])}; nothing was compared with it."
+            title = self._measure.title
+            article = "an" if title in ("AUROC", "MAE") else "a"
+            return f"{self.reference} has {article} {title} of {_score(self.rows[0])}; nothing was compared with it."
         parts = [self._best(), self._highest()]
         for word, names in (
             ("Worse", self._called(WORSE)),
-            (f"Equivalent within {self.margin:g}", self._called(EQUIVALENT)),
+            (f"Equivalent within {self.study.margin:g}", self._called(EQUIVALENT)),
         ):
             if names:
                 parts.append(f"{word}: {listing(names)}.")
@@ -107,7 +111,7 @@ class Ranking:
     def _best(self) -> str:
         """Say what is better than the reference."""
         better = self._called(BETTER)
-        reference = f"{self.reference} (AUROC {_score(self._reference)})"
+        reference = f"{self.reference} ({self._measure.title} {_score(self._reference)})"
         if self._one_training:
             subject = (
                 f"The model of {listing(better)} is" if len(better) == 1 else f"The models of {listing(better)} are"
@@ -117,10 +121,18 @@ class Ranking:
         return f"{subject if better else 'No method is shown to be'} better than {reference}."
 
     def _highest(self) -> str:
-        first = self.rows[0]
+        first, what = self.rows[0], "score" if self._measure.higher_is_better else self._measure.title
         if first is self._reference:
-            return f"{first.method} has the highest score."
-        return f"The highest score is that of {first.method}, {_score(first)}: {_distance(first)}."
+            return f"{first.method} has the {self._extreme} {what}."
+        return f"The {self._extreme} {what} is that of {first.method}, {_score(first)}: {_distance(first)}."
+
+    @property
+    def _measure(self) -> Measure:
+        return self.study.measure
+
+    @property
+    def _extreme(self) -> str:
+        return "highest" if self._measure.higher_is_better else "lowest"
 
     @property
     def _reference(self) -> Ranked:
@@ -131,7 +143,7 @@ class Ranking:
 
 
 def _score(row: Ranked) -> str:
-    return number(row.area.value)
+    return number(row.mean.value)
 
 
 def _distance(row: Ranked) -> str:
@@ -155,9 +167,10 @@ def rank(study: FinishedStudy, runs: Mapping[str, Sequence[FinishedCell]], modal
     rows = [_ranked(study, reference, runs[reference])]
     for method, one, p in zip(others, found, adjusted, strict=True):
         row = _ranked(study, method, runs[method])
-        rows.append(replace(row, found=one, holm=p, verdict=verdict(one, p, study.scope.margin)))
-    rows.sort(key=lambda row: -(row.area.value or 0.0))
-    return Ranking(modalities, reference, tuple(rows), study.scope.margin)
+        rows.append(replace(row, found=one, holm=p, verdict=verdict(one, p, study.margin)))
+    sign, nothing = (-1, 0.0) if study.measure.higher_is_better else (1, float("inf"))
+    rows.sort(key=lambda row: sign * (nothing if row.mean.value is None else row.mean.value))
+    return Ranking(study, modalities, reference, tuple(rows))
 
 
 def _ranked(study: FinishedStudy, method: str, runs: Sequence[FinishedCell]) -> Ranked:

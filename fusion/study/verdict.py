@@ -8,7 +8,7 @@ from .finished import Comparison
 NOT_SHOWN, NOT_MEASURED = "not shown", "not measured"
 
 ORDERED = ("better", "worse")
-"""What a difference above 0, and one below 0, is called."""
+"""What a difference is called that is in favour of the first method, and one against it."""
 
 EQUIVALENT = "equivalent"
 
@@ -36,7 +36,7 @@ def verdict(
         return f"{NOT_SHOWN}, one training"
     within = found.equivalence < LEVEL
     if holm < LEVEL:
-        word = words[found.difference.value < 0] + (f", by less than {margin:g}" if within else "")
+        word = words[found.is_worse] + (f", by less than {margin:g}" if within else "")
     elif within:
         word = f"{EQUIVALENT} (within {margin:g})"
     else:

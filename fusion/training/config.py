@@ -41,6 +41,7 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "fit.weight_decay": (0, 1000),
     "fit.clip": (1e-6, 1e6),  # a negative one would climb where the loss should fall
     "fit.mining_rows": (0, 2**31),
+    "fit.times": (0, 2**31),
 }
 """Lowest and highest value of settings that everything else takes as they are."""
 

@@ -32,7 +32,8 @@ OF_THE_TRAINING_ALONE = (ARRAYS_FILE, ROWS_FILE, FACTS_FILE, SEAL)
 class FoldResult:
     """One fold: its n tested samples and what its model said of them.
 
-    ``tested`` [n] positions in the cohort; ``presence`` [n, M] bool, what the model was shown; ``probability`` [n, K];
+    ``tested`` [n] positions in the cohort; ``presence`` [n, M] bool, what the model was shown; ``probability`` [n, K],
+    of quantities their values and of a time to an event the survival at the times of the run (see `Outcome.own`);
     ``alone`` [n, M], what each modality says by itself, if the method tells; ``rows`` of predictions.parquet;
     ``tables`` and ``details`` of the method; ``trials`` of the search, if there was one. Where modalities are hidden in
     the test alone, ``draws`` [S, n, K] are the probabilities under each draw, of which ``probability`` is the first,

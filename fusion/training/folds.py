@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -38,6 +39,7 @@ from . import loop as training
 from .config import TrainConfig
 from .fold_result import BoolArray, FloatArray, FoldResult
 from .model import Model, new_method
+from .outcome import evaluation_times, fit_outcome
 from .predictions import Predicted, frame
 from .search import Trial, best, fit_searched
 
@@ -141,10 +143,9 @@ def train_fold(
         unit = "epochs" if config.method_class.by_gradient else "steps"
         show = partial(progress, name=f"{config.method}, fold {fold}", unit=unit, line=line, leave=False)
         model, inputs, history, trials = fit_model(cohort, prepared, split, fold, config, show)
-        answers = _ask(model.method, inputs, cohort, split.test, config)
+        answers = _ask(model, inputs, cohort, split.test, config)
         tables, details = model.method.tables(), model.method.details()
-    sample_id, y = cohort.sample_id[split.test], cohort.y[split.test]
-    predicted = Predicted(sample_id, y, answers.presence, answers.prediction, fold)
+    predicted = Predicted.of(cohort, split.test, answers.presence, answers.prediction, fold)
     alone = answers.prediction.modality_probability
     result = FoldResult(
         tested=split.test,
@@ -153,7 +154,7 @@ def train_fold(
         alone=None if alone is None else alone.numpy(),
         draws=answers.draws,
         complete=answers.complete,
-        rows=frame(predicted, cohort.task, cohort.modalities),
+        rows=frame(predicted, cohort.task, cohort.modalities, evaluation_times(cohort.task, cohort.y)),
         tables=tables,
         details=details,
         trials=trials,
@@ -197,15 +198,17 @@ def fit_model(
     Returns the model, the cohort normalised for it, the history of its training, and the trials of a search.
     """
     seed = config.seed * 1000 + fold
-    normaliser = Normaliser.fit(prepared, split.train)
-    inputs = normaliser.apply(cohort, prepared, torch.device(config.device))
+    normaliser, outcome = Normaliser.fit(prepared, split.train), fit_outcome(cohort.task, cohort.y[split.train])
+    learnt = replace(cohort, y=outcome.learnt(cohort.y))
+    inputs = normaliser.apply(learnt, prepared, torch.device(config.device))
     parts = training.Parts(*(torch.from_numpy(part).to(config.device) for part in (split.train, split.validation)))
 
     def new(config: TrainConfig) -> Method:
-        return new_method(config, cohort.task, normaliser.input_specs(prepared), seed)
+        return new_method(config, outcome.target, normaliser.input_specs(prepared), seed)
 
     method, history, trials = fit_searched(new, config, inputs, parts, seed, show)
-    return Model(method, normaliser, best(trials).overrides if trials else ()), inputs, history, trials
+    model = Model(method, normaliser, outcome, best(trials).overrides if trials else ())
+    return model, inputs, history, trials
 
 
 class Answers(NamedTuple):
@@ -217,12 +220,17 @@ class Answers(NamedTuple):
     complete: FloatArray
 
 
-def _ask(method: Method, inputs: Inputs, cohort: Cohort, tested: Positions, config: TrainConfig) -> Answers:
+def _ask(model: Model, inputs: Inputs, cohort: Cohort, tested: Positions, config: TrainConfig) -> Answers:
     """Predict the test samples from all that they have, and under every draw of what is hidden in the test alone."""
     samples, presence = torch.from_numpy(tested).to(config.device), cohort.presence
-    complete = training.predict(method, inputs, samples)
+    times = evaluation_times(cohort.task, cohort.y)
+
+    def said(shown: Inputs) -> Prediction:
+        return model.outcome.of(training.predict(model.method, shown, samples), times)
+
+    complete = said(inputs)
     hidden = hidden_in_test(config.missing, presence, cohort.modalities)  # [S, N, M]
-    answers = [training.predict(method, inputs.hiding(torch.from_numpy(draw)), samples) for draw in hidden]
+    answers = [said(inputs.hiding(torch.from_numpy(draw))) for draw in hidden]
     draws = np.array([answer.probability.numpy() for answer in answers])
     shown = presence & ~hidden[0] if len(hidden) else presence
     return Answers(shown[tested], answers[0] if answers else complete, draws, complete.probability.numpy())

@@ -15,9 +15,11 @@ from torch import Tensor, nn
 
 from ...cache_schema import InputError
 from ..inputs.batches import Batch, Inputs
+from ..inputs.queries import drawn, drawn_count
 from ..methods.base import Context, Method, Phase, Prediction, combine
 from ..methods.fitting import EVALUATION_BATCH, FitConfig, Fitting, Progress, cosine_share, prior_logits
 from ..scores.measures import MEASURES, PRIMARY
+from .outcome import judged
 
 
 @dataclass(frozen=True)
@@ -37,10 +39,13 @@ def fit(
     """Train a method in place and return its history: rows of epoch, part, term, value.
 
     The result depends on the seed alone, not on torch's global generator, which is left as it was found. The method
-    is left in evaluation mode.
+    is left in evaluation mode. Of several predictions a sample every epoch draws some, see `FitConfig.times`; what is
+    fitted at once sees one draw, and so does who validates.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
+        if inputs.sample is not None:
+            parts = replace(parts, validation=_draw(inputs, parts.validation, config, seed))
         method.prior.copy_(prior_logits(method, inputs.y[parts.train]))
         descend = _descend if method.by_gradient else _fit_at_once
         return descend(method, inputs, parts, config, seed, progress)
@@ -62,13 +67,19 @@ def _fit_at_once(
     method: Method, inputs: Inputs, parts: Parts, config: FitConfig, seed: int, progress: Progress
 ) -> History:
     method.eval()
-    method.fit(Fitting(inputs, parts.train, config, seed, progress, NestedFits()))
+    train = _draw(inputs, parts.train, config, seed)
+    method.fit(Fitting(inputs, train, config, seed, progress, NestedFits()))
     with torch.no_grad():
         return [
             row
-            for part, samples in (("train", parts.train), ("validation", parts.validation))
+            for part, samples in (("train", train), ("validation", parts.validation))
             for row in measure(method.loss, inputs.batches(samples, EVALUATION_BATCH)).rows(0, part)
         ]
+
+
+def _draw(inputs: Inputs, positions: Tensor, config: FitConfig, seed: int) -> Tensor:
+    """Return what is seen of some positions [n] by whoever sees them once."""
+    return drawn(positions, inputs.sample, config.times, torch.Generator().manual_seed(seed))
 
 
 def _descend(method: Method, inputs: Inputs, parts: Parts, config: FitConfig, seed: int, progress: Progress) -> History:
@@ -80,12 +91,13 @@ def _descend(method: Method, inputs: Inputs, parts: Parts, config: FitConfig, se
     history: History = []
     numbers = iter(progress(range(sum(epochs))))
     for number, (phase, length) in enumerate(zip(phases, epochs, strict=True)):
-        steps = length * math.ceil(len(parts.train) / config.batch_size)
+        steps = length * math.ceil(drawn_count(parts.train, inputs.sample, config.times) / config.batch_size)
         with _training_only(method, phase.modules):
             step = Steps(method, phase, config, steps)
             for epoch, at in zip(range(length), numbers, strict=False):
                 context = replace(context, phase=number, epoch=epoch, epochs=length)
-                history += _epoch(step, inputs.batches(parts.train, config.batch_size, generator), context, at)
+                index = drawn(parts.train, inputs.sample, config.times, generator)
+                history += _epoch(step, inputs.batches(index, config.batch_size, generator), context, at)
     next(numbers, None)  # so that the progress ends
     method.eval()
     with torch.no_grad():
@@ -108,14 +120,17 @@ def _epoch(step: Steps, batches: Iterable[Batch], context: Context, number: int)
 
 
 def _validation_measure(method: Method, context: Context, number: int) -> History:
-    """Return the primary measure of the validation part as a row of the history; none where it is not defined."""
+    """Return the primary measure of the validation part as a row of the history; none where it is not defined.
+
+    It is that of outcomes as the method learns them: quantities in deviations, times in intervals.
+    """
     batches = list(context.validation())
     if not batches:
         return []
     y = torch.cat([batch.y for batch in batches]).cpu().numpy()
     probability = torch.cat([method.predict(batch).probability for batch in batches]).cpu().numpy()
     name = PRIMARY[method.target.kind]
-    value = MEASURES.get(name).value(y, probability)
+    value = MEASURES.get(name).value(*judged(method.target, y, probability))
     return [] if value is None else [{"epoch": number, "part": "validation", "term": name, "value": value}]
 
 
@@ -231,8 +246,9 @@ def _refuse_no_probabilities(method: Method, probability: Tensor, samples: int) 
     if probability.shape != expected:
         raise InputError(f"{name} gives probabilities {list(probability.shape)}; expected {list(expected)}.")
     if not probability.isfinite().all():
+        what = "values" if method.target.kind == "regression" else "probabilities"
         raise InputError(
-            f"{name} gives probabilities that are no numbers: its training diverged, or an encoder makes no number of "
+            f"{name} gives {what} that are no numbers: its training diverged, or an encoder makes no number of "
             "an input that is unknown (NaN). Give a lower fit.learning_rate or fit.clip, or mend the encoder."
         )
 

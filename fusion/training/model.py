@@ -1,12 +1,12 @@
-"""One fitted model: a method with its normaliser, saved in a folder, and what it demands of a cache."""
+"""One fitted model: a method with its normaliser and outcome, saved in a folder, and what it demands of a cache."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,17 +19,19 @@ from ..inputs.normalisation import Normaliser
 from ..inputs.preparation import Prepared
 from ..inputs.spec import InputSpec
 from ..methods.base import Method, ModelSpec
-from ..parts.targets import Kind, Target
+from ..parts.targets import Target
 from .config import TrainConfig, changed
+from .outcome import Outcome, stored_outcome
 
 MODEL_FILE = "model.safetensors"
 NORMALISER_FILE = "normaliser.safetensors"
+OUTCOME_FILE = "outcome.safetensors"
+"""Of models that predict quantities or times."""
 OVERRIDES_FILE = "overrides.json"
 
 
-def new_method(config: TrainConfig, task: Task, inputs: tuple[InputSpec, ...], seed: int) -> Method:
+def new_method(config: TrainConfig, target: Target, inputs: tuple[InputSpec, ...], seed: int) -> Method:
     """Return an untrained method whose initial weights depend on the seed alone."""
-    target = Target(cast("Kind", task.kind), 1 if task.kind == "binary" else len(task.labels))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         method = config.method_class(ModelSpec(inputs, target, config.encoder), config.options)
@@ -38,20 +40,27 @@ def new_method(config: TrainConfig, task: Task, inputs: tuple[InputSpec, ...], s
 
 @dataclass(frozen=True)
 class Model:
-    """A method and the normaliser that makes its inputs; ``overrides`` of the run's settings that a search chose."""
+    """A method, the normaliser that makes its inputs, and what its outcome is to it.
+
+    ``overrides`` of the run's settings are those that a search chose.
+    """
 
     method: Method
     normaliser: Normaliser
+    outcome: Outcome
     overrides: tuple[str, ...] = ()
 
     def inputs(self, cohort: Cohort, prepared: Mapping[str, Prepared]) -> Inputs:
-        """Return a cohort normalised for this model, on the model's device."""
-        return self.normaliser.apply(cohort, prepared, self.method.prior.device)
+        """Return a cohort normalised for this model, labels as it learns them, on the model's device."""
+        learnt = replace(cohort, y=self.outcome.learnt(cohort.y))
+        return self.normaliser.apply(learnt, prepared, self.method.prior.device)
 
     def save(self, folder: Path) -> None:
         """Write the files of a model into an existing folder."""
         write_file(folder / MODEL_FILE, save(self.method.state_dict()))
         write_file(folder / NORMALISER_FILE, save(self.normaliser.tensors()))
+        if tensors := self.outcome.tensors():
+            write_file(folder / OUTCOME_FILE, save(tensors))
         if self.overrides:
             write_file(folder / OVERRIDES_FILE, f"{json.dumps(self.overrides)}\n".encode())
 
@@ -67,12 +76,14 @@ class Model:
         chosen = folder / OVERRIDES_FILE
         overrides = tuple(json.loads(chosen.read_text(encoding="utf-8"))) if chosen.is_file() else ()
         normaliser = Normaliser.from_tensors(load_file(folder / NORMALISER_FILE), prepared)
-        method = new_method(changed(config, overrides), task, normaliser.input_specs(prepared), seed=0)
+        fitted = folder / OUTCOME_FILE
+        outcome = stored_outcome(task, load_file(fitted) if fitted.is_file() else {})
+        method = new_method(changed(config, overrides), outcome.target, normaliser.input_specs(prepared), seed=0)
         try:
             method.load_state_dict(load_file(folder / MODEL_FILE, device=config.device), strict=True)
         except RuntimeError as error:
             raise InputError(f"{folder / MODEL_FILE} does not fit the run's config.json: {error}") from error
-        return cls(method.eval(), normaliser, overrides)
+        return cls(method.eval(), normaliser, outcome, overrides)
 
 
 def demands(cache: FeatureCache, cohort: Cohort) -> dict[str, Any]:
@@ -80,9 +91,11 @@ def demands(cache: FeatureCache, cohort: Cohort) -> dict[str, Any]:
     task = cohort.task
     view = {"name": task.name, "kind": task.kind, "labels": list(task.labels), "window_hours": task.window_hours}
     history = {} if task.history_hours == 0 else {"history_hours": task.history_hours}
+    unit = {"unit": task.unit} if task.unit else {}
+    many = {"long": True} if task.long else {}
     select = {name: dict(rule) for name, rule in task.select.items()}
     return {
-        "task": {**view, **history, "select": select},
+        "task": {**view, **history, **unit, **many, "select": select},
         "inputs": {name: modality_demand(cache, name) for name in cohort.modalities},
     }
 
@@ -118,14 +131,35 @@ def check_inputs(cache: FeatureCache, inputs: Mapping[str, Any]) -> None:
 
 
 def task_view(cache: FeatureCache, view: Mapping[str, Any]) -> Task:
-    """Return the trained task as seen on another cache: with its labels if the cache has them, else unknown ones."""
-    width = len(view["labels"]) if view["kind"] == "multilabel" else 1
-    y = np.full((cache.samples.height, width), np.nan, dtype=np.float32)
-    if view["name"] in cache.tasks:
-        known = cache.task(view["name"])
-        if (known.kind, list(known.labels), known.sample) == (view["kind"], view["labels"], None):
-            y = known.y
+    """Return the trained task as seen on another cache: with its labels if the cache has them, else unknown ones.
+
+    Raises
+    ------
+    InputError
+        If the labels of the cache are in another unit; or if the task has several predictions a sample, and the cache
+        does not say at which times.
+    """
+    width = 1 if view["kind"] in ("binary", "multiclass") else len(view["labels"])
+    y, sample, time = np.full((cache.samples.height, width), np.nan, dtype=np.float32), None, None
+    long, known = view.get("long", False), cache.task(view["name"]) if view["name"] in cache.tasks else None
+    if known and (known.kind, list(known.labels), known.long) == (view["kind"], view["labels"], long):
+        _refuse_other_unit(known, view)
+        y, sample, time = known.y, known.sample, known.time
+    elif long:
+        raise InputError(
+            f"{cache.path} has no task {view['name']!r} with the times of its predictions, at which the models are to "
+            "be asked. Make the cache with this task."
+        )
     return Task(
         view["name"], view["kind"], tuple(view["labels"]), y, view["window_hours"], view["select"],
-        history_hours=view.get("history_hours", 0.0),
+        sample=sample, time=time, history_hours=view.get("history_hours", 0.0), unit=view.get("unit", ""),
     )  # fmt: skip
+
+
+def _refuse_other_unit(known: Task, view: Mapping[str, Any]) -> None:
+    """Raise `InputError` where the labels of a cache are in another unit than those of the training."""
+    if known.unit != (unit := view.get("unit", "")):
+        raise InputError(
+            f"Task {known.name!r} of this cache is in {known.unit or 'no unit'}; the models were trained on "
+            f"{unit or 'no unit'}. Extract it in the same unit, or under another name."
+        )

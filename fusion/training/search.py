@@ -34,7 +34,7 @@ OF_ENCODERS: Space = {
 
 @dataclass(frozen=True)
 class Trial:
-    """Settings that differ from the given ones, and the log loss that they came to on the validation part."""
+    """Settings that differ from the given ones, and the loss that they came to on the validation part."""
 
     overrides: tuple[str, ...]
     loss: float
@@ -122,6 +122,6 @@ def best(trials: list[Trial]) -> Trial:
 
 
 def held_out_loss(method: Method, inputs: Inputs, samples: torch.Tensor) -> float:
-    """Return the mean cross-entropy of the predictions of some samples [n], whatever the method minimised."""
+    """Return the loss of the predictions of some samples [n], that of the target whatever the method minimised."""
     logits = method.target.logits_of(predict(method, inputs, samples).probability)
     return float(method.target.loss(logits, inputs.y[samples].cpu()))

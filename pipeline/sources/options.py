@@ -83,7 +83,7 @@ class TableOptions:
 
     samples: Path = field(metadata=about("Your own table: sample_id, subject_id, labels, contents.", metavar="TABLE"))
     label: tuple[str, ...] = field(
-        default=(), metadata=about("What to predict, one or several labels.", metavar="COL|NAME=COL,COL")
+        default=(), metadata=about("What to predict, one or several labels.", metavar="COL|NAME=COL,COL[:KIND]")
     )
     split: str | None = field(default=None, metadata=about("Column of train, validation, test.", metavar="COL"))
     keep: tuple[str, ...] = field(default=(), metadata=about("Columns to store that no model sees.", commas=True))

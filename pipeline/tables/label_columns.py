@@ -4,13 +4,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
-import numpy.typing as npt
 import polars as pl
 
 from ...cache_schema import InputError, Task
+from ...cache_schema.elements import SURVIVAL_LABELS
 from .feature_files import as_text
+from .label_spec import EVENT, TIME
 from .labels import check_name, read_task
+from .outcomes import read_quantity, read_survival
 
 LabelKind = Literal["auto", "multilabel", "regression"]
 MEDS_VALUES = ("boolean_value", "integer_value", "float_value", "categorical_value")
@@ -44,10 +45,11 @@ def label_tasks(
             raise InputError(
                 f"{path}: {column} is missing in {missing:,} of {len(labels):,} rows; --allow-missing-labels takes it."
             )
-    survival = [column.removesuffix("_time") for column in labels.columns if _is_survival(labels, column)]
+    survival = [column.removesuffix(TIME) for column in labels.columns if _is_survival(labels, column)]
     for one in survival:
-        yield _survival(labels, one, path)
-    labels = labels.drop(f"{one}{end}" for one in survival for end in ("_time", "_event"))
+        y = read_survival(labels, (one + TIME, one + EVENT), path, lines)
+        yield Task(check_name(one, "The label"), "survival", SURVIVAL_LABELS, y, unit="d")
+    labels = labels.drop(f"{one}{end}" for one in survival for end in (TIME, EVENT))
     together = [column for column in labels.columns if kind == "multilabel" and _are_binary(labels[column])]
     if together:
         yield read_task(labels, f"{name}={','.join(together)}", path, lines)
@@ -58,29 +60,14 @@ def label_tasks(
         numbers = values.cast(pl.Float64, strict=False)
         quantity = numbers.null_count() == values.null_count() and not _are_binary(labels[column])
         if quantity and (kind == "regression" or values.str.contains(DECIMAL).any()):
-            y = numbers.fill_null(np.nan).to_numpy().astype(np.float32)[:, None]
+            y = read_quantity(labels, column, path, lines)[:, None]
             yield Task(check_name(column, "The label"), "regression", (column,), y)
         else:
             yield read_task(labels, column, path, lines)
 
 
 def _is_survival(labels: pl.DataFrame, column: str) -> bool:
-    return column.endswith("_time") and f"{column.removesuffix('_time')}_event" in labels.columns
-
-
-def _survival(labels: pl.DataFrame, name: str, path: Path) -> Task:
-    columns: list[npt.NDArray[np.float32]] = []
-    for end in ("_time", "_event"):
-        texts = as_text(labels[f"{name}{end}"])
-        numbers = texts.replace({"true": "1", "false": "0"}).cast(pl.Float32, strict=False)
-        if numbers.null_count() > texts.null_count():
-            raise InputError(f"{path}: {name}{end} has values that are no numbers.")
-        columns.append(numbers.fill_null(np.nan).to_numpy())
-    y = np.stack(columns, axis=1)
-    y[np.isnan(y).any(axis=1)] = np.nan
-    if (y[:, 0] < 0).any() or not np.isin(y[:, 1][~np.isnan(y[:, 1])], (0, 1)).all():
-        raise InputError(f"{path}: {name}_time must be 0 or more, and {name}_event 0 or 1.")
-    return Task(check_name(name, "The label"), "survival", ("time", "event"), y, unit="d")
+    return column.endswith(TIME) and column.removesuffix(TIME) + EVENT in labels.columns
 
 
 def _are_binary(column: pl.Series) -> bool:

@@ -9,16 +9,19 @@ import numpy.typing as npt
 import polars as pl
 
 from ...cache_schema import InputError, Task, TaskKind
+from ...cache_schema.elements import SURVIVAL_LABELS
 from .feature_files import as_text, cell_lines, require_columns
+from .label_spec import LabelSpec
+from .outcomes import TRUTH, read_quantity, read_survival, read_truth, unexpected
 from .splits import PARTS
 
-TRUTH = {"0": 0.0, "1": 1.0, "0.0": 0.0, "1.0": 1.0, "false": 0.0, "true": 1.0}
 MOST_CLASSES = 100
 MOST_NUMBERS = 10
 """Of more different numbers than these it is asked whether they are a quantity."""
 NUMBER = r"^-?(0|[1-9]\d*)(\.\d+)?$"
 """Not 007, which is a code."""
-ROWS_LISTED = 10
+DECIMAL = r"^-?\d*[.,]\d+([eE][-+]?\d+)?$"
+EXPONENT = r"^-?\d+[eE][-+]?\d+$"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
 
@@ -35,31 +38,46 @@ def suggestion(name: str) -> str:
 
 
 def read_task(table: pl.DataFrame, label: str, path: Path, lines: pl.Series) -> Task:
-    """Return the task of a label: ``COLUMN``, or ``NAME=COLUMN,COLUMN`` for one with several labels.
+    """Return the task of a label, written as `LabelSpec` says.
 
     0 and 1 (or false and true) make a binary task, in which any other word is refused; three or more other values make
-    one with classes. 1 and 1.0 are one value; what is missing is unknown.
+    one with classes, decimals that are too many for that a quantity. 1 and 1.0 are one value; what is missing is
+    unknown. ``NAME_time`` and ``NAME_event`` are a time to an event.
     ``lines`` are those on which the rows of ``table`` begin in its file, as a text editor counts.
 
     Raises
     ------
     InputError
-        For an unknown column, or values that are neither.
+        For an unknown column, or values that are none of this, or not what the label says.
     """
-    name, several, columns = label.partition("=")
-    if several:
-        labels = tuple(column.strip() for column in columns.split(","))
-        require_columns(table, labels, path)
-        y = np.stack([_binary(table, column, path, lines) for column in labels], axis=1)
-        return _task(name, "multilabel", labels, y)
-    require_columns(table, [name], path)
-    texts = as_classes(table[name])
+    spec = LabelSpec.parse(label, table.columns)
+    require_columns(table, spec.columns, path)
+    if spec.kind == "survival":
+        return _task(spec.name, "survival", SURVIVAL_LABELS, read_survival(table, spec.columns, path, lines))
+    if spec.kind == "regression" or (spec.kind is None and _is_quantity(table[spec.name])):
+        y = np.stack([read_quantity(table, column, path, lines) for column in spec.columns], axis=1)
+        return _task(spec.name, "regression", spec.columns, y)
+    if spec.kind == "multilabel":
+        y = np.stack([_binary(table, column, path, lines) for column in spec.columns], axis=1)
+        return _task(spec.name, "multilabel", spec.columns, y)
+    name, texts = spec.name, as_classes(table[spec.columns[0]])
     values = texts.drop_nulls().unique().to_list()
     if _are_binary(values):
-        return _task(name, "binary", (name,), _binary(table, name, path, lines)[:, None])
-    classes = _classes(values, name, path)
+        return _task(name, "binary", (name,), _binary(table, spec.columns[0], path, lines)[:, None])
+    classes = _classes(values, name, path, asked=spec.kind is None)
     places = texts.replace_strict(classes, list(range(len(classes))), default=None, return_dtype=pl.Float32)
     return _task(name, "multiclass", classes, places.fill_null(np.nan).to_numpy()[:, None])
+
+
+def _is_quantity(column: pl.Series) -> bool:
+    """Return whether these are numbers with decimals, of more values than classes: than 10, or half of the rows."""
+    texts = as_text(column).drop_nulls()
+    decimal = texts.str.contains(DECIMAL)
+    if not decimal.any() or not (decimal | texts.str.contains(NUMBER) | texts.str.contains(EXPONENT)).all():
+        return False
+    different = as_classes(texts).n_unique()
+    whole = as_classes(texts).str.contains(r"^-?\d+$").all()
+    return not whole and (different > MOST_NUMBERS or different > max(2, len(texts) // 2))
 
 
 def _are_binary(values: Sequence[str]) -> bool:
@@ -87,23 +105,6 @@ def in_order(classes: Sequence[str]) -> tuple[str, ...]:
     return tuple(sorted(classes, key=float) if numeric else sorted(classes))
 
 
-def rows_text(lines: pl.Series) -> str:
-    """Return where rows lie in their file, at most some of them."""
-    more = f" and {len(lines) - ROWS_LISTED:,} more" if len(lines) > ROWS_LISTED else ""
-    numbers = [str(line) for line in lines.head(ROWS_LISTED)]
-    return f"row{'s' if len(numbers) > 1 else ''} {', '.join(numbers)}{more}"
-
-
-def _unexpected(
-    path: Path, texts: pl.Series, wrong: pl.Series, name: str, expected: str, lines: pl.Series
-) -> InputError:
-    """Return the refusal of all values that are ``wrong``, with their rows; ``lines`` are those of the cells."""
-    at = wrong.arg_true()
-    values = texts[at].unique(maintain_order=True)
-    listed = ", ".join(repr(value[:20]) for value in values.head(3)) + (", …" if len(values) > 3 else "")
-    return InputError(f"{path}, {rows_text(lines[at])}: {name} is {listed}; expected {expected} or nothing.")
-
-
 def _task(name: str, kind: TaskKind, labels: tuple[str, ...], y: npt.NDArray[np.float32]) -> Task:
     known = int((~np.isnan(y)).any(axis=1).sum())
     counts = (("samples of the table", len(y)), ("with a known label", known))
@@ -112,30 +113,28 @@ def _task(name: str, kind: TaskKind, labels: tuple[str, ...], y: npt.NDArray[np.
 
 def _binary(table: pl.DataFrame, name: str, path: Path, lines: pl.Series) -> npt.NDArray[np.float32]:
     """Return 0, 1 or NaN, [N]."""
-    texts = as_classes(table[name])
-    y = texts.str.to_lowercase().replace_strict(TRUTH, default=None, return_dtype=pl.Float32)
-    wrong = y.is_null() & texts.is_not_null()
-    if wrong.any():
-        raise _unexpected(path, texts, wrong, name, "0, 1", cell_lines(table, lines, name))
-    return y.fill_null(np.nan).to_numpy()
+    return read_truth(table.with_columns(as_classes(table[name])), name, path, lines)
 
 
-def _classes(values: Sequence[str], name: str, path: Path) -> tuple[str, ...]:
-    """Return the classes in order; raises :class:`InputError` for values that are no classes."""
+def _classes(values: Sequence[str], name: str, path: Path, *, asked: bool) -> tuple[str, ...]:
+    """Return the classes in order; raises :class:`InputError` for values that are no classes.
+
+    With ``asked`` many numbers are taken for a quantity, and what is meant has to be said.
+    """
     if len(values) < 3:
         raise InputError(
             f"{path}: {name} has the values {', '.join(sorted(values))}. Write 0 and 1, so that it is clear which of "
             "the two is to be predicted; three or more values make classes."
         )
-    if len(values) > MOST_NUMBERS and all(re.fullmatch(NUMBER, value) for value in values):
+    if asked and len(values) > MOST_NUMBERS and all(re.fullmatch(NUMBER, value) for value in values):
         raise InputError(
-            f"{path}: {name} has {len(values):,} different numbers. Is it a quantity? None can be predicted: make "
-            "classes of it, such as low and high. If they are classes, write them as words, such as c1, c2, c3."
+            f"{path}: {name} has {len(values):,} different numbers. If it is a quantity, say so: --label "
+            f"{name}:regression. If they are classes: {name}:multiclass."
         )
     if len(values) > MOST_CLASSES:
         raise InputError(
-            f"{path}: {name} has {len(values):,} different values; classes can be {MOST_CLASSES} at most. A quantity "
-            "cannot be predicted: make classes of it."
+            f"{path}: {name} has {len(values):,} different values; classes can be {MOST_CLASSES} at most. Numbers of a "
+            f"quantity are predicted as --label {name}:regression."
         )
     return in_order(values)
 
@@ -146,5 +145,5 @@ def read_parts(table: pl.DataFrame, column: str, path: Path, lines: pl.Series) -
     texts = as_text(table[column])
     unknown = texts.is_not_null() & ~texts.is_in(list(PARTS))
     if unknown.any():
-        raise _unexpected(path, texts, unknown, column, ", ".join(PARTS), cell_lines(table, lines, column))
+        raise unexpected(path, texts, unknown, column, ", ".join(PARTS), cell_lines(table, lines, column))
     return texts.replace(PARTS)

@@ -1,7 +1,7 @@
 """A user's table of samples: ids, patients, labels, a split and columns to keep."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,9 +11,11 @@ from ...cache_schema import InputError, Task
 from ..source import Quarantine
 from .feature_files import EXACT, SAMPLE_ID, STAGE, as_text, cell_lines, read_numbered_table, require_columns, row_of
 from .ids import as_ids
-from .labels import check_name, read_parts, read_task, rows_text
+from .label_spec import LabelSpec
+from .labels import check_name, read_parts, read_task
 from .missing import FORMULA_ERRORS
 from .numerals import Commas, with_points
+from .outcomes import rows_text
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +34,7 @@ class SampleColumns:
     Parameters
     ----------
     labels
-        Columns to predict: ``COLUMN``, or ``NAME=COLUMN,COLUMN`` for a task with several labels.
+        Columns to predict, each as `LabelSpec` says: ``COLUMN``, or ``NAME=COLUMN,COLUMN`` for several at once.
     split
         Column with the part of each sample: train, validation or test.
     keep
@@ -47,10 +49,9 @@ class SampleColumns:
     sample_id: str = SAMPLE_ID
     subject_id: str = SUBJECT_ID
 
-    @property
-    def used(self) -> list[str]:
-        """Every column that is named here."""
-        labels = [name.strip() for label in self.labels for name in label.rpartition("=")[2].split(",")]
+    def used(self, known: Collection[str]) -> list[str]:
+        """Return every column that is named here, of a table with the ``known`` ones."""
+        labels = [name for label in self.labels for name in LabelSpec.parse(label, known).columns]
         return [self.sample_id, self.subject_id, *labels, *filter(None, [self.split]), *self.keep]
 
 
@@ -90,7 +91,7 @@ def read_samples(path: Path, columns: SampleColumns, quarantine: Quarantine, lim
     """
     table, lines = read_numbered_table(path)
     require_columns(table, [columns.sample_id, *columns.keep], path)
-    refuse_formula_errors(table, [name for name in columns.used if name in table.columns], lines, path)
+    refuse_formula_errors(table, [name for name in columns.used(table.columns) if name in table.columns], lines, path)
     ids = as_ids(table[columns.sample_id])
     first = first_rows(ids, lines, path, quarantine)
     if first.is_empty():

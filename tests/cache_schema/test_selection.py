@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from omnifuse.cache_schema import InputError, Modality, ModalitySpec, Task, offsets_of
-from omnifuse.cache_schema.selection import input_rows
+from omnifuse.cache_schema.selection import input_rows, known_rows
 
 HOURS = [1.0, 2.0, 3.0, 4.0, 50.0]
 
@@ -22,7 +22,7 @@ def modality(hours: list[float], *, rows: int = 2) -> Modality:
             "sample": 0,
             "first_row": number * rows,
             "rows": rows,
-            "time": pl.Series(hours, dtype=pl.Float32),
+            "time": pl.Series([None if np.isnan(hour) else hour for hour in hours], dtype=pl.Float32),
             "view": ["AP" if n % 2 else "LL" for n in number],
         }
     )
@@ -76,3 +76,43 @@ def test_as_many_as_asked_for_oldest_first(most: int, rows: str) -> None:
 def test_a_rule_that_is_none_is_refused(rule: dict[str, Any]) -> None:
     with pytest.raises(InputError, match=r"A task selects (rows 'newest'|at most)"):
         seen(rule)
+
+
+RULES = [
+    {},
+    {"rows": "last"},
+    {"rows": "first"},
+    {"rows": "last", "max": 2},
+    {"max": 3},
+    {"rows": "first", "max": 2, "where": {"view": ["AP"]}},
+    {"rows": "last", "where": {"view": ["LL"]}},
+]
+
+
+@given(
+    hours=st.lists(st.sampled_from([-3.0, 1.0, 2.0, 5.0, float("nan")]), min_size=1, max_size=6),
+    times=st.lists(st.sampled_from([0.0, 1.0, 1.5, 4.0, 9.0]), min_size=1, max_size=5),
+    rule=st.sampled_from(RULES),
+)
+def test_a_prediction_at_a_time_knows_what_a_window_up_to_then_would_show(
+    hours: list[float], times: list[float], rule: dict[str, Any]
+) -> None:
+    """Whatever the order of the rows; those without a time are known from the beginning."""
+    cxr, count = modality(hours), len(times)
+    sample, y = np.zeros(count, dtype=np.int64), np.zeros((count, 1), np.float32)
+    long = Task("t", "binary", ("y",), y, None, {"cxr": rule}, sample=sample, time=np.array(times, np.float32))
+    known = known_rows(cxr, long)
+    for number, time in enumerate(times):
+        begin, end = known.starts[number], known.starts[number] + known.lengths[number]
+        window = Task("t", "binary", ("y",), y[:1], time, {"cxr": rule})
+        assert sorted(known.rows.values[begin:end, 0]) == sorted(input_rows(cxr, window).values[:, 0])
+
+
+def test_rows_are_shared_by_the_predictions_of_a_sample() -> None:
+    sample, time = np.zeros(3, dtype=np.int64), np.array([1, 3, 4], np.float32)
+    known = known_rows(
+        modality(HOURS), Task("t", "binary", ("y",), np.zeros((3, 1), np.float32), sample=sample, time=time)
+    )
+    assert len(known.rows.values) == 8  # of four items: nobody asks after the fifth
+    assert known.starts.tolist() == [0, 0, 0]
+    assert known.lengths.tolist() == [2, 6, 8]

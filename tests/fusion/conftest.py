@@ -64,7 +64,12 @@ def _measure_some(values: np.ndarray, rng: np.random.Generator) -> None:
 
 
 def labels(y: np.ndarray, kind: str, rng: np.random.Generator) -> np.ndarray:
-    """Return y [N, 1] as labels of another kind: two labels with some unknown, or three classes."""
+    """Return y [N, 1] as labels of another kind: two with some unknown, three classes, days, or time and event."""
+    if kind == "regression":
+        return (10 + 4 * y + rng.normal(size=y.shape)).astype(np.float32)
+    if kind == "survival":
+        time, lost = rng.exponential(10 - 6 * y), rng.uniform(2, 30, y.shape)
+        return np.concatenate([np.minimum(time, lost), time <= lost], axis=1).astype(np.float32)
     if kind == "multilabel":
         second = np.where(rng.random(y.shape) < 0.2, np.nan, 1 - y)
         return np.concatenate([y, second], axis=1).astype(np.float32)
@@ -73,8 +78,15 @@ def labels(y: np.ndarray, kind: str, rng: np.random.Generator) -> np.ndarray:
 
 def make_task(y: np.ndarray, kind: str = "binary", window_hours: float | None = 12.0) -> Task:
     """Return a task called ``outcome``."""
-    names = {"binary": ("outcome",), "multilabel": ("first", "second"), "multiclass": ("a", "b", "c")}[kind]
-    return Task("outcome", kind, names, y, window_hours, counts=(("everyone", len(y)),))
+    names = {
+        "binary": ("outcome",),
+        "multilabel": ("first", "second"),
+        "multiclass": ("a", "b", "c"),
+        "regression": ("days",),
+        "survival": ("time", "event"),
+    }[kind]
+    unit = "d" if kind in ("regression", "survival") else ""
+    return Task("outcome", kind, names, y, window_hours, counts=(("everyone", len(y)),), unit=unit)
 
 
 def make_cohort(signal: Signal) -> Cohort:

@@ -59,14 +59,14 @@ class Ablation(Experiment):
         yield ResultTable(
             "ablation-trained-alone",
             "Trained and tested on the combination alone",
-            f"AUROC over whoever has any of the modalities, mean over folds and seeds. {SPREAD}",
+            f"{study.heading} over whoever has any of the modalities, mean over folds and seeds. {SPREAD}",
             (Column("row"), *(Column(together(names)) for names in sets)),
             tuple((label, *(estimate(runs[row, names]) for names in sets)) for row, label in ROWS.items()),
         )
         everything = study.scope.modalities
         fewer = [names for names in sets if names != everything]
         if fewer and everything in sets:
-            yield self._asked_of_the_whole(runs, fewer, everything)
+            yield self._asked_of_the_whole(runs, fewer, everything, study)
         largest = max(sets, key=len)
         by_letter = {label[0]: runs[row, largest] for row, label in ROWS.items()}
         yield difference_table(
@@ -74,7 +74,7 @@ class Ablation(Experiment):
             f"What each part changes, {together(largest)}",
             "rows",
             [(f"{a} − {b}", compare(by_letter[a], by_letter[b], study)) for a, b in STEPS],
-            study.scope.margin,
+            study,
         )
 
     def _asked_of_the_whole(
@@ -82,8 +82,9 @@ class Ablation(Experiment):
         runs: dict[tuple[str, tuple[str, ...]], list[FinishedCell]],
         fewer: list[tuple[str, ...]],
         everything: tuple[str, ...],
+        study: FinishedStudy,
     ) -> ResultTable:
-        """Return the AUROC of models of all modalities that are shown a combination, beside models of it alone."""
+        """Return how good models of all modalities are that are shown a combination, beside models of it alone."""
         rows: list[tuple[Value, ...]] = []
         for row, label in ROWS.items():
             cells: list[Estimate] = []
@@ -94,24 +95,25 @@ class Ablation(Experiment):
         headings = [
             heading for names in fewer for heading in (f"{together(names)}, alone", f"{together(names)}, of all")
         ]
+        better = "above" if study.measure.higher_is_better else "below"
         return ResultTable(
             "ablation-asked-of-all",
             "Trained on the combination alone, and trained on all modalities but shown the combination",
-            "AUROC over whoever has the whole combination, mean over folds and seeds. Where imputation helps, the "
-            "second column of a pair should be above the first: the hidden modality was known in training. "
-            f"{SPREAD}",
+            f"{study.heading} over whoever has the whole combination, mean over folds and seeds. Where imputation "
+            f"helps, the second column of a pair should be {better} the first: the hidden modality was known in "
+            f"training. {SPREAD}",
             (Column("row"), *map(Column, headings)),
             tuple(rows),
         )
 
 
 def _on_complete(run: FinishedCell, names: tuple[str, ...]) -> float | None:
-    """Return the fold-mean AUROC of a run over samples that have all of some modalities."""
+    """Return the fold mean of the primary measure of a run over samples that have all of some modalities."""
     said = run.tested
     complete = np.all([said.modalities[name].present for name in names], axis=0)
     measure = MEASURES.get(PRIMARY[run.metrics.kind])
     areas = [
-        measure.value(said.y[rows], said.p[rows])
+        measure.value(said.y[rows], said.predicted[rows])
         for fold in np.unique(said.fold)
         for rows in [complete & (said.fold == fold)]
     ]
@@ -119,10 +121,10 @@ def _on_complete(run: FinishedCell, names: tuple[str, ...]) -> float | None:
 
 
 def _shown(run: FinishedCell, names: tuple[str, ...]) -> float | None:
-    """Return the fold-mean AUROC of a run when shown some modalities, over samples that have them all."""
+    """Return the fold mean of the primary measure of a run when shown some modalities, where it has them all."""
     table = run.measured(COMBINATIONS)
     if table is None:
         return None
     available = table.filter(among=AVAILABLE)
-    found = dict(zip(available["combination"], available["auroc"], strict=True))
+    found = dict(zip(available["combination"], available[PRIMARY[run.metrics.kind]], strict=True))
     return found.get("+".join(sorted(names)))

@@ -23,6 +23,11 @@ class Experiment:
     heading: ClassVar[str]
     """Title of the chapter unless the grid gives another."""
 
+    @property
+    def fewest_modalities(self) -> int:
+        """How many modalities it takes to make sense of it."""
+        return 2
+
     title: str = ""
     """Title of its chapter."""
     seeds: tuple[int, ...] = ()
@@ -93,11 +98,11 @@ DIFFERENCE = (
     Column("p, DeLong"),
 )
 SEVERAL = (
-    "Differences of the AUROC, mean over folds and seeds. The 95 % interval and p are for other patients and other "
+    "Differences of the {measure}, mean over folds and seeds. The 95 % interval and p are for other patients and other "
     "trainings: the same patients are drawn for both methods and all seeds, and what seeds differ by is added."
 )
 ONE = (
-    "Differences of the AUROC, mean over folds. Each method was trained with one seed: what another training would "
+    "Differences of the {measure}, mean over folds. Each method was trained with one seed: what another training would "
     "change is unknown and in no interval or p-value here. These are for other patients and these models alone."
 )
 VERDICT = (
@@ -110,10 +115,15 @@ OLDER = (
 )
 
 
-def reading(found: Sequence[Comparison | None], margin: float) -> str:
+LOWER = "Lower is better: a difference below 0 is in favour of the first method."
+
+
+def reading(found: Sequence[Comparison | None], study: FinishedStudy) -> str:
     """Return how to read the columns `DIFFERENCE`."""
     several = any(one is not None and one.trainings > 1 for one in found)
-    return " ".join([SEVERAL if several else ONE, VERDICT.format(level=LEVEL, margin=margin), OLDER])
+    what = (SEVERAL if several else ONE).format(measure=study.measure.title)
+    lower = [] if study.measure.higher_is_better else [LOWER]
+    return " ".join([what, *lower, VERDICT.format(level=LEVEL, margin=study.margin), OLDER])
 
 
 def comparison_cells(
@@ -152,11 +162,11 @@ def difference_table(
     title: str,
     first: str,
     rows: Sequence[tuple[str, Comparison | None]],
-    margin: float,
+    study: FinishedStudy,
     trainings: int = 1,
 ) -> ResultTable:
     """Return a table of differences, each row named, with p-values adjusted over the rows."""
     found = [comparison for _, comparison in rows]
-    cells = comparison_cells(found, margin, trainings=trainings)
+    cells = comparison_cells(found, study.margin, trainings=trainings)
     body = tuple((label, *values) for (label, _), values in zip(rows, cells, strict=True))
-    return ResultTable(name, title, reading(found, margin), (Column(first), *DIFFERENCE), body)
+    return ResultTable(name, title, reading(found, study), (Column(first), *DIFFERENCE), body)

@@ -21,7 +21,7 @@ lacks both, so that its difference to row c is not that of the activation alone.
 RATE = 0.5
 
 HOLDS_ABOVE, FAILS_ABOVE = ("holds", "fails"), ("fails", "holds")
-"""What a claim does where its difference is above 0, and where it is below."""
+"""What a claim does where its difference is in favour of the first method, and where it is against it."""
 
 
 @dataclass(frozen=True)
@@ -69,13 +69,13 @@ class Claims(Experiment):
             ),
         ]
         found, words = [claim[2] for claim in claims], [claim[3] for claim in claims]
-        cells = comparison_cells(found, study.scope.margin, words, SEVERAL)
+        cells = comparison_cells(found, study.margin, words, SEVERAL)
         yield ResultTable(
             "claims",
-            "Claims, each as a difference of the AUROC",
+            f"Claims, each as a difference of the {study.measure.title}",
             "Holds: the difference is shown on the claimed side of 0. Fails: on the other side. One training shows "
             f"neither. Imputation: mean over {self.draws} draws of who loses what, other draws for every seed. "
-            f"{reading(found, study.scope.margin)}",
+            f"{reading(found, study)}",
             (Column("claim"), Column("measured as"), *DIFFERENCE),
             tuple((claim, how, *values) for (claim, how, *_), values in zip(claims, cells, strict=True)),
         )

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from ...scores.measures import PRIMARY, Measure, of_kind
+from ...scores.measures import KINDS, PRIMARY, Measure, of_kind
 from ...scores.metrics import mean_defined
 from ...words import listing, together
 from ..cell import Cell, Measurement, Scope
@@ -31,6 +31,11 @@ class FusionMethods(Experiment):
     reference: str = REFERENCE
     """The method that the others are compared with."""
 
+    @property
+    def fewest_modalities(self) -> int:
+        """Return one where all are trained on together: methods without fusion can be compared, too."""
+        return 1 if self.modalities == "all" else 2
+
     def wanted(self, scope: Scope) -> Iterator[tuple[Cell, tuple[Measurement, ...]]]:
         """Yield a cell for every method, combination and seed."""
         for names in scope.modality_sets(self.modalities):
@@ -45,16 +50,18 @@ class FusionMethods(Experiment):
         rows: tuple[tuple[Value, ...], ...] = tuple(
             (method, *(estimate(runs[method, names]) for names in sets)) for method in self.methods
         )
+        title = study.measure.title
         if len(sets) > 1:  # of one combination the next table says the same
             yield ResultTable(
-                f"{self.kind}-auroc",
-                "AUROC by combination of modalities",
+                f"{self.kind}-{title.lower()}",
+                f"{study.heading} by combination of modalities",
                 f"Mean over folds and seeds. {SPREAD}",
                 (Column("method"), *(Column(together(names)) for names in sets)),
                 rows,
             )
         largest = max(sets, key=len)
-        yield _figure([(method, pooled(runs[method, largest], study)) for method in self.methods], together(largest))
+        means = [(method, pooled(runs[method, largest], study)) for method in self.methods]
+        yield _figure(means, study.heading, together(largest))
         if not self._ranked(study, largest):
             reference = self._runs(study, self.reference, largest)
             others = [method for method in self.methods if method != self.reference]
@@ -63,7 +70,7 @@ class FusionMethods(Experiment):
                 f"Difference to {self.reference}, {together(largest)}",
                 "method",
                 [(method, compare(runs[method, largest], reference, study)) for method in others],
-                study.scope.margin,
+                study,
             )
         yield _scores([(method, runs[method, largest]) for method in self.methods], together(largest), study)
         yield Note(
@@ -79,18 +86,18 @@ class FusionMethods(Experiment):
         return study.find_all(self.cells(study.scope, method, names))
 
 
-def _figure(areas: list[tuple[str, Estimate]], combination: str) -> ResultFigure:
+def _figure(means: list[tuple[str, Estimate]], title: str, combination: str) -> ResultFigure:
     return ResultFigure(
         "methods-intervals",
-        f"AUROC with 95 % intervals, {combination}",
+        f"{title} with 95 % intervals, {combination}",
         f"{INTERVAL} The methods were tested on the same patients: whether they differ is told by their "
         "differences, not by overlapping intervals.",
-        "AUROC",
+        title,
         "",
         tuple(
-            Series(method, (), (area.value,), (area.low,), (area.high,))
-            for method, area in areas
-            if area.value is not None and area.low is not None and area.high is not None
+            Series(method, (), (mean.value,), (mean.low,), (mean.high,))
+            for method, mean in means
+            if mean.value is not None and mean.low is not None and mean.high is not None
         ),
         "intervals",
     )
@@ -103,12 +110,13 @@ def _scores(rows: list[tuple[str, list[FinishedCell]]], combination: str, study:
     first = measures.pop(primary).title
     lower = listing([measure.title for measure in measures.values() if not measure.higher_is_better])
     more = [Column(title) for title in (*(measure.title for measure in measures.values()), *CALIBRATION)]
+    perfect = "Calibration slope 1, intercept 0 and expected calibration error 0 are perfect." if kind in KINDS else ""
     return ResultTable(
         "methods-scores",
-        f"Discrimination and calibration, {combination}",
+        f"{'Discrimination and calibration' if kind in KINDS else 'Every measure'}, {combination}",
         f"Mean over folds and seeds. {INTERVAL} Sd over seeds is that of the {first}, and ± that of a measure without "
         f"an interval; where it is not said there was one training. {lower[:1].upper()}{lower[1:]}: lower is better. "
-        "Calibration slope 1, intercept 0 and expected calibration error 0 are perfect.",
+        f"{perfect}".rstrip(),
         (Column("method"), Column(first), Column("sd over seeds", decimals=4), *more),
         tuple((method, *_score_cells(runs, study, measures)) for method, runs in rows),
         folded=True,
@@ -124,6 +132,6 @@ def _score_cells(runs: list[FinishedCell], study: FinishedStudy, others: Mapping
     return (
         pooled(runs, study),
         sd_over_seeds(runs),
-        *(pooled(runs, study, name) if one.area else estimate(runs, name) for name, one in others.items()),
+        *(pooled(runs, study, name) if one.resampled else estimate(runs, name) for name, one in others.items()),
         *(mean_defined([found.measured(name.lower()).value for found in calibration if found]) for name in CALIBRATION),
     )

@@ -53,7 +53,8 @@ class Hypotheses(Experiment):
             f"describes and confirms nothing. Who loses a modality in training is drawn anew for every seed; in the "
             f"test, {self.draws} times for every seed."
         )
-        yield difference_table("hypotheses", "Differences of the AUROC", "hypothesis", rows, scope.margin, SEVERAL)
+        title = f"Differences of the {study.measure.title}"
+        yield difference_table("hypotheses", title, "hypothesis", rows, study, SEVERAL)
 
     def _losing(self, scope: Scope, method: str) -> list[Cell]:
         return self.cells_losing(scope, method, scope.modalities, self.rate)

@@ -71,15 +71,16 @@ def _over_epochs(table: pl.DataFrame) -> ResultFigure:
     for (name,), part in train.group_by("modality", maintain_order=True):
         mean = part.group_by("epoch").agg(pl.mean("centred_cosine")).sort("epoch")
         series.append(Series(f"{name}, cosine", *_points(mean, "centred_cosine")))
-    area = train.group_by("epoch").agg(pl.mean("auroc")).sort("epoch")
-    series.append(Series("AUROC", *_points(area, "auroc"), dashed=True))
+    area = train.group_by("epoch").agg(pl.mean("auroc")).sort("epoch").drop_nulls()
+    known = not area.is_empty()  # of classes alone
+    series += [Series("AUROC", *_points(area, "auroc"), dashed=True)] if known else []
     return ResultFigure(
         "imputation-epochs",
-        "Similarity of imputed embeddings and AUROC over epochs",
-        "Centred cosine between imputed and original embeddings of modalities hidden on purpose, and the AUROC, both "
-        "on the training part, mean over folds.",
+        f"Similarity of imputed embeddings{' and AUROC' if known else ''} over epochs",
+        "Centred cosine between imputed and original embeddings of modalities hidden on purpose"
+        f"{', and the AUROC, both' if known else ','} on the training part, mean over folds.",
         "epoch",
-        "cosine or AUROC",
+        f"cosine{' or AUROC' if known else ''}",
         tuple(series),
     )
 

@@ -9,6 +9,7 @@ from typing import ClassVar
 import polars as pl
 
 from ...explain.combinations import AVAILABLE, COMPLETE, shapley
+from ...scores.measures import GUESSING, PRIMARY
 from ...words import combination_words, listing, together
 from ..cell import Cell, Measurement, Scope
 from ..finished import FinishedStudy, best, compare, estimate, mean_table
@@ -48,9 +49,8 @@ class Laziness(Experiment):
         runs = {
             method: study.find_all(self.cells(study.scope, method, study.scope.modalities)) for method in self.explained
         }
-        yield from _explained(
-            {method: mean_table(of_one, COMBINATIONS, COMBINATION) for method, of_one in runs.items()}
-        )
+        asked = {method: mean_table(of_one, COMBINATIONS, COMBINATION) for method, of_one in runs.items()}
+        yield from _explained(asked, study)
         for method, of_one in runs.items():
             traces = [run.tables[LAZINESS] for run in of_one if LAZINESS in run.tables]
             if traces:
@@ -66,65 +66,69 @@ class Laziness(Experiment):
             dominant = best({name: alone[name,] for name in names})
             found.append(compare(runs, alone[dominant,], study))
             rows.append((together(names), estimate(runs), dominant, estimate(alone[dominant,])))
+        title, worse = study.measure.title, "Below" if study.measure.higher_is_better else "Above"
         return ResultTable(
             "laziness-dominant",
             f"Combinations and their dominant modality, {self.method}",
-            "Below 0, the combination is worse than its best modality alone: laziness. The dominant modality is chosen "
-            "by these same results, which favours it. Both AUROCs are over whoever has any of the modalities; the "
-            f"difference is over those whom both models tested. {SPREAD} {reading(found, scope.margin)}",
-            (Column("combination"), Column("AUROC"), Column("dominant"), Column("AUROC alone"), *DIFFERENCE),
-            tuple((*row, *cells) for row, cells in zip(rows, comparison_cells(found, scope.margin), strict=True)),
+            f"{worse} 0, the combination is worse than its best modality alone: laziness. The dominant modality is "
+            f"chosen by these same results, which favours it. Both {title}s are over whoever has any of the "
+            f"modalities; the difference is over those whom both models tested. {SPREAD} {reading(found, study)}",
+            (Column("combination"), Column(title), Column("dominant"), Column(f"{title} alone"), *DIFFERENCE),
+            tuple((*row, *cells) for row, cells in zip(rows, comparison_cells(found, study.margin), strict=True)),
         )
 
 
-def _explained(measured: dict[str, pl.DataFrame | None]) -> Iterator[Item]:
+def _explained(measured: dict[str, pl.DataFrame | None], study: FinishedStudy) -> Iterator[Item]:
     """Yield what the models of some methods predict without some modalities, and Shapley values."""
     tables = {method: table for method, table in measured.items() if table is not None}
     if absent := measured.keys() - tables.keys():
         yield Note(f"{listing(sorted(absent))} could not be asked without some of the modalities.")
     if not tables:
         return
-    yield _without(tables)
-    complete = {m: table for m, table in tables.items() if not table.filter(among=COMPLETE)["auroc"].null_count()}
+    yield _without(tables, study)
+    primary = PRIMARY[study.kind]
+    complete = {m: table for m, table in tables.items() if not table.filter(among=COMPLETE)[primary].null_count()}
     if absent := tables.keys() - complete.keys():
         yield Note(f"No Shapley values of {listing(sorted(absent))}: too few patients have all modalities.")
     if complete:
-        yield _shapley(complete)
+        yield _shapley(complete, study)
 
 
-def _without(tables: dict[str, pl.DataFrame]) -> ResultTable:
+def _without(tables: dict[str, pl.DataFrame], study: FinishedStudy) -> ResultTable:
     """Return a row for each combination, of all methods and both groups of patients."""
     shown = next(iter(tables.values()))["combination"].unique(maintain_order=True)
     columns, cells = [], []
     for among, group in ((COMPLETE, "all modalities"), (AVAILABLE, "these modalities")):
-        parts = [_by_combination(table.filter(among=among)) for table in tables.values()]
+        parts = [_by_combination(table.filter(among=among), PRIMARY[study.kind]) for table in tables.values()]
         columns += [*(f"{method}, of who has {group}" for method in tables), f"samples with {group}"]
         cells += [[part[name][0] for name in shown] for part in parts] + [[parts[0][name][1] for name in shown]]
     return ResultTable(
         "laziness-combinations",
         "Models of all modalities, shown some of them",
-        "Mean AUROC over folds and seeds of the models that were trained on everything. Of who has all modalities: the "
-        "rows can be compared; of who has these: other patients in each row.",
+        f"Mean {study.measure.title} over folds and seeds of the models that were trained on everything. Of who has "
+        "all modalities: the rows can be compared; of who has these: other patients in each row.",
         (Column("shown"), *map(Column, columns)),
         tuple(zip(map(combination_words, shown), *cells, strict=True)),
     )
 
 
-def _by_combination(table: pl.DataFrame) -> dict[str, tuple[float | None, int]]:
-    """Return AUROC and number of samples of each combination."""
+def _by_combination(table: pl.DataFrame, measure: str) -> dict[str, tuple[float | None, int]]:
+    """Return a measure and the number of samples of each combination."""
     return {
-        name: (area, samples) for name, area, samples in table.select("combination", "auroc", "samples").iter_rows()
+        name: (mean, samples) for name, mean, samples in table.select("combination", measure, "samples").iter_rows()
     }
 
 
-def _shapley(tables: dict[str, pl.DataFrame]) -> ResultTable:
-    values = {method: shapley(table) for method, table in tables.items()}
-    modalities = next(iter(values.values()))
+def _shapley(tables: dict[str, pl.DataFrame], study: FinishedStudy) -> ResultTable:
+    guessing = GUESSING if study.guessing is None else study.guessing
+    values = {method: shapley(table, PRIMARY[study.kind], guessing) for method, table in tables.items()}
+    modalities, side = next(iter(values.values())), "above" if study.measure.higher_is_better else "below"
     return ResultTable(
         "laziness-shapley",
         "Shapley value of each modality",
-        "How much of the AUROC above 0.5 on complete patients each modality is worth, averaged over all orders of "
-        "adding it; together they make the whole. Predictions of the test parts, looked at and not chosen by.",
+        f"How much of the {study.measure.title} {side} {guessing:.3g} on complete patients each modality is worth, "
+        "averaged over all orders of adding it; together they make the whole. Predictions of the test parts, looked at "
+        "and not chosen by.",
         (Column("modality"), *(Column(method, signed=True) for method in values)),
         tuple((name, *(of_one[name] for of_one in values.values())) for name in modalities),
         folded=True,

@@ -15,6 +15,10 @@ from ..results import Item, Note, ResultFigure, Series
 from .base import FIRST_SEED, Experiment
 
 VALIDATED = "validation=0.1"
+LEARNT = {
+    "regression": " Of quantities as they are learnt, in standard deviations of the training part.",
+    "survival": " Of times as they are learnt, counted in intervals.",
+}
 
 
 @dataclass(frozen=True)
@@ -42,15 +46,19 @@ class Learning(Experiment):
         series = [_curve(label, run) for label, run in found.items() if run is not None]
         yield ResultFigure(
             "learning-curves",
-            "AUROC of the validation part over epochs",
-            "Mean over folds; a tenth of the training patients of each fold validates and chooses nothing.",
+            f"{study.heading} of the validation part over epochs",
+            "Mean over folds; a tenth of the training patients of each fold validates and chooses nothing."
+            f"{LEARNT.get(study.kind, '')}",
             "epoch",
-            "AUROC",
+            study.measure.title,
             tuple(line for line in series if line is not None),
         )
         yield Note(
             "Single modalities are dashed. A combination below its dominant modality at the end is lazy; one that "
             "falls after a peak is trained too long."
+            if study.measure.higher_is_better
+            else "Single modalities are dashed; lower is better. A combination above its dominant modality at the end "
+            "is lazy; one that rises after its lowest point is trained too long."
         )
 
     def _curves(self, scope: Scope) -> dict[str, Cell]:

@@ -12,7 +12,7 @@ import polars as pl
 from ...scores.intervals import TAILS
 from ...words import together
 from ..cell import Cell, Measurement, Scope
-from ..finished import FinishedCell, FinishedStudy, estimate, over_seeds
+from ..finished import FinishedCell, FinishedStudy, estimate, over_seeds, primary
 from ..results import Column, Estimate, Item, Note, ResultFigure, ResultTable, Series, Value
 from .base import SPREAD, WITHOUT, WITHOUT_MEANS, Experiment
 
@@ -56,16 +56,16 @@ class Missing(Experiment):
             "have; nobody loses the last. Whoever loses one at some rate loses the same at every higher rate, and all "
             "methods lose the same." + (f" {WITHOUT_MEANS}" if WITHOUT in self.methods else "")
         )
-        tables = []
+        tables, title = [], study.measure.title
         for names in study.scope.modality_sets(self.modalities):
             curves = {method: self._random(study, method, names) for method in self.methods}
             series = tuple(_series(method, curve) for method, curve in curves.items() if curve)
             label = together(names)
             name = f"missing-{'+'.join(names)}" + ("-retrained" if self.retrained else "")
             yield ResultFigure(
-                name, f"AUROC by share that lost one modality, {label}",
+                name, f"{study.heading} by share that lost one modality, {label}",
                 f"Any modality, {where}. " + ("" if self.retrained else BAND),
-                "share that lost a modality", "AUROC", series,
+                "share that lost a modality", title, series,
             )  # fmt: skip
             rows: tuple[tuple[Value, ...], ...] = tuple(
                 (method, *(_spread(curve, rate) for rate in self.rates)) for method, curve in curves.items()
@@ -74,8 +74,8 @@ class Missing(Experiment):
             reading = (
                 f"Mean over folds, {'' if self.retrained else 'draws '}and seeds; modalities lost {where}. {SPREAD}"
             )
-            title = f"AUROC by share that lost one modality, {label}"
-            tables.append(ResultTable(name, title, reading, columns, rows, folded=True))
+            heading = f"{study.heading} by share that lost one modality, {label}"
+            tables.append(ResultTable(name, heading, reading, columns, rows, folded=True))
         if not self.retrained:
             yield from self._by_modality(study)
         yield from tables
@@ -85,19 +85,19 @@ class Missing(Experiment):
         return Measurement("missing_curves", (("rates", self.rates), ("draws", self.draws)))
 
     def _random(self, study: FinishedStudy, method: str, names: tuple[str, ...]) -> dict[float, Estimate]:
-        """Return the AUROC by rate when any modality is lost."""
+        """Return the primary measure by rate when any modality is lost."""
         if not self.retrained:
             return self._asked(study.find_all(self.cells(study.scope, method, names)), RANDOM)
         found = {rate: self.cells_losing(study.scope, method, names, rate) for rate in self.rates}
         return {rate: estimate(runs) for rate, cells in found.items() if (runs := study.find_all(cells))}
 
     def _asked(self, runs: list[FinishedCell], hidden: str) -> dict[float, Estimate]:
-        """Return the AUROC by rate of runs whose test parts have lost a modality, with 95 % of draws and seeds."""
+        """Return the primary measure by rate of runs whose test has lost a modality, with 95 % of draws and seeds."""
         tables = [table for run in runs if (table := run.measured(self._curves)) is not None]
         lines = [table.filter((pl.col("hidden") == hidden) | (pl.col("rate") == 0)) for table in tables]
         found = {}
         for rate in self.rates:
-            drawn = [line.filter(rate=rate)["auroc"].drop_nulls().to_numpy() for line in lines]
+            drawn = [line.filter(rate=rate)[primary(runs)].drop_nulls().to_numpy() for line in lines]
             drawn = [areas for areas in drawn if len(areas)]
             if drawn:
                 low, high = np.quantile(np.concatenate(drawn), TAILS)
@@ -107,13 +107,15 @@ class Missing(Experiment):
 
     def _by_modality(self, study: FinishedStudy) -> Iterator[Item]:
         """Yield one figure for each of the first two methods, a line for each modality that is lost."""
+        title = study.measure.title
         for method in self.methods[:2]:
             runs = study.find_all(self.cells(study.scope, method, study.scope.modalities))
             lines = {f"{name} lost": self._asked(runs, name) for name in study.scope.modalities}
             lines["any one lost"] = self._asked(runs, RANDOM)
             yield ResultFigure(
-                f"missing-by-modality-{method.replace(':', '-')}", f"AUROC by modality that is lost: {method}",
-                f"In the test alone. {BAND}", "share that lost it", "AUROC",
+                f"missing-by-modality-{method.replace(':', '-')}",
+                f"{study.heading} by modality that is lost: {method}",
+                f"In the test alone. {BAND}", "share that lost it", title,
                 tuple(_series(label, curve) for label, curve in lines.items() if curve),
             )  # fmt: skip
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -11,15 +11,18 @@ import numpy as np
 from ...parts.calibration import platt
 from ...runs.metrics import Calibration, Row
 from ...scores.decisions import expected_calibration_error, net_benefit
-from ...scores.measures import PRIMARY, of_kind
+from ...scores.measures import KINDS, PRIMARY, of_kind
 from ...scores.metrics import calibration
 from ...words import combination_words
 from ..cell import Cell, Measurement, Scope
 from ..finished import FinishedCell, FinishedStudy
-from ..results import Column, Estimate, Item, Note, ResultFigure, ResultTable, Series, Value
+from ..results import Chapter, Column, Estimate, Item, Note, ResultFigure, ResultTable, Series, Value
 from .base import FIRST_SEED, Experiment
+from .trust_of_outcomes import outcome_items
 
 AREA = PRIMARY["binary"]
+
+OF_PREDICTIONS = "How trustworthy the predictions are"
 
 THRESHOLDS = np.linspace(0.02, 0.5, 25)
 
@@ -39,8 +42,13 @@ class Trust(Experiment):
         for method in self.methods:
             yield self.cells(scope, method, scope.modalities)[0], ()
 
+    def chapter(self, study: FinishedStudy, number: int = 1) -> Chapter:
+        """Return its chapter, which speaks of predictions where there are no probabilities."""
+        found = super().chapter(study, number)
+        return found if self.title or study.kind in KINDS else replace(found, title=OF_PREDICTIONS)
+
     def items(self, study: FinishedStudy) -> Iterator[Item]:
-        """Yield tables by pattern, subgroup and alert, and the decision curve; labels of other than binary tasks."""
+        """Yield tables by pattern, subgroup and alert, and the decision curve; of other tasks what there is."""
         found = {
             method: study.find(self.cells(study.scope, method, study.scope.modalities)[0]) for method in self.methods
         }
@@ -48,7 +56,10 @@ class Trust(Experiment):
         if len(self.seeds_of(study.scope)) > 1:
             yield Note(FIRST_SEED)
         binary = {method: run for method, run in runs.items() if run.metrics.kind == "binary"}
-        yield from (_labels(method, run) for method, run in runs.items() if method not in binary)
+        if study.kind in ("multilabel", "multiclass"):
+            yield from (_labels(method, run) for method, run in runs.items())
+        if study.kind not in KINDS:
+            yield from outcome_items(runs)
         if binary:
             if drawn := {method: run for method, run in binary.items() if run.metrics.reliability}:
                 yield _reliability(drawn)
@@ -143,7 +154,7 @@ def _labels(method: str, run: FinishedCell) -> ResultTable:
                 row.label,
                 row.positives,
                 *(_interval(row, area) for area in areas),
-                _interval(row.calibration, "observed_expected"),
+                _interval(row.calibration, "observed_expected") if row.calibration else None,
             )
             for row in run.metrics.per_label
         ),

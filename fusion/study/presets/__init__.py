@@ -7,9 +7,14 @@ from ....registry import Registry
 FOLDER = Path(__file__).parent
 
 baselines = FOLDER / "baselines.yaml"
+decompensation = FOLDER / "decompensation.yaml"
+length_of_stay = FOLDER / "length_of_stay.yaml"
 paper = FOLDER / "paper.yaml"
 paper_full = FOLDER / "paper-full.yaml"
 quick = FOLDER / "quick.yaml"
+remaining_los = FOLDER / "remaining_los.yaml"
+
+NAMES = ("baselines", "decompensation", "length_of_stay", "paper", "paper-full", "quick", "remaining_los")
 
 
 def _flaw(grid: Path) -> str | None:
@@ -19,7 +24,7 @@ def _flaw(grid: Path) -> str | None:
 PRESETS: Registry[Path] = Registry(
     "omnifuse.presets",
     "preset",
-    {name: f"fusion.study.presets:{name.replace('-', '_')}" for name in ("baselines", "paper", "paper-full", "quick")},
+    {name: f"fusion.study.presets:{name.replace('-', '_')}" for name in NAMES},
     _flaw,
 )
 """Grids by name; a package adds one by an entry point that is the path of a YAML file."""

@@ -11,6 +11,7 @@ from ....cache_schema import InputError, Task
 from ...source import Quarantine
 from ...tables.feature_files import SAMPLE_ID, read_table, require_columns
 from ...tables.headers import is_row_number
+from ...tables.label_spec import LabelSpec
 from ...tables.labels import read_parts, read_task
 from ...tables.sample_table import IF_NOT, OWN_PATIENTS, SUBJECT_ID, SampleColumns, SampleTable, read_samples
 from . import Options
@@ -149,11 +150,11 @@ class _Check:
 
     def _label(self, label: str, samples: SampleTable) -> None:
         task: Task | None = self.attempt(lambda: read_task(samples.table, label, self.path, samples.lines))
-        name, _, several = label.partition("=")
+        spec = LabelSpec.parse(label, samples.table.columns)
         kind = "cannot be one" if task is None else task.kind
         classes = f", {', '.join(task.labels)}" if task and task.kind == "multiclass" else ""
-        for column in several.split(",") if several else [name]:
-            self.becomes[column.strip()] = f"the label {name} ({kind}{classes})"
+        for column in spec.columns:
+            self.becomes[column] = f"the label {spec.name} ({kind}{classes})"
 
     def contents(self, contents: list[Content], given: Levels) -> dict[str, tuple[str, ...]]:
         """Read the columns of contents; return the levels of categories."""

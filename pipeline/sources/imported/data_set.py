@@ -10,6 +10,7 @@ from ....cache_schema import InputError, MissingInputError
 from ....cache_schema.export.exported import find_export
 from ...source import Quarantine, Records, TableModality
 from ...tables.feature_files import SAMPLE_ID, read_table, reading, require_columns
+from ...tables.label_spec import LabelSpec
 from ...tables.labels import NAME, check_name
 from ...tables.sample_table import SampleColumns, SampleTable, read_samples
 from .exports import ExportedFeatures
@@ -53,7 +54,7 @@ class ImportedDataSet:
         File of each modality, or ``FILE#PART``: see :func:`open_features`. What is empty is unknown; a sample without a
         row, or with an empty one, lacks the modality.
     labels
-        Columns to predict: ``COLUMN``, or ``NAME=COLUMN,COLUMN`` for a task with several labels.
+        Columns to predict, each as `LabelSpec` says: ``COLUMN``, or ``NAME=COLUMN,COLUMN`` for several at once.
     split
         Column with the part of each sample: train, validation or test.
     keep
@@ -103,15 +104,13 @@ class ImportedDataSet:
         """Read the samples; rows without an id, or with one that was there already, are quarantined."""
         samples = read_samples(self.samples, self.columns, quarantine)
         modalities = [features.modality(name, samples) for name, features in self.features.items()]
-        self._refuse_labels(modalities)
+        self._refuse_labels(modalities, samples.table.columns)
         versioned = tuple(replace(table, recipe={"imported": VERSION, **table.recipe}) for table in modalities)
         return Records(samples.frame, lambda _: samples.tasks, versioned, splits=samples.splits)
 
-    def _refuse_labels(self, modalities: Sequence[TableModality]) -> None:
+    def _refuse_labels(self, modalities: Sequence[TableModality], known: Sequence[str]) -> None:
         """Raise :class:`InputError` if what is to be predicted is a feature as well."""
-        labels = {
-            column.strip() for label in self.columns.labels for column in (label.partition("=")[2] or label).split(",")
-        }
+        labels = {column for label in self.columns.labels for column in LabelSpec.parse(label, known).columns}
         for modality in modalities:
             if leaks := [column.name for column in modality.columns if column.name in labels]:
                 raise InputError(

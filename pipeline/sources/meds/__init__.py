@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from ...check import Check
     from ...source import DataSet
 
-VALUES = ("boolean_value", "integer_value", "categorical_value")
+VALUES = ("boolean_value", "integer_value", "float_value", "categorical_value")
 """Columns that may hold a label."""
 COLUMNS = f"subject_id, prediction_time and one of {', '.join(VALUES)}"
 WINDOW_HOURS = 48.0

@@ -12,11 +12,11 @@ from ...series.times import moments
 from ...source import Quarantine
 from ...tables.feature_files import as_text, read_numbered_table, require_columns, row_of
 from ...tables.ids import as_ids
-from ...tables.labels import check_name, read_task
+from ...tables.labels import MOST_NUMBERS, check_name, read_task
 from . import COLUMNS, VALUES
 
 STAGE = "labels"
-QUANTITY = "float_value"
+QUANTITY, WHOLE = "float_value", "integer_value"
 ZONE = r":\d\d(\.\d+)? *(Z|UTC|GMT|[+-]\d\d:?(\d\d)?)$"
 EXAMPLE = "2020-01-31 23:59:00"
 
@@ -77,17 +77,24 @@ def make_labels(path: Path, rows: pl.DataFrame, window_hours: float, limit: int 
     Raises
     ------
     InputError
-        If the values are not of one kind that can be predicted.
+        If the values are not of one kind.
     """
     time = pl.col("prediction_time").dt.strftime("%Y-%m-%dT%H:%M:%S%.f")
     rows = rows.with_columns(sample_id=pl.format("{}@{}", "subject_id", time)).sort("sample_id")
     name = check_name(path.name.partition(".")[0], "The task")
-    task = read_task(rows.rename({_value_column(rows, path): name}), name, path, rows["line"])
+    column = _value_column(rows, path)
+    label = f"{name}:regression" if _is_quantity(column, rows[column]) else name
+    task = read_task(rows.rename({column: name}), label, path, rows["line"])
     counts = (("labels of subjects with data", len(rows)), *task.counts[1:])
     if limit is not None:
         rows, counts = rows.head(limit), (*counts, (f"the first {limit}", min(limit, len(rows))))
     samples = rows.select("sample_id", "subject_id", "prediction_time")
     return Labels(samples, replace(task, y=task.y[: len(samples)], window_hours=window_hours, counts=counts))
+
+
+def _is_quantity(column: str, values: pl.Series) -> bool:
+    """Return whether labels are a quantity: real numbers, or more whole ones than classes have."""
+    return column == QUANTITY or (column == WHOLE and values.n_unique() > MOST_NUMBERS)
 
 
 def _read_file(path: Path) -> pl.DataFrame:
@@ -103,7 +110,7 @@ def _read_file(path: Path) -> pl.DataFrame:
         times.alias("prediction_time"),
         pl.lit(path.name).alias("file"),
         lines.alias("line"),
-        *(as_text(table[name]).alias(name) for name in (*VALUES, QUANTITY) if name in table.columns),
+        *(as_text(table[name]).alias(name) for name in VALUES if name in table.columns),
     )
 
 
@@ -124,11 +131,9 @@ def _refuse_times(written: pl.Series, times: pl.Series, lines: pl.Series, path: 
 
 def _value_column(rows: pl.DataFrame, path: Path) -> str:
     """Return the column that holds the labels."""
-    given = [name for name in (*VALUES, QUANTITY) if name in rows.columns and rows[name].count()]
+    given = [name for name in VALUES if name in rows.columns and rows[name].count()]
     if not given:
         raise InputError(f"{path} holds no label; a table of MEDS labels has {COLUMNS}.")
-    if given == [QUANTITY]:
-        raise InputError(f"{path} has only {QUANTITY}, and a quantity cannot be predicted: make classes of it.")
     if len(given) > 1:
         raise InputError(f"{path} holds labels in {' and '.join(given)}; keep one of the columns.")
     return given[0]

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from ....cache_schema import Column, InputError, Task
+from ....cache_schema.elements import SURVIVAL_LABELS
 from ....progress import progress
 from ...series.event_block import event_block, event_columns
 from ...source import Block, Quarantine, Records, TableModality
@@ -49,7 +51,8 @@ class Physionet2012DataSet:
     ``vitals`` and ``labs`` have one row per bin of the 48 hours: the last value in the bin, carried forward, NaN before
     the first observation, then one mask per parameter. A record without any observation of a modality has no row there.
     ``static`` has one row. The task ``mortality`` (death in hospital) exists where ``Outcomes-a.txt`` or another does;
-    records of a set without it have no label.
+    records of a set without it have no label. Beside it are ``length_of_stay`` (days in hospital) and ``death``, the
+    time to a death in hospital: who leaves alive is censored then, since nobody says how long deaths were looked for.
 
     Parameters
     ----------
@@ -123,15 +126,17 @@ class Physionet2012DataSet:
                 bar.update(len(some))
 
     def _tasks(self, samples: pl.DataFrame, quarantine: Quarantine) -> tuple[Task, ...]:
-        """Return the task, or none if no record has an outcome."""
+        """Return the tasks, or none if no record has an outcome."""
         tables = find_outcomes(self.raw)
-        died = read_outcomes(tables)
-        if tables and died.keys().isdisjoint(find_records(self.raw)):
+        outcomes = read_outcomes(tables)
+        if tables and outcomes.keys().isdisjoint(find_records(self.raw)):
             raise InputError(
                 f"{tables[0]} has the outcome of none of the records, such as {samples['sample_id'][0]}; it names "
-                f"{next(iter(died), 'none')}. Was it made for another set?"
+                f"{next(iter(outcomes), 'none')}. Was it made for another set?"
             )
-        y = np.array([died.get(record, np.nan) for record in samples["sample_id"]], np.float32)[:, None]  # [N, 1]
+        unknown = (np.nan, np.nan, np.nan)
+        known = np.array([outcomes.get(record, unknown) for record in samples["sample_id"]], np.float32)  # [N, 3]
+        y = known[:, :1]
         labelled = ~np.isnan(y[:, 0])
         if not labelled.all():
             first = samples.filter(~labelled).row(0, named=True)
@@ -142,7 +147,8 @@ class Physionet2012DataSet:
         if not labelled.any():
             return ()
         counts = (("records", len(y)), ("an outcome", int(labelled.sum())))
-        return (Task("mortality", "binary", ("died",), y, HOURS, {}, counts, title="in-hospital mortality"),)
+        mortality = Task("mortality", "binary", ("died",), y, HOURS, {}, counts, title="in-hospital mortality")
+        return (mortality, *_in_days(known, counts))
 
     def _table(self, name: str, described: pl.DataFrame) -> TableModality:
         recipe = {"version": VERSION, "source": self.name}
@@ -167,6 +173,24 @@ class Physionet2012DataSet:
             usable = _plausible(events, quarantine)
             timed = usable.with_columns(hours=pl.Series(usable["minute"].to_numpy() / 60)).rename({"record": "sample"})
             yield event_block(np.array(some), timed, len(known), self.bin_hours, quarantine, HOURS)
+
+
+def _in_days(known: npt.NDArray[np.float32], counts: tuple[tuple[str, int], ...]) -> Iterator[Task]:
+    """Yield what is told in days [N, 3], died, stay and survival: length of stay, and time to a death in hospital."""
+    died, stay, survival = known.T
+    if not np.isnan(stay).all():
+        so_far = (*counts, ("a length of stay", int((~np.isnan(stay)).sum())))
+        yield Task(
+            "length_of_stay", "regression", ("days",), stay[:, None], HOURS, {}, so_far,
+            title="days in hospital", unit="d",
+        )  # fmt: skip
+    time = np.where(died == 1, survival, stay)
+    y = np.stack([time, np.where(np.isnan(time), np.nan, died)], axis=1).astype(np.float32)
+    if (y[:, 1] == 1).any():
+        so_far = (*counts, ("a time of death or discharge", int((~np.isnan(time)).sum())))
+        yield Task(
+            "death", "survival", SURVIVAL_LABELS, y, HOURS, {}, so_far, title="time to a death in hospital", unit="d"
+        )  # fmt: skip
 
 
 def _plausible(events: pl.DataFrame, quarantine: Quarantine) -> pl.DataFrame:

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
@@ -31,7 +32,9 @@ RECORD = re.compile(r"([0-9]{1,18})(\.0*)?")
 """A number of a record, also as a table of floats has it: ``132501.0``."""
 DEATHS = {"0": 0, "1": 1, "0.0": 0, "1.0": 1}
 
-RECORD_ID, DIED = "RecordID", "In-hospital_death"
+DAYS = re.compile(r"(-1|[0-9]{1,6})(\.0*)?")
+
+RECORD_ID, DIED, STAY, SURVIVAL = "RecordID", "In-hospital_death", "Length_of_stay", "Survival"
 DESCRIPTORS = (RECORD_ID, "Age", "Gender", "Height", "ICUType", "Weight")
 """Rows at 00:00 that describe the patient; of them Weight is also measured later."""
 
@@ -69,27 +72,51 @@ def find_outcomes(raw: Path) -> list[Path]:
     return _find(raw, "Outcomes-?.txt")
 
 
-def read_outcomes(paths: Sequence[Path]) -> dict[int, int]:
-    """Return for each record number whether the patient died in hospital (1) or not (0).
+class Outcome(NamedTuple):
+    """What became of a patient: ``died`` in hospital (1) or not (0); days there and to a death, NaN if unknown."""
+
+    died: int
+    stay: float
+    survival: float
+
+
+def read_outcomes(paths: Sequence[Path]) -> dict[int, Outcome]:
+    """Return the outcome of each record, by number; a table need not have the columns of days.
 
     Raises
     ------
     InputError
-        If a table is damaged or lacks a column, a record has no number or two outcomes, or a death is neither 0 nor 1.
+        If a table is damaged or lacks a column, a record has no number or two outcomes, a death is neither 0 nor 1, or
+        days are no whole number.
     """
-    died: dict[int, int] = {}
+    found: dict[int, Outcome] = {}
     for path in paths:
         table = Delimited.open(path).read()
         require_columns(table.drop(LINE), [RECORD_ID, DIED], path)
-        for line, number, death in zip(table[LINE], as_text(table[RECORD_ID]), as_text(table[DIED]), strict=True):
-            named, outcome = RECORD.fullmatch(number or ""), DEATHS.get(death or "")
+        days = [as_text(table[name]) if name in table.columns else [None] * len(table) for name in (STAY, SURVIVAL)]
+        for line, number, death, stay, survival in zip(
+            table[LINE], as_text(table[RECORD_ID]), as_text(table[DIED]), *days, strict=True
+        ):
+            named, died = RECORD.fullmatch(number or ""), DEATHS.get(death or "")
             if named is None:
                 raise InputError(f"{path}, {row_of(line)}: {RECORD_ID} is {shown(number)}, expected a number.")
-            if outcome is None:
+            if died is None:
                 raise InputError(f"{path}, record {named[1]}: {DIED} is {shown(death)}, expected 0 or 1.")
-            if died.setdefault(int(named[1]), outcome) != outcome:
+            of_record = f"{path}, record {named[1]}"
+            outcome = Outcome(died, _days(stay, STAY, of_record), _days(survival, SURVIVAL, of_record))
+            if found.setdefault(int(named[1]), outcome).died != died:
                 raise InputError(f"{path}, {row_of(line)}: record {named[1]} died, and did not. Keep one of the rows.")
-    return died
+    return found
+
+
+def _days(text: str | None, name: str, of_record: str) -> float:
+    """Return a number of days, NaN for -1 and for none."""
+    if text is None:
+        return np.nan
+    days = DAYS.fullmatch(text)
+    if days is None:
+        raise InputError(f"{of_record}: {name} is {shown(text)}, expected days, or {NOT_MEASURED} where unknown.")
+    return np.nan if days[1] == str(NOT_MEASURED) else float(days[1])
 
 
 def read_rows(files: Mapping[int, Path], quarantine: Quarantine) -> Iterator[tuple[list[int], pl.DataFrame]]:

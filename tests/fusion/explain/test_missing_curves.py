@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import polars as pl
@@ -67,6 +68,7 @@ class Alone:
     """A replay in which one tested sample has ``rep``, and nothing else to spare it for; another was never tested."""
 
     modalities = ("ehr", "rep", "static")
+    task = SimpleNamespace(kind="binary")
     fold = np.array([0, 0, 0, -1])
     presence = np.array([[True, False, True], [False, True, False], [True, False, True], [True, True, True]])
 

@@ -19,6 +19,7 @@ from omnifuse.fusion.methods.fitting import FitConfig
 from omnifuse.fusion.training.config import make_config
 from omnifuse.fusion.training.loop import Parts, fit
 from omnifuse.fusion.training.model import new_method
+from omnifuse.fusion.training.outcome import fit_outcome
 
 ALL = torch.arange(60)
 
@@ -30,7 +31,8 @@ def ready(cohort: Cohort) -> Inputs:
 
 def test_gathered_rows_are_those_of_the_samples(toy_cohort: Callable[..., Cohort]) -> None:
     rows = toy_cohort().sources["rep"].rows
-    plain = RowStore(torch.from_numpy(rows.values), torch.from_numpy(rows.offsets), torch.ones(6), torch.zeros(6))
+    values, *spans = map(torch.from_numpy, (rows.values, rows.offsets[:-1], rows.lengths))
+    plain = RowStore(values, *spans, torch.ones(6), torch.zeros(6))
     samples = np.flatnonzero(rows.present)[[5, 0, 3]]
     gathered = plain.gather(torch.from_numpy(samples))
     np.testing.assert_array_equal(gathered.values, np.concatenate([rows[i] for i in samples]))
@@ -42,7 +44,8 @@ def test_gathering_leaves_the_store_alone(toy_cohort: Callable[..., Cohort]) -> 
     rows = toy_cohort().sources["rep"].rows
     values = torch.from_numpy(rows.values.astype("f4"))
     before = values.clone()
-    RowStore(values, torch.from_numpy(rows.offsets), 2 * torch.ones(6), torch.ones(6)).gather(ALL[rows.present])
+    spans = map(torch.from_numpy, (rows.offsets[:-1], rows.lengths))
+    RowStore(values, *spans, 2 * torch.ones(6), torch.ones(6)).gather(ALL[rows.present])
     assert torch.equal(values, before)
 
 
@@ -129,6 +132,8 @@ def test_training_needs_no_cache_after_loading(toy_cache: Callable[..., Path], t
     prepared = prepare(cohort, EncoderConfig())
     normaliser = Normaliser.fit(prepared, np.arange(40))
     inputs = normaliser.apply(cohort, prepared, torch.device("cpu"))
-    method = new_method(make_config("concat"), cohort.task, normaliser.input_specs(prepared), seed=0)
+    method = new_method(
+        make_config("concat"), fit_outcome(cohort.task, cohort.y).target, normaliser.input_specs(prepared), seed=0
+    )
     history = fit(method, inputs, Parts(ALL[:40], ALL[40:50]), FitConfig(epochs=1), 0)
     assert {row["part"] for row in history} == {"train", "validation"}

@@ -8,7 +8,8 @@ import pytest
 import torch
 from omnifuse.cache_schema import Column, InputError
 from omnifuse.fusion.inputs.batches import Cohort
-from omnifuse.fusion.inputs.normalisation import CLIP, Normaliser, fits, moments, normal_scores
+from omnifuse.fusion.inputs.normal_scores import CLIP, normal_scores
+from omnifuse.fusion.inputs.normalisation import Normaliser, fits, moments
 from omnifuse.fusion.inputs.preparation import Prepared, prepare
 from omnifuse.fusion.inputs.spec import EncoderConfig
 

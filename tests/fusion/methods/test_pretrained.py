@@ -231,8 +231,8 @@ def test_what_is_reconstructed_is_not_looked_at() -> None:
 
 
 def test_of_rows_the_mean_is_reconstructed() -> None:
-    values, offsets = torch.tensor([[1.0, 3.0], [3.0, 5.0], [7.0, 9.0]]), torch.tensor([0, 2, 3])
-    store = RowStore(values, offsets, torch.ones(2), torch.zeros(2))
+    values = torch.tensor([[1.0, 3.0], [3.0, 5.0], [7.0, 9.0]])
+    store = RowStore(values, torch.tensor([0, 2]), torch.tensor([2, 1]), torch.ones(2), torch.zeros(2))
     modalities = {"rep": ModalityInputs(None, store), "ehr": ModalityInputs(torch.zeros(2, 1), None)}
     inputs = Inputs(torch.zeros(2, 1), torch.ones(2, 2, dtype=torch.bool), modalities, torch.arange(2))
     specs = (InputSpec("rep", "embedding", 0, 2), InputSpec("ehr", "features", 1, 0))

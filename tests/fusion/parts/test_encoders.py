@@ -127,7 +127,8 @@ def test_the_largest_half_precision_values_do_not_overflow(name: str) -> None:
     """Rows are gathered from float16 and summed over thousands: everything after the cache is float32."""
     spec, config = CONFIGS[name]
     values = torch.full((3000, spec.rows), 65504.0, dtype=torch.float16)
-    store = RowStore(values, torch.tensor([0, 3000]), torch.ones(spec.rows), torch.zeros(spec.rows))
+    span = torch.tensor([0]), torch.tensor([3000])
+    store = RowStore(values, *span, torch.ones(spec.rows), torch.zeros(spec.rows))
     inputs = ModalityBatch(torch.zeros(1, dtype=torch.int64), None, store.gather(torch.tensor([0])))
     assert ModalityEncoder(spec, config).eval()(inputs).isfinite().all()
 

@@ -23,8 +23,8 @@ NOTHING = dict.fromkeys(f"{name}{ending}" for name in ("auroc", "sensitivity", "
 WOMEN = {"auroc": 0.871, "observed_expected": 1.31, "observed_expected_ci": (1.1, 1.5),
          "auroc_gap": 0.02, "auroc_gap_ci": (-0.01, 0.05)}  # fmt: skip
 SUBGROUPS = (
-    Subgroup("sex", "F", samples=1000, patients=900, positives=90, **{**NOTHING, **WOMEN}),
-    Subgroup("age", "80+", samples=200, patients=150, positives=0, **NOTHING),
+    Subgroup("sex", "F", samples=1000, patients=900, positives=90, entries={**NOTHING, **WOMEN}),
+    Subgroup("age", "80+", samples=200, patients=150, positives=0, entries=NOTHING),
 )
 
 
@@ -68,7 +68,7 @@ def test_each_subgroup_is_a_row_that_sorts_by_its_ratio(run: Path) -> None:
 
 def test_the_table_of_groups_is_folded_behind_a_sentence_of_what_it_shows(run: Path) -> None:
     young = Subgroup("age", "0-44", samples=500, patients=400, positives=40,
-                     **{**NOTHING, "auroc": 0.7, "auroc_gap": -0.1, "auroc_gap_ci": (-0.2, -0.02)})  # fmt: skip
+                     entries={**NOTHING, "auroc": 0.7, "auroc_gap": -0.1, "auroc_gap_ci": (-0.2, -0.02)})  # fmt: skip
     said, folded = chapter(run, alert=None, calibration=None, per_subgroup=(*SUBGROUPS, young)).blocks
     assert isinstance(said, Text) and isinstance(folded, Folded)
     assert said.text == (

@@ -15,10 +15,13 @@ from omnifuse.fusion.scores.measures import (
     AUPRC,
     AUROC,
     BRIER,
+    EXAMPLES,
     KINDS,
+    MAE,
     MEASURES,
     OWN,
     PRIMARY,
+    RMSE,
     TAKEN,
     Measure,
     evaluate,
@@ -41,6 +44,33 @@ def test_ours_keep_the_contract(name: str) -> None:
 def test_every_kind_of_target_has_our_measures_in_their_order_and_an_area_to_compare_by(kind: str) -> None:
     assert tuple(of_kind(kind))[:4] == ("auroc", "auprc", "log_loss", "brier")
     assert MEASURES.get(PRIMARY[kind]).area is not None and MEASURES.get(PRIMARY[kind]).higher_is_better
+
+
+@pytest.mark.parametrize(
+    ("kind", "names"),
+    [
+        ("regression", ("mae", "rmse", "r2")),
+        ("survival", ("concordance", "concordance_uno", "integrated_brier", "auroc_horizon")),
+    ],
+)
+def test_quantities_and_times_have_measures_of_their_own_all_of_which_can_be_resampled(
+    kind: str, names: tuple[str, ...]
+) -> None:
+    found = of_kind(kind)
+    assert tuple(found) == names and PRIMARY[kind] == names[0]
+    assert all(measure.resampled is not None for measure in found.values())
+
+
+def test_errors_are_lower_the_better_and_are_in_the_unit_of_the_outcome() -> None:
+    better = {name: MEASURES.get(name).higher_is_better for name in ("mae", "rmse", "r2", "integrated_brier")}
+    assert better == {"mae": False, "rmse": False, "r2": True, "integrated_brier": False}
+    assert [name for name in OWN if MEASURES.get(name).in_units] == ["mae", "rmse"]
+
+
+def test_who_guesses_times_has_half_the_pairs_right() -> None:
+    y, _ = EXAMPLES["survival"]
+    guesses = {name: measure.guessing(y) for name, measure in of_kind("survival").items()}
+    assert guesses == {"concordance": 0.5, "concordance_uno": 0.5, "integrated_brier": None, "auroc_horizon": 0.5}
 
 
 def test_all_measures_of_some_predictions() -> None:
@@ -122,7 +152,7 @@ def test_a_title_stands_for_one_measure(caplog: pytest.LogCaptureFixture) -> Non
     assert "The measure 'area' has the title 'AUROC', which is that of 'auroc'. It is left out." in caplog.messages
 
 
-def broken(y: np.ndarray, probability: np.ndarray) -> float:
+def broken(*_: np.ndarray) -> float:
     raise ZeroDivisionError("nobody is there")
 
 
@@ -142,6 +172,8 @@ def broken(y: np.ndarray, probability: np.ndarray) -> float:
         (replace(AUROC, value=lambda y, p: 0.5 if len(y) > 1 else broken(y, p)), "nobody is there"),
         (replace(AUROC, area=Area(broken, broken, broken)), "its area fails: ZeroDivisionError"),
         (replace(AUROC, area=replace(AUROC.area, influence=AUPRC.area.influence)), "under two sets of equal weights"),
+        (replace(MAE, under_weights=broken), "on regression labels it fails under weights: ZeroDivisionError"),
+        (replace(MAE, under_weights=RMSE.under_weights), r"on regression labels it is 1\.[0-9]+, and .* equal weights"),
     ],
 )
 def test_what_breaks_the_contract_is_refused_with_the_reason(measure: Measure, reason: str) -> None:
@@ -176,7 +208,7 @@ def test_a_package_adds_measures_by_entry_point_alone_and_a_broken_one_stops_not
     )
     environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
     done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
-    ours = " ".join(OWN)
+    ours = " ".join(name for name in OWN if "binary" in MEASURES.get(name).kinds)
     assert done.stdout.splitlines() == [f"{ours} accuracy {ours}", "0.5"]
     assert sorted(line.partition(":")[0] for line in done.stderr.splitlines()) == [
         "The measure 'broken' of the package acme 1.2 cannot be used",

@@ -10,6 +10,7 @@ from omnifuse.fusion.scores import metrics, paired
 from omnifuse.fusion.scores.areas import Area
 from omnifuse.fusion.scores.measures import AUPRC, AUROC
 from omnifuse.fusion.scores.paired import Difference
+from omnifuse.fusion.scores.resampling import mean_over_folds, patient_weights
 from scipy import stats
 
 FIVE = np.array([0.02, -0.01, 0.03, 0.015, 0.005])
@@ -63,8 +64,8 @@ def compared(
 ) -> Difference | None:  # fmt: skip
     """Compare two methods [n, K] after one training each."""
     names, patient = np.unique(subjects, return_inverse=True)
-    weights = paired.patient_weights(len(names), draws)[:, patient]
-    areas = [paired.area_draws(area, y, scores[None], folds, weights) for scores in (first, second)]
+    weights = patient_weights(len(names), draws)
+    areas = [mean_over_folds(area.over_labels, y, [scores], folds, patient, weights) for scores in (first, second)]
     return paired.over_trainings((areas[0] - areas[1])[None])
 
 
@@ -92,21 +93,6 @@ def test_the_difference_is_the_mean_over_folds_of_macro_areas() -> None:
             for rows in (folds == fold for fold in range(4))
         ]
         assert found.mean == pytest.approx(np.mean(each))
-
-
-def test_the_area_of_several_versions_is_their_mean() -> None:
-    rng = np.random.default_rng(0)
-    y, folds = np.tile([0.0, 1.0], 20)[:, None], np.arange(40) // 20
-    versions, weights = rng.random((3, 40, 1)), paired.patient_weights(40, draws=5)
-    each = [paired.area_draws(AUROC.area, y, version[None], folds, weights) for version in versions]
-    assert paired.area_draws(AUROC.area, y, versions, folds, weights) == pytest.approx(np.mean(each, axis=0))
-
-
-def test_patients_are_drawn_with_replacement_after_all_of_them_once() -> None:
-    weights = paired.patient_weights(50, draws=400)
-    assert (weights[0] == 1).all() and (weights.sum(axis=1) == 50).all()
-    assert weights[1:].var() == pytest.approx(1 - 1 / 50, rel=0.05)
-    assert np.array_equal(weights, paired.patient_weights(50, draws=400))
 
 
 def test_the_interval_of_patients_covers_as_often_as_it_says() -> None:
@@ -164,7 +150,8 @@ def test_folds_and_draws_without_both_classes_are_left_out() -> None:
     folds, first, second = np.array([0, 0, 1, 1]), y, 1 - y
     assert compared(y, first, second, np.arange(4), folds, draws=50).mean == 1
     assert compared(y * 0, first, second, np.arange(4), folds, draws=50) is None
-    nobody = paired.area_draws(AUROC.area, y[:0], first[None, :0], folds[:0], paired.patient_weights(4, 5)[:, :0])
+    none = folds[:0]
+    nobody = mean_over_folds(AUROC.area.over_labels, y[:0], [first[:0]], none, none, patient_weights(4, 5))
     assert paired.over_trainings(nobody[None]) is None
 
 

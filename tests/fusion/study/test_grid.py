@@ -148,7 +148,10 @@ def test_numbers_that_no_training_can_have_are_refused(setting: str) -> None:
 
 
 def test_a_name_that_is_no_preset_is_refused_with_those_that_are() -> None:
-    with pytest.raises(MissingInputError, match=r"papr is neither a preset .*baselines, paper, paper-full, quick"):
+    with pytest.raises(
+        MissingInputError,
+        match=r"papr is neither a preset .*baselines, decompensation, length_of_stay, paper, paper-full, quick",
+    ):
         read_grid("papr")
 
 

@@ -160,8 +160,8 @@ def test_who_lacks_a_modality_is_drawn_anew_for_every_seed_and_many_times_in_the
     patterns = []
     for run in study.find_all(cells):
         said = run.answers(drawn(0.5, 20))
-        assert said is not None and said.p.shape == (20, 120, 1)
-        assert len(np.unique(said.p[:, :, 0], axis=0)) == 20
+        assert said is not None and np.shape(said.versions) == (20, 120, 1)
+        assert len(np.unique(np.array(said.versions)[:, :, 0], axis=0)) == 20
         patterns.append(run.tested.modalities["ehr"].present)
     assert (patterns[0] != patterns[1]).any()
 
@@ -188,7 +188,7 @@ def test_imputation_is_judged_over_draws_and_patients_together(study: FinishedSt
         areas[method] = np.mean(
             [
                 roc_auc_score(said.y[said.fold == fold, 0], p[said.fold == fold, 0])
-                for p in said.p
+                for p in said.versions
                 for fold in np.unique(said.fold)
             ]
         )

@@ -1,10 +1,15 @@
 """The first sentences and the first table of a study's report."""
 
+from pathlib import Path
+
+import polars as pl
 import pytest
-from omnifuse.fusion.scores.paired import MARGIN
-from omnifuse.fusion.study.finished import Comparison
+from omnifuse.fusion.study.cell import Scope
+from omnifuse.fusion.study.finished import Comparison, FinishedStudy
 from omnifuse.fusion.study.ranking import Ranked, Ranking
 from omnifuse.fusion.study.results import Estimate
+
+STUDY = FinishedStudy(Path("nowhere"), Scope("mortality", ("cxr", "ehr")), pl.DataFrame())
 
 
 def row(method: str, area: float, verdict: str = "", difference: float = 0.0, trainings: int = 5) -> Ranked:
@@ -17,7 +22,7 @@ def row(method: str, area: float, verdict: str = "", difference: float = 0.0, tr
 
 
 def answer_of(*rows: Ranked) -> str:
-    return Ranking(("cxr", "ehr"), "concat", rows, MARGIN).answer.replace("\N{NO-BREAK SPACE}", " ")
+    return Ranking(STUDY, ("cxr", "ehr"), "concat", rows).answer.replace("\N{NO-BREAK SPACE}", " ")
 
 
 def test_what_is_better_is_named_first_with_the_distance_of_the_highest() -> None:
@@ -59,17 +64,17 @@ def test_a_single_method_is_compared_with_nothing() -> None:
 
 def test_the_reference_has_no_difference_and_no_verdict_of_its_own() -> None:
     better, reference = row("late", 0.72, "better", 0.02), row("concat", 0.7)
-    table = Ranking(("cxr",), "concat", (better, reference), MARGIN).table
+    table = Ranking(STUDY, ("cxr",), "concat", (better, reference)).table
     assert better.found is not None
     assert table.rows == (
-        ("late", better.area, 0.001, better.found.difference, 0.02, "better"),
-        ("concat", reference.area, 0.001, Estimate(None), None, "reference"),
+        ("late", better.mean, 0.001, better.found.difference, 0.02, "better"),
+        ("concat", reference.mean, 0.001, Estimate(None), None, "reference"),
     )
 
 
 def test_the_folded_table_of_all_tests_has_the_same_rows_but_the_reference() -> None:
     rows = row("late", 0.72, "better", 0.02), row("concat", 0.7), row("sum", 0.69, "not shown", -0.01)
-    tests = Ranking(("cxr",), "concat", rows, MARGIN).tests
+    tests = Ranking(STUDY, ("cxr",), "concat", rows).tests
     assert tests.folded
     assert [line[0] for line in tests.rows] == ["late", "sum"]
     assert tests.rows[0][3] == pytest.approx(0.01)

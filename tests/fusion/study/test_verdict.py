@@ -1,5 +1,7 @@
 """A verdict says no more than its numbers."""
 
+from dataclasses import replace
+
 import pytest
 from omnifuse.fusion.study.finished import Comparison
 from omnifuse.fusion.study.results import Estimate
@@ -45,3 +47,10 @@ def test_what_one_training_shows_is_said_to_be_of_these_models() -> None:
 def test_one_training_shows_nothing_where_methods_are_judged() -> None:
     assert verdict(found(0.02, trainings=1), 0.01, 0.005, ("holds", "fails"), trainings=2) == "not shown, one training"
     assert verdict(found(0.02, trainings=2), 0.01, 0.005, ("holds", "fails"), trainings=2) == "holds"
+
+
+def test_where_lower_is_better_a_difference_below_0_is_in_favour_of_the_first() -> None:
+    lower = replace(found(-0.02), higher_is_better=False)
+    assert (verdict(lower, 0.01, 0.005), verdict(replace(lower, difference=Estimate(0.02)), 0.01, 0.005)) == (
+        "better", "worse",
+    )  # fmt: skip

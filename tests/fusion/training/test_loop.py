@@ -18,6 +18,7 @@ from omnifuse.fusion.scores.metrics import auroc
 from omnifuse.fusion.training.config import make_config
 from omnifuse.fusion.training.loop import History, Parts, cosine, fit, predict
 from omnifuse.fusion.training.model import new_method
+from omnifuse.fusion.training.outcome import fit_outcome
 
 TRAIN, VALIDATION, TEST = torch.arange(30), torch.arange(30, 40), torch.arange(40, 60)
 QUICK = FitConfig(epochs=2, batch_size=8)
@@ -27,7 +28,7 @@ def ready(cohort: Cohort, method: str = "concat", **settings: Any) -> tuple[Meth
     config = make_config(method, **settings)
     prepared = prepare(cohort, config.encoder)
     normaliser = Normaliser.fit(prepared, TRAIN.numpy())
-    method = new_method(config, cohort.task, normaliser.input_specs(prepared), seed=0)
+    method = new_method(config, fit_outcome(cohort.task, cohort.y).target, normaliser.input_specs(prepared), seed=0)
     return method, normaliser.apply(cohort, prepared, torch.device("cpu"))
 
 

@@ -389,12 +389,21 @@ class TestLabels:
         label(raw, "flag.parquet", subject_id=[1, 2, 3], integer_value=[0, 1, 0], boolean_value=[None] * 3)
         assert task_of(raw, "flag.parquet").kind == "binary"
 
+    def test_real_numbers_are_a_quantity_and_so_are_many_counts(self, raw: Path) -> None:
+        label(raw, "los.parquet", subject_id=[1, 2], float_value=[1.5, 2.0])
+        assert (task_of(raw, "los.parquet").kind, task_of(raw, "los.parquet").y.tolist()) == (
+            "regression",
+            [[1.5], [2]],
+        )
+        write(raw / "raw", [(subject, hour(5), "A", 1) for subject in range(1, 13)])
+        label(raw, "falls.parquet", subject_id=list(range(1, 13)), integer_value=list(range(12)))
+        assert task_of(raw, "falls.parquet").kind == "regression"
+
     @pytest.mark.parametrize(
         ("columns", "message"),
         [
             ({}, "holds no label; a table of MEDS labels has subject_id, prediction_time and one of boolean_value"),
             ({"boolean_value": [None, None]}, "holds no label"),
-            ({"float_value": [1.5, 2.5]}, "a quantity cannot be predicted: make classes of it"),
             ({"boolean_value": [True, False], "integer_value": [1, 2]}, "in boolean_value and integer_value; keep one"),
             ({"integer_value": [1, 2], "subject_id": [8, 9]}, "no label of a subject of .*raw"),
             ({"integer_value": [1, 2], "subject_id": [8, 9]}, "it names 8, the data 1. Was it made for another"),

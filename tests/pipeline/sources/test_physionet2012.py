@@ -213,10 +213,23 @@ def test_a_record_without_series_stays_without_rows(raw: Path) -> None:
 
 
 def test_the_task_is_death_in_hospital(raw: Path) -> None:
-    (task,) = read(Physionet2012DataSet(raw))[0].tasks({})
+    task = read(Physionet2012DataSet(raw))[0].tasks({})[0]
     assert (task.name, task.kind, task.window_hours) == ("mortality", "binary", 48)
     np.testing.assert_array_equal(task.y, [[1], [0]])
     assert task.counts == (("records", 2), ("an outcome", 2))
+
+
+def test_days_in_hospital_and_time_to_a_death_there_are_tasks_too(raw: Path) -> None:
+    """Who leaves alive is censored at discharge, whatever is known of later."""
+    record(raw, 9, "00:30,HR,80\n")
+    record(raw, 11, "00:30,HR,80\n")
+    rows = "3,1,1,5,4,1\n7,1,1,-1,-1,0\n9,1,1,12,300,0\n11,1,1,-1,2,1.0\n"
+    (raw / "Outcomes-a.txt").write_text(OUTCOMES + rows)
+    _, stay, death = read(Physionet2012DataSet(raw))[0].tasks({})
+    assert (stay.name, stay.kind, stay.unit, stay.window_hours) == ("length_of_stay", "regression", "d", 48)
+    np.testing.assert_array_equal(stay.y, [[5], [np.nan], [12], [np.nan]])
+    assert (death.name, death.kind, death.unit) == ("death", "survival", "d")
+    np.testing.assert_array_equal(death.y, [[4, 1], [np.nan, np.nan], [12, 0], [2, 1]])
 
 
 def test_records_of_a_set_without_outcomes_have_no_label(raw: Path) -> None:
@@ -293,6 +306,8 @@ def test_another_kind_of_file_is_refused(raw: Path) -> None:
         (f"{OUTCOMES}7,1,1,5,-1,1\n7,1,1,5,-1,0\n", "row 3: record 7 died, and did not. Keep one"),
         (f"{OUTCOMES}8,1,1,5,-1,1\n", "the outcome of none of the records, such as 3; it names 8"),
         ("", "Outcomes-a.txt is empty"),
+        (f"{OUTCOMES}7,1,1,five,-1,1\n", "record 7: Length_of_stay is 'five', expected days, or -1"),
+        (f"{OUTCOMES}7,1,1,5,-2,1\n", "record 7: Survival is '-2', expected days, or -1"),
     ],
 )
 def test_outcomes_that_cannot_be_read_are_refused(raw: Path, table: str, message: str) -> None:

@@ -7,7 +7,7 @@ import polars as pl
 from .....cache_schema import InputError, shown
 from ....series.times import moments
 from ....tables.feature_files import as_text, row_of
-from ....tables.labels import rows_text
+from ....tables.outcomes import rows_text
 
 TIME, HOURS, WINDOW_START, WINDOW_END = "prediction_time", "prediction_hours", "window_start", "window_end"
 

@@ -115,7 +115,11 @@ def rows_of_one(samples: int = 12) -> Inputs:
     present[::3, 0] = present[1::6, 1] = False
     stores = {
         name: RowStore(
-            torch.randn(samples, d, generator=generator), torch.arange(samples + 1), torch.ones(d), torch.zeros(d)
+            torch.randn(samples, d, generator=generator),
+            torch.arange(samples),
+            torch.ones(samples, dtype=torch.int64),
+            torch.ones(d),
+            torch.zeros(d),
         )
         for name, d in (("ehr", 4), ("rep", 3))
     }
