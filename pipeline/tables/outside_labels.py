@@ -14,7 +14,8 @@ from .delimited_text import require_file
 from .feature_files import read_numbered_table
 from .ids import ids_to_join
 from .label_columns import label_tasks
-from .labels import rows_text, suggestion
+from .labels import suggestion
+from .outcomes import rows_text
 
 SAMPLE, HOURS = "sample_id", "prediction_hours"
 VERSION = 1
