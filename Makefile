@@ -25,7 +25,7 @@ demo: install
 	$(BIN)/omnifuse demo --out demo
 
 test: install-test lint
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 lint: install-test
 	$(BIN)/ruff format --check .

@@ -84,7 +84,7 @@ WITH: Calls = {
     "method": ("methods", "peak"),
     "data sets": ("extract", "--help"),
     "options": ("extract", "--dataset", "wards", "--help"),
-    "extract": ("extract", "--dataset", "wards", "--raw", "raw", "--beds", BEDS, "--workers", 2, "--json"),
+    "extract": ("extract", "--dataset", "wards", "--raw", "raw", "--beds", BEDS, "--workers", 1, "--json"),
     "info": ("cache", "info"),
     "train": ("train", "--method", "peak", "--folds", 2, "--set", "fit.epochs=4", "--set", "encoder.embedding=last",
               "--workers", 2, "--run", "run"),

@@ -14,7 +14,7 @@ def within(found: Measured, lowest: float, highest: float) -> bool:
     return bool(lowest <= found.low <= found.value <= found.high <= highest)
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=60)
 @given(
     st.sampled_from(["binary", "multiclass", "multilabel"]), st.integers(1, 60), st.integers(1, 12), st.integers(1, 4),
     st.sampled_from([0.02, 0.3, 0.9]), st.integers(1, 6), st.integers(0, 9999),

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from omnifuse.cache_schema import InputError
 from omnifuse.pipeline.source import Quarantine
+from omnifuse.pipeline.sources.mimic import Options
 from omnifuse.pipeline.sources.mimic.data_set import MimicDataSet
 from omnifuse.pipeline.sources.mimic.within import STRANGER
 
@@ -45,7 +46,7 @@ def records(mimic4: RawFolder) -> RawFolder:
 def read(raw: Path, *modalities: str) -> Quarantine:
     """Read everything of some modalities, and return what was left out."""
     quarantine = Quarantine()
-    for table in MimicDataSet(raw, modalities).read(quarantine).tables:
+    for table in MimicDataSet(raw, Options(modalities=modalities)).read(quarantine).tables:
         list(table.blocks(quarantine))
     return quarantine
 

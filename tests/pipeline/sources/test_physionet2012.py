@@ -179,7 +179,7 @@ LINES = st.lists(
 ).filter(lambda lines: not any(RECORD_ID in line for line in lines))  # fmt: skip
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(st.lists(LINES, min_size=1, max_size=3), st.sampled_from(["\n", "\r\n", "\r"]))
 def test_every_line_of_a_record_is_a_row_or_counted(records: list[list[str]], end: str) -> None:
     with TemporaryDirectory() as folder:

@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 from omnifuse.cache_schema import InputError
 from omnifuse.pipeline.source import Quarantine
+from omnifuse.pipeline.sources.mimic import Options
 from omnifuse.pipeline.sources.mimic.data_set import MimicDataSet
 from omnifuse.pipeline.sources.mimic.ed import visits
 from omnifuse.pipeline.sources.mimic.within import STRANGER
@@ -54,7 +55,7 @@ def test_who_gets_a_vasopressor_shows_it_and_who_gets_a_sedative_does_not(mimic4
 @pytest.mark.parametrize("layout", ["mimic4", "mimic3"])
 def test_starter_sets_have_rows_without_anything_unusable(layout: str, request: pytest.FixtureRequest) -> None:
     sets, quarantine = ("labs", "vasopressors", "fluids", "infection"), Quarantine()
-    records = MimicDataSet(request.getfixturevalue(layout), sets, variables=sets).read(Quarantine())
+    records = MimicDataSet(request.getfixturevalue(layout), Options(modalities=sets, variables=sets)).read(Quarantine())
     for table in records.tables:
         values = np.concatenate([block.values for block in table.blocks(quarantine)])
         assert np.nanmax(np.abs(values[:, : len(table.columns) // 2])) > 0, table.name
@@ -68,9 +69,9 @@ def test_in_release_3_1_only_transfers_tell_who_changed_the_unit(tmp_path: Path,
     write_cohort(tmp_path / "raw", SynthSettings(stays=20, events_per_stay=20, images=0, release=release))
     stays = read(tmp_path / "raw/icu/icustays.csv.gz")
     assert (stays["first_careunit"] == stays["last_careunit"]).all() == (release == "3.1")
-    dataset = MimicDataSet(tmp_path / "raw", ("ehr",))
+    dataset = MimicDataSet(tmp_path / "raw")
     assert dataset.read_cohort(Quarantine()).counts[1][1] == len(stays) - 1
-    without = MimicDataSet(tmp_path / "raw", ("ehr",), without=("units_from_transfers",))
+    without = MimicDataSet(tmp_path / "raw", Options(without_rule=("units_from_transfers",)))
     assert without.read_cohort(Quarantine()).counts[1][1] == len(stays) - (release == "2.2")
 
 
@@ -82,7 +83,7 @@ def test_there_is_no_other_release_of_mimic3() -> None:
 def test_the_department_has_every_modality(mimic4: Path) -> None:
     every = ("ed", "ed_vitals", "ed_complaint", "ed_medicines")
     quarantine = Quarantine()
-    records = MimicDataSet(mimic4, every).read(quarantine)
+    records = MimicDataSet(mimic4, Options(modalities=every)).read(quarantine)
     triage, vitals, medicines = (next(iter(table.blocks(quarantine))) for table in records.tables)
     assert len(records.items[0].items) == len(triage.sample_ids) == len(medicines.sample_ids) > 150
     assert vitals.time.max() < 0 and np.isfinite(vitals.values[:, 0]).mean() == pytest.approx(0.5, abs=0.1)

@@ -16,7 +16,7 @@ from omnifuse.cache_schema.export import guarded
 from omnifuse.pipeline.tables import delimited, delimited_blocks
 from omnifuse.pipeline.tables.delimited import LINE, Delimited
 
-QUICK = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+QUICK = settings(max_examples=75, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 BLOCKS = st.sampled_from([8, 40, 200, 1 << 22])
 """Sizes of blocks: rows that end inside, at, and behind the end of one."""
 

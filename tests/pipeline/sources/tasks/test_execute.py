@@ -168,7 +168,7 @@ def stays(draw: st.DrawFn) -> pl.DataFrame:
     return units_of(*rows)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(tasks(), stays(), events, events)
 def test_it_agrees_with_a_plain_interpreter(
     content: dict[str, Any], units: pl.DataFrame, a: list[Any], b: list[Any]
