@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..options import BinnedOptions
+from ..options import BinnedOptions, about
 
 if TYPE_CHECKING:
     from ...check import Check
@@ -20,12 +20,18 @@ sign = "a folder set-a, set-b or set-c with records such as 132539.txt"
 class Options(BinnedOptions):
     """What of the records is read, and how."""
 
+    labels: tuple[Path, ...] = field(
+        default=(), metadata=about("Labels made elsewhere, by sample_id, the number of the record.", metavar="TABLE")
+    )
+
 
 def open(raw: Path, options: Options) -> DataSet:
     """Return the data set in a raw folder."""
+    from ...tables.outside_labels import LabelledDataSet
     from .data_set import Physionet2012DataSet
 
-    return Physionet2012DataSet(raw, options.modalities, options.bin_hours, options.limit)
+    records = Physionet2012DataSet(raw, options.modalities, options.bin_hours, options.limit)
+    return LabelledDataSet(records, options.labels) if options.labels else records
 
 
 def look(raw: Path) -> list[Check]:

@@ -87,6 +87,11 @@ class TaskConcepts:
         return {one.name: SCORES_VERSION for one in derived if one}
 
     @property
+    def asked_for(self) -> set[str]:
+        """The names of the concepts that predicates name themselves."""
+        return {one.concept.name for named in self._named.values() for one in named}
+
+    @property
     def coded(self) -> bool:
         """Whether some are made of coded diagnoses."""
         return any(one.derived and one.derived.coded for named in self._named.values() for one in named)

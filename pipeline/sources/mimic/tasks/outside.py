@@ -14,11 +14,11 @@ from .....cache_schema import InputError, Task, digest_file
 from ....tables.delimited_text import require_file
 from ....tables.feature_files import read_numbered_table
 from ....tables.ids import as_ids
+from ....tables.label_columns import LabelKind, label_tasks
 from ....tables.labels import read_parts, suggestion
 from ..benchmark.tasks import selection
 from ..cohort import Cohort, Recorded
 from .durations import seconds_of
-from .outside_columns import LabelKind, label_tasks
 from .outside_times import HOURS, TIME, WINDOW_END, WINDOW_START, read_hours, read_times, refuse_rows
 from .own_labels import Labelling
 

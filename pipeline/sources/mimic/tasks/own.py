@@ -11,6 +11,7 @@ from ....source import Quarantine
 from ..cohort import ADULT, Cohort
 from ..concepts.columns import refuse_unknown_columns
 from ..concepts.definitions import Concept
+from ..concepts.derived.ingredients import REPLACED
 from ..concepts.event_tables import EVENT_TABLES
 from ..concepts.history import History
 from ..folder import MimicFolder
@@ -82,7 +83,8 @@ class OwnTasks:
             for logical in concept.items:
                 names = [table.name for table in EVENT_TABLES[self.folder.version][logical]]
                 found = [path for name in names if (path := self.folder.find_table(name))]
-                if not found:
+                for_scores_alone = concept.name not in self.concepts.asked_for
+                if not found and not (for_scores_alone and logical in REPLACED):
                     raise MissingInputError(
                         f"{self.folder.raw} has no table {' or '.join(names)}, which own tasks need for "
                         f"{concept.name}. Add it, or leave a task out of --task {' '.join(self.given)}."

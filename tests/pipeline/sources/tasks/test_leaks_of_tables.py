@@ -1,7 +1,7 @@
 """What tables tell of the time after a prediction, planted in them: none of it is an input while its rule is on.
 
-The prediction is at hour 24. Every plant is tried twice, and the second time, without the rule, it is an input. Notes
-have such a test of their own.
+The prediction is at hour 24. Every kind of plant is an input where it lies, or is known, before that. Notes have such a
+test of their own.
 """
 
 from collections.abc import Callable
@@ -14,8 +14,6 @@ import pytest
 from omnifuse.cache_schema.selection import in_window
 from omnifuse.pipeline.source import Quarantine
 from omnifuse.pipeline.sources import open_dataset
-from omnifuse.pipeline.sources.mimic.concepts.event_tables import EventTable
-from omnifuse.pipeline.sources.mimic.concepts.values import RowReader
 
 Plant = Callable[[Any], None]
 Inputs = np.ndarray[Any, Any]
@@ -61,13 +59,13 @@ def infusion(raw: Any, item: int, end: float, **row: object) -> None:
     )
 
 
-def fluid(raw: Any, end: float, amount: float) -> None:
-    infusion(raw, 225158, end, amount=amount, amountuom="ml", rate="100", rateuom="mL/hour")
+def fluid(raw: Any, end: float, amount: float, rate: str = "100") -> None:
+    infusion(raw, 225158, end, amount=amount, amountuom="ml", rate=rate, rateuom="mL/hour")
 
 
-def culture(raw: Any, *rows: str) -> None:
+def culture(raw: Any, *rows: str, at_hour: float = 10, stored: float = 60) -> None:
     for organism in rows or ("",):
-        raw.add("hosp/microbiologyevents", **IDS, charttime=at(10), storetime=at(60), spec_itemid=70012,
+        raw.add("hosp/microbiologyevents", **IDS, charttime=at(at_hour), storetime=at(stored), spec_itemid=70012,
                 spec_type_desc="BLOOD CULTURE", org_name=organism)  # fmt: skip
 
 
@@ -137,29 +135,25 @@ def test_a_value_that_is_stored_late_would_be_one_by_its_charted_time(inputs: Ca
     assert not same(inputs(there, available="charttime"), inputs(telling, available="charttime"))
 
 
-def test_the_final_amount_would_be_one_if_it_were_spread_over_the_time(
-    inputs: Callable[..., Inputs], monkeypatch: pytest.MonkeyPatch
+def test_an_amount_that_has_run_in_by_then_is_one(inputs: Callable[..., Inputs]) -> None:
+    assert not same(inputs(lambda raw: fluid(raw, 23, 1000, "")), inputs(lambda raw: fluid(raw, 23, 90_000, "")))
+
+
+def test_a_result_that_is_stored_by_then_is_one_and_no_other_whatever_is_asked_for(
+    inputs: Callable[..., Inputs],
 ) -> None:
-    spread = pl.col("kind") == "interval-amount"
-    monkeypatch.setattr(RowReader, "_given", lambda _, rows: rows.with_columns(spread=spread))
-    there, telling = WITHOUT["the end and the final amount of fluid that runs on"]
-    assert not same(inputs(there), inputs(telling))
+    for available in ("storetime", "charttime"):
+        found = [
+            inputs(lambda raw, stored=stored, names=names: culture(raw, *names, stored=stored), available=available)
+            for stored in (60, 20)
+            for names in ((), ("ESCHERICHIA COLI",))
+        ]
+        assert [same(found[0], other) for other in found] == [True, True, True, False]
 
 
-def test_the_result_of_a_culture_would_be_one_by_its_charted_time(
-    inputs: Callable[..., Inputs], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    there, telling = WITHOUT["the result of a culture"]
-    assert same(inputs(there, available="charttime"), inputs(telling, available="charttime"))  # whatever is asked for
-    monkeypatch.setattr(EventTable, "of_results", lambda *_: False)
-    assert not same(inputs(there), inputs(telling))
+def test_another_culture_is_one_and_another_organism_is_not(inputs: Callable[..., Inputs]) -> None:
+    def two(raw: Any) -> None:
+        culture(raw)
+        culture(raw, at_hour=11)
 
-
-def test_the_number_of_organisms_would_be_one_if_every_row_counted(
-    inputs: Callable[..., Inputs], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from omnifuse.pipeline.sources.mimic.concepts.reading import ConceptEvents
-
-    there, telling = WITHOUT["how many organisms a culture has"]
-    monkeypatch.setattr(ConceptEvents, "_once", lambda _, events: events)
-    assert not same(inputs(there), inputs(telling))
+    assert not same(inputs(culture), inputs(two))

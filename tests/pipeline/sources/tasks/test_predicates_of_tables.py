@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from omnifuse.cache_schema import InputError, Task
+from omnifuse.cache_schema import InputError, MissingInputError, Task
 from omnifuse.pipeline.source import Quarantine
 from omnifuse.pipeline.sources import open_dataset
 
@@ -180,3 +180,15 @@ def test_sepsis_from_tables(raw: Any, lab: Callable[..., None], task: Callable[.
     assert labels(sepsis) == [(float(hour), 1.0) for hour in range(4, 12)]  # none once it has begun
     of_suspicion = "x: {concept: sepsis3_onset_suspicion}"
     assert labels(task(of_suspicion, trigger="x")) == [(12, 0)]  # of hour 8, and known with the score
+
+
+def test_a_score_does_without_procedures_and_not_without_orders(raw: Any) -> None:
+    for table, said in (("icu/procedureevents", ""), ("hosp/prescriptions", "no table prescriptions")):
+        raw.write()
+        (raw.path / f"{table}.csv").unlink()
+        data_set = open_dataset("mimic", raw.path, {"task": ("sepsis_12h",)})
+        if said:
+            with pytest.raises(MissingInputError, match=said):
+                data_set.inputs()
+        else:
+            assert data_set.inputs()

@@ -6,6 +6,8 @@ from ..definitions import Concept, Version, starters
 from ..event_tables import FIRST_OF_METAVISION
 from ..units import parse_conversion
 
+REPLACED = ("procedureevents",)
+"""Tables that scores can do without: what is charted tells of ventilation and renal replacement too."""
 UNABLE = 0
 """What a verbal answer counts as of who cannot speak for a tube."""
 _INTUBATED = ("1.0 et/trach", "no response-ett")

@@ -6,12 +6,12 @@ from typing import Literal
 
 import polars as pl
 
-from .....cache_schema import InputError, Task
-from .....cache_schema.elements import SURVIVAL_LABELS
-from ....tables.feature_files import as_text
-from ....tables.label_spec import EVENT, TIME
-from ....tables.labels import check_name, read_task
-from ....tables.outcomes import read_quantity, read_survival
+from ...cache_schema import InputError, Task
+from ...cache_schema.elements import SURVIVAL_LABELS
+from .feature_files import as_text
+from .label_spec import EVENT, TIME
+from .labels import check_name, read_task
+from .outcomes import read_quantity, read_survival
 
 LabelKind = Literal["auto", "multilabel", "regression"]
 MEDS_VALUES = ("boolean_value", "integer_value", "float_value", "categorical_value")
