@@ -17,7 +17,7 @@ from ..scores import agreement, decisions, intervals, metrics, outcome_agreement
 from ..scores.measures import KINDS, MEASURES, PRIMARY, Measure, evaluate, evaluate_over_folds, of_kind
 from ..scores.metrics import FloatArray
 from ..scores.notes import Check, calibration_notes, group_checks, label_checks, missing_notes, size_notes
-from ..scores.outcome_agreement import Tested
+from ..scores.outcome_agreement import Samples
 from ..scores.subgroups import Outcomes, per_subgroup, without_rare
 from ..scores.survival import SurvivalCurves, as_predicted
 from ..training.config import TrainConfig
@@ -108,7 +108,7 @@ class _Everybody:
 
     def agreement(self, task: Task) -> dict[str, Any]:
         """Return how far predictions other than probabilities agree with what happened."""
-        who = Tested(self.subjects, self.folds, self.groups)
+        who = Samples(self.subjects, self.folds, self.groups)
         if isinstance(self.predicted, SurvivalCurves):
             return outcome_agreement.of_times(self.y, self.predicted, who)
         return {} if task.kind in KINDS else outcome_agreement.of_quantities(task.labels, self.y, self.predicted, who)

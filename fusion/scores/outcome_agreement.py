@@ -23,7 +23,7 @@ from .survival import SurvivalCurves, known_outcomes, quarters
 
 
 @dataclass(frozen=True)
-class Tested:
+class Samples:
     """Who the n tested samples are: patient and fold [n] of each, and its group of each grouping."""
 
     subjects: Subjects
@@ -32,7 +32,7 @@ class Tested:
 
 
 def of_quantities(
-    labels: Sequence[str], y: FloatArray, predicted: FloatArray, who: Tested
+    labels: Sequence[str], y: FloatArray, predicted: FloatArray, who: Samples
 ) -> dict[str, list[dict[str, Any]]]:
     """Return what metrics.json says of predicted quantities [n, C], beside the measures of all together.
 
@@ -45,7 +45,7 @@ def of_quantities(
     return found | {"per_label": [_of_quantity(*column, who) for column in columns]}
 
 
-def _of_quantity(label: str, y: FloatArray, predicted: FloatArray, who: Tested) -> dict[str, Any]:
+def _of_quantity(label: str, y: FloatArray, predicted: FloatArray, who: Samples) -> dict[str, Any]:
     row: dict[str, Any] = {"label": label, "positives": None}
     for name, measure in of_kind("regression").items():
         if measure.resampled:
@@ -53,7 +53,7 @@ def _of_quantity(label: str, y: FloatArray, predicted: FloatArray, who: Tested) 
     return row | {"calibration": None, "reliability": reliability(y[:, 0], predicted[:, 0], who.subjects)}
 
 
-def of_times(y: FloatArray, predicted: SurvivalCurves, who: Tested) -> dict[str, list[dict[str, Any]]]:
+def of_times(y: FloatArray, predicted: SurvivalCurves, who: Samples) -> dict[str, list[dict[str, Any]]]:
     """Return what metrics.json says of predicted survival of n samples, y [n, 2], beside the measures of all.
 
     ``per_subgroup`` and ``horizons``.
@@ -108,7 +108,7 @@ def at_horizons(
 
 
 def _of_subgroups(
-    kind: str, y: FloatArray, predicted: FloatArray | SurvivalCurves, who: Tested
+    kind: str, y: FloatArray, predicted: FloatArray | SurvivalCurves, who: Samples
 ) -> list[dict[str, Any]]:
     """Return how good predictions are in every group, see `subgroups.per_group`.
 

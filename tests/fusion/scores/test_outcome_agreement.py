@@ -1,0 +1,108 @@
+"""Calibration of quantities and of predicted chances of an event, at three times and in groups of patients."""
+
+import numpy as np
+import pytest
+from omnifuse.fusion.scores.horizons import auroc_at
+from omnifuse.fusion.scores.measures import CONCORDANCE, MAE
+from omnifuse.fusion.scores.outcome_agreement import (
+    Samples,
+    at_horizons,
+    bias,
+    observed_expected,
+    of_quantities,
+    of_times,
+    reliability,
+)
+from omnifuse.fusion.scores.survival import SurvivalCurves
+
+NAMES = np.repeat(["F", "M"], 100)
+WHO = Samples(np.arange(200), np.arange(200) % 2, {"sex": NAMES})
+TIMES = np.array([0.5, 1.0, 1.5, 2.0])
+
+
+def exponential(seed: int, count: int = 200) -> tuple[np.ndarray, SurvivalCurves]:
+    """Times of known rates, a third of them censored, and the true curves."""
+    rng = np.random.default_rng(seed)
+    rate = rng.exponential(1, count)[:, None] + 0.1
+    time, limit = rng.exponential(1 / rate)[:, 0], rng.exponential(2, count)
+    y = np.stack([np.minimum(time, limit), time <= limit], axis=1)
+    return y, SurvivalCurves(TIMES, np.exp(-rate * TIMES))
+
+
+def test_tenths_of_the_prediction_have_the_means_of_both() -> None:
+    predicted = np.arange(200.0)[::-1]
+    y = predicted + np.tile([1.0, 3.0], 100)
+    y[:20] = np.nan  # those of the highest tenth
+    found = reliability(y, predicted, np.arange(200))
+    assert len(found) == 9
+    assert [point["observed"] - point["predicted"] for point in found] == pytest.approx([2.0] * 9)
+    assert all(point["low"] < point["observed"] < point["high"] for point in found)
+    assert len(reliability(y[20:50], predicted[20:50], np.arange(30))) == 1  # no group of fewer than 20
+
+
+def test_the_interval_of_a_bias_counts_patients() -> None:
+    off = np.random.default_rng(0).normal(1, 2, 100)
+    once = bias(np.zeros(100), off, np.arange(100))
+    twice = bias(np.zeros(200), np.repeat(off, 2), np.repeat(np.arange(100), 2))
+    assert once.value == pytest.approx(off.mean()) and once.ci == pytest.approx(twice.ci)
+    assert once.high - once.value == pytest.approx(1.96 * off.std(ddof=1) / 10, rel=1e-3)
+    assert bias(np.full(2, np.nan), np.zeros(2), np.arange(2)) is None
+
+
+def test_true_chances_are_calibrated_at_every_time_and_half_as_high_ones_are_not() -> None:
+    y, curves = exponential(0, 6000)
+    for at in at_horizons(y, curves, np.arange(6000), np.zeros(6000)):
+        assert at["observed"] == pytest.approx(at["expected"], abs=0.02)
+        held = [point["low"] <= point["predicted"] <= point["high"] for point in at["groups"]]
+        assert len(held) == 10 and sum(held) >= 8
+    late = SurvivalCurves(TIMES, np.sqrt(curves.survival))
+    ratio = observed_expected(y, late, np.arange(6000))
+    assert ratio.low > 1.2 and observed_expected(y, curves, np.arange(6000)).value == pytest.approx(1, abs=0.05)
+
+
+def test_a_horizon_has_its_counts_and_the_mean_auroc_over_folds() -> None:
+    y, curves = exponential(1)
+    y[3] = np.nan
+    first, *_ = at_horizons(y, curves, WHO.subjects, WHO.folds)
+    each = [auroc_at(first["time"], y[WHO.folds == fold], curves[WHO.folds == fold], np.ones((1, 100)))[0]
+            for fold in (0, 1)]  # fmt: skip
+    assert first["auroc"] == pytest.approx(np.mean(each))
+    assert first["auroc_ci"][0] < first["auroc"] < first["auroc_ci"][1]
+    assert first["at_risk"] == (y[:, 0] >= first["time"]).sum()
+    assert first["events"] == ((y[:, 0] <= first["time"]) & (y[:, 1] == 1)).sum()
+
+
+def test_groups_have_the_primary_measure_of_their_samples_and_its_gap() -> None:
+    y, curves = exponential(2)
+    women, men = of_times(y, curves, WHO)["per_subgroup"]
+    folds = WHO.folds[:100]
+    each = [CONCORDANCE.value(y[:100][folds == fold], curves[:100][folds == fold]) for fold in (0, 1)]
+    assert women["concordance"] == pytest.approx(np.mean(each))
+    assert (women["positives"], women["events"]) == (None, int(y[:100, 1].sum()))
+    assert men["concordance_gap"] is None  # the largest, or the last of several
+    assert women["concordance_gap"] == pytest.approx(women["concordance"] - men["concordance"])
+    assert women["concordance_gap_ci"][0] < women["concordance_gap"] < women["concordance_gap_ci"][1]
+
+
+def test_one_quantity_has_its_tenths_and_several_have_a_row_each() -> None:
+    rng = np.random.default_rng(3)
+    y = rng.normal(size=(200, 2))
+    said = np.add(y, [[0.5, -1.0]])
+    one = of_quantities(["los"], y[:, :1], said[:, :1], WHO)
+    assert one["reliability"] == reliability(y[:, 0], said[:, 0], WHO.subjects)
+    assert [row["bias"] for row in one["per_subgroup"]] == pytest.approx([0.5, 0.5])
+    assert "per_label" not in one
+    several = of_quantities(["los", "weight"], y, said, WHO)
+    assert [(row["label"], row["mae"]) for row in several["per_label"]] == [
+        ("los", pytest.approx(0.5)), ("weight", pytest.approx(1)),
+    ]  # fmt: skip
+    assert several["per_subgroup"][0]["mae"] == pytest.approx(MAE.value(y[:100], said[:100]))
+    assert "bias" not in several["per_subgroup"][0]
+
+
+def test_nobody_observed_so_long_says_nothing() -> None:
+    y = np.stack([np.full(60, 0.4), np.zeros(60)], axis=1)
+    curves = SurvivalCurves(TIMES, np.full((60, 4), 0.5))
+    first, *_ = at_horizons(y, curves, np.arange(60), np.zeros(60))
+    assert (first["observed"], first["auroc"], first["groups"], first["at_risk"]) == (None, None, [], 0)
+    assert observed_expected(y, curves, np.arange(60)) is None
