@@ -39,8 +39,9 @@ def outcome(extraction: Extraction) -> tuple[dict[str, Any], str]:
 
 def _next_text(extraction: Extraction, content: Mapping[str, Any]) -> str:
     """Return how to train, or how to look at a cache without a task to train on."""
-    once = [task for task in content["tasks"].values() if task["predictions"] is None]
-    return next_text("omnifuse", *(["train"] if once else ["cache", "info"]), "--cache", extraction.cache)
+    kinds = {task["kind"] for task in content["tasks"].values() if task["predictions"] is None}
+    method = ["--method", "boosting"] if kinds == {"regression"} else []  # of which the default one takes none
+    return next_text("omnifuse", *(["train"] if kinds else ["cache", "info"]), "--cache", extraction.cache, *method)
 
 
 def _plan_text(extraction: Extraction) -> str:

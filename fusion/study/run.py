@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
@@ -13,11 +14,13 @@ from pathlib import Path
 
 import polars as pl
 
-from ...cache_schema import CacheChangedError, FeatureCache, InputError, OmniFuseError, folder_lock, unknown
+from ...cache_schema import CacheChangedError, FeatureCache, InputError, OmniFuseError, Task, folder_lock, unknown
 from ...device import check_device
 from ...processes import WAKE_SECONDS, ThisProcess, worker_pool
 from ...progress import progress, telling
 from ..files import read_json, read_table, write_json, write_table
+from ..methods import METHODS, refuse_unserved
+from ..methods.base import Method
 from ..runs.folder import RunFolder
 from ..runs.plan import first_task, split_used
 from ..runs.train import train
@@ -29,6 +32,8 @@ from .grid import Grid
 from .measure import measure
 
 STUDY, SUBJECTS, FAILED = "study.json", "subjects.parquet", "failed"
+
+LOG = logging.getLogger(__name__)
 
 Wanted = Mapping[Cell, tuple[Measurement, ...]]
 
@@ -68,7 +73,8 @@ def plan_study(
     Raises
     ------
     InputError
-        If the folder is that of a study on another cache, or the grid names something that does not exist.
+        If the folder is that of a study on another cache, the grid names something that does not exist, or none of its
+        methods predicts this kind of task.
     """
     cache = FeatureCache.open(cache_path)
     name = task or grid.shared.task or first_task(cache)
@@ -84,12 +90,27 @@ def plan_study(
     if len(scope.modalities) < fewest:
         raise InputError(f"The study fuses two modalities or more; {cache.path} gives {', '.join(scope.modalities)}.")
     _refuse_another_cache(folder, cache)
-    cells = grid.cells(scope)
+    cells = _served(grid.cells(scope), cache.task(name))
     _refuse_foreign_cells(folder, cells, cache)
     unfinished = {cell: asked for cell, asked in cells.items() if not _finished(folder / CELLS / cell.id, asked)}
     for device in {cell.config.device for cell in unfinished}:
         check_device(device)
     return Plan(folder, cache, grid, scope, cells, unfinished)
+
+
+def _served(cells: Wanted, task: Task) -> Wanted:
+    """Return the cells whose method predicts a kind of task; of the others it is said once that they are left out."""
+    served = {cell: asked for cell, asked in cells.items() if task.kind in _method(cell).kinds}
+    if not served:
+        for cell in cells:
+            refuse_unserved(_method(cell), task.kind)
+    if left_out := sorted({cell.method for cell in cells.keys() - served.keys()}):
+        LOG.warning("Left out, since they predict no %s: %s.", task.kind, ", ".join(left_out))
+    return served
+
+
+def _method(cell: Cell) -> type[Method]:
+    return METHODS.get(cell.method.partition(":")[0])
 
 
 def _refuse_another_cache(folder: Path, cache: FeatureCache) -> None:

@@ -11,7 +11,7 @@ import torch
 from omnifuse.cache_schema import InputError
 from omnifuse.fusion.inputs.batches import Inputs
 from omnifuse.fusion.methods.base import Method
-from omnifuse.fusion.methods.boosting import Boosting, Forest, Table, Trees
+from omnifuse.fusion.methods.boosting import Boosting, Forest, Table
 from omnifuse.fusion.methods.fitting import FitConfig, Fitting
 from omnifuse.fusion.methods.hybrid import Hybrid
 from omnifuse.fusion.methods.stacking import Stacking
@@ -19,6 +19,7 @@ from omnifuse.fusion.parts.targets import Target
 from omnifuse.fusion.training.config import make_config
 from omnifuse.fusion.training.loop import NestedFits, Parts, fit, predict
 from safetensors.torch import load_file, save_file
+from sklearn.ensemble import HistGradientBoostingClassifier as Trees
 from sklearn.metrics import roc_auc_score
 
 from tests.fusion.vectors import COLUMNS, TARGETS, noise, signal, spec_of, whole

@@ -17,6 +17,7 @@ from omnifuse.fusion.runs.summary import summarise
 from omnifuse.fusion.sealed import SEAL, seal
 from omnifuse.fusion.training.config import make_config
 from omnifuse.fusion.training.fold_result import FoldResult
+from omnifuse.fusion.training.outcome import evaluation_times
 from omnifuse.fusion.training.predictions import Predicted, frame
 
 MODALITIES = ("ehr", "rep")
@@ -25,8 +26,14 @@ CACHE = {"path": "cache", "digest": "5f" * 32, "dataset": "toy", "versions": {}}
 
 def write_run(path: Path, y: np.ndarray, p: np.ndarray, folds: int = 2, **more: Any) -> None:
     """Write the run of a binary task in which sample i is tested in fold i % folds; ``more`` are other metrics."""
-    count = np.arange(len(y))
     task = Task("outcome", "binary", ("outcome",), y[:, None].astype(np.float32))
+    write_run_of(path, task, p[:, None], folds, **more)
+
+
+def write_run_of(path: Path, task: Task, p: np.ndarray, folds: int = 2, **more: Any) -> None:
+    """Do the same for any task, of whose samples p [N, K] was predicted."""
+    y = task.y
+    count = np.arange(len(y))
     rows = RaggedArray(
         np.zeros((len(y), 1), np.float32), offsets_of(np.ones(len(y), int)), np.zeros(len(y), np.float32)
     )
@@ -53,10 +60,11 @@ def reseal(path: Path) -> None:
 
 
 def _result(cohort: Cohort, tested: np.ndarray, p: np.ndarray, fold: int) -> FoldResult:
-    chance = torch.from_numpy(p[tested, None])
+    chance = torch.from_numpy(p[tested])
     predicted = Predicted(tested, cohort.y[tested], cohort.presence[tested], Prediction(chance), fold)
-    nothing = np.zeros((0, len(tested), 1), dtype=np.float32)
+    nothing = np.zeros((0, *chance.shape), dtype=np.float32)
+    rows = frame(predicted, cohort.task, cohort.modalities, evaluation_times(cohort.task, cohort.y))
     return FoldResult(
-        tested, cohort.presence[tested], chance.numpy(), None, nothing, chance.numpy(),
-        frame(predicted, cohort.task, cohort.modalities), {}, {}, [], epochs=1, seconds=0.0,
+        tested, cohort.presence[tested], chance.numpy(), None, nothing, chance.numpy(), rows, {}, {}, [],
+        epochs=1, seconds=0.0,
     )  # fmt: skip
