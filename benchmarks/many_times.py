@@ -92,6 +92,7 @@ def measure(cache: Path, task: str, method: str, epochs: int, times: int, device
     from omnifuse.fusion.training.folds import torch_threads
     from omnifuse.fusion.training.loop import Parts, fit, predict
     from omnifuse.fusion.training.model import new_method
+    from omnifuse.fusion.training.outcome import fit_outcome
 
     begin = time.perf_counter()
     overrides = [f"fit.epochs={epochs}", *([f"fit.times={times}"] if times else [])]
@@ -101,7 +102,7 @@ def measure(cache: Path, task: str, method: str, epochs: int, times: int, device
     train, test = (np.flatnonzero((cohort.subject % 5 == 0) == held_out) for held_out in (False, True))
     normaliser = Normaliser.fit(prepared, train)
     inputs = normaliser.apply(cohort, prepared, torch.device(device))
-    model = new_method(config, cohort.task, normaliser.input_specs(prepared), 0)
+    model = new_method(config, fit_outcome(cohort.task, cohort.y[train]).target, normaliser.input_specs(prepared), 0)
     clock, ready = [], time.perf_counter()
 
     def timed(epochs: Iterable[int]) -> Iterator[int]:

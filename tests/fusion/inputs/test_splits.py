@@ -117,6 +117,17 @@ def test_samples_of_several_labels_count_with_the_rarest() -> None:
     assert strata(np.array([[2.0], [0.0]], dtype="f4"), "multiclass").tolist() == [2, 0]
 
 
+def test_folds_are_balanced_by_event_and_by_tenths_of_a_quantity() -> None:
+    times = np.array([[5, 1], [7, 0], [np.nan, np.nan]], dtype="f4")
+    assert strata(times, "survival").tolist() == [1, 0, 0]
+    days = np.array([[np.nan], *([float(day)] for day in range(100))], dtype="f4")
+    found = strata(days, "regression")
+    assert found[0] == -1
+    assert np.bincount(found[1:]).tolist() == [10] * 10
+    assert strata(np.full((3, 1), np.nan, "f4"), "regression").tolist() == [-1] * 3
+    assert strata(np.full((3, 1), 7.0, "f4"), "regression").tolist() == [9] * 3
+
+
 def test_few_subjects_still_give_a_validation_part() -> None:
     split = k_folds(np.arange(6), np.arange(6) % 2, 2, 0.1, 0)[0]
     assert (len(split.train), len(split.validation), len(split.test)) == (2, 1, 3)

@@ -4,6 +4,7 @@ import io
 import json
 import operator
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from zipfile import ZIP_DEFLATED, ZipFile
@@ -12,9 +13,13 @@ import numpy as np
 import pytest
 import skops.io
 from omnifuse.cache_schema import InputError
-from omnifuse.fusion.methods.stored_trees import dump_trees, load_trees
+from omnifuse.fusion.methods.boosting import Boosting
+from omnifuse.fusion.methods.stored_trees import Trees, dump_trees, load_trees
+from omnifuse.fusion.parts.targets import Kind, Target
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from sklearn.linear_model import LogisticRegression
+
+from tests.fusion.vectors import noise, spec_of, whole
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(200, 5))
@@ -117,6 +122,27 @@ def test_a_file_with_a_call_writes_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_trees_of_a_quantity_come_back_as_they_were() -> None:
+    model = HistGradientBoostingRegressor(max_iter=3, early_stopping=False, random_state=0).fit(X, X[:, 0])
+    (again,) = load_trees(dump_trees([model]))
+    assert again is not None
+    np.testing.assert_array_equal(again.predict(X), model.predict(X))
+
+
+@pytest.mark.parametrize("kind", ["binary", "regression"])
+def test_trees_of_another_kind_of_target_are_refused(kind: Kind) -> None:
+    """A folder in which models were exchanged by hand."""
+    model: Trees = fitted()
+    if kind == "binary":
+        model = HistGradientBoostingRegressor(max_iter=1).fit(X, X[:, 0])
+    method = Boosting(spec_of(Target(kind), ("ehr",)))
+    method.forest(0).models = [model]
+    inputs = noise(5)
+    alone = replace(inputs, presence=inputs.presence[:, :1], modalities={"ehr": inputs.modalities["ehr"]})
+    with pytest.raises(InputError, match="The stored boosting is of other columns or classes than the run"):
+        method.logits(whole(alone))
+
+
 @pytest.mark.parametrize(
     "stored",
     [
@@ -125,12 +151,12 @@ def test_a_file_with_a_call_writes_nothing(tmp_path: Path) -> None:
         dump_trees([fitted()])[:-100],
         skops.io.dumps([Path("harmless")]),
         skops.io.dumps([LogisticRegression().fit(X, X[:, 0] > 0)]),
-        skops.io.dumps([HistGradientBoostingRegressor(max_iter=1).fit(X, X[:, 0])]),
+        skops.io.dumps([HistGradientBoostingRegressor(loss="poisson", max_iter=1).fit(X, X[:, 0] ** 2)]),
         skops.io.dumps([3]),
         skops.io.dumps([HistGradientBoostingClassifier()]),
         edited(lambda schema: schema.update(content="[" * 100_000 + "]" * 100_000)),
     ],
-    ids=["text", "nothing", "cut", "a path", "another model", "a regressor", "a number", "not fitted", "deep"],
+    ids=["text", "nothing", "cut", "a path", "another model", "another loss", "a number", "not fitted", "deep"],
 )
 def test_anything_but_fitted_trees_is_one_message(stored: bytes) -> None:
     with pytest.raises(InputError, match=r"something else than trees: .*Train again\.") as error:

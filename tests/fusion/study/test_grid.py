@@ -123,7 +123,7 @@ def test_the_baselines_are_all_methods_that_need_no_optional_package_but_the_slo
         ("{2: x, y: z, experiments: []}", "Unknown setting '2'. Known are: title"),
         (
             "{fold: 3, experiments: []}",
-            r"Unknown setting 'fold'\. Did you mean 'folds'\? Known are: title, folds, seeds, settings, margin",
+            r"Unknown setting 'fold'\. Did you mean 'folds'\? Known are: title, task, folds, seeds, settings, margin",
         ),
         ("{margin: 0, experiments: []}", r"margin = 0\.0; expected a difference of AUROC between 0 and 1"),
     ],

@@ -51,6 +51,17 @@ def test_every_cell_becomes_a_run_folder_with_what_was_measured(cache: Path, tmp
     assert (again.trainings, len(again.cells)) == (0, 7)
 
 
+def test_methods_that_do_not_predict_its_kind_of_task_are_left_out_and_named(
+    toy_cache: ToyCache, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    cache = toy_cache(tmp_path / "cache", kind="regression")
+    mixed = grid({"kind": "methods", "methods": ["concat", "omnifuse", "omnifuse:table4-c"], "modalities": "all"})
+    assert {cell.method for cell in plan_study(cache, mixed, tmp_path / "study").cells} == {"concat"}
+    assert "Left out, since they predict no regression: omnifuse, omnifuse:table4-c." in caplog.text
+    with pytest.raises(InputError, match=r"'omnifuse' predicts .* and no regression"):
+        plan_study(cache, grid({"kind": "ablation"}), tmp_path / "study")
+
+
 def test_a_study_goes_on_where_it_stopped(cache: Path, tmp_path: Path) -> None:
     plan = plan_study(cache, grid(TWO), tmp_path / "study")
     with telling(stop), pytest.raises(KeyboardInterrupt):
@@ -222,7 +233,11 @@ def test_too_few_and_unknown_modalities_are_refused(
     modalities: tuple[str, ...], message: str, cache: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(InputError, match=message):
-        plan_study(cache, grid(TWO), tmp_path / "study", modalities=modalities)
+        plan_study(cache, grid({**TWO, "modalities": "several"}), tmp_path / "study", modalities=modalities)
+
+
+def test_methods_can_be_compared_on_one_modality(cache: Path, tmp_path: Path) -> None:
+    assert len(plan_study(cache, grid(TWO), tmp_path / "study", modalities=("ehr",)).cells) == 2
 
 
 def test_who_is_the_same_patient_is_stored_without_the_ids_of_patients(cache: Path, tmp_path: Path) -> None:
