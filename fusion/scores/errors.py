@@ -18,12 +18,12 @@ Float64Array = npt.NDArray[np.float64]
 
 def mean_absolute_error(y: FloatArray, predicted: FloatArray, weights: FloatArray) -> Float64Array:
     """Return the mean absolute error, in the unit of the outcomes."""
-    return _over_outcomes(lambda y, predicted, weights: weights @ np.abs(predicted - y), y, predicted, weights)
+    return _over_outcomes(lambda _, off: (np.abs(off),), lambda error: error, y, predicted, weights)
 
 
 def root_mean_squared_error(y: FloatArray, predicted: FloatArray, weights: FloatArray) -> Float64Array:
     """Return the square root of the mean squared error, in the unit of the outcomes."""
-    return _over_outcomes(lambda y, predicted, weights: np.sqrt(_squared(y, predicted, weights)), y, predicted, weights)
+    return _over_outcomes(lambda _, off: (off**2,), np.sqrt, y, predicted, weights)
 
 
 def explained_variance(y: FloatArray, predicted: FloatArray, weights: FloatArray) -> Float64Array:
@@ -31,39 +31,39 @@ def explained_variance(y: FloatArray, predicted: FloatArray, weights: FloatArray
 
     Who always predicts the mean reaches 0; worse predictions have less.
     """
-    return _over_outcomes(_r2, y, predicted, weights)
+    return _over_outcomes(lambda y, off: (off**2, y, y**2), _r2, y, predicted, weights)
 
 
-def _squared(y: Float64Array, predicted: Float64Array, weights: Float64Array) -> Float64Array:
-    squares: Float64Array = weights @ (predicted - y) ** 2
-    return squares
-
-
-def _r2(y: Float64Array, predicted: Float64Array, weights: Float64Array) -> Float64Array:
-    y, predicted = y - y.mean(), predicted - y.mean()  # so that no digits are lost in the variance
-    variance = weights @ y**2 - (weights @ y) ** 2
-    varies = np.full(len(weights), bool((y != y[0]).any())) & (variance > 1e-12 * (y**2).max())
-    share = np.divide(_squared(y, predicted, weights), variance, out=np.full(len(weights), np.nan), where=varies)
-    explained: Float64Array = 1 - share
+def _r2(error: Float64Array, mean: Float64Array, square: Float64Array) -> Float64Array:
+    variance = square - mean**2
+    varies = variance > 1e-12 * square
+    explained: Float64Array = 1 - np.divide(error, variance, out=np.full(len(error), np.nan), where=varies)
     return explained
 
 
 def _over_outcomes(
-    of_one: Callable[[Float64Array, Float64Array, Float64Array], Float64Array],
+    terms: Callable[[Float64Array, Float64Array], tuple[Float64Array, ...]],
+    of_means: Callable[..., Float64Array],
     y: FloatArray,
     predicted: FloatArray,
     weights: FloatArray,
 ) -> Float64Array:
-    """Return the mean over outcomes of a function of one outcome's known y, predicted [m], and weights of sum 1."""
-    means, count = np.zeros(len(weights)), np.zeros(len(weights))
+    """Return the mean over outcomes of a function of the weighted means of some ``terms``.
+
+    These are of the known y [m] of an outcome, from its own mean, and how far predictions are off [m].
+    """
+    total, count = np.zeros(len(weights)), np.zeros(len(weights))
     for truth, said in zip(y.T.astype(np.float64), predicted.T.astype(np.float64), strict=True):
         known = ~np.isnan(truth)
-        total = weights[:, known].sum(axis=1, dtype=np.float64, keepdims=True)
         if not known.any():
             continue
-        shares = np.divide(weights[:, known], total, out=np.full((len(total), known.sum()), np.nan), where=total > 0)
-        value = of_one(truth[known], said[known], shares)
-        means += np.where(np.isnan(value), 0, value)
+        summed = np.zeros((len(truth), 1 + len(terms(truth[:0], said[:0]))))  # [n, 1 + terms], 0 where unknown
+        centred = truth[known] - truth[known].mean()  # so that no digits are lost in the variance
+        summed[known] = np.stack([np.ones(known.sum()), *terms(centred, said[known] - truth[known])], axis=1)
+        weight, *sums = (weights @ summed).T
+        means = [np.divide(one, weight, out=np.full(len(weight), np.nan), where=weight > 0) for one in sums]
+        value = of_means(*means)
+        total += np.where(np.isnan(value), 0, value)
         count += ~np.isnan(value)
-    mean: Float64Array = np.divide(means, count, out=np.full(len(weights), np.nan), where=count > 0)
+    mean: Float64Array = np.divide(total, count, out=np.full(len(weights), np.nan), where=count > 0)
     return mean
