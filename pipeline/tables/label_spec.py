@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import get_args
 
@@ -39,3 +39,8 @@ class LabelSpec:
         if kind == "survival" or (kind is None and name not in known and set(pair) <= set(known)):
             return cls(name, pair, "survival")
         return cls(name, (name,), kind)
+
+
+def label_columns(labels: Iterable[str], known: Collection[str]) -> list[str]:
+    """Return the columns of all labels in a table with the ``known`` ones."""
+    return [column for label in labels for column in LabelSpec.parse(label, known).columns]

@@ -18,6 +18,8 @@ from .splits import PARTS
 MOST_CLASSES = 100
 MOST_NUMBERS = 10
 """Of more different numbers than these it is asked whether they are a quantity."""
+MOST_ARE_NUMBERS = 0.8
+"""Of the values of a quantity so many are numbers; others among them are named."""
 NUMBER = r"^-?(0|[1-9]\d*)(\.\d+)?$"
 """Not 007, which is a code."""
 DECIMAL = r"^-?\d*[.,]\d+([eE][-+]?\d+)?$"
@@ -70,13 +72,18 @@ def read_task(table: pl.DataFrame, label: str, path: Path, lines: pl.Series) -> 
 
 
 def _is_quantity(column: pl.Series) -> bool:
-    """Return whether these are numbers with decimals, of more values than classes: than 10, or half of the rows."""
+    """Return whether these are numbers with decimals, of more values than classes: than 10, or half of the rows.
+
+    A few words among them are no classes but slips, which whoever reads the quantity names.
+    """
     texts = as_text(column).drop_nulls()
     decimal = texts.str.contains(DECIMAL)
-    if not decimal.any() or not (decimal | texts.str.contains(NUMBER) | texts.str.contains(EXPONENT)).all():
+    numbers = texts.filter(decimal | texts.str.contains(NUMBER) | texts.str.contains(EXPONENT))
+    if not decimal.any() or len(numbers) < MOST_ARE_NUMBERS * len(texts):
         return False
-    different = as_classes(texts).n_unique()
-    whole = as_classes(texts).str.contains(r"^-?\d+$").all()
+    written = as_classes(numbers)  # 1.0 is 1
+    different = written.n_unique()
+    whole = written.str.contains(r"^-?\d+$").all()
     return not whole and (different > MOST_NUMBERS or different > max(2, len(texts) // 2))
 
 

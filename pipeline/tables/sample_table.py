@@ -11,7 +11,7 @@ from ...cache_schema import InputError, Task
 from ..source import Quarantine
 from .feature_files import EXACT, SAMPLE_ID, STAGE, as_text, cell_lines, read_numbered_table, require_columns, row_of
 from .ids import as_ids
-from .label_spec import LabelSpec
+from .label_spec import label_columns
 from .labels import check_name, read_parts, read_task
 from .missing import FORMULA_ERRORS
 from .numerals import Commas, with_points
@@ -51,7 +51,7 @@ class SampleColumns:
 
     def used(self, known: Collection[str]) -> list[str]:
         """Return every column that is named here, of a table with the ``known`` ones."""
-        labels = [name for label in self.labels for name in LabelSpec.parse(label, known).columns]
+        labels = label_columns(self.labels, known)
         return [self.sample_id, self.subject_id, *labels, *filter(None, [self.split]), *self.keep]
 
 

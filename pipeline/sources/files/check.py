@@ -11,7 +11,7 @@ from ....cache_schema import InputError, Task
 from ...source import Quarantine
 from ...tables.feature_files import SAMPLE_ID, read_table, require_columns
 from ...tables.headers import is_row_number
-from ...tables.label_spec import LabelSpec
+from ...tables.label_spec import LabelSpec, label_columns
 from ...tables.labels import read_parts, read_task
 from ...tables.sample_table import IF_NOT, OWN_PATIENTS, SUBJECT_ID, SampleColumns, SampleTable, read_samples
 from . import Options
@@ -60,7 +60,8 @@ def check_table(options: Options) -> TableCheck:
     columns = SampleColumns(options.label, options.split, options.keep)
     table = read_table(path)
     check = _Check(path, table)
-    guessed = guess(table, path)
+    predicted = label_columns(columns.labels, table.columns)
+    guessed = guess(table, path).without(predicted)
     described = read_description(mapping) if mapping else Description()
     if described.columns is None:
         described = replace(described, columns=check.header() or guessed.columns)

@@ -13,6 +13,7 @@ from ....cache_schema import InputError, meant
 from ...source import ItemModality, Quarantine, Records
 from ...tables.feature_files import SAMPLE_ID, STAGE, as_text, read_table, require_columns, row_of
 from ...tables.headers import is_row_number, say_left_out
+from ...tables.label_spec import label_columns
 from ...tables.labels import check_name
 from ...tables.sample_table import SUBJECT_ID, SampleColumns, SampleTable, read_samples, refuse_formula_errors
 from .cells import cells_modality
@@ -155,6 +156,12 @@ class FilesDataSet:
             sample_id=mapping.get(SAMPLE_ID, SAMPLE_ID),
             subject_id=mapping.get(SUBJECT_ID, SUBJECT_ID),
         )
+        predicted = label_columns(columns.labels, header.columns)
+        if leaks := [content for content in contents if content.column in predicted]:
+            raise InputError(
+                f"{self.samples}: the column {leaks[0].column!r} is to be predicted, and would be an input of "
+                f"{leaks[0].modality!r}. Leave it out of the contents."
+            )
         ids = [columns.sample_id, *(mapping[name] for name in (SUBJECT_ID, T0) if name in mapping)]
         require_columns(header, [*ids, *(content.column for content in contents)], self.samples)
         categories = {content.name for content in contents if content.kind == CATEGORIES}

@@ -1,7 +1,9 @@
 """What the columns of a table may hold, guessed from their names and cells: a draft for its user to correct."""
 
+from __future__ import annotations
+
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,6 +37,13 @@ class Guess:
 
     columns: dict[str, str]
     left_out: dict[str, str]
+
+    def without(self, names: Sequence[str]) -> Guess:
+        """Return what the other columns of the table may be."""
+        return Guess(
+            {key: name for key, name in self.columns.items() if name not in names},
+            {name: why for name, why in self.left_out.items() if name not in names},
+        )
 
 
 def guess(table: pl.DataFrame, path: Path) -> Guess:

@@ -10,7 +10,7 @@ from ....cache_schema import InputError, MissingInputError
 from ....cache_schema.export.exported import find_export
 from ...source import Quarantine, Records, TableModality
 from ...tables.feature_files import SAMPLE_ID, read_table, reading, require_columns
-from ...tables.label_spec import LabelSpec
+from ...tables.label_spec import label_columns
 from ...tables.labels import NAME, check_name
 from ...tables.sample_table import SampleColumns, SampleTable, read_samples
 from .exports import ExportedFeatures
@@ -110,7 +110,7 @@ class ImportedDataSet:
 
     def _refuse_labels(self, modalities: Sequence[TableModality], known: Sequence[str]) -> None:
         """Raise :class:`InputError` if what is to be predicted is a feature as well."""
-        labels = {column for label in self.columns.labels for column in LabelSpec.parse(label, known).columns}
+        labels = label_columns(self.columns.labels, known)
         for modality in modalities:
             if leaks := [column.name for column in modality.columns if column.name in labels]:
                 raise InputError(

@@ -73,6 +73,27 @@ def test_the_draft_is_a_description_with_which_the_table_is_extracted(folder: Pa
     )
 
 
+def test_what_is_to_be_predicted_is_drafted_as_no_input_and_refused_as_one(tmp_path: Path) -> None:
+    rows = "".join(f"s{n},{n}.5,{n + 1},{n % 2},{60 + n}\n" for n in range(12))
+    (tmp_path / "stays.csv").write_text(f"sample_id,los,death_time,death_event,age\n{rows}")
+    labels = ("--label", "los", "--label", "death")
+    code, found = checked(tmp_path / "stays.csv", *labels, "--out", tmp_path / "draft.yaml")
+    assert code == 0
+    assert found["columns"] == {
+        "sample_id": "the id of the sample",
+        "los": "the label los (regression)",
+        "death_time": "the label death (survival)",
+        "death_event": "the label death (survival)",
+        "age": "numbers of the modality num",
+    }
+    assert (tmp_path / "draft.yaml").read_text() == "sample_id: sample_id\nnum:age: age\n"
+    (tmp_path / "draft.yaml").write_text("num:age: age\nnum:days: death_time\n")
+    given = ("--samples", tmp_path / "stays.csv", "--columns", tmp_path / "draft.yaml", "--cache", tmp_path / "cache")
+    code, said = call("extract", "--dataset", "files", *given, *labels)
+    assert code == 2
+    assert "the column 'death_time' is to be predicted, and would be an input of 'num'" in said
+
+
 def test_all_problems_are_listed_and_none_hides_another(folder: Path) -> None:
     (folder / "samples.csv").write_text(
         "sample_id,subject_id,label,part,txt:note,num:age,num:mass,cat:sex,image:cxr,Unnamed: 0\n"

@@ -58,6 +58,10 @@ class TestQuantities:
         with pytest.raises(InputError, match="The label 'a:regression': use letters"):
             read_task(table, "a:regression", TABLE, pl.Series([2, 3]))
 
+    def test_a_word_among_decimals_is_no_class_but_named_with_its_row(self) -> None:
+        days = [f"{number}.5" for number in range(20)]
+        assert "row 22: los is 'unknown'; expected a number" in refusal("los", los=[*days, "unknown"])
+
     @pytest.mark.parametrize("value", ["long", "1e39", "-1e39", "inf", "nan?"])
     def test_what_is_no_number_of_32_bits_is_refused_with_row_and_value(self, value: str) -> None:
         said = refusal("los:regression", los=["1.5", value, "2.5"])
