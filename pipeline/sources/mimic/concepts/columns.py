@@ -1,6 +1,7 @@
 """Whether the tables of a folder have the columns that concepts ask for."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from .....cache_schema import InputError, meant
 from ..folder import MimicFolder
@@ -8,10 +9,12 @@ from .definitions import Concept
 from .reading import event_files
 
 
-def refuse_unknown_columns(folder: MimicFolder, concepts: Sequence[Concept]) -> None:
+def refuse_unknown_columns(
+    folder: MimicFolder, concepts: Sequence[Concept], files: Mapping[str, Path] | None = None
+) -> None:
     """Raise :class:`InputError` where no file that holds a concept's items has a column of ``where`` or ``without``.
 
-    Files that are not there are not asked.
+    Files that are not there are not asked. ``files`` say which sets of concepts are of a user's file.
     """
     asking = [concept for concept in concepts if concept.where or concept.without]
     files = [file for file in event_files(folder, asking) if file.table is not None]
@@ -25,5 +28,6 @@ def refuse_unknown_columns(folder: MimicFolder, concepts: Sequence[Concept]) -> 
             for column in columns:
                 if of_concept and column not in known:
                     names = ", ".join(file.event_table.name for file in of_concept)
-                    where = f"{concept.set}: {concept.name}: {word}"
+                    file_name = f"{files[concept.set]}: " if files and concept.set in files else ""
+                    where = f"{file_name}{concept.set}: {concept.name}: {word}"
                     raise InputError(f"{where}: {names} has no column {column!r}.{meant(column, known)}")
