@@ -12,10 +12,12 @@ from .reading import event_files
 def refuse_unknown_columns(
     folder: MimicFolder, concepts: Sequence[Concept], files: Mapping[str, Path] | None = None
 ) -> None:
-    """Raise :class:`InputError` where no file that holds a concept's items has a column of ``where`` or ``without``.
+    """Raise an error where a file lacks what every row needs, or all of a concept a column of ``where`` or ``without``.
 
     Files that are not there are not asked. ``files`` say which sets of concepts are of a user's file.
     """
+    for file in event_files(folder, concepts):
+        file.require()
     asking = [concept for concept in concepts if concept.where or concept.without]
     files = [file for file in event_files(folder, asking) if file.table is not None]
     for concept in asking:
@@ -30,4 +32,5 @@ def refuse_unknown_columns(
                     names = ", ".join(file.event_table.name for file in of_concept)
                     file_name = f"{files[concept.set]}: " if files and concept.set in files else ""
                     where = f"{file_name}{concept.set}: {concept.name}: {word}"
-                    raise InputError(f"{where}: {names} has no column {column!r}.{meant(column, known)}")
+                    paths = ", ".join(str(file.table.path) for file in of_concept if file.table)
+                    raise InputError(f"{where}: {names} has no column {column!r} ({paths}).{meant(column, known)}")

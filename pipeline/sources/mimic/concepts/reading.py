@@ -30,6 +30,7 @@ Available = Literal["storetime", "charttime"]
 STAGE = "variables"
 CULTURES = "microbiologyevents"
 NO_ROWS = "concepts without a row in the tables"
+NOBODYS = "subject_id empty"
 SHOWN_UNIT = 20
 WEIGHTS = ("weight_daily", "weight_admit")
 
@@ -54,6 +55,13 @@ class EventFile:
     logical: str
     event_table: EventTable
     table: Table | None
+
+    def require(self) -> None:
+        """Raise :class:`MissingInputError` where the file is there without the columns that every row needs."""
+        of_table = self.event_table
+        named = [name for name in (of_table.item, of_table.names, of_table.end) if name is not None]
+        if self.table is not None:
+            self.table.require(["subject_id", *named, of_table.start, *of_table.given])
 
 
 def event_files(folder: MimicFolder, concepts: Sequence[Concept]) -> list[EventFile]:
@@ -149,10 +157,11 @@ class ConceptEvents:
         concepts = {number: concept for number, concept in numbered if concept.items.get(file.logical)}
         pairs = pairs_of(list(concepts.items()), file.logical)
         reader = RowReader(event_table, concepts, pairs, storetime=self.available == "storetime")
-        columns = [name for name in (event_table.item, event_table.names) if name is not None]
-        table.require(["subject_id", *columns, event_table.start, *event_table.given])
+        file.require()
         items = {item for concept in concepts.values() for item in concept.items[file.logical]}
-        keep = pl.col("subject_id").is_in(self._subjects["subject_id"].implode()) & asked_for(event_table, [*items])
+        owner = pl.col("subject_id")
+        ours = owner.is_in(self._subjects["subject_id"].implode()) | owner.is_null()
+        keep = ours & asked_for(event_table, [*items])
         ids = ["subject_id", *([event_table.item] if event_table.item else [])]
         unread = Quarantine()
         with progress(name=table.path.name, total=table.expected_rows(), unit="rows") as bar:
@@ -160,6 +169,10 @@ class ConceptEvents:
                 if not number:
                     _refuse_other_times(batch, reader, table)
                 bar.update(batch["row"][-1] - 1 - bar.n)
+                if batch["subject_id"].null_count():
+                    nobodys = batch.filter(owner.is_null())
+                    unread.add(STAGE, table.path.name, f"row {nobodys['row'][0]}", "", NOBODYS, len(nobodys))
+                    batch = batch.drop_nulls("subject_id")
                 subject = self._subjects["subject_id"].search_sorted(batch["subject_id"])
                 rows = self._in_span(reader.read(batch.drop("subject_id").with_columns(subject=subject)))
                 self._count(rows, table.path)
