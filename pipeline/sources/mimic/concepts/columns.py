@@ -10,11 +10,11 @@ from .reading import event_files
 
 
 def refuse_unknown_columns(
-    folder: MimicFolder, concepts: Sequence[Concept], files: Mapping[str, Path] | None = None
+    folder: MimicFolder, concepts: Sequence[Concept], said_in: Mapping[str, Path] | None = None
 ) -> None:
     """Raise an error where a file lacks what every row needs, or all of a concept a column of ``where`` or ``without``.
 
-    Files that are not there are not asked. ``files`` say which sets of concepts are of a user's file.
+    Files that are not there are not asked. ``said_in`` says which sets of concepts are of a user's file.
     """
     for file in event_files(folder, concepts):
         file.require()
@@ -30,7 +30,7 @@ def refuse_unknown_columns(
             for column in columns:
                 if of_concept and column not in known:
                     names = ", ".join(file.event_table.name for file in of_concept)
-                    file_name = f"{files[concept.set]}: " if files and concept.set in files else ""
-                    where = f"{file_name}{concept.set}: {concept.name}: {word}"
+                    said = f"{said_in[concept.set]}: " if said_in and concept.set in said_in else ""
+                    where = f"{said}{concept.set}: {concept.name}: {word}"
                     paths = ", ".join(str(file.table.path) for file in of_concept if file.table)
                     raise InputError(f"{where}: {names} has no column {column!r} ({paths}).{meant(column, known)}")

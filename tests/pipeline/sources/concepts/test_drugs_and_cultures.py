@@ -190,11 +190,13 @@ def test_a_column_that_no_table_has_is_refused(iv: Any) -> None:
         InputError, match=r"mine: x: without: prescriptions has no column 'rout' .*Did you mean 'route'"
     ):
         refuse_unknown_columns(folder, [wrong])
+    with pytest.raises(InputError, match=r"^my\.yaml: mine: x: without"):
+        refuse_unknown_columns(folder, [wrong], {"mine": Path("my.yaml")})
     refuse_unknown_columns(folder, [starter("antibiotic_ordered")])
 
 
 def test_a_table_that_is_another_file_is_refused_by_its_name(iv: Any) -> None:
     path = iv.write() / "hosp" / "prescriptions.csv"
     path.write_text("<html><body>Not authorised</body></html>\n")
-    with pytest.raises(MissingInputError, match=r"prescriptions\.csv has no column subject_id, drug, starttime; it has <html>"):
+    with pytest.raises(MissingInputError, match=r"prescriptions\.csv has no column .*drug, .*; it has <html>"):
         refuse_unknown_columns(MimicFolder.find(iv.path), [starter("antibiotic_ordered")])
