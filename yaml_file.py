@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -44,6 +45,11 @@ def load_yaml(path: Path) -> Any:
         raise InputError(f"{path} is no YAML: {where}{str(error.problem)[:200]}.") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise InputError(f"{path} is no YAML: {' '.join(str(error).split())[:200]}") from error
+
+
+def is_number(value: object) -> bool:
+    """Return whether this is a finite number, which true and false are not."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _check_size(text: str) -> None:
@@ -90,4 +96,7 @@ class _PlainLoader(PARSER):  # type: ignore[misc]
             if key.value in seen:
                 _refuse(f"the key {shown(key.value)} twice", key)
             seen.add(key.value)
-        return super().construct_mapping(node, deep=deep)
+        made = super().construct_mapping(node, deep=deep)
+        if len(made) < len(seen):  # 1, 01 and 1.0 are one key
+            _refuse(f"one key in several writings, among {shown(sorted(seen))}", node)
+        return made

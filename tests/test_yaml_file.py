@@ -44,6 +44,7 @@ def test_plain_values_are_read_and_dates_stay_texts(tmp_path: Path) -> None:
         ("a: " + "9" * 10_000, "line 1: a number of more than 20 characters"),
         ("a: 0x" + "f" * 10_000, "line 1: a number of more than 20 characters"),
         ("b: 1\na: 2\nb: 3", "line 3: the key 'b' twice"),
+        ("a: {1: x, 1.0: y}", r"line 1: one key in several writings, among \['1', '1.0'\]"),
         ("? [a]\n: 1", "line 1: a list or mapping as a key"),
         ("? {a: b}\n: 1", "line 1: a list or mapping as a key"),
         ("{{a: b}: c}", "a list or mapping as a key"),

@@ -5,7 +5,7 @@ import polars as pl
 from ...source import Quarantine
 from .folder import MimicFolder
 from .tables import read_table
-from .times import read_times
+from .times import read_times, refuse_dates
 
 TABLE = "transfers"
 DISCHARGE = "discharge"
@@ -21,6 +21,7 @@ def left_hospital_from(folder: MimicFolder, stays: pl.DataFrame, quarantine: Qua
     ward = "curr_careunit" if folder.version == 3 else "careunit"
     table.require(["hadm_id", "eventtype", ward, "intime"])
     rows = read_table(table, ["hadm_id"], ["eventtype", ward, "intime"], quarantine, ["hadm_id"])
+    refuse_dates(rows, "intime", table)
     rows = read_times(rows, ["intime"], table, quarantine, ["intime"]).drop_nulls("intime")
     moved = pl.col("eventtype").str.strip_chars().str.to_lowercase() != DISCHARGE
     last = rows.filter(moved).sort("hadm_id", "intime", "row").group_by("hadm_id", maintain_order=True).last()

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from omnifuse.cache_schema import MissingInputError
+from omnifuse.cache_schema import InputError, MissingInputError
 from omnifuse.cache_schema.selection import in_window
 from omnifuse.pipeline.source import Block, Quarantine
 from omnifuse.pipeline.sources import open_dataset
@@ -116,7 +116,7 @@ def vitals_of(raw: RawFolder, *rows: dict[str, str], quarantine: Quarantine | No
     visit(raw, 7, "2179-12-31 18:00:00", "2180-01-01 01:00:00", disposition="ADMITTED")
     raw.headers["ed/vitalsign"] = VITAL_SIGNS
     for row in rows:
-        raw.add("ed/vitalsign", subject_id=SUBJECT, stay_id=7, **row)
+        raw.add("ed/vitalsign", **{"subject_id": SUBJECT, "stay_id": 7, **row})
     (block,) = (
         MimicDataSet(raw.write(), Options(modalities=("ed_vitals",)))
         .read(Quarantine())
@@ -156,6 +156,25 @@ def test_what_is_charted_outside_the_visit_and_the_stay_is_counted(
     row = {"charttime": charted, "heartrate": "90"}
     block = vitals_of(department, row, {"charttime": LAST_HOUR, "sbp": "120"}, quarantine=quarantine)
     assert len(block.values) == 1 + counts and quarantine.total == (not counts)
+
+
+def test_rows_of_nobody_and_of_no_time_are_counted(department: RawFolder) -> None:
+    quarantine = Quarantine()
+    rows = [{"charttime": LAST_HOUR, "sbp": "120"}, {"charttime": "", "sbp": "120"}]
+    rows.append({"charttime": LAST_HOUR, "sbp": "120", "stay_id": ""})
+    block = vitals_of(department, *rows, quarantine=quarantine)
+    assert len(block.values) == 1
+    assert quarantine.counts()["reason"].to_list() == ["charttime empty", "stay_id empty"]
+
+
+def test_dates_alone_are_refused_for_they_tell_nothing_of_before_and_after(department: RawFolder) -> None:
+    with pytest.raises(InputError, match=r"vitalsign.*CHARTTIME of row 2.*has no time of day"):
+        vitals_of(department, *[{"charttime": "2179-12-31", "sbp": "120"}] * 2)
+    for stay in (7, 8):
+        visit(department, stay, "2179-12-31", "2179-12-31")
+    with pytest.raises(InputError, match=r"edstays.*OUTTIME of row 2.*has no time of day"):
+        department.tables["ed/edstays"][0]["outtime"] = "2179-12-31"
+        triage_of(department.write())
 
 
 def test_vital_signs_after_the_window_and_before_its_history_are_no_inputs(department: RawFolder) -> None:

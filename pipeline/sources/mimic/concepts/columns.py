@@ -1,6 +1,7 @@
 """Whether the tables of a folder have the columns that concepts ask for."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from .....cache_schema import InputError, meant
 from ..folder import MimicFolder
@@ -8,11 +9,15 @@ from .definitions import Concept
 from .reading import event_files
 
 
-def refuse_unknown_columns(folder: MimicFolder, concepts: Sequence[Concept]) -> None:
-    """Raise :class:`InputError` where no file that holds a concept's items has a column of ``where`` or ``without``.
+def refuse_unknown_columns(
+    folder: MimicFolder, concepts: Sequence[Concept], said_in: Mapping[str, Path] | None = None
+) -> None:
+    """Raise an error where a file lacks what every row needs, or all of a concept a column of ``where`` or ``without``.
 
-    Files that are not there are not asked.
+    Files that are not there are not asked. ``said_in`` says which sets of concepts are of a user's file.
     """
+    for file in event_files(folder, concepts):
+        file.require()
     asking = [concept for concept in concepts if concept.where or concept.without]
     files = [file for file in event_files(folder, asking) if file.table is not None]
     for concept in asking:
@@ -25,5 +30,7 @@ def refuse_unknown_columns(folder: MimicFolder, concepts: Sequence[Concept]) -> 
             for column in columns:
                 if of_concept and column not in known:
                     names = ", ".join(file.event_table.name for file in of_concept)
-                    where = f"{concept.set}: {concept.name}: {word}"
-                    raise InputError(f"{where}: {names} has no column {column!r}.{meant(column, known)}")
+                    said = f"{said_in[concept.set]}: " if said_in and concept.set in said_in else ""
+                    where = f"{said}{concept.set}: {concept.name}: {word}"
+                    paths = ", ".join(str(file.table.path) for file in of_concept if file.table)
+                    raise InputError(f"{where}: {names} has no column {column!r} ({paths}).{meant(column, known)}")

@@ -31,7 +31,7 @@ def notes_on_items(
     """
     release: Version = 3 if folder.version == 3 else 4
     sets = {name: [*concepts, *ingredients_of(concepts, release)] for name, concepts in sets.items()}
-    refuse_unknown_columns(folder, [concept for concepts in sets.values() for concept in concepts])
+    refuse_unknown_columns(folder, [concept for concepts in sets.values() for concept in concepts], files)
     notes = list(_missing(folder, sets))
     known = {name: _items_of(folder, name) for name in (ITEMS, *DICTIONARIES.values())}
     for name, concepts in sets.items():

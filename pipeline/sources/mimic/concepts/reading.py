@@ -30,6 +30,7 @@ Available = Literal["storetime", "charttime"]
 STAGE = "variables"
 CULTURES = "microbiologyevents"
 NO_ROWS = "concepts without a row in the tables"
+NOBODYS = "subject_id empty"
 SHOWN_UNIT = 20
 WEIGHTS = ("weight_daily", "weight_admit")
 
@@ -54,6 +55,13 @@ class EventFile:
     logical: str
     event_table: EventTable
     table: Table | None
+
+    def require(self) -> None:
+        """Raise :class:`MissingInputError` where the file is there without the columns that every row needs."""
+        of_table = self.event_table
+        named = [name for name in (of_table.item, of_table.names, of_table.end) if name is not None]
+        if self.table is not None:
+            self.table.require(["subject_id", *named, of_table.start, *of_table.given])
 
 
 def event_files(folder: MimicFolder, concepts: Sequence[Concept]) -> list[EventFile]:
@@ -149,21 +157,28 @@ class ConceptEvents:
         concepts = {number: concept for number, concept in numbered if concept.items.get(file.logical)}
         pairs = pairs_of(list(concepts.items()), file.logical)
         reader = RowReader(event_table, concepts, pairs, storetime=self.available == "storetime")
-        columns = [name for name in (event_table.item, event_table.names) if name is not None]
-        table.require(["subject_id", *columns, event_table.start, *event_table.given])
+        file.require()
         items = {item for concept in concepts.values() for item in concept.items[file.logical]}
-        keep = pl.col("subject_id").is_in(self._subjects["subject_id"].implode()) & asked_for(event_table, [*items])
+        owner = pl.col("subject_id")
+        ours = owner.is_in(self._subjects["subject_id"].implode()) | owner.is_null()
+        keep = ours & asked_for(event_table, [*items])
         ids = ["subject_id", *([event_table.item] if event_table.item else [])]
+        unread = Quarantine()
         with progress(name=table.path.name, total=table.expected_rows(), unit="rows") as bar:
-            for number, batch in enumerate(table.batches(ids, reader.columns, Quarantine(), keep)):
+            for number, batch in enumerate(table.batches(ids, reader.columns, unread, keep)):
                 if not number:
-                    _refuse_other_times(batch, event_table, table)
+                    _refuse_other_times(batch, reader, table)
                 bar.update(batch["row"][-1] - 1 - bar.n)
+                if batch["subject_id"].null_count():
+                    nobodys = batch.filter(owner.is_null())
+                    unread.add(STAGE, table.path.name, f"row {nobodys['row'][0]}", "", NOBODYS, len(nobodys))
+                    batch = batch.drop_nulls("subject_id")
                 subject = self._subjects["subject_id"].search_sorted(batch["subject_id"])
                 rows = self._in_span(reader.read(batch.drop("subject_id").with_columns(subject=subject)))
                 self._count(rows, table.path)
                 usable = rows.select(*SPILLED, "problem").filter(pl.col("problem").is_null())
                 yield usable.select(pl.col(name).cast(kind) for name, kind in SPILLED.items())
+        self._count_unread(unread, concepts, table.path)
 
     def _in_span(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Return the rows that touch the span of their subject, or decide what does: a weight, a rate that holds."""
@@ -187,6 +202,14 @@ class ConceptEvents:
         )
         for number, reason, unit, count, row, text in first.iter_rows():
             self._add(number, f"{path.name} row {row}", text or "", reason, count, unit)
+
+    def _count_unread(self, unread: Quarantine, concepts: Iterable[int], path: Path) -> None:
+        """Count rows without readable ids, which are of no concept, once for each set that has items in the file."""
+        shown = unread.frame().group_by("reason", maintain_order=True).first().select("reason", "where", "value")
+        told = unread.counts().join(shown, on="reason").select("where", "value", "reason", "count")
+        for name, number in {self._read[number].set: number for number in sorted(concepts, reverse=True)}.items():
+            for where, value, reason, count in told.iter_rows():
+                self._quarantine(number).add(STAGE, f"{name}: {path.name}", where, value, reason, count)
 
     def _add(self, number: int, where: str, value: str, reason: str, count: int, unit: str = "") -> None:
         concept = self._read[number]
@@ -243,11 +266,12 @@ def _limit(limit: float | None) -> str:
     return "any" if limit is None else f"{limit:g}"
 
 
-def _refuse_other_times(batch: pl.DataFrame, event_table: EventTable, table: Table) -> None:
+def _refuse_other_times(batch: pl.DataFrame, reader: RowReader, table: Table) -> None:
     """Raise :class:`InputError` where of the first events of a table no time can be read or all are dates."""
-    if event_table.else_start:
-        return
-    head = batch.head(1000)
+    head, event_table = batch.head(1000), reader.table
     if not event_table.by_day:
         refuse_dates(head, event_table.start, table)
-    refuse_other_format(head, event_table.start, seconds(head[event_table.start]), table)
+    for name in filter(None, (event_table.end, "storetime" if reader.storetime else None)):
+        refuse_dates(head, name, table)
+    for name in reader.times:
+        refuse_other_format(head, name, seconds(head[name]), table)

@@ -57,10 +57,12 @@ def parse_conversion(when: str, how: str) -> Conversion:
 
 
 def _condition(part: str) -> dict[str, int | float | str | None]:
-    if part.isdigit():
+    if part.isdecimal():
         return {"item": int(part)}
     if found := RANGE.fullmatch(part):
         low, high = (None if side is None else float(side) for side in found.groups())
+        if low is not None and high is not None and low > high:
+            raise ValueError(f"{part!r} begins after its end. {GRAMMAR}")
         return {"low": low, "high": high}
     if weight := PATIENT_WEIGHT.fullmatch(part):
         return {"patient_weight": float(weight[1])}

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NoReturn, cast
 
 from .....cache_schema import InputError, MissingInputError, meant, shown
-from .....yaml_file import load_yaml
+from .....yaml_file import is_number, load_yaml
 from ....tables.labels import check_name
 from .definitions import (
     AGGREGATES,
@@ -38,6 +38,7 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_ .-]*")
 WITH_UNITS = ("labevents", "chartevents", "outputevents", "inputevents")
 AFTER_DISCHARGE = ("diagnoses_icd", "procedures_icd", "drgcodes")
 SHORTEST_NAME = 3
+BEYOND_IDS = 1 << 31
 
 UserSets = dict[str, dict[Version, tuple[Concept, ...]]]
 """Concepts of each set, for each release."""
@@ -71,13 +72,20 @@ def read_user_file(path: Path) -> UserSets:
     return sets
 
 
+def is_item_id(said: object) -> bool:
+    """Return whether this can be the id of an item."""
+    return isinstance(said, int) and not isinstance(said, bool) and 0 < said < BEYOND_IDS
+
+
 class _Definition:
     """What a file says of one concept."""
 
     def __init__(self, path: Path, set_name: str, name: Any, said: Any) -> None:
         self.path, self.set_name, self.name = path, set_name, str(name)
-        if not NAME.fullmatch(self.name):
-            self.refuse("", "this is no name of a concept; use letters, digits, blanks, _, - and .")
+        if not isinstance(name, str) or not NAME.fullmatch(name):
+            self.refuse(
+                "", "this is no name of a concept; use letters, digits, blanks, _, - and dots, numbers in quotes"
+            )
         if not isinstance(said, dict):
             self.refuse("", f"{shown(said)} is no definition; write `{EXAMPLE}`")
         self.said: dict[Any, Any] = said
@@ -102,6 +110,8 @@ class _Definition:
         faster_than = self._number("faster_than")
         if faster_than is not None and self.kind != "interval-amount":
             self.refuse("faster_than", f"a concept of kind {self.kind!r} has no amounts; kind: interval-amount has")
+        if faster_than is not None and faster_than < 0:
+            self.refuse("faster_than", f"{faster_than:g} is below 0")
         measured = any(table in WITH_UNITS for items in by_version.values() for table in items)
         if measured and self.kind != "categorical" and "unit" not in self.said:
             self.refuse("unit", "none is given; write the one that values are to be in, or '' if they have none")
@@ -144,7 +154,12 @@ class _Definition:
         if set(said) & set(VERSIONS):
             for release in said:
                 self._one_of("items", release, tuple(VERSIONS))
-            return {VERSIONS[release]: self._by_table(f"items: {release}", said[release]) for release in said}
+            by_version = {VERSIONS[release]: self._by_table(f"items: {release}", said[release]) for release in said}
+            for release in said:
+                for table in said[release]:
+                    if not EVENT_TABLES[VERSIONS[release]][table]:
+                        self.refuse(f"items: {release}", f"{table} is no table of this release")
+            return by_version
         items = self._by_table("items", said)
         of_release = {
             version: {table: ids for table, ids in items.items() if EVENT_TABLES[version][table]}
@@ -173,7 +188,8 @@ class _Definition:
     def _names(self, key: str, said: Any, word: str) -> tuple[Item, ...]:
         """Return parts of names, in small letters."""
         if not isinstance(said, dict) or list(said) != [word]:
-            self.refuse(key, f"{shown(said)} names nothing; write {{{word}: [vancomycin, cef]}}")
+            example = "sputum, blood" if word == NAMED["microbiologyevents"] else "vancomycin, cef"
+            self.refuse(key, f"{shown(said)} names nothing; write {{{word}: [{example}]}}")
         names = [text.lower() for text in self._texts(f"{key}: {word}", said[word])]
         if short := next((name for name in names if len(name) < SHORTEST_NAME), None):
             self.refuse(
@@ -184,7 +200,7 @@ class _Definition:
     def _ids(self, key: str, said: Any) -> tuple[Item, ...]:
         ids = said if isinstance(said, list) else [said]
         for item in ids:
-            if not isinstance(item, int) or isinstance(item, bool) or item <= 0:
+            if not is_item_id(item):
                 self.refuse(key, f"{shown(item)} is no item id, a whole number such as 50813")
         if not ids or len(set(ids)) < len(ids):
             self.refuse(key, f"{shown(said)} lists no id, or one twice")
@@ -209,14 +225,20 @@ class _Definition:
             self.refuse("levels", f"a concept of kind {self.kind!r} has none; kind: categorical has")
         if isinstance(levels, list):
             levels = {level: [level] for level in self._texts("levels", levels)}
-        if not isinstance(levels, dict) or not isinstance(texts, dict):
-            self.refuse("levels" if not isinstance(levels, dict) else "texts", "this is no mapping")
-        named = {text.lower(): str(level) for level, ways in levels.items() for text in self._texts("levels", ways)}
+        for key, said in (("levels", levels), ("texts", texts)):
+            if not isinstance(said, dict):
+                self.refuse(key, f"{shown(said)} is no mapping, such as {{asleep: [Sleeping]}} or {{Pinpoint: 1}}")
+        pairs = [("levels", text, str(level)) for level, ways in levels.items() for text in self._texts("levels", ways)]
         for text, meaning in texts.items():
-            number = isinstance(meaning, int | float) and not isinstance(meaning, bool) and self.kind != "categorical"
+            number = is_number(meaning) and self.kind != "categorical"
             if not number and meaning != MISSING:
                 self.refuse("texts", f"{shown(text)}: {shown(meaning)} is no number, nor {MISSING!r}")
-            named[str(text).strip().lower()] = str(meaning)
+            pairs.append(("texts", str(text).strip(), str(meaning)))
+        named: dict[str, str] = {}
+        for key, text, meaning in pairs:
+            if named.get(text.lower(), meaning) != meaning:
+                self.refuse(key, f"{shown(text)} means two things; capitals do not matter")
+            named[text.lower()] = meaning
         return tuple(map(str, levels)), named
 
     def _texts(self, key: str, said: Any) -> list[str]:
@@ -243,19 +265,33 @@ class _Definition:
         said = self.said.get("where", {})
         if not isinstance(said, dict) or not all(isinstance(part, str) for pair in said.items() for part in pair):
             self.refuse("where", f"{shown(said)} is no mapping of columns to texts; write numbers in quotes")
+        self._once("where", said)
         return {column.lower(): text for column, text in said.items()}
+
+    def _once(self, key: str, columns: Iterable[str]) -> None:
+        """Refuse a column that is there twice, in other letters."""
+        seen: set[str] = set()
+        for column in columns:
+            if column.lower() in seen:
+                self.refuse(key, f"{shown(column)} is there twice; capitals do not matter")
+            seen.add(column.lower())
 
     def _without(self) -> dict[str, tuple[str, ...]]:
         said = self.said.get("without", {})
         if not isinstance(said, dict) or not all(isinstance(column, str) for column in said):
             self.refuse("without", f"{shown(said)} is no mapping of columns to texts, such as {{route: [TP, '*ear*']}}")
-        return {column.lower(): tuple(self._texts("without", texts)) for column, texts in said.items()}
+        self._once("without", said)
+        without = {column.lower(): tuple(self._texts("without", texts)) for column, texts in said.items()}
+        for text in (text for texts in without.values() for text in texts):
+            if "*" in text and not (len(text) > 2 and "*" not in text[1:-1] and text[0] == text[-1]):
+                self.refuse("without", f"{shown(text)} is understood with letters between two stars alone, as '*ear*'")
+        return without
 
     def _number(self, key: str) -> float | None:
         said = self.said.get(key)
         if said is None:
             return None
-        if isinstance(said, bool) or not isinstance(said, int | float) or said != said:
+        if not is_number(said):
             self.refuse(key, f"{shown(said)} is no number")
         return float(said)
 

@@ -66,6 +66,13 @@ class RowReader:
         names += ["rate", "rateuom"] if self.amounts else []
         return list(dict.fromkeys(name for name in names if name))
 
+    @property
+    def times(self) -> list[str]:
+        """Columns of dates and times that are looked at."""
+        table = self.table
+        names = [table.start, table.else_start, table.end, "storetime" if self.storetime or table.asked else None]
+        return [name for name in names if name]
+
     def read(self, batch: pl.DataFrame) -> pl.DataFrame:
         """Return for each row and concept: concept, pair, time, end, known, value, power, kg, spread, hold, problem.
 
@@ -102,7 +109,8 @@ class RowReader:
         end = seconds(rows[table.end]) if table.end else pl.Series([None] * len(rows), dtype=pl.Int64)
         known = seconds(rows["storetime"]) if self.storetime and not table.asked else time
         rows = rows.with_columns(time=time, end=end)
-        rows = rows.with_columns(known=pl.max_horizontal("time", known.alias("known")))
+        unstored = known.is_null() & (rows["storetime"].cast(pl.String) != "").fill_null(False)
+        rows = rows.with_columns(known=pl.max_horizontal("time", known.alias("known")), unstored=unstored)
         marked = [
             pl.col(column).cast(pl.String).str.strip_chars().str.to_lowercase().is_in(list(texts)).fill_null(False)
             for column, texts in table.wrong.items()
@@ -111,7 +119,7 @@ class RowReader:
         for column, texts in table.given.items():
             given = pl.col(column).str.strip_chars().str.to_lowercase().is_in(list(texts)).fill_null(False)
             problem = pl.coalesce(problem, pl.when(~given).then(pl.lit(NOT_GIVEN)))
-        without = pl.col("time").is_null() | (pl.col("end").is_null() & (table.end is not None))
+        without = pl.col("time").is_null() | pl.col("unstored") | (pl.col("end").is_null() & (table.end is not None))
         timed = rows.with_columns(
             problem=pl.coalesce(
                 problem,
@@ -119,7 +127,7 @@ class RowReader:
                 pl.when(pl.col("end") < pl.col("time")).then(pl.lit(REVERSED)),
             )
         )
-        read = {table.start, table.else_start, table.end, "storetime", *table.wrong, *table.given}
+        read = {table.start, table.else_start, table.end, "storetime", "unstored", *table.wrong, *table.given}
         return timed.drop([name for name in timed.columns if name in read])
 
     def _valued(self, rows: pl.DataFrame) -> pl.DataFrame:

@@ -12,8 +12,7 @@ import polars as pl
 from .....cache_schema import Column
 from ....source import Block, Quarantine
 from ..tables import Table
-from ..times import read_times
-from .visits import STAGE, Visits, known_at_admission, rows_of_visits
+from .visits import STAGE, Visits, known_at_admission, rows_of_visits, timed
 
 TITLE = "medicines at home and in the emergency department"
 COLUMNS = tuple(
@@ -41,7 +40,7 @@ def medicine_blocks(tables: Mapping[str, Table], visits: Visits, quarantine: Qua
 def _before_unit(table: Table, visits: pl.DataFrame, texts: list[str], quarantine: Quarantine) -> pl.DataFrame:
     """Return the rows of a table of medicines that were written before admission to the unit; others are counted."""
     rows = rows_of_visits(table, visits, ["charttime", *texts], quarantine)
-    rows = read_times(rows, ["charttime"], table, quarantine, ["charttime"]).drop_nulls("charttime")
+    rows = timed(rows, ["charttime"], table, quarantine)
     late = rows.filter(pl.col("charttime") > pl.col("intime"))
     if len(late):
         quarantine.add(STAGE, table.path.name, f"row {late['row'][0]}", "", TOO_LATE, len(late))

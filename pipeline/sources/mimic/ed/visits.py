@@ -14,7 +14,7 @@ import polars as pl
 
 from ....source import Block, Quarantine
 from ..tables import Table, read_table, unique_rows
-from ..times import read_times
+from ..times import read_times, refuse_dates
 from ..within import of_cohort
 
 STAGE = "ed"
@@ -52,7 +52,7 @@ def _visits(table: Table, stays: pl.DataFrame, quarantine: Quarantine) -> pl.Dat
     frame = read_table(table, ["subject_id", "hadm_id", "stay_id"], ["intime", "outtime"], quarantine, ["stay_id"])
     frame = of_cohort(frame, stays, table, quarantine)
     frame = unique_rows(frame, ["stay_id"], table, quarantine)
-    frame = read_times(frame, ["intime", "outtime"], table, quarantine, ["intime"]).drop_nulls("intime")
+    frame = timed(frame, ["intime", "outtime"], table, quarantine)
     frame = frame.rename({"stay_id": "ed_stay_id", "intime": "arrival", "outtime": "departure", "hadm_id": "of_hadm"})
     pairs = stays.select("stay_id", "subject_id", "hadm_id", "intime", "outtime").join(frame, on="subject_id")
     same = (pl.col("hadm_id") == pl.col("of_hadm")).fill_null(False)
@@ -82,9 +82,24 @@ def rows_of_visits(
     Columns: those of `Visits.read`, row (line in the file), ``ids`` (integers) and ``texts``.
     """
     table.require(["stay_id", *ids, *texts])
-    keep = pl.col("stay_id").is_in(visits["ed_stay_id"].unique().implode())
+    keep = pl.col("stay_id").is_in(visits["ed_stay_id"].unique().implode()) | pl.col("stay_id").is_null()
     rows = read_table(table, ["stay_id", *ids], texts, quarantine, ["stay_id"], keep)
     return visits.join(rows.rename({"stay_id": "ed_stay_id"}), on="ed_stay_id", maintain_order="left_right")
+
+
+def timed(rows: pl.DataFrame, names: list[str], table: Table, quarantine: Quarantine) -> pl.DataFrame:
+    """Return rows with times in seconds, without those that lack the first, which are counted.
+
+    Raises :class:`InputError` where all of a column are dates alone: nobody knows what was before admission then.
+    """
+    for name in names:
+        refuse_dates(rows, name, table)
+    needed = names[0]
+    rows_without = rows.filter(pl.col(needed).is_null() | (pl.col(needed).cast(pl.String) == ""))
+    if len(rows_without):
+        first = f"row {rows_without['row'][0]}"
+        quarantine.add(STAGE, table.path.name, first, "", f"{needed} empty", len(rows_without))
+    return read_times(rows, names, table, quarantine, [needed]).drop_nulls(needed)
 
 
 def known_at_admission(stay_ids: npt.NDArray[Any], values: npt.NDArray[np.float32]) -> Block:

@@ -11,9 +11,8 @@ import polars as pl
 from .....cache_schema import Column
 from ....source import Block, Quarantine
 from ..tables import Table
-from ..times import read_times
 from .measured import VITAL_SIGNS, numbers
-from .visits import HOUR, STAGE, Visits, rows_of_visits
+from .visits import HOUR, STAGE, Visits, rows_of_visits, timed
 
 TITLE = "vital signs in the emergency department"
 OUTSIDE = "charted before arrival in the department, or after the unit"
@@ -28,7 +27,7 @@ def vital_blocks(tables: Mapping[str, Table], visits: Visits, quarantine: Quaran
     """Yield the rows ``[R, 14]`` of all stays: seven values and their masks, one row each time of charting."""
     vitalsign = tables["vitalsign"]
     rows = rows_of_visits(vitalsign, visits.read(quarantine), ["charttime", *VITAL_SIGNS], quarantine)
-    rows = read_times(rows, ["charttime"], vitalsign, quarantine, ["charttime"]).drop_nulls("charttime")
+    rows = timed(rows, ["charttime"], vitalsign, quarantine)
     within = pl.col("charttime").is_between("arrival", pl.coalesce("outtime", "charttime"))
     outside = rows.filter(~within)
     if len(outside):

@@ -1,11 +1,11 @@
 """A mapping of a YAML file, read strictly: every refusal names file, key and value."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from .....cache_schema import InputError, meant, shown
+from .....yaml_file import is_number
 
 ABSENT: Any = object()
 
@@ -78,8 +78,3 @@ class Fields:
                 raise InputError(
                     f"{self.at(key)}: there is no such key.{meant(key, known)} Known are: {', '.join(known)}."
                 )
-
-
-def is_number(value: object) -> bool:
-    """Return whether this is a finite number, which true and false are not."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

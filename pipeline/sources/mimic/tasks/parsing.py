@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from .....cache_schema import InputError, meant, shown
-from .....yaml_file import load_yaml
+from .....yaml_file import is_number, load_yaml
 from .checks import check_task_file
 from .durations import seconds_of
-from .fields import Fields, is_number
+from .fields import Fields
 from .language import (
     BUILT_IN,
     END,
@@ -171,7 +171,8 @@ def _cohort(fields: Fields) -> CohortFilter:
     inner = Fields.of(fields.at("cohort"), value)
     usual = CohortFilter()
     age = inner.take("age", list(usual.age))
-    if not isinstance(age, list) or len(age) != 2 or not all(one is None or is_number(one) for one in age):
+    two = isinstance(age, list) and len(age) == 2 and all(one is None or is_number(one) for one in age)
+    if not two or (None not in age and age[0] > age[1]):
         raise InputError(f"{inner.at('age')} is {shown(age)}; write the lowest and the highest, such as [18, null].")
     cohort = CohortFilter(
         (age[0], age[1]),

@@ -3,8 +3,9 @@
 from collections.abc import Callable
 
 from .....cache_schema import InputError, shown
+from .....yaml_file import is_number
 from .durations import seconds_of
-from .fields import Fields, is_number
+from .fields import Fields
 from .language import OPEN, Bound, Label
 
 UNITS = {"min": 60, "h": 3600, "d": 86_400}

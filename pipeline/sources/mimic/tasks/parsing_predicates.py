@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 from .....cache_schema import InputError, shown
-from ..concepts.user_file import SHORTEST_NAME
+from ..concepts.user_file import SHORTEST_NAME, is_item_id
 from .durations import seconds_of
 from .fields import Fields
 from .language import AnchorPredicate, CodePredicate, ConceptPredicate, DerivedPredicate, Place, Predicate
@@ -60,6 +60,8 @@ def _of_events(fields: Fields, kind: str) -> ConceptPredicate:
         _drugs(fields) if kind == "drug_contains" else (),
         _where(fields.inner("where", {})),
     )
+    if predicate.drugs and (predicate.low, predicate.high) != (None, None):
+        raise InputError(f"{fields.at('drug_contains')} is of orders, which have no value to be above or below one.")
     if predicate.within is not None and predicate.event == "running":
         raise InputError(f"{fields.at('within')} goes with events at one time, not with what is running.")
     if predicate.low is not None and predicate.high is not None and predicate.low > predicate.high:
@@ -83,11 +85,13 @@ def _concepts(fields: Fields) -> tuple[str, ...]:
 
 
 def _items(fields: Fields) -> dict[str, tuple[int, ...]]:
+    if not fields.content:
+        raise InputError(f"{fields.where} is empty; write ids by table, such as {{labevents: [50912]}}.")
     items = {}
     for table in fields.content:
         ids = fields.take(table)
         ids = ids if isinstance(ids, list) else [ids]
-        if not ids or not all(isinstance(one, int) and not isinstance(one, bool) for one in ids):
+        if not ids or not all(is_item_id(one) for one in ids):
             raise InputError(f"{fields.at(table)} is {shown(ids)}; write item ids, such as [50912].")
         items[table] = tuple(ids)
     return items
@@ -115,6 +119,8 @@ def _where(fields: Fields) -> dict[str, str]:
         value = fields.take(column)
         if not isinstance(value, str):
             raise InputError(f"{fields.at(column)} is {shown(value)}; write a text, a number in quotes.")
+        if column.lower() in where:
+            raise InputError(f"{fields.at(column)} is there twice; capitals do not matter.")
         where[column.lower()] = value
     return where
 
@@ -138,6 +144,7 @@ def _prefixes(fields: Fields, revision: str) -> tuple[str, ...]:
     if fields.content[revision] == []:
         return ()
     prefixes = tuple(text.replace(".", "").upper() for text in _texts(fields, revision))
-    if wrong := next((prefix for prefix in prefixes if not CODE.fullmatch(prefix)), None):
-        raise InputError(f"{fields.at(revision)}: {shown(wrong)} is no beginning of a code, such as N17.")
+    wrong = [prefix for prefix in prefixes if not CODE.fullmatch(prefix)]
+    if wrong:
+        raise InputError(f"{fields.at(revision)}: {shown(wrong[0])} is no beginning of a code, such as N17.")
     return prefixes

@@ -6,7 +6,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from omnifuse.cache_schema import InputError
+from omnifuse.cache_schema import InputError, MissingInputError
 from omnifuse.pipeline.sources.mimic.concepts.columns import refuse_unknown_columns
 from omnifuse.pipeline.sources.mimic.concepts.definitions import Concept, starter_set
 from omnifuse.pipeline.sources.mimic.concepts.describe import describe
@@ -186,6 +186,17 @@ def test_names_that_are_none_are_refused(items: str, said: str, tmp_path: Path) 
 def test_a_column_that_no_table_has_is_refused(iv: Any) -> None:
     folder = MimicFolder.find(iv.write())
     wrong = Concept("mine", "x", {"prescriptions": ("heparin",)}, "categorical", without={"rout": ("po",)})
-    with pytest.raises(InputError, match=r"mine: x: without: prescriptions has no column 'rout'. Did you mean 'route'"):
+    with pytest.raises(
+        InputError, match=r"mine: x: without: prescriptions has no column 'rout' .*Did you mean 'route'"
+    ):
         refuse_unknown_columns(folder, [wrong])
+    with pytest.raises(InputError, match=r"^my\.yaml: mine: x: without"):
+        refuse_unknown_columns(folder, [wrong], {"mine": Path("my.yaml")})
     refuse_unknown_columns(folder, [starter("antibiotic_ordered")])
+
+
+def test_a_table_that_is_another_file_is_refused_by_its_name(iv: Any) -> None:
+    path = iv.write() / "hosp" / "prescriptions.csv"
+    path.write_text("<html><body>Not authorised</body></html>\n")
+    with pytest.raises(MissingInputError, match=r"prescriptions\.csv has no column .*drug, .*; it has <html>"):
+        refuse_unknown_columns(MimicFolder.find(iv.path), [starter("antibiotic_ordered")])

@@ -1,6 +1,7 @@
 """Rows of tables as events of concepts: units, limits, texts, intervals, and two times."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import polars as pl
@@ -257,3 +258,46 @@ def test_times_in_another_format_are_refused(iv: Any, read: Any) -> None:
         iv.add("hosp/labevents", subject_id=10000032, itemid=50813, charttime=f"01/02/2180 {clock}", value="1")
     with pytest.raises(InputError, match="labevents"):
         read(iv.write(), [concept("labevents", 50813)])
+
+
+@pytest.mark.parametrize(
+    ("stored", "found"), [("2180-01-01", "no time of day"), ("1/1/2180 3:00 PM", "cannot be read")]
+)
+def test_stored_times_in_another_format_are_refused(iv: Any, read: Any, stored: str, found: str) -> None:
+    for second in range(3):
+        iv.add(
+            "hosp/labevents",
+            subject_id=10000032,
+            itemid=50813,
+            charttime=f"2180-01-01 01:00:0{second}",
+            storetime=stored,
+            value=1,
+        )
+    lactate = [concept("labevents", 50813)]
+    with pytest.raises(InputError, match=f"labevents.*STORETIME of row 2.*{found}"):
+        read(iv.write(), lactate)
+    assert len(read(iv.path, lactate, available="charttime")[0]) == 3
+
+
+def test_a_stored_time_that_cannot_be_read_makes_no_value_known_earlier(
+    iv: Any, lab: Callable[..., None], read: Any
+) -> None:
+    lab(50813, "1", "01:00:00", stored="03:00:00")
+    lab(50813, "2", "02:00:00", stored="later")
+    events, told = read(iv.write(), [concept("labevents", 50813)])
+    assert events["value"].to_list() == [1]
+    assert told == {"mine.x: the time cannot be read": 1}
+
+
+def test_rows_without_readable_ids_are_counted_for_each_set(iv: Any, lab: Callable[..., None], read: Any) -> None:
+    lab(50813, "1")
+    lab("fifty", "2")  # type: ignore[arg-type]
+    lab("50813.0", "3", "02:00:00")  # type: ignore[arg-type]
+    iv.add("hosp/labevents", itemid=50813, charttime="2180-01-01 01:00:00", value="4")
+    two = [concept("labevents", 50813), concept("labevents", 50912)]
+    events, told = read(iv.write(), [*two, replace(two[0], set="other")])
+    assert events["value"].to_list() == [1, 1, 3, 3]
+    reason = "labevents.csv: itemid is no integer"
+    nobodys = "labevents.csv: subject_id empty"
+    of_both = {f"{name}: {said}": 1 for name in ("mine", "other") for said in (reason, nobodys)}
+    assert told == of_both | {"mine: concepts without a row in the tables": 1}

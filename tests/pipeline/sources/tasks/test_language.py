@@ -130,6 +130,16 @@ REFUSED = {
     "an unknown unit": (changed(unit="stay"), "icu_stay, admission, subject"),
     "an unknown history": (changed(history="week"), "history"),
     "a cohort that is none": (changed(cohort={"ages": [18, None]}), r"cohort\.ages.*'age'"),
+    "items of nothing": (changed(predicates__aki={"item": {}}), r"aki\.item is empty"),
+    "an item that is none": (changed(predicates__aki={"item": {"labevents": [-1]}}), r"aki\.item\.labevents is \[-1\]"),
+    "a code of a dot alone": (changed(predicates__aki={"icd": {9: ["."]}}), r"icd\.9: '' is no beginning of a code"),
+    "an order with a value": (
+        changed(predicates__aki={"drug_contains": "cef", "value_min": 1}), "orders, which have no value"
+    ),
+    "a column twice": (
+        changed(predicates__aki={"concept": "lactate", "where": {"Flag": "a", "flag": "b"}}), "flag is there twice"
+    ),
+    "ages the wrong way round": (changed(cohort={"age": [80, 18]}), r"cohort\.age is \[80, 18\]"),
     "an age that is none": (changed(cohort={"age": 18}), r"cohort\.age.*\[18, null\]"),
     "a choice of samples that is none": (changed(per_subject={"random": -1}), "random: SEED"),
     "an endless bound of the trigger": (changed(trigger={"at": None}), r"trigger\.at is null"),
