@@ -182,8 +182,9 @@ def balance_notes(splits: Sequence[Split], subjects: npt.NDArray[Any], counted: 
         return []
     largest = int(np.unique(subjects, return_counts=True)[1].max())
     return [
-        f"Folds have {min(sizes):,} to {max(sizes):,} test {counted}: a subject is in one fold with all of its {counted}, "
-        f"and the largest has {largest:,} of {len(subjects):,}. A mean over folds counts the small ones as much."
+        f"Folds have {min(sizes):,} to {max(sizes):,} test {counted}: a subject is in one fold with all of its "
+        f"{counted}, and the largest has {largest:,} of {len(subjects):,}. A mean over folds counts the small ones as "
+        "much."
     ]
 
 
