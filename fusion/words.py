@@ -9,6 +9,9 @@ MISSING = "–"
 SPACE = "\N{NO-BREAK SPACE}"
 """Keeps a number and what belongs to it on one line."""
 
+LARGE = 1e7
+"""From here on a number is written as a power of ten."""
+
 PLAIN = str.maketrans({MISSING: "-", "−": "-", SPACE: " "})
 
 READOUTS = {
@@ -26,10 +29,14 @@ def readout_words(name: str) -> str:
 
 
 def number(value: float | None, digits: int = 3, *, signed: bool = False) -> str:
-    """Return a number with fixed decimals and a true minus sign (``signed``: a plus too); a dash for None and NaN."""
+    """Return a number with fixed decimals and a true minus sign (``signed``: a plus too); a dash for None and NaN.
+
+    From ten millions on it is ``1.26e+28``.
+    """
     if value is None or not math.isfinite(value):
         return MISSING
-    return f"{value:{'+' if signed else ''}.{digits}f}".replace("-", "−")
+    form = f".{digits}f" if abs(value) < LARGE else ".2e"
+    return f"{value:{'+' if signed else ''}{form}}".replace("-", "−")
 
 
 def digits(value: float | None) -> int:

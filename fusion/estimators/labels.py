@@ -122,7 +122,7 @@ def read_quantities(y: Any) -> tuple[npt.NDArray[np.float32], bool]:
     try:
         numbers = table.astype(np.float64)
     except (TypeError, ValueError) as error:
-        raise InputError(f"y holds quantities, and {error}; expected numbers.") from error
+        raise InputError(f"y is {given.ravel()[:1].item()!r}, …; expected quantities, all of them numbers.") from error
     known = np.abs(numbers) <= np.finfo(np.float32).max  # neither NaN nor infinite
     if not (known if single else known | np.isnan(numbers)).all():
         row, column = np.argwhere(~known)[0]

@@ -14,13 +14,16 @@ import polars as pl
 from ...cache_schema import InputError
 from ..parts.combinations import MOST_MODALITIES, combination_name, combination_table
 from ..runs.replay import BoolArray, Replay
-from ..scores.measures import KINDS, of_kind
+from ..scores.measures import GUESSING, KINDS, of_kind
 
 COMPLETE, AVAILABLE = "complete", "available"
 """Whom a combination is evaluated on: samples that have all modalities of the run, or all that have the combination."""
 
 MEASURED = ("auroc", "auprc")
 """Of classes; of other tasks every measure is."""
+
+WITHOUT_ANY = dict.fromkeys(("auroc", "concordance", "concordance_uno", "auroc_horizon"), GUESSING) | {"r2": 0.0}
+"""What measures are worth without any modality, whatever the data."""
 
 
 def combination_scores(replay: Replay) -> pl.DataFrame:
@@ -59,7 +62,7 @@ def combination_scores(replay: Replay) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=schema, orient="row")
 
 
-def shapley(scores: pl.DataFrame, measure: str = "auroc", empty: float = 0.5) -> dict[str, float]:
+def shapley(scores: pl.DataFrame, measure: str = "auroc", empty: float | None = None) -> dict[str, float]:
     """Return the Shapley value of each modality: its mean gain over all orders in which modalities can be added.
 
     The game is the table of `combination_scores` on the complete samples. The values sum to that of all modalities
@@ -72,19 +75,25 @@ def shapley(scores: pl.DataFrame, measure: str = "auroc", empty: float = 0.5) ->
     ----------
     scores : as `combination_scores` returns them
     measure : column that is shared out
-    empty : what the measure is worth without any modality: .5 for AUROC, the share of positives for AUPRC, the error of
-        who always predicts the mean
+    empty : what the measure is worth without any modality: by default that of `WITHOUT_ANY`; else for example the share
+        of positives for AUPRC, the error of who always predicts the mean for MAE
 
     Raises
     ------
     InputError
-        If a combination has no value on the complete samples.
+        If a combination has no value on the complete samples, or nobody says what a measure is worth without any.
     """
+    empty = WITHOUT_ANY.get(measure) if empty is None else empty
+    if empty is None or measure not in scores.columns:
+        raise InputError(
+            f"Shapley values of {measure!r} need `empty`, what it is worth without any modality, and a column of the "
+            f"scores, which have {', '.join(scores.columns)}."
+        )
     known = scores.filter(pl.col("among") == COMPLETE).select("combination", measure)
     if known[measure].null_count():
         raise InputError(
             f"Shapley values need the {measure} of every combination on samples that have all modalities; "
-            "no fold tests enough of those, of both classes."
+            "no fold tests enough of those, with different outcomes."
         )
     value = {frozenset(name.split("+")): float(score) for name, score in known.iter_rows()} | {frozenset(): empty}
     everyone = max(value, key=len)

@@ -93,6 +93,11 @@ class Cohort:
         """[N, M] bool: which sample has which modality."""
         return np.stack([source.present for source in self.sources.values()], axis=1)
 
+    @property
+    def counted(self) -> str:
+        """What the positions are, for a reader: samples, or predictions of a task with several a sample."""
+        return "samples" if self.queries is None else "predictions"
+
     @cached_property
     def subject(self) -> npt.NDArray[np.int64]:
         """[N] the same number for samples of one subject, in the order of their ids."""

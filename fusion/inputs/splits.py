@@ -175,15 +175,16 @@ def supplied(table: pl.DataFrame, cohort: Cohort, labels: Positions, validation:
     return Split(train, held_out, test)
 
 
-def balance_notes(splits: Sequence[Split], subjects: npt.NDArray[Any]) -> list[str]:
-    """Say if test parts differ much in size, and that subjects are the reason; ``subjects`` [N]."""
+def balance_notes(splits: Sequence[Split], subjects: npt.NDArray[Any], counted: str = "samples") -> list[str]:
+    """Say if test parts differ much in size, and that subjects are the reason; ``subjects`` [N] of what is counted."""
     sizes = [len(split.test) for split in splits]
     if max(sizes) <= UNEVEN * min(sizes):
         return []
     largest = int(np.unique(subjects, return_counts=True)[1].max())
     return [
-        f"Folds have {min(sizes):,} to {max(sizes):,} test samples: a subject is in one fold with all of its samples, "
-        f"and the largest has {largest:,} of {len(subjects):,}. A mean over folds counts the small ones as much."
+        f"Folds have {min(sizes):,} to {max(sizes):,} test {counted}: a subject is in one fold with all of its "
+        f"{counted}, and the largest has {largest:,} of {len(subjects):,}. A mean over folds counts the small ones as "
+        "much."
     ]
 
 

@@ -141,6 +141,8 @@ def _lead(run: Run) -> Iterator[str]:
     done = "trained and tested on" if folds > 1 else "trained, and then tested on"
     named = f"{_counted(metrics)} of the data set {metrics.cache.dataset}"
     yield f"The method {metrics.method} was {done} {named}. Inputs: {inputs}."
+    if metrics.patients is not None:
+        yield "Where this page counts samples, these are predictions: one patient has several, at different times."
     if folds > 1:
         yield (
             f"Every prediction was made by a model that had not seen that patient: {folds} folds by patient, each "

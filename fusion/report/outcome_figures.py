@@ -49,8 +49,8 @@ def predicted_figure(y: Floats, predicted: Floats, unit: str) -> Figure:
 
     def _paint(axes: Axes) -> None:
         if drawn:
-            steps = [step for step in STEPS if step < np.nanmax(shown)]
-            steps.append(next(step for step in STEPS if step >= np.nanmax(shown)))
+            steps = [step for step in STEPS if step <= np.nanmax(shown)]
+            steps.append(next(step for step in STEPS if step > np.nanmax(shown)))
             colours = colormaps["Blues"].resampled(len(steps) + 1)
             norm = BoundaryNorm(steps, len(steps) + 1, extend="min")  # so that the lightest is no white
             mesh = axes.pcolormesh(edges, edges, shown, cmap=colours, norm=norm)

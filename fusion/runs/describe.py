@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from ..methods import METHODS
-from ..scores.measures import Measure, in_brief
+from ..scores.measures import Measure, decimals, in_brief
 from ..settings import as_text
 from ..training.search import known_space
 from ..words import interval, number, plain
@@ -106,6 +106,7 @@ def run_text(metrics: RunMetrics) -> str:
     events = "" if metrics.events is None else f", {metrics.events:,} events"
     measures = in_brief(metrics.kind, metrics.measures)
     widths = {name: max(8, len(measure.title) + 2) for name, measure in measures.items()}
+    places = {name: decimals(measure, metrics.measures[name].mean) for name, measure in measures.items()}
     lines = [
         f"{metrics.method} on {metrics.task} of {metrics.cache.dataset}: {metrics.samples:,} {metrics.counted}"
         f"{positives}{events}, modalities {', '.join(metrics.modalities)}, {metrics.seconds:.0f} s",
@@ -113,7 +114,9 @@ def run_text(metrics: RunMetrics) -> str:
     ]
     lines += [
         f"{fold.fold:>6}{fold.rows:>8,}"
-        + "".join(f"{plain(number(fold.measures[name])):>{width}}" for name, width in widths.items())
+        + "".join(
+            f"  {plain(number(fold.measures[name], places[name])):>{width - 2}}" for name, width in widths.items()
+        )
         for fold in metrics.folds
     ]
     lines += [score_text(measure, metrics.measures[name]) for name, measure in measures.items()]
@@ -122,6 +125,7 @@ def run_text(metrics: RunMetrics) -> str:
 
 def score_text(measure: Measure, score: Score) -> str:
     """Return a measure as mean over folds, its 95 % interval if it is one that has, and the sd over folds."""
-    bounds = f" {interval(score.ci, missing='[no interval]')}" if measure.resampled else ""
-    spread = "" if score.sd is None else f", mean over folds, whose sd is {number(score.sd)}"
-    return plain(f"{measure.title} {number(score.mean)}{bounds}{spread}")
+    places = decimals(measure, score.mean)
+    bounds = f" {interval(score.ci, places, missing='[no interval]')}" if measure.resampled else ""
+    spread = "" if score.sd is None else f", mean over folds, whose sd is {number(score.sd, places)}"
+    return plain(f"{measure.title} {number(score.mean, places)}{bounds}{spread}")

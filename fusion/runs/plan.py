@@ -166,7 +166,7 @@ def _splits(cache: FeatureCache, cohort: Cohort, config: TrainConfig, share: flo
     name = split_used(cache, config)
     if name is None:
         splits = _folds(cache, cohort, config, share)
-        return splits, balance_notes(splits, cohort.subject)
+        return splits, balance_notes(splits, cohort.subject, cohort.counted)
     split = supplied(cache.splits[name], cohort, strata(cohort.y, cohort.task.kind), share, config.seed)
     return [split], [f"Trained and tested on the supplied split {name!r} instead of folds."]
 

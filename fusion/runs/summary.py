@@ -72,7 +72,7 @@ def summarise(
         "missing": missing,
         "notes": [
             *notes,
-            *size_notes(kind, cohort.without_input, rows, everybody.truth),
+            *size_notes(kind, cohort.without_input, rows, everybody.truth, cohort.counted),
             *missing_notes(kind, missing),
             *calibration_notes(checks),
         ],

@@ -25,15 +25,17 @@ RATIO_RANGE = (0.8, 1.25)
 LABEL = "label"
 
 
-def size_notes(kind: str, without_input: int, folds: Sequence[Mapping[str, Any]], truth: FloatArray) -> list[str]:
+def size_notes(
+    kind: str, without_input: int, folds: Sequence[Mapping[str, Any]], truth: FloatArray, counted: str = "samples"
+) -> list[str]:
     """Say who was left out, and where there is too little to test on.
 
     ``folds`` are rows of metrics.json, ``truth`` [N, K] binary labels of all tested samples; of other outcomes the
-    labels as in `Task`.
+    labels as in `Task`. ``counted`` says what there are ``without_input``: samples or predictions.
     """
     notes = []
     if without_input:
-        notes.append(f"{without_input} samples of the task have none of the modalities and were left out.")
+        notes.append(f"{without_input:,} {counted} of the task have none of the modalities and were left out.")
     return notes + {"survival": _few_events, "regression": _few_values}.get(kind, _few_of_a_class)(kind, folds, truth)
 
 

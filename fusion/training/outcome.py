@@ -191,11 +191,17 @@ def _check_events(task: Task, y: npt.NDArray[np.float32], splits: Sequence[Split
         raise InputError(
             f"Task {task.name!r}: of {len(y):,} samples none has the event, all are censored; nothing can be learnt."
         )
+    later = (event == 1) & (time > 0)
+    if not later.any():
+        raise InputError(
+            f"Task {task.name!r}: no event comes after time 0, and when is to be predicted. Whether it comes at all is "
+            "a task of 0 and 1."
+        )
     for fold, split in enumerate(splits):
-        if not ((event == 1) & (time > 0))[split.train].any():
+        if not later[split.train].any():
             raise InputError(
-                f"Task {task.name!r}: fold {fold} has no event after time 0 to train on ({int((event == 1).sum()):,} "
-                f"events in all). Use fewer folds."
+                f"Task {task.name!r}: fold {fold} has no event after time 0 to train on; in all there are so many: "
+                f"{int(later.sum()):,}. Use fewer folds."
             )
 
 

@@ -25,7 +25,7 @@ class LabelSpec:
         """Return what a label means in a table with the ``known`` columns.
 
         ``COLUMN``, or ``NAME=COLUMN,COLUMN`` for several at once; both with ``:KIND`` behind to say what the values
-        are. ``NAME`` without such a column, but with ``NAME_time`` and ``NAME_event``, is a time to an event.
+        are. ``NAME`` without such a column, but with ``NAME_time`` or ``NAME_event``, is a time to an event (of both).
         """
         kinds = {kind: kind for kind in get_args(TaskKind)}
         given, _, ending = label.rpartition(":")
@@ -36,7 +36,7 @@ class LabelSpec:
         if several:
             return cls(name, tuple(column.strip() for column in columns.split(",")), kind or "multilabel")
         pair = (name + TIME, name + EVENT)
-        if kind == "survival" or (kind is None and name not in known and set(pair) <= set(known)):
+        if kind == "survival" or (kind is None and name not in known and set(pair) & set(known)):
             return cls(name, pair, "survival")
         return cls(name, (name,), kind)
 

@@ -58,7 +58,7 @@ def read_survival(
     numbers, texts = _numbers(table, time, path, lines)
     wrong = texts.is_not_null() & ~numbers.is_between(0, LARGEST).fill_null(False)
     if wrong.any():
-        raise unexpected(path, texts, wrong, time, "a time of 0 or more", cell_lines(table, lines, time))
+        raise unexpected(path, texts, wrong, time, f"a time from 0 to {LARGEST:.1e}", cell_lines(table, lines, time))
     events = read_truth(table, event, path, lines)
     alone = numbers.is_null().to_numpy() != np.isnan(events)
     if alone.any():

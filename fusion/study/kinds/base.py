@@ -111,8 +111,9 @@ VERDICT = (
 )
 OLDER = (
     "The paired t-test over folds is the paper's, of the first seed; its p is too small, because folds share training "
-    "patients. Where one model tested everybody, DeLong's test, of the first seed, takes its place."
+    "patients."
 )
+OF_ONE_MODEL = "Where one model tested everybody, DeLong's test, of the first seed, takes its place."
 
 
 LOWER = "Lower is better: a difference below 0 is in favour of the first method."
@@ -123,7 +124,8 @@ def reading(found: Sequence[Comparison | None], study: FinishedStudy) -> str:
     several = any(one is not None and one.trainings > 1 for one in found)
     what = (SEVERAL if several else ONE).format(measure=study.measure.title)
     lower = [] if study.measure.higher_is_better else [LOWER]
-    return " ".join([what, *lower, VERDICT.format(level=LEVEL, margin=study.margin), OLDER])
+    delong = [OF_ONE_MODEL] if study.measure.area is not None else []
+    return " ".join([what, *lower, VERDICT.format(level=LEVEL, margin=study.margin), OLDER, *delong])
 
 
 def comparison_cells(

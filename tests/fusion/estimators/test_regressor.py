@@ -47,7 +47,7 @@ def test_several_quantities_keep_their_units_and_some_may_be_unknown() -> None:
         (np.where(np.arange(200) == 3, np.inf, LAW), r"y\[3\] is inf; expected quantities"),
         (np.where(np.arange(200) == 4, 1e39, LAW), r"y\[4\] is 1e\+39; expected quantities"),
         (np.full(200, 7.0), "every known value of 'y' is 7; nothing can be learnt"),
-        (["low"] * 200, "y holds quantities, and could not convert string"),
+        (["low"] * 200, "y is 'low', …; expected quantities, all of them numbers"),
         (None, "requires y to be passed"),
     ],
 )

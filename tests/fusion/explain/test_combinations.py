@@ -94,6 +94,15 @@ def test_one_modality_gets_all() -> None:
     assert shapley(table({"ehr": 0.8})) == pytest.approx({"ehr": 0.3})
 
 
+def test_what_an_error_is_worth_without_any_modality_must_be_said() -> None:
+    errors = table({"ehr": 2.0}).rename({"auroc": "mae"})
+    with pytest.raises(InputError, match="'mae' need `empty`"):
+        shapley(errors, "mae")
+    assert shapley(errors, "mae", empty=3.0) == pytest.approx({"ehr": -1.0})
+    with pytest.raises(InputError, match="column of the scores"):
+        shapley(errors, "auroc")
+
+
 def test_gains_that_add_up_are_the_values() -> None:
     gains = {"a": 0.1, "b": 0.25, "c": 0.0, "d": -0.05}
     game = {name: 0.5 + sum(gains[m] for m in name.split("+")) for name in subsets("abcd")}

@@ -98,6 +98,12 @@ def test_cells_with_few_samples_are_not_drawn() -> None:
     assert f"{FEWEST + 3} of {60 + FEWEST} samples" in predicted_figure(together, together, "d").caption
 
 
+@pytest.mark.parametrize("most", [FEWEST, 2 * FEWEST, 4 * FEWEST])
+def test_a_figure_of_few_samples_is_drawn_whatever_the_fullest_cell_holds(most: int) -> None:
+    values = np.concatenate([np.linspace(0, 100, 30), np.full(most - 1, 50.0)])
+    assert "svg" in str(predicted_figure(values, values, "d"))
+
+
 def test_where_every_tested_sample_is_censored_there_are_no_curves(death: Path) -> None:
     alter_predictions(death, lambda table: table.with_columns(event=pl.lit(0)))
     (said,) = survival_blocks(load_run(death))

@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 from omnifuse.cache_schema import FeatureCache, InputError, ModalitySpec, StagedCache, Task
 from omnifuse.fusion.inputs.loading import load
+from omnifuse.fusion.report import write_report
 from omnifuse.fusion.runs.evaluation import evaluate
 from omnifuse.fusion.runs.replay import Replay
 from omnifuse.fusion.runs.run import Run
@@ -92,6 +93,14 @@ def test_predictions_and_patients_are_counted(tmp_path: Path) -> None:
     assert keys.is_duplicated().sum() == 0
     assert keys.equals(keys.sort("sample_id", "prediction_hours"))
     assert run.metrics.auroc.ci is not None
+
+
+def test_a_reader_is_told_that_predictions_are_counted(tmp_path: Path) -> None:
+    run = trained(tmp_path, "statistics")
+    left_out = load(FeatureCache.open(tmp_path / "cache"), "soon").without_input
+    assert f"{left_out} predictions of the task have none of the modalities and were left out." in run.metrics.notes
+    page = write_report(run.path).read_text(encoding="utf-8")
+    assert "Where this page counts samples, these are predictions" in page
 
 
 def test_a_patient_is_in_one_fold_with_all_predictions(tmp_path: Path) -> None:

@@ -158,8 +158,9 @@ class TestWhatCannotBeLearnt:
             (survival([[1, 0], [2, 0], [3, 0], [4, 0]]), "of 4 samples none has the event, all are censored"),
             (
                 survival([[1, 0], [2, 0], [3, 1], [4, 0]]),
-                "fold 0 has no event after time 0 to train on .1 events in all",
+                "fold 0 has no event after time 0 to train on; in all there are so many: 1",
             ),
+            (survival([[0, 1], [0, 1], [3, 0], [4, 0]]), "no event comes after time 0"),
             (survival([[0, 1], [0, 1], [3, 1], [4, 0]]), "fold 0 has no event after time 0 to train on"),
             (stay([3, 3, NAN, 3]), "every known value of 'los' is 3; nothing can be learnt"),
             (stay([NAN, NAN, 2, 3]), "fold 0 has no known value of 'los' to train on"),

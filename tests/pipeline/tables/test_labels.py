@@ -86,9 +86,9 @@ class TestTimesToAnEvent:
     @pytest.mark.parametrize(
         ("time", "event", "message"),
         [
-            (["5", "-1"], ["1", "0"], "row 3: death_time is '-1'; expected a time of 0 or more"),
-            (["5", "soon"], ["1", "0"], "row 3: death_time is 'soon'; expected a time of 0 or more"),
-            (["5", "1e39"], ["1", "0"], "row 3: death_time is '1e39'; expected a time of 0 or more"),
+            (["5", "-1"], ["1", "0"], "row 3: death_time is '-1'; expected a time from 0 to 3.4e"),
+            (["5", "soon"], ["1", "0"], "row 3: death_time is 'soon'; expected a time from 0 to 3.4e"),
+            (["5", "1e39"], ["1", "0"], "row 3: death_time is '1e39'; expected a time from 0 to 3.4e"),
             (["5", "6"], ["2", "0"], "row 2: death_event is '2'; expected 0, 1 or nothing"),
             (["5", "6"], ["1", ""], "row 3: death_time is 6 and death_event is empty. Give both"),
             (["", ""], ["1", "0"], "row 2: death_event is 1 and death_time is empty (2 rows are so). Give both"),
@@ -101,6 +101,7 @@ class TestTimesToAnEvent:
 
     def test_a_missing_half_is_named(self) -> None:
         assert "has no column 'death_event'" in refusal("death:survival", death_time=["5"])
+        assert "has no column 'death_event'" in refusal("death", death_time=["5"])
 
 
 def test_classes_and_several_labels_are_what_they_were() -> None:
