@@ -128,6 +128,8 @@ def _classes(values: Sequence[str], name: str, path: Path, *, asked: bool) -> tu
 
     With ``asked`` many numbers are taken for a quantity, and what is meant has to be said.
     """
+    if len(values) == 1:
+        raise InputError(f"{path}: {name} is {values[0]} wherever it is known; there is nothing to predict.")
     if len(values) < 3:
         raise InputError(
             f"{path}: {name} has the values {', '.join(sorted(values))}. Write 0 and 1, so that it is clear which of "

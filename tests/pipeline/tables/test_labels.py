@@ -40,6 +40,11 @@ class TestQuantities:
         assert task("cdr", cdr=[*grades]).labels == ("0", "0.5", "1", "2")
         assert task("cdr:regression", cdr=[*grades]).kind == "regression"
 
+    def test_one_value_is_nothing_to_predict(self) -> None:
+        assert refusal("los", los=["5.5", "", "5.5"]).endswith(
+            "los is 5.5 wherever it is known; there is nothing to predict."
+        )
+
     def test_of_many_whole_numbers_it_is_asked_and_the_answer_is_taken(self) -> None:
         days = [str(number) for number in range(12)]
         assert "12 different numbers. If it is a quantity, say so: --label los:regression" in refusal(
