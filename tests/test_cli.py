@@ -293,7 +293,6 @@ def test_methods_and_doctor_answer_machines() -> None:
             ["train", "--task", "sepsis"],
             "Unknown task 'sepsis'. Known are: decompensation, length_of_stay, mortality, phenotyping",
         ),
-        (["train", "--task", "decompensation"], "has several predictions a sample; training on such tasks is not"),
         (
             ["train", "--method", "magic"],
             f"Unknown method 'magic'. Did you mean 'marginal'? Known are: {', '.join(METHODS.names())}",
