@@ -129,7 +129,7 @@ class Target:
         return table.gather(-1, index.unsqueeze(-1)).squeeze(-1), known
 
     def cross_entropy(self, logits: Tensor, y: Tensor) -> Tensor:
-        """Mean cross-entropy of the known decisions of each sample.
+        """Mean cross-entropy of the known decisions of each sample, see :meth:`over_decisions`.
 
         Parameters
         ----------
@@ -145,7 +145,15 @@ class Target:
     def negative_log_likelihood(self, lp: Tensor, y: Tensor) -> Tensor:
         """Return :meth:`cross_entropy` of a table ``lp`` [..., B, K, C] instead of logits."""
         values, known = self.gather(lp, y)
-        return mean_known(-values, known)
+        return self.over_decisions(-values, known)
+
+    def over_decisions(self, values: Tensor, known: Tensor) -> Tensor:
+        """Return the mean of ``values`` [..., K] over the known decisions; of intervals of time over all, known or not.
+
+        So the loss of a sample is the likelihood of its hazards, but for a factor that all samples share. The mean over
+        known intervals would count an early event more than a long life, and make all hazards too high.
+        """
+        return torch.where(known, values, 0.0).mean(-1) if self.kind == "survival" else mean_known(values, known)
 
     def known(self, y: Tensor) -> Tensor:
         """Whether any decision of a sample is known: bool [B] of ``y`` [B, K]."""

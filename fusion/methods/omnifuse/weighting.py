@@ -70,7 +70,9 @@ class DynamicWeightedFuse:
         labels = y.unsqueeze(1)  # [B, 1, K]
         weights, known = self.target.gather(self.log_weights(l1p.detach(), trust).exp(), labels)
         truth, _ = self.target.gather(lp, labels)  # [B, M, K]
-        losses = mean_known(torch.where(trust.unsqueeze(-1) > 0, -weights * truth, 0.0), known)  # [B, M]
+        losses = self.target.over_decisions(
+            torch.where(trust.unsqueeze(-1) > 0, -weights * truth, 0.0), known
+        )  # [B, M]
         return mean_known(losses.sum(-1), self.target.known(y))
 
     def score(self, lp: Tensor, l1p: Tensor, joint: Tensor, trust: Tensor) -> Tensor:

@@ -1,5 +1,7 @@
 """What a model learns of quantities and of times to an event, and what its answers are in their own form."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -189,9 +191,19 @@ def test_with_one_interval_and_no_censoring_hazards_are_a_binary_task_to_the_las
     np.testing.assert_allclose(1 - grid.own(said[1].numpy(), [5.0]), said[0].numpy(), atol=1e-6)
 
 
-def test_omnifuse_has_the_same_equations_for_hazards_as_for_labels_some_unknown() -> None:
+def test_omnifuse_has_the_same_equations_for_hazards_as_for_labels() -> None:
+    """To the last digit where all intervals are known; else only the mean over them differs, see the next test."""
     labels, hazards = Target("multilabel", 3), Target("survival", 3)
     batch = whole(noise(40, hazards))
+    batch = replace(batch, y=batch.y.nan_to_num())
     (one, there), (other, here) = (step(model(target, tuple(COLUMNS)), batch) for target in (labels, hazards))
     assert all(torch.equal(one[term], other[term]) for term in one)
     assert all(torch.equal(there[name], here[name]) for name in there)
+
+
+def test_the_loss_of_hazards_is_lowest_at_the_shares_of_those_at_risk() -> None:
+    """Of four one has the event in the first interval, of the three others one in the second: 1/4 and 1/3."""
+    y = torch.tensor([[1, NAN], [0, 1], [0, 0], [0, 0]])
+    logits = torch.logit(torch.tensor([1 / 4, 1 / 3])).requires_grad_()
+    Target("survival", 2).loss(logits.expand(4, 2), y).backward()
+    assert logits.grad is not None and logits.grad.abs().max() < 1e-6
