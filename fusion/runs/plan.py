@@ -114,10 +114,18 @@ def plan_training(cache: FeatureCache, config: TrainConfig) -> TrainingPlan:
         selection = selection.hiding(hidden)
     splits, notes = _splits(cache, selection.cohort, config, share)  # reads the cache, which refuses a change since
     check_outcome(cohort.task, cohort.y, splits)
-    notes += method.notes(config.options, cohort.y)
+    notes += [*_absent(cohort), *method.notes(config.options, cohort.y)]
     words = MethodWords(method.term_words, method.weight_words)
     package, encoders = METHODS.package(config.method), _encoder_packages(config, demanded["inputs"])
     return TrainingPlan(config, selection, hidden, splits, notes, made_of, titles, words, package, encoders, demanded)
+
+
+def _absent(cohort: Cohort) -> list[str]:
+    """Say which modalities nobody has within what the task may see, such as what lies before its history."""
+    names = [name for name, has in zip(cohort.modalities, cohort.presence.T, strict=True) if not has.any()]
+    return [
+        f"Nobody has any {name} within what the task {cohort.task.name!r} may see: it was of no use." for name in names
+    ]
 
 
 def _encoder_packages(config: TrainConfig, inputs: Mapping[str, Any]) -> dict[str, Package | None]:
