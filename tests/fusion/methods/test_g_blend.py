@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
@@ -14,9 +15,10 @@ from omnifuse.fusion.methods.blend import Blend, blend_weights
 from omnifuse.fusion.methods.concat import Concat
 from omnifuse.fusion.methods.fitting import FitConfig, Fitting, cosine_share
 from omnifuse.fusion.methods.g_blend import GBlend, Trial
+from omnifuse.fusion.parts.encoders import ModalityEncoders
 from omnifuse.fusion.parts.targets import Target
 from omnifuse.fusion.training.loop import NestedFits, Parts, fit
-from torch import Tensor
+from torch import Tensor, nn
 
 from tests.fusion.vectors import COLUMNS, TARGETS, NotedFits, context_of, noise, signal, spec_of, whole
 
@@ -140,13 +142,31 @@ class NotedStarts(NotedFits):
         self.heads.append((before, method.head.state_dict()["0.weight"].clone()))
 
 
+@contextmanager
+def measured() -> Iterator[list[set[int]]]:
+    """Note the samples of every batch that is encoded without gradients, all of which must be in evaluation mode."""
+    found: list[set[int]] = []
+
+    def look(module: nn.Module, given: tuple[Any, ...]) -> None:
+        if isinstance(module, ModalityEncoders) and not torch.is_grad_enabled():
+            assert not module.training
+            found.append(set(given[0].index.tolist()))
+
+    hook = nn.modules.module.register_module_forward_pre_hook(look)
+    try:
+        yield found
+    finally:
+        hook.remove()
+
+
 class TestEstimate:
     @pytest.mark.parametrize(("estimate", "trainings"), [("offline", 3), ("online", 6), ("track", 2)])
     def test_it_never_trains_on_what_it_holds_out(self, estimate: str, trainings: int) -> None:
         inputs, loop = noise(100), NotedFits()
         method = method_of(estimate=estimate, super_epochs=2)
         fitting = replace(fitting_of(inputs), loop=loop)
-        method.fit(fitting)
+        with measured() as looked_at:
+            method.fit(fitting)
         trial = Trial(fitting, "binary", 2, iter(()))
         seen, held_out = set(trial.samples.tolist()), set(trial.held_out.tolist())
         *trials, final = (samples for _, samples, _ in loop.trained)
@@ -154,6 +174,7 @@ class TestEstimate:
         assert final == set(range(100)) == seen | held_out and not seen & held_out
         assert len(held_out) == 20
         assert all(samples == seen for samples in trials)
+        assert looked_at and looked_at == [seen, held_out] * (len(looked_at) // 2)
 
     def test_copies_are_trained_by_some_heads_alone(self) -> None:
         loop = NotedStarts()
