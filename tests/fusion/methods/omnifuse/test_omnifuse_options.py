@@ -190,6 +190,8 @@ class TestImputation:
         method = showing(used, truth=truth, imputation_target="complement")
         _, gradients = step(method, whole(noise(share=1.1)))
         assert gradients["encoders.each.1.summary.mlp.0.weight"].eq(0).all()
+        aimed_at = method._truth(whole(noise(share=1.1)))
+        assert [tensor.requires_grad for tensor in (aimed_at.embeddings, aimed_at.missing)] == [False, False]
 
     def test_the_teacher_is_the_model_after_a_third_of_the_epochs_and_then_rests(self) -> None:
         inputs, method = noise(60), model(truth="teacher")
