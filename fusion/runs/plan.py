@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ...cache_schema import FeatureCache, InputError, digest, digest_file
+from ...cache_schema import FeatureCache, InputError, by_preference, digest, digest_file
 from ...registry import Package
 from ..inputs.batches import Cohort
 from ..inputs.loading import Selection, select
@@ -22,7 +22,6 @@ from ..inputs.missingness import draw_hidden
 from ..inputs.splits import Split, balance_notes, k_folds, strata, supplied
 from ..methods import METHODS, refuse_unserved
 from ..parts.encoders import ENCODERS
-from ..scores.measures import KINDS
 from ..training.config import TrainConfig
 from ..training.model import demands
 from ..training.outcome import check_outcome
@@ -157,7 +156,7 @@ def first_task(cache: FeatureCache) -> str:
     tasks = [cache.task(name) for name in cache.tasks]
     if not tasks:
         raise InputError(f"{cache.path} has no task to train on.")
-    return min(tasks, key=lambda task: (task.long, task.kind not in KINDS)).name
+    return min(tasks, key=lambda task: by_preference(task.kind, task.long)).name
 
 
 def validation_share(config: TrainConfig) -> float:
