@@ -19,7 +19,7 @@ from ...registry import Package
 from ..inputs.batches import Cohort
 from ..inputs.loading import Selection, select
 from ..inputs.missingness import draw_hidden
-from ..inputs.splits import Split, balance_notes, k_folds, strata, supplied
+from ..inputs.splits import Split, balance_notes, k_folds, strata, supplied, thinned
 from ..methods import METHODS, refuse_unserved
 from ..parts.encoders import ENCODERS
 from ..training.config import TrainConfig
@@ -112,6 +112,9 @@ def plan_training(cache: FeatureCache, config: TrainConfig) -> TrainingPlan:
     if config.missing.protocol == "train-and-test":
         selection = selection.hiding(hidden)
     splits, notes = _splits(cache, selection.cohort, config, share)  # reads the cache, which refuses a change since
+    if config.training_share < 1:
+        splits = [_thinned(split, selection.cohort, config) for split in splits]
+        notes.append(f"Trained on {config.training_share:.3g} of the training patients.")
     check_outcome(cohort.task, cohort.y, splits)
     notes += [*_absent(cohort), *method.notes(config.options, cohort.y)]
     words = MethodWords(method.term_words, method.weight_words)
@@ -176,6 +179,12 @@ def _splits(cache: FeatureCache, cohort: Cohort, config: TrainConfig, share: flo
         return splits, balance_notes(splits, cohort.subject, cohort.counted)
     split = supplied(cache.splits[name], cohort, strata(cohort.y, cohort.task.kind), share, config.seed)
     return [split], [f"Trained and tested on the supplied split {name!r} instead of folds."]
+
+
+def _thinned(split: Split, cohort: Cohort, config: TrainConfig) -> Split:
+    """Return a split of which only a share of the training patients is left."""
+    labels = strata(cohort.y, cohort.task.kind)
+    return thinned(split, cohort.subject, labels, config.training_share, config.seed)
 
 
 def split_used(cache: FeatureCache, config: TrainConfig) -> str | None:

@@ -27,6 +27,7 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "seed": (0, 2**32 - 1),
     "folds": (1, 1000),
     "threads": (1, 1024),
+    "training_share": (1e-4, 1),
     "encoder.dimension": SIZE,
     "encoder.hidden": SIZE,
     "encoder.attention": SIZE,
@@ -75,6 +76,8 @@ class TrainConfig:
     validation: float | None = None
     """Share of the training subjects set aside for the inner validation part; by default 0.1 where something is chosen
     by it (by a search, or by the method), else 0: what nothing is chosen by is better used for training."""
+    training_share: float = 1.0
+    """Share of the training patients of each fold to train on, drawn by the seed; the test part stays whole."""
     split: str | None = "supplied"
     """Use the cache's split of this name instead of folds; ``supplied``: the only one, if there is one; None: folds."""
     seed: int = 0
