@@ -43,6 +43,7 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "fit.clip": (1e-6, 1e6),  # a negative one would climb where the loss should fall
     "fit.mining_rows": (0, 2**31),
     "fit.times": (0, 2**31),
+    "fit.members": (1, 100),
 }
 """Lowest and highest value of settings that everything else takes as they are."""
 
@@ -109,6 +110,11 @@ class TrainConfig:
         check_encoders(self.encoder)
         if self.method_class is None:
             object.__setattr__(self, "method_class", METHODS.get(self.method))
+        if self.fit.members > 1 and not self.method_class.by_gradient:
+            raise InputError(
+                f"fit.members = {self.fit.members}; {self.method!r} is fitted at once, and only what learns by "
+                "gradient has initial weights to vary. Leave it at 1."
+            )
         expected = self.method_class.Options
         if self.options is None:
             object.__setattr__(self, "options", expected())
