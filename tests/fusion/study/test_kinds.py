@@ -276,11 +276,11 @@ def test_other_tasks_have_their_labels_and_no_decisions(kind: str, toy_cache: To
 def test_a_learning_curve_counts_who_was_trained_on_and_leads_on(results: StudyResults) -> None:
     part = chapter(results, "learning-curve")
     measured, law = figures(part)["learning-curve"].series
-    assert measured.x == (15.0, 30.0, 45.0, 60.0)  # of 120 patients half train
-    assert law.dashed and law.x[0] == 60.0 and law.x[-1] == 240.0
+    assert measured.x == (8.0, 15.0, 22.0, 30.0)  # of 60 patients half train
+    assert law.dashed and law.x[0] == 30.0 and law.x[-1] == 120.0
     assert list(law.y) == sorted(law.y)
     (row,) = tables(part)["learning-curve-ahead"].rows
-    assert row[:2] == ("logistic", 60)
+    assert row[:2] == ("logistic", 30)
     assert value(row[2]) == measured.y[-1]
     assert value(row[5]) == pytest.approx(value(row[3]) - law.y[0])
     assert "chance in who is trained on" in next(item.text for item in part.items if getattr(item, "warning", False))
