@@ -159,11 +159,6 @@ def evaluate(
     answer, cohort = run.ask(cache, drop, partial(_times, cache=cache))
     said = predictions_of(answer.table, cohort.task.kind, run.metrics.modalities, cache.path)
     labelled: BoolArray = ~np.all(np.isnan(cohort.y), axis=1)
-    if not labelled.any():
-        raise InputError(
-            f"{cache.path} has no label of the task {cohort.task.name!r}, with which to compare. Extract it with that "
-            "task, or ask for predictions with `omnifuse predict`."
-        )
     site = Site(run.path, run.device, _metrics(run, cache, cohort, said, labelled, drop, answer),
                 answer.table.filter(pl.Series(labelled)))  # fmt: skip
     found = Evaluation(
@@ -175,7 +170,12 @@ def evaluate(
 
 
 def _times(cohort: Cohort, cache: FeatureCache) -> tuple[float, ...]:
-    """Return the times at which survival is compared with what happened there."""
+    """Return the times at which survival is compared with what happened there; refuse what has nothing to compare."""
+    if np.isnan(cohort.y).all():
+        raise InputError(
+            f"{cache.path} has no label of the task {cohort.task.name!r}, with which to compare. Extract it with that "
+            "task, or ask for predictions with `omnifuse predict`."
+        )
     if cohort.task.kind == "survival" and not (cohort.y[:, 1] == 1).any():
         raise InputError(f"{cache.path} has nobody with the event of {cohort.task.name!r}: nothing can be compared.")
     return evaluation_times(cohort.task, cohort.y)
