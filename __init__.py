@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from .cache_schema import FeatureCache, InputError, OmniFuseError
     from .cache_schema.torch_dataset import collate
     from .fusion.estimators import FusionClassifier, FusionRegressor
-    from .fusion.library import Run, Study, load_run, register_method, study, train
     from .fusion.external.evaluation import Evaluation
+    from .fusion.library import Run, Study, load_run, register_method, study, train
     from .pipeline.core.stages import Extraction
     from .pipeline.library import extract
 

@@ -90,7 +90,7 @@ def test_the_margin_of_equivalence_is_that_of_the_grid() -> None:
 
 def test_the_paper_has_its_tables_and_figures() -> None:
     kinds = [experiment.kind for experiment in read_grid("paper").experiments]
-    assert set(kinds) == set(KINDS)
+    assert set(kinds) == set(KINDS) - {"learning-curve", "sites"}  # which the paper has none of
 
 
 def test_the_baselines_are_all_methods_that_need_no_optional_package_but_the_slowest() -> None:
