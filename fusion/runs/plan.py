@@ -25,7 +25,7 @@ from ..parts.encoders import ENCODERS
 from ..scores.measures import KINDS
 from ..training.config import TrainConfig
 from ..training.model import demands
-from ..training.outcome import check_outcome
+from ..training.outcome_checks import check_outcome, outlier_notes
 from .metrics import CacheFacts, MethodWords, Titles
 
 VALIDATION, VALIDATION_OF_SEARCH = 0.1, 0.2
@@ -114,7 +114,8 @@ def plan_training(cache: FeatureCache, config: TrainConfig) -> TrainingPlan:
         selection = selection.hiding(hidden)
     splits, notes = _splits(cache, selection.cohort, config, share)  # reads the cache, which refuses a change since
     check_outcome(cohort.task, cohort.y, splits)
-    notes += [*_absent(cohort), *method.notes(config.options, cohort.y)]
+    notes += [*_absent(cohort), *outlier_notes(cohort.task, cohort.y, cohort.sample_id)]
+    notes += method.notes(config.options, cohort.y)
     words = MethodWords(method.term_words, method.weight_words)
     package, encoders = METHODS.package(config.method), _encoder_packages(config, demanded["inputs"])
     return TrainingPlan(config, selection, hidden, splits, notes, made_of, titles, words, package, encoders, demanded)

@@ -16,7 +16,15 @@ from ..inputs.missingness import MissingConfig
 from ..scores import agreement, decisions, intervals, metrics, outcome_agreement
 from ..scores.measures import KINDS, MEASURES, PRIMARY, Measure, evaluate, evaluate_over_folds, of_kind
 from ..scores.metrics import FloatArray
-from ..scores.notes import Check, calibration_notes, group_checks, label_checks, missing_notes, size_notes
+from ..scores.notes import (
+    Check,
+    calibration_notes,
+    group_checks,
+    horizon_notes,
+    label_checks,
+    missing_notes,
+    size_notes,
+)
 from ..scores.outcome_agreement import Samples
 from ..scores.subgroups import Outcomes, per_subgroup, without_rare
 from ..scores.survival import SurvivalCurves, as_predicted
@@ -75,6 +83,7 @@ def summarise(
             *size_notes(kind, cohort.without_input, rows, everybody.truth, cohort.counted),
             *missing_notes(kind, missing),
             *calibration_notes(checks),
+            *horizon_notes(agreed.get("horizons", []), cohort.task.unit),
         ],
         "method_details": _details(cohort, folds),
         "events": _events(kind, everybody.y),

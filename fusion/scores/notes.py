@@ -180,6 +180,21 @@ def _times(ratio: Measured) -> str:
     return f"{ratio.value:.2f} times (95 % interval {ratio.low:.2f} to {ratio.high:.2f})"
 
 
+def horizon_notes(horizons: Sequence[Mapping[str, Any]], unit: str) -> list[str]:
+    """Say if other than the expected events came up to the last of the times of `outcome_agreement.at_horizons`.
+
+    Named is what lies outside `RATIO_RANGE` with an interval without 1.
+    """
+    if not horizons or horizons[-1]["observed_expected"] is None:
+        return []
+    last = horizons[-1]
+    ratio = Measured(last["observed_expected"], *last["observed_expected_ci"])
+    if ratio.low <= 1 <= ratio.high or RATIO_RANGE[0] <= ratio.value <= RATIO_RANGE[1]:
+        return []
+    by = f"{last['time']:g} {unit}".rstrip()
+    return [f"By {by} there were {_times(ratio)} as many events as predicted; predicted chances are off."]
+
+
 def decisive_notes(dataset: str, recipes: Mapping[str, Any], given: Sequence[str]) -> tuple[str, ...]:
     """Return what decides whether any number means something, unless the ``given`` notes say it in other words."""
     said = [*given, *data_notes(dataset, recipes, given)]

@@ -207,6 +207,9 @@ def fit_model(
         return new_method(config, outcome.target, normaliser.input_specs(prepared), seed)
 
     method, history, trials = fit_searched(new, config, inputs, parts, seed, show)
+    seen = training.seen_once(inputs, torch.cat([parts.train, parts.validation]), config.fit, seed)
+    said = partial(training.predict, method, inputs, seen)
+    outcome = outcome.after_training(lambda: said().probability.numpy(), inputs.y[seen].cpu().numpy())
     model = Model(method, normaliser, outcome, best(trials).overrides if trials else ())
     return model, inputs, history, trials
 
@@ -226,7 +229,7 @@ def _ask(model: Model, inputs: Inputs, cohort: Cohort, tested: Positions, config
     times = evaluation_times(cohort.task, cohort.y)
 
     def said(shown: Inputs) -> Prediction:
-        return model.outcome.of(training.predict(model.method, shown, samples), times)
+        return model.ask(shown, samples, times)
 
     complete = said(inputs)
     hidden = hidden_in_test(config.missing, presence, cohort.modalities)  # [S, N, M]
