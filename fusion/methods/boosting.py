@@ -185,7 +185,8 @@ class Boosting(Method):
     def logits(self, batch: Batch) -> Tensor:
         """Return logits [B, K]; the prior for samples without a model."""
         pooled = pooled_vectors(self.spec.inputs, batch)
-        logits = self.prior.expand(len(batch), -1).clone()
+        base = self.target.offset(self.prior)  # trees say log-odds
+        logits = (self.prior + base).expand(len(batch), -1).clone()
         combination = largest_within(batch.presence, self.required)  # [B]
         combination = torch.where(batch.presence.any(1), combination, -1)
         for number in torch.unique(combination[combination >= 0]).tolist():
@@ -197,7 +198,7 @@ class Boosting(Method):
                 continue
             for column, model in enumerate(models):
                 self._answer(logits, rows, column, model, features)
-        return logits
+        return logits - base
 
     def _answer_pooled(self, logits: Tensor, rows: Tensor, models: Models, features: Array) -> None:
         intervals = self.target.classes

@@ -56,7 +56,7 @@ class LinearHead(nn.Module):
         scale = torch.where(constant, torch.inf, scale if self.standardise else 1.0)
         columns = (columns - mean) / scale
         for weight, bias, outputs in self._fits(columns, labels, penalty):
-            weight = weight / scale
+            weight, bias = weight / scale, bias - self.target.offset(bias)[outputs]
             self.weight[outputs] = weight.to(self.weight)
             self.bias[outputs] = (bias - weight @ mean).to(self.bias)
 

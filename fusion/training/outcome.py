@@ -138,13 +138,16 @@ class Hazards(Outcome):
         times, passed = nelson_aalen(*known_outcomes(y)[1:])
         kept = np.unique(np.linspace(0, len(times) - 1, min(KNOTS, len(times))).astype(np.int64))
         knots, passed = (np.append(0.0, each[kept]) for each in (times, passed))
-        return replace(cls.of_edges(np.unique([0.0, *ends])), knots=knots, passed=passed)
+        fitted = replace(cls.of_edges(np.unique([0.0, *ends])), knots=knots, passed=passed)
+        learnt = fitted.learnt(y)
+        base = logit((np.nansum(learnt, axis=0) + 1.0) / ((~np.isnan(learnt)).sum(axis=0) + 2.0))
+        return replace(fitted, target=replace(fitted.target, base=tuple(base.tolist())))
 
     @classmethod
-    def of_edges(cls, edges: Floats) -> Hazards:
+    def of_edges(cls, edges: Floats, base: Sequence[float] = ()) -> Hazards:
         """Return the hazards of given intervals, edges [J + 1], each constant over its interval."""
-        intervals = len(edges) - 1
-        return cls(Target("survival", intervals), edges, edges, np.arange(intervals + 1.0), np.zeros(intervals))
+        target = Target("survival", len(edges) - 1, tuple(base))
+        return cls(target, edges, edges, np.arange(len(edges), dtype=np.float64), np.zeros(len(edges) - 1))
 
     def over(self, times: Array) -> Floats:
         """Return what share of the hazard of each interval is over at some times [n], [n, J]."""
@@ -170,10 +173,7 @@ class Hazards(Outcome):
         return replace(self, shift=np.array([_shift(*column) for column in zip(ask().T, y.T, strict=True)]))
 
     def own(self, predicted: Array, times: Sequence[float] = (), shown: Bools | None = None) -> Array:
-        """Return the survival [n, H] at ``times`` by hazards [n, J]; after the last interval it stays what it is.
-
-        As that of Kaplan and Meier does after the last event of the training part.
-        """
+        """Return the survival [n, H] at ``times`` by hazards [n, J]; after the last event of training it stays."""
         hazards = expit(logit(predicted.astype(np.float64)) + self.shift)
         if shown is not None:
             hazards[~shown] = predicted[~shown]
@@ -182,8 +182,9 @@ class Hazards(Outcome):
         return survival
 
     def tensors(self) -> dict[str, Tensor]:
-        """Return everything but the target."""
-        return {name: torch.from_numpy(getattr(self, name)) for name in ("edges", "knots", "passed", "shift")}
+        """Return everything, what logits are relative to as ``base`` [J]."""
+        arrays = {name: torch.from_numpy(getattr(self, name)) for name in ("edges", "knots", "passed", "shift")}
+        return arrays | {"base": torch.tensor(self.target.base, dtype=torch.float64)}
 
 
 def _shift(hazard: Array, y: Array) -> float:
@@ -217,7 +218,8 @@ def stored_outcome(task: Task, tensors: Mapping[str, Tensor]) -> Outcome:
     if task.kind == "regression":
         return Quantities(Target("regression", len(task.labels)), arrays["mean"], arrays["scale"])
     if task.kind == "survival":
-        return replace(Hazards.of_edges(arrays.pop("edges")), **arrays)
+        base = arrays.pop("base", np.empty(0)).tolist()
+        return replace(Hazards.of_edges(arrays.pop("edges"), base), **arrays)
     return fit_outcome(task, task.y)
 
 

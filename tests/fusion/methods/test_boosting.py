@@ -54,6 +54,12 @@ def test_one_interval_is_a_binary_label_to_the_last_digit() -> None:
     assert torch.equal(*said)
 
 
+def test_a_base_changes_what_logits_mean_and_no_hazard() -> None:
+    inputs = noise(200, Target("survival", 3))
+    targets = [Target("survival", 3), Target("survival", 3, (-3.0, -2.0, 1.0))]
+    torch.testing.assert_close(*(boosting(t, inputs, rounds=5).predict(whole(inputs)).probability for t in targets))
+
+
 def test_what_was_stored_says_the_same() -> None:
     target = Target("survival", 3)
     inputs = noise(100, target)

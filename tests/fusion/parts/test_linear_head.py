@@ -170,3 +170,13 @@ class TestHazards:
         head.fit(x, y, torch.tensor([0.0, -5.0, 0.0]), 0.1)
         said = head(x)
         assert (said[:, 1] == -5).all() and said[:, 0].std() > 0 and said[:, 2].std() > 0
+
+    def test_a_base_changes_what_logits_mean_and_no_hazard(self) -> None:
+        x, y = self.law(300)
+        plain, based = Target("survival", 3), Target("survival", 3, (-3.0, -2.0, 1.0))
+        said = []
+        for target in (plain, based):
+            head = LinearHead(2, target)
+            head.fit(x, y, torch.zeros(3), 0.1)
+            said.append(target.probabilities(head(x)))
+        torch.testing.assert_close(*said)
