@@ -218,8 +218,9 @@ def stored_outcome(task: Task, tensors: Mapping[str, Tensor]) -> Outcome:
     if task.kind == "regression":
         return Quantities(Target("regression", len(task.labels)), arrays["mean"], arrays["scale"])
     if task.kind == "survival":
-        base = arrays.pop("base", np.empty(0)).tolist()
-        return replace(Hazards.of_edges(arrays.pop("edges"), base), **arrays)
+        grid = Hazards.of_edges(arrays["edges"], arrays.get("base", np.empty(0)).tolist())  # all that earlier runs have
+        knots, passed, shift = (arrays.get(name, getattr(grid, name)) for name in ("knots", "passed", "shift"))
+        return replace(grid, knots=knots, passed=passed, shift=shift)
     return fit_outcome(task, task.y)
 
 
