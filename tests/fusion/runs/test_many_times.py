@@ -105,6 +105,13 @@ def test_a_reader_is_told_that_predictions_are_counted(tmp_path: Path) -> None:
     assert "Where this page counts samples, these are predictions" in page
 
 
+def test_patients_and_not_their_predictions_are_enough_to_conclude_something(tmp_path: Path) -> None:
+    run = trained(tmp_path, "statistics")
+    subjects = run.predictions["sample_id"] // 2
+    fewest = min(subjects.filter(run.predictions["y"] == value).n_unique() for value in (0, 1))
+    assert f"has {fewest} patients in the test, fewer than 100" in " ".join(run.metrics.notes)
+
+
 def test_a_patient_is_in_one_fold_with_all_predictions(tmp_path: Path) -> None:
     run = trained(tmp_path, "statistics")
     fold = run.predictions.group_by(pl.col("sample_id") // 2).agg(pl.col("fold").n_unique())
@@ -156,6 +163,7 @@ def test_times_to_an_event_asked_along_a_stay_are_those_of_the_law(tmp_path: Pat
     staged.commit({})
     run = train(tmp_path / "cache", make_config("logistic", folds=3), tmp_path / "run")
     assert (run.metrics.samples, run.metrics.patients) == (len(sample), 300)
+    assert run.metrics.events == y[:, 1].sum() > 300
     for at in run.metrics.horizons:
         low, high = at.observed_expected_ci or (0, 0)
         assert low < 1 < high
