@@ -19,6 +19,7 @@ import numpy as np
 import polars as pl
 import torch
 from threadpoolctl import threadpool_limits
+from torch import Tensor
 from tqdm import tqdm
 
 from ...cache_schema import InputError, OmniFuseError
@@ -39,7 +40,7 @@ from . import loop as training
 from .config import TrainConfig
 from .fold_result import BoolArray, FloatArray, FoldResult
 from .model import Model, new_method
-from .outcome import evaluation_times, fit_outcome
+from .outcome import Outcome, evaluation_times, fit_outcome
 from .predictions import Predicted, frame
 from .search import Trial, best, fit_searched
 
@@ -207,11 +208,21 @@ def fit_model(
         return new_method(config, outcome.target, normaliser.input_specs(prepared), seed)
 
     method, history, trials = fit_searched(new, config, inputs, parts, seed, show)
-    seen = training.seen_once(inputs, torch.cat([parts.train, parts.validation]), config.fit, seed)
-    said = partial(training.predict, method, inputs, seen)
-    outcome = outcome.after_training(lambda: said().probability.numpy(), inputs.y[seen].cpu().numpy())
+    outcome = _after_training(outcome, method, inputs, torch.cat([parts.train, parts.validation]), config, seed)
     model = Model(method, normaliser, outcome, best(trials).overrides if trials else ())
     return model, inputs, history, trials
+
+
+def _after_training(
+    outcome: Outcome, method: Method, inputs: Inputs, samples: Tensor, config: TrainConfig, seed: int
+) -> Outcome:
+    """Return the outcome with what is fitted to the answers for the training part, ``samples`` [n].
+
+    Of several predictions a sample another draw is asked than what is fitted at once has seen, and learnt by heart.
+    """
+    asked = training.seen_once(inputs, samples, config.fit, seed + 1)
+    labels = inputs.y[asked].cpu().numpy()
+    return outcome.after_training(lambda: training.predict(method, inputs, asked).probability.numpy(), labels)
 
 
 class Answers(NamedTuple):
