@@ -31,6 +31,9 @@ EVENTS_OF_AN_INTERVAL = 10
 EVALUATION_TIMES = 20
 """Times at which survival is predicted and measured, at most."""
 
+LATEST = EVALUATION_TIMES / (EVALUATION_TIMES + 1)
+"""Share of the events up to which survival is learnt and predicted: of the last ones few are left to learn from."""
+
 KNOTS = 200
 """Times, at most, that say how the hazard runs within intervals."""
 
@@ -55,11 +58,7 @@ class Outcome:
         return y
 
     def after_training(self, ask: Callable[[], Array], y: Array) -> Outcome:  # noqa: ARG002  (of survival)
-        """Return it with what can be fitted only now.
-
-        ``ask`` for what the method predicts of the training part, [n, K]; ``y`` [n, K] are its labels as
-        :meth:`learnt` has them.
-        """
+        """Return it with what is fitted to what the method predicts of the training part, ``ask()``, and y, both [n, K]."""
         return self
 
     def own(self, predicted: Array, times: Sequence[float] = (), shown: Bools | None = None) -> Array:  # noqa: ARG002
@@ -114,14 +113,13 @@ class Hazards(Outcome):
 
     ``edges`` [J + 1] of the intervals, which end where a share of the training part's events has come (Tutz and
     Schmid, Modeling Discrete Time-to-Event Data, 2016; as labels of a network Gensheimer and Narasimhan, PeerJ 7:e6257,
-    2019). Within an interval hazards run as that of everybody in the training part does: at times ``knots`` [T] its
-    cumulative hazard is ``passed`` [T], between them it rises along a line. Who is lost when half of the hazard of an
-    interval is over, or later, counts as having lived through it.
+    2019). Within an interval hazards run as that of everybody in the training part does, which is ``passed`` [T] in
+    all at times ``knots`` [T]. Who is lost when half of the hazard of an interval is over, or later, has lived through.
 
-    ``shift`` [J] is added to the log-odds of predicted hazards. It is the baseline, estimated after the training as
-    that of a Cox regression is (Breslow 1972): under it as many events are expected in each interval as the training
-    part had. A method is trained with dropout and predicts without, which makes rare hazards too low (the mean of an
-    exponential is above the exponential of the mean), or weighs events differently from lives.
+    ``shift`` [J] is added to the log-odds of predicted hazards: the baseline, estimated after the training as that of a
+    Cox regression is (Breslow 1972), under which as many events are expected in each interval as the training part had.
+    A method is trained with dropout and predicts without, which makes rare hazards too low (the mean of an exponential
+    is above the exponential of the mean), or weighs events differently from lives.
     """
 
     edges: Floats
@@ -134,7 +132,7 @@ class Hazards(Outcome):
         """Take quantiles of the times of the events among y [n, 2], time and event, one at least after time 0."""
         events = y[y[:, 1] == 1, 0].astype(np.float64)
         intervals = min(INTERVALS, max(1, len(events) // EVENTS_OF_AN_INTERVAL))
-        ends = np.quantile(events, np.arange(1, intervals + 1) / intervals, method="inverted_cdf")
+        ends = np.quantile(events, LATEST * np.arange(1, intervals + 1) / intervals, method="inverted_cdf")
         times, passed = nelson_aalen(*known_outcomes(y)[1:])
         kept = np.unique(np.linspace(0, len(times) - 1, min(KNOTS, len(times))).astype(np.int64))
         knots, passed = (np.append(0.0, each[kept]) for each in (times, passed))
@@ -173,7 +171,7 @@ class Hazards(Outcome):
         return replace(self, shift=np.array([_shift(*column) for column in zip(ask().T, y.T, strict=True)]))
 
     def own(self, predicted: Array, times: Sequence[float] = (), shown: Bools | None = None) -> Array:
-        """Return the survival [n, H] at ``times`` by hazards [n, J]; after the last event of training it stays."""
+        """Return the survival [n, H] at ``times`` by hazards [n, J]; after the last interval it stays what it is."""
         hazards = expit(logit(predicted.astype(np.float64)) + self.shift)
         if shown is not None:
             hazards[~shown] = predicted[~shown]
