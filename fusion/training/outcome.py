@@ -58,7 +58,7 @@ class Outcome:
         return y
 
     def after_training(self, ask: Callable[[], Array], y: Array) -> Outcome:  # noqa: ARG002  (of survival)
-        """Return it with what is fitted to what the method predicts of the training part, ``ask()``, and y, both [n, K]."""
+        """Return it with what is fitted to answers for the training part, ``ask()``, and its labels y, both [n, K]."""
         return self
 
     def own(self, predicted: Array, times: Sequence[float] = (), shown: Bools | None = None) -> Array:  # noqa: ARG002
