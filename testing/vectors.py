@@ -12,7 +12,7 @@ from ..fusion.parts.targets import Target
 
 COLUMNS = {"ehr": 5, "cxr": 4, "rep": 3}
 TARGETS = [Target("binary"), Target("multilabel", 3), Target("multiclass", 4)]
-OTHERS = [Target("survival", 3), Target("regression", 2)]
+OTHERS = [Target("survival", 3, (-2.0, -1.0, 0.5)), Target("regression", 2)]
 """What is no class; not every method serves it."""
 
 

@@ -26,7 +26,7 @@ from ..settings import as_overrides
 from ..training import loop as training
 from ..training.config import TrainConfig, make_config
 from ..training.folds import fit_model, torch_threads
-from ..training.outcome import check_outcome
+from ..training.outcome_checks import check_outcome
 from .samples import Samples, Shape, cohort_of, like, read_sources
 
 FEATURES = "features"

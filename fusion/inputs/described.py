@@ -13,7 +13,8 @@ import numpy.typing as npt
 import polars as pl
 
 from .batches import Source
-from .series import Segments, observed_cells
+from .series import observed_cells
+from .statistics import Segments
 
 ROWS = "rows a sample"
 """Stands for a column where what is described is how many rows a sample has."""

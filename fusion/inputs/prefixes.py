@@ -15,7 +15,8 @@ import numpy.typing as npt
 from ...cache_schema import InputError, offsets_of
 from .batches import Source
 from .queries import Spans
-from .series import STATISTICS, FloatArray, Segments, Summary, observed_cells, row_times
+from .series import Summary, observed_cells, row_times
+from .statistics import STATISTICS, FloatArray, Segments, statistics_of_observed
 
 Positions = npt.NDArray[np.int64]
 
@@ -116,46 +117,6 @@ def _sums_before(values: npt.NDArray[Any]) -> FloatArray:
     sums = np.zeros((len(values) + 1, values.shape[1]))
     np.cumsum(values, axis=0, out=sums[1:], dtype=np.float64)
     return sums
-
-
-def statistics_of_observed(values: FloatArray, time: FloatArray, horizon: FloatArray, segments: Segments) -> FloatArray:
-    """Return `STATISTICS` of n segments of observed values [R], [n, 17]: `variable_statistics` where all are observed.
-
-    Sums are taken once for each quarter, and those of the whole and of its late half are theirs: several times faster.
-    """
-    count, starts = len(segments.lengths), segments.starts
-    if not count:
-        return np.empty((0, len(STATISTICS)))
-    segment = np.repeat(np.arange(count), segments.lengths)  # [R]
-    share = time / horizon[segment]
-    quarter = 4 * segment + np.clip(np.ceil(share * 4), 1, 4).astype(np.int64) - 1
-    late = share > 0.5
-    of_quarter, known = (
-        np.bincount(quarter, weights, 4 * count).reshape(count, 4) for weights in (values, None)
-    )  # [n, 4]
-    means = _ratio(of_quarter, known)
-    mean = of_quarter.sum(axis=1) / segments.lengths
-    late_mean = _ratio(of_quarter[:, 2:].sum(axis=1), known[:, 2:].sum(axis=1))
-    deviation = values - mean[segment]
-    lead = time - (np.bincount(segment, time, count) / segments.lengths)[segment]
-    pairs = ((deviation, deviation), (lead, deviation), (lead, lead))
-    variance, moment, leverage = (np.bincount(segment, one * other, count) for one, other in pairs)
-    low, high = np.minimum.reduceat(values, starts), np.maximum.reduceat(values, starts)
-    late_low = np.minimum.reduceat(np.where(late, values, np.inf), starts)
-    late_high = np.maximum.reduceat(np.where(late, values, -np.inf), starts)
-    nothing_late = known[:, 2:].sum(axis=1) == 0
-    late_low[nothing_late] = late_high[nothing_late] = np.nan
-    last_row = starts + segments.lengths - 1
-    first, last, sd = values[starts], values[last_row], np.sqrt(variance / segments.lengths)
-    head = [mean, low, high, first, last, sd, late_mean, np.log1p(segments.lengths)]
-    tail = [_ratio(moment, leverage), last - first, time[last_row], late_low, late_high]
-    return np.stack([*head, *means.T, *tail], axis=1)
-
-
-def _ratio(total: npt.NDArray[Any], count: npt.NDArray[Any]) -> FloatArray:
-    """Divide; NaN where there is nothing to divide by."""
-    ratio: FloatArray = np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)
-    return ratio
 
 
 class MeanPrefixes:

@@ -11,8 +11,9 @@ import numpy.typing as npt
 from ...cache_schema import InputError
 from .batches import Cohort, Source
 from .prefixes import MeanPrefixes, Prefixes, RowPrefixes, SeriesPrefixes
-from .series import Segments, Summary, series_steps, series_summary
+from .series import Summary, series_steps, series_summary
 from .spec import READS_A_VECTOR, READS_ROWS, EncoderConfig
+from .statistics import Segments
 
 
 @dataclass(frozen=True)

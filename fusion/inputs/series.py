@@ -7,22 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ...cache_schema import Column, InputError, RaggedArray
 from .batches import Source
-
-FloatArray = npt.NDArray[np.float64]
-BoolArray = npt.NDArray[np.bool_]
-
-STATISTICS = (
-    "mean", "min", "max", "first", "last", "sd", "late_mean", "log_count",
-    "mean_1", "mean_2", "mean_3", "mean_4", "slope", "change", "last_time", "late_min", "late_max",
-)  # fmt: skip
-"""Of each variable; ``late`` is the second half of the window, ``mean_1`` to ``mean_4`` its quarters."""
+from .statistics import BoolArray, FloatArray, Segments, first_and_last, pick, variable_statistics
 
 
 @dataclass(frozen=True)
@@ -44,86 +35,6 @@ class Summary:
     def of(self, samples: npt.NDArray[np.int64]) -> Summary:
         """Return the vectors of some samples [n]."""
         return Summary(self.quantities[samples], self.shares[samples])
-
-
-@dataclass(frozen=True)
-class Segments:
-    """Which rows belong to which sample, for the n samples that have rows: ``starts`` [n], ``lengths`` [n]."""
-
-    starts: npt.NDArray[np.int64]
-    lengths: npt.NDArray[np.int64]
-
-    def sum(self, values: npt.NDArray[Any]) -> FloatArray:
-        """Sum of values [R] per sample, [n]."""
-        total: FloatArray = np.add.reduceat(values, self.starts, dtype=np.float64)
-        return total
-
-    def min(self, values: FloatArray) -> FloatArray:
-        """Minimum of values [R] per sample, [n]."""
-        lowest: FloatArray = np.minimum.reduceat(values, self.starts)
-        return lowest
-
-    def max(self, values: FloatArray) -> FloatArray:
-        """Maximum of values [R] per sample, [n]."""
-        highest: FloatArray = np.maximum.reduceat(values, self.starts)
-        return highest
-
-    def spread(self, per_sample: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """Repeat a value per sample [n] for each of its rows, [R]."""
-        return np.repeat(per_sample, self.lengths)
-
-    def mean_where(self, values: FloatArray, where: BoolArray) -> FloatArray:
-        """Mean of values [R] over the rows where the mask holds, [n]; NaN without such rows."""
-        total, count = self.sum(np.where(where, values, 0.0)), self.sum(where)
-        mean: FloatArray = np.divide(total, count, out=np.full(len(total), np.nan), where=count > 0)
-        return mean
-
-
-def variable_statistics(
-    values: FloatArray, observed: BoolArray, time: FloatArray, horizon: FloatArray, segments: Segments
-) -> FloatArray:
-    """Return `STATISTICS` of one variable for n samples, [n, 17]; NaN where one has nothing to stand on.
-
-    ``values`` [R], ``observed`` [R] bool, ``time`` [R] hours, ``horizon`` [n] hours: length of the time looked at.
-    The standard deviation is that of the population; the slope (per hour) is that of least squares.
-    """
-    share = time / segments.spread(horizon)  # [R] in (0, 1]
-    quarter = np.clip(np.ceil(share * 4), 1, 4)
-    late = observed & (share > 0.5)
-    count = segments.sum(observed)
-    mean = segments.mean_where(values, observed)
-    low, high = _extremes(values, observed, segments)
-    late_low, late_high = _extremes(values, late, segments)
-    first_row, last_row = _first_and_last(observed, segments)
-    first, last = _pick(values, first_row, count), _pick(values, last_row, count)
-    last_time = _pick(time, last_row, count)
-    deviation = np.where(observed, values - segments.spread(mean), 0.0)
-    lead = np.where(observed, time - segments.spread(segments.mean_where(time, observed)), 0.0)
-    variance, moment, leverage = (segments.sum(product) for product in (deviation**2, lead * deviation, lead**2))
-    unknown = np.full(len(count), np.nan)
-    sd = np.sqrt(np.divide(variance, count, out=unknown.copy(), where=count > 0))
-    slope = np.divide(moment, leverage, out=unknown.copy(), where=leverage > 0)
-    quarters = [segments.mean_where(values, observed & (quarter == part)) for part in (1, 2, 3, 4)]
-    late_mean = segments.mean_where(values, late)
-    head = [mean, low, high, first, last, sd, late_mean, np.log1p(count)]
-    return np.stack([*head, *quarters, slope, last - first, last_time, late_low, late_high], axis=1)
-
-
-def _extremes(values: FloatArray, where: BoolArray, segments: Segments) -> tuple[FloatArray, FloatArray]:
-    low = segments.min(np.where(where, values, np.inf))
-    high = segments.max(np.where(where, values, -np.inf))
-    return np.where(np.isfinite(low), low, np.nan), np.where(np.isfinite(high), high, np.nan)
-
-
-def _first_and_last(where: BoolArray, segments: Segments) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Return the first and last row index of each sample where the mask holds; nonsense where it never does."""
-    row = np.arange(len(where))
-    first = np.minimum.reduceat(np.where(where, row, len(row) - 1), segments.starts)
-    return first, np.maximum.reduceat(np.where(where, row, 0), segments.starts)
-
-
-def _pick(values: FloatArray, rows: npt.NDArray[np.int64], count: FloatArray) -> FloatArray:
-    return np.where(count > 0, values[rows], np.nan)
 
 
 def row_times(rows: RaggedArray) -> FloatArray:
@@ -170,9 +81,9 @@ def series_summary(source: Source, window_hours: float | None) -> Summary:
 def _category_shares(values: FloatArray, segments: Segments) -> FloatArray:
     """Return the mean and the last value of a one-hot column over rows where its variable is known, [n, 2]."""
     known: BoolArray = ~np.isnan(values)
-    _, last = _first_and_last(known, segments)
+    _, last = first_and_last(known, segments)
     mean = segments.mean_where(np.nan_to_num(values), known)
-    return np.stack([mean, _pick(values, last, segments.sum(known))], axis=1)
+    return np.stack([mean, pick(values, last, segments.sum(known))], axis=1)
 
 
 def _ever_measured(columns: Sequence[Column], observed: BoolArray, segments: Segments) -> FloatArray:

@@ -30,7 +30,8 @@ Array = npt.NDArray[np.floating[Any]]
 class Forest(nn.Module):
     """The models of one combination of modalities; stored ones are read when they are first asked, which takes long.
 
-    ``models``: one per label or quantity, or one of all classes; None where only one outcome occurred.
+    ``models``: one per label or quantity, or one of all classes or all intervals of time; None where only one outcome
+    occurred.
     """
 
     def __init__(self) -> None:
@@ -81,6 +82,9 @@ class Boosting(Method):
     stays unknown. By default each combination of modalities has a model of its own, fitted to the training samples that
     have it, whatever else they have; a sample is predicted by the model of the most modalities that it has. Otherwise
     one model predicts all samples, to which the columns of missing modalities are unknown like any other.
+
+    Of a time to an event it learns the hazards of all intervals at once: the table has a row for each interval that a
+    sample lived into, and the number of the interval as its last column.
     """
 
     name = "boosting"
@@ -145,11 +149,23 @@ class Boosting(Method):
         for number in fitting.progress(range(len(self.combinations))):
             rows = (table.present | ~self.required[number]).all(1).numpy()
             features = _together(table.pooled, self.combinations[number].numpy())[rows]
-            self.forest(number).models = [self._model(features, label, fitting.seed) for label in table.y[rows].T]
+            self.forest(number).models = self._models(features, table.y[rows], fitting.seed)
 
     def forest(self, combination: int) -> Forest:
         """Return the models of a combination, a row of ``combinations``."""
         return cast("Forest", self.forests[combination])
+
+    @property
+    def pools(self) -> bool:
+        """Whether one model predicts several labels: those of intervals of time."""
+        return self.target.kind == "survival" and self.target.classes > 1
+
+    def _models(self, features: Array, y: Array, seed: int) -> Models:
+        """Fit to features [n, F] and labels [n, C]."""
+        if not self.pools:
+            return [self._model(features, label, seed) for label in y.T]
+        sample, interval = np.nonzero(~np.isnan(y))
+        return [self._model(_within(features[sample], interval), y[sample, interval], seed)]
 
     def _model(self, features: Array, y: Array, seed: int) -> Trees | None:
         known, o = ~np.isnan(y), self.options
@@ -169,15 +185,29 @@ class Boosting(Method):
     def logits(self, batch: Batch) -> Tensor:
         """Return logits [B, K]; the prior for samples without a model."""
         pooled = pooled_vectors(self.spec.inputs, batch)
-        logits = self.prior.expand(len(batch), -1).clone()
+        base = self.target.offset(self.prior)  # trees say log-odds
+        logits = (self.prior + base).expand(len(batch), -1).clone()
         combination = largest_within(batch.presence, self.required)  # [B]
         combination = torch.where(batch.presence.any(1), combination, -1)
         for number in torch.unique(combination[combination >= 0]).tolist():
             rows = (combination == number).cpu()
             features = _together(pooled, self.combinations[number].numpy())[rows.numpy()]
-            for column, model in enumerate(self.forest(number).read()):
+            models = self.forest(number).read()
+            if self.pools:
+                self._answer_pooled(logits, rows, models, features)
+                continue
+            for column, model in enumerate(models):
                 self._answer(logits, rows, column, model, features)
-        return logits
+        return logits - base
+
+    def _answer_pooled(self, logits: Tensor, rows: Tensor, models: Models, features: Array) -> None:
+        intervals = self.target.classes
+        each = _within(features.repeat(intervals, axis=0), np.tile(np.arange(intervals), len(features)))
+        said = torch.empty(len(each), 1).to(logits)
+        said[:, 0] = logits[rows].flatten()
+        for model in models:
+            self._answer(said, torch.ones(len(each), dtype=torch.bool), 0, model, each)
+        logits[rows] = said.view(-1, intervals)
 
     def _answer(self, logits: Tensor, rows: Tensor, column: int, model: Trees | None, features: Array) -> None:
         if model is None:
@@ -208,6 +238,11 @@ class Boosting(Method):
     def predict(self, batch: Batch) -> Prediction:
         """Return the probabilities."""
         return Prediction(self.target.probabilities(self.logits(batch)))
+
+
+def _within(features: Array, interval: npt.NDArray[np.int64]) -> Array:
+    """Return features [n, F] with the number of an interval of time [n] as a last column."""
+    return np.concatenate([features, interval[:, None].astype(features.dtype)], axis=1)
 
 
 def _together(tables: list[Array], shown: npt.NDArray[np.bool_]) -> Array:

@@ -110,4 +110,4 @@ def prior_logits(method: Method, y: Tensor) -> Tensor:
         counts = torch.bincount(y[~y.isnan()].long(), minlength=method.target.output_size)
         return torch.log((counts + 1) / (counts.sum() + len(counts)))
     known = (~y.isnan()).sum(0)
-    return torch.logit((torch.nansum(y, 0) + 1) / (known + 2))
+    return torch.logit((torch.nansum(y, 0) + 1) / (known + 2)) - method.target.offset(y)

@@ -26,8 +26,8 @@ BATCH = 1024
 class Logistic(Method):
     """Logistic regression with an L2 penalty on the pooled vectors of all modalities side by side.
 
-    Quantities are predicted by linear regression with that penalty, a time to an event by a logistic regression of the
-    hazard of each interval.
+    Quantities are predicted by linear regression with that penalty; a time to an event by one logistic regression of
+    the hazards of all intervals, which have the same coefficients, and each its own intercept.
 
     It reads the same table as ``early``. Columns are penalised as they are: normal scores share a scale, and
     standardisation would make much of a value that is unknown for once. The penalty is the one of lowest cross-entropy

@@ -42,17 +42,24 @@ class Target:
     kind : one of `KINDS`
     classes : number of logits: 1 for binary, the labels of multi-label, the classes of multi-class, the intervals of
         survival, the outcomes of regression.
+    base : of survival log-odds for each interval, or nothing for 0: logits are relative to them. A network whose heads
+        say next to nothing at first then begins at the hazards of everybody, as the linear predictor of a Cox
+        regression does, and not at an even chance of dying in every interval, from where it takes all its training to
+        come down to a percent.
 
     Raises
     ------
     InputError
-        For an unknown kind, or a number of classes that the kind cannot have.
+        For an unknown kind, or a number of classes or log-odds that the kind cannot have.
     """
 
     kind: Kind
     classes: int = 1
+    base: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
+        if self.base and (self.kind != "survival" or len(self.base) != self.classes):
+            raise InputError(f"a {self.kind} target of {self.classes} cannot have {len(self.base)} log-odds of a base")
         if self.kind not in KINDS:
             raise InputError(f"target kind {self.kind!r} is unknown; known are {', '.join(KINDS)}")
         fewest = 2 if self.kind == "multiclass" else 1
@@ -63,6 +70,13 @@ class Target:
     def output_size(self) -> int:
         """Number of logits of one prediction."""
         return self.classes
+
+    def offset(self, like: Tensor) -> Tensor:
+        """Return what logits are relative to, [output_size], of the type and place of another tensor; 0 but for a base.
+
+        What has log-odds from elsewhere subtracts it.
+        """
+        return like.new_tensor(self.base) if self.base else like.new_zeros(self.output_size)
 
     def log_probabilities(self, logits: Tensor) -> tuple[Tensor, Tensor]:
         """Log-probability of every value of every decision, and of its contrary; not for regression.
@@ -85,7 +99,8 @@ class Target:
         if self.kind == "regression":
             raise InputError("A regression target has no probabilities; a method that needs them does not serve it.")
         if self.kind != "multiclass":
-            lp = torch.stack([F.logsigmoid(-logits), F.logsigmoid(logits)], dim=-1)  # [..., K, 2]
+            log_odds = logits + self.offset(logits) if self.base else logits
+            lp = torch.stack([F.logsigmoid(-log_odds), F.logsigmoid(log_odds)], dim=-1)  # [..., K, 2]
             return lp, lp.flip(-1)
         lp = F.log_softmax(logits, dim=-1)
         itself = torch.eye(self.classes, dtype=torch.bool, device=logits.device)
@@ -95,20 +110,27 @@ class Target:
 
     def logits(self, score: Tensor) -> Tensor:
         """Logits ``[..., output_size]`` whose probabilities are the softmax over C of ``score`` ``[..., K, C]``."""
-        return score[..., 0, :] if self.kind == "multiclass" else score[..., 1] - score[..., 0]
+        if self.kind == "multiclass":
+            return score[..., 0, :]
+        log_odds = score[..., 1] - score[..., 0]
+        return log_odds - self.offset(score) if self.base else log_odds
 
     def probabilities(self, logits: Tensor) -> Tensor:
         """Probability of each label or class, shaped like ``logits`` ``[..., output_size]``; values of regression."""
         if self.kind == "regression":
             return logits
-        return logits.softmax(-1) if self.kind == "multiclass" else logits.sigmoid()
+        if self.kind == "multiclass":
+            return logits.softmax(-1)
+        return (logits + self.offset(logits) if self.base else logits).sigmoid()
 
     def logits_of(self, probabilities: Tensor) -> Tensor:
         """Logits that give these probabilities, the inverse of :meth:`probabilities`; finite for 0 and 1 as well."""
         if self.kind == "regression":
             return probabilities
         inner = probabilities.clamp(NEAREST, 1 - NEAREST)
-        return inner.log() if self.kind == "multiclass" else inner.logit()
+        if self.kind == "multiclass":
+            return inner.log()
+        return inner.logit() - self.offset(inner) if self.base else inner.logit()
 
     def gather(self, table: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         """Entries of a table at the true values.

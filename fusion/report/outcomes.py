@@ -208,12 +208,14 @@ def _risk_table(
 
 
 def _horizon_table(run: Run) -> Table:
-    columns = ("by", "at risk", "events", "AUROC", "observed", "predicted")
+    columns = ("by", "at risk", "events", "expected", "events / expected", "AUROC", "observed", "predicted")
     rows = tuple(
         (
             _time(at.time, run),
             count(at.at_risk),
             count(at.events),
+            number(at.events_expected, 1),
+            measured(at, "observed_expected", 2),
             measured(at, "auroc"),
             measured(at, "observed"),
             number(at.expected),
@@ -221,8 +223,11 @@ def _horizon_table(run: Run) -> Table:
         for at in run.metrics.horizons
     )
     reading = (
-        "AUROC: of who had the event by then against who was without it longer, mean over folds. Observed: chance of "
-        "the event as Kaplan and Meier estimate it; predicted: the mean of the predictions. With 95 % intervals."
+        "Expected: events that were predicted for as long as each was observed. AUROC: of who had the event by then "
+        "against who was without it longer, mean over folds. Observed: chance of the event as Kaplan and Meier "
+        "estimate it; predicted: the mean of the predictions. Where those at low risk leave first, Kaplan and Meier "
+        "take the rest for everybody, and observed is above predicted even if every prediction is right. With 95 % "
+        "intervals."
     )
     return Table("At three times", columns, rows, reading=reading)
 

@@ -12,11 +12,12 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from ...cache_schema import InputError, digest, digest_file
+from ...cache_schema import InputError, Task, digest, digest_file
 from ..files import whole_file
 from ..inputs.batches import Cohort, Source
 from ..inputs.normalisation import Normaliser
-from ..inputs.series import STATISTICS, observed_cells
+from ..inputs.series import observed_cells
+from ..inputs.statistics import STATISTICS
 from ..training.model import OVERRIDES_FILE
 from .folder import RunFolder
 from .unseen import MEAN, OUT_OF_FOLD, SEEN
@@ -33,6 +34,9 @@ RUN_DIGITS = 12
 
 MOST_NAMED = 20
 """Columns that are named in messages; all of them are in the answer."""
+
+MOST, HARDLY_ANY, FEWEST_LABELS = (0.05, 0.95), 0.1, 20
+"""Labels are in another unit, most likely, if fewer than a tenth lie where nine tenths of the training's do."""
 
 FloatArray = npt.NDArray[np.floating[Any]]
 Ranges = Mapping[str, tuple[FloatArray, FloatArray]]
@@ -73,6 +77,8 @@ class Answer:
     run: str
     other_cache: bool
     outside: tuple[Outside, ...]
+    unlike: str | None = None
+    """How labels of the cache differ from those of the training, where they hardly overlap."""
 
     @property
     def models(self) -> dict[str, int]:
@@ -102,6 +108,8 @@ class Answer:
                 "trained on them: the mean of all models would look better than it is. If they are others, give them "
                 "ids of their own."
             )
+        if self.unlike:
+            yield self.unlike
         yield from map(str, self.outside[:MOST_NAMED])
         if (more := len(self.outside) - MOST_NAMED) > 0:
             yield f"{more:,} further columns have values far outside the training range."
@@ -151,18 +159,37 @@ def answer(
     ranges: Sequence[Ranges],
     *,
     other_cache: bool,
+    trained: FloatArray | None = None,
     drop: Iterable[str] = (),
 ) -> Answer:
     """Return predictions of a cohort with what is to be known of them, which is logged as warnings, too.
 
-    ``ranges`` of each of the run's models; ``drop`` names modalities that were not looked at.
+    ``ranges`` of each of the run's models; ``trained`` labels [n, C] of the run, as in `Task`; ``drop`` names
+    modalities that were not looked at.
     """
     shown = {name: source for name, source in cohort.sources.items() if name not in drop}
     outside = tuple(column for name, source in shown.items() for column in _outside(name, source, ranges))
-    answered = Answer(table, run_digest(run), other_cache, outside)
+    unlike = None if trained is None else next(_unlike(cohort.task, trained), None)
+    answered = Answer(table, run_digest(run), other_cache, outside, unlike)
     for line in answered.warnings():
         logger.warning("Warning: %s", line)
     return answered
+
+
+def _unlike(task: Task, trained: FloatArray) -> Iterator[str]:
+    """Yield the quantities, or times to an event, of which hardly one is like those [n, C] that were trained on."""
+    columns = {"regression": len(task.labels), "survival": 1}.get(task.kind, 0)
+    for label, found, known in zip(task.labels[:columns], task.y.T, trained.T, strict=False):
+        found, known = (values[~np.isnan(values)].astype(np.float64) for values in (found, known))
+        if min(len(found), len(known)) < FEWEST_LABELS:
+            continue
+        low, high = np.quantile(known, MOST)
+        if ((found >= low) & (found <= high)).mean() < HARDLY_ANY:
+            lowest, highest = np.quantile(found, MOST)
+            yield (
+                f"{label}: nine tenths of the labels of this cache lie between {lowest:g} and {highest:g}, of those in "
+                f"training between {low:g} and {high:g}. Another unit?"
+            )
 
 
 def run_digest(run: RunFolder) -> str:

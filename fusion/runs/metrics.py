@@ -158,6 +158,7 @@ class Horizon(Row):
 
     ``at_risk`` are observed at least so long, ``events`` came by then. ``observed`` is the chance of the event by then
     as Kaplan and Meier estimate it, ``expected`` the mean of those predicted, ``groups`` both by predicted chance.
+    ``events_expected`` are the events that were predicted for as long as each was observed; earlier runs have none.
     """
 
     time: float
@@ -169,6 +170,9 @@ class Horizon(Row):
     observed_ci: Interval | None
     expected: float
     groups: tuple[Bin, ...]
+    events_expected: float | None = None
+    observed_expected: float | None = None
+    observed_expected_ci: Interval | None = None
 
 
 @dataclass(frozen=True)

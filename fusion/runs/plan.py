@@ -25,7 +25,7 @@ from ..methods import METHODS, refuse_unserved
 from ..parts.encoders import ENCODERS
 from ..training.config import TrainConfig
 from ..training.model import demands
-from ..training.outcome import check_outcome
+from ..training.outcome_checks import check_outcome, outlier_notes
 from .metrics import CacheFacts, MethodWords, Titles
 
 VALIDATION, VALIDATION_OF_SEARCH = 0.1, 0.2
@@ -127,7 +127,8 @@ def plan_training(cache: FeatureCache, config: TrainConfig) -> TrainingPlan:
         splits = [_thinned(split, selection.cohort, config) for split in splits]
         notes.append(f"Trained on {config.training_share:.3g} of the training patients.")
     check_outcome(cohort.task, cohort.y, splits)
-    notes += [*_absent(cohort), *method.notes(config.options, cohort.y)]
+    notes += [*_absent(cohort), *outlier_notes(cohort.task, cohort.y, cohort.sample_id)]
+    notes += method.notes(config.options, cohort.y)
     words = MethodWords(method.term_words, method.weight_words)
     package, encoders = METHODS.package(config.method), _encoder_packages(config, demanded["inputs"])
     return TrainingPlan(

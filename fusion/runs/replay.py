@@ -148,8 +148,11 @@ class Replay:
         with torch_threads(self.run.config.threads):
             for number in range(len(self.run.metrics.folds)):
                 fold = self.model(number)
-                said = training.probabilities(fold.method, fold.inputs.hiding(unseen), fold.tested)
-                answers.append((fold.tested.cpu().numpy(), fold.outcome.own(said.numpy(), self.run.metrics.times)))
+                inputs = fold.inputs.hiding(unseen)
+                said = training.probabilities(fold.method, inputs, fold.tested).numpy()
+                shown = inputs.presence[fold.tested].any(1).cpu().numpy()
+                own = fold.outcome.own(said, self.run.metrics.times, shown)
+                answers.append((fold.tested.cpu().numpy(), own))
         positions, found = (np.concatenate(parts) for parts in zip(*answers, strict=True))
         everyone = np.full((len(self.fold), found.shape[1]), np.nan, dtype=np.float32)
         everyone[positions] = found

@@ -20,7 +20,6 @@ from ..inputs.preparation import prepare
 from ..methods import METHODS
 from ..methods.base import Prediction
 from ..parts.encoders import ENCODERS
-from ..training import loop as training
 from ..training.config import TrainConfig
 from ..training.folds import COLUMNS_FILE, HISTORY_FILE, torch_threads
 from ..training.model import Model, check_inputs, task_view
@@ -196,11 +195,12 @@ class Run:
                 for one, said in zip(asked, predictions, strict=True):
                     if fold in one.folds:
                         samples = torch.from_numpy(one.samples).to(config.device)
-                        said.append(model.outcome.of(training.predict(model.method, inputs, samples), at))
+                        said.append(model.ask(inputs, samples, at))
                 ranges.append(trained_ranges(cohort, model.normaliser))
         table = _answers(cohort, asked, [mean_prediction(said) for said in predictions], drop, at)
         other = cache.digest != self.metrics.cache.digest
-        return answer(self.files, table, cohort, ranges, other_cache=other, drop=drop), cohort
+        trained = self.tested.y if other else None
+        return answer(self.files, table, cohort, ranges, other_cache=other, trained=trained, drop=drop), cohort
 
 
 def load_run(path: str | Path, device: str | None = None) -> Run:

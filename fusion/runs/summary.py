@@ -16,7 +16,15 @@ from ..inputs.missingness import MissingConfig
 from ..scores import agreement, decisions, intervals, metrics, outcome_agreement
 from ..scores.measures import KINDS, MEASURES, PRIMARY, Measure, evaluate, evaluate_over_folds, of_kind
 from ..scores.metrics import FloatArray
-from ..scores.notes import Check, calibration_notes, group_checks, label_checks, missing_notes, size_notes
+from ..scores.notes import (
+    Check,
+    calibration_notes,
+    group_checks,
+    horizon_notes,
+    label_checks,
+    missing_notes,
+    size_notes,
+)
 from ..scores.outcome_agreement import Samples
 from ..scores.subgroups import Outcomes, per_subgroup, without_rare
 from ..scores.survival import SurvivalCurves, as_predicted
@@ -51,6 +59,7 @@ def summarise(
         _binary(everybody) if kind == "binary" else (everybody.agreement(cohort.task), label_checks(labels))
     )
     missing = _missing(cohort, config.missing, folds, hidden)
+    patients = None if cohort.queries is None else everybody.subjects
     return {
         "task": cohort.task.name,
         "method": config.method,
@@ -59,7 +68,7 @@ def summarise(
         "modalities": list(cohort.modalities),
         "seed": config.seed,
         "samples": len(everybody.subjects),
-        **({} if cohort.queries is None else {"patients": len(np.unique(everybody.subjects))}),
+        **({} if patients is None else {"patients": len(np.unique(patients))}),
         "positives": int(np.nansum(everybody.y)) if kind == "binary" else None,
         "folds": rows,
         **{name: scores[name] | everybody.interval(measure) for name, measure in of_kind(kind).items()},
@@ -72,9 +81,10 @@ def summarise(
         "missing": missing,
         "notes": [
             *notes,
-            *size_notes(kind, cohort.without_input, rows, everybody.truth, cohort.counted),
+            *size_notes(kind, cohort.without_input, rows, everybody.truth, cohort.counted, patients),
             *missing_notes(kind, missing),
             *calibration_notes(checks),
+            *horizon_notes(agreed.get("horizons", []), cohort.task.unit),
         ],
         "method_details": _details(cohort, folds),
         "events": _events(kind, everybody.y),

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from ..inputs.groups import Groups
 from . import agreement
-from .intervals import LEVEL, Measured
+from .intervals import LEVEL, Measured, Subjects
 from .measures import MEASURES, PRIMARY
 from .metrics import FloatArray
 from .paired import holm
@@ -26,20 +27,32 @@ LABEL = "label"
 
 
 def size_notes(
-    kind: str, without_input: int, folds: Sequence[Mapping[str, Any]], truth: FloatArray, counted: str = "samples"
+    kind: str,
+    without_input: int,
+    folds: Sequence[Mapping[str, Any]],
+    truth: FloatArray,
+    counted: str = "samples",
+    subjects: Subjects | None = None,
 ) -> list[str]:
     """Say who was left out, and where there is too little to test on.
 
     ``folds`` are rows of metrics.json, ``truth`` [N, K] binary labels of all tested samples; of other outcomes the
-    labels as in `Task`. ``counted`` says what there are ``without_input``: samples or predictions.
+    labels as in `Task`. ``counted`` says what there are ``without_input``: samples or predictions. Several predictions
+    of a patient are no more to test on than one: given their ``subjects`` [N], patients are counted.
     """
     notes = []
     if without_input:
         notes.append(f"{without_input:,} {counted} of the task have none of the modalities and were left out.")
-    return notes + {"survival": _few_events, "regression": _few_values}.get(kind, _few_of_a_class)(kind, folds, truth)
+    few = {"survival": _few_events, "regression": _few_values}.get(kind, _few_of_a_class)
+    return notes + few(kind, folds, truth, subjects)
 
 
-def _few_events(kind: str, folds: Sequence[Mapping[str, Any]], y: FloatArray) -> list[str]:
+def _count(rows: npt.NDArray[np.bool_], subjects: Subjects | None) -> int:
+    """Return how many samples there are, rows [N]; or how many patients, if it is known whose they are."""
+    return int(rows.sum()) if subjects is None else len(np.unique(subjects[rows]))
+
+
+def _few_events(kind: str, folds: Sequence[Mapping[str, Any]], y: FloatArray, subjects: Subjects | None) -> list[str]:
     notes = []
     title, without = (
         MEASURES.get(PRIMARY[kind]).title,
@@ -47,19 +60,23 @@ def _few_events(kind: str, folds: Sequence[Mapping[str, Any]], y: FloatArray) ->
     )
     if without:
         notes.append(f"Fold {', '.join(without)} has no event to compare: no {title}; the mean leaves it out.")
-    if (events := int(np.nansum(y[:, 1]))) < FEW:
-        notes.append(f"There are {events} events in the test, fewer than {FEW}: too few to conclude anything.")
+    if (events := _count(y[:, 1] == 1, subjects)) < FEW:
+        found = f"There are {events} events" if subjects is None else f"{events} patients have the event"
+        notes.append(f"{found} in the test, fewer than {FEW}: too few to conclude anything.")
     if lost := int(((y[:, 0] == 0) & (y[:, 1] == 0)).sum()):
         notes.append(f"{lost} samples are censored at time 0: of them nothing is known, and nothing learnt.")
     return notes
 
 
-def _few_values(_: str, __: Sequence[Mapping[str, Any]], y: FloatArray) -> list[str]:
-    known = int((~np.isnan(y)).sum(axis=0).min())
-    return [f"An outcome has {known} known values in the test, fewer than {FEW}."] if known < FEW else []
+def _few_values(_: str, __: Sequence[Mapping[str, Any]], y: FloatArray, subjects: Subjects | None) -> list[str]:
+    known = min(_count(~np.isnan(column), subjects) for column in y.T)
+    what = "known values" if subjects is None else "patients with a known value"
+    return [f"An outcome has {known} {what} in the test, fewer than {FEW}."] if known < FEW else []
 
 
-def _few_of_a_class(kind: str, folds: Sequence[Mapping[str, Any]], truth: FloatArray) -> list[str]:
+def _few_of_a_class(
+    kind: str, folds: Sequence[Mapping[str, Any]], truth: FloatArray, subjects: Subjects | None
+) -> list[str]:
     primary, notes = PRIMARY[kind], []
     single = [str(row["fold"]) for row in folds if row[primary] is None]
     if single:
@@ -67,10 +84,11 @@ def _few_of_a_class(kind: str, folds: Sequence[Mapping[str, Any]], truth: FloatA
             f"Fold {', '.join(single)} has test samples of one class only: no {MEASURES.get(primary).title}; the mean "
             "leaves it out."
         )
-    fewest = int(min(np.nansum(truth == 1, axis=0).min(), np.nansum(truth == 0, axis=0).min()))
+    fewest = min(_count(column == value, subjects) for column in truth.T for value in (0, 1))
     if fewest < FEW:
+        what = "test samples" if subjects is None else "patients in the test"
         notes.append(
-            f"The smaller class of a label has {fewest} test samples, fewer than {FEW}: too few to conclude anything."
+            f"The smaller class of a label has {fewest} {what}, fewer than {FEW}: too few to conclude anything."
         )
     return notes
 
@@ -178,6 +196,21 @@ def _off(grouping: str, found: Sequence[Check]) -> str:
 
 def _times(ratio: Measured) -> str:
     return f"{ratio.value:.2f} times (95 % interval {ratio.low:.2f} to {ratio.high:.2f})"
+
+
+def horizon_notes(horizons: Sequence[Mapping[str, Any]], unit: str) -> list[str]:
+    """Say if other than the expected events came up to the last of the times of `outcome_agreement.at_horizons`.
+
+    Named is what lies outside `RATIO_RANGE` with an interval without 1.
+    """
+    if not horizons or horizons[-1]["observed_expected"] is None:
+        return []
+    last = horizons[-1]
+    ratio = Measured(last["observed_expected"], *last["observed_expected_ci"])
+    if ratio.low <= 1 <= ratio.high or RATIO_RANGE[0] <= ratio.value <= RATIO_RANGE[1]:
+        return []
+    by = f"{last['time']:g} {unit}".rstrip()
+    return [f"By {by} there were {_times(ratio)} as many events as predicted; predicted chances are off."]
 
 
 def decisive_notes(dataset: str, recipes: Mapping[str, Any], given: Sequence[str]) -> tuple[str, ...]:

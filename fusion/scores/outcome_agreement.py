@@ -84,7 +84,8 @@ def at_horizons(
     ``y`` [n, 2] holds time and event (NaN: unknown). Each has ``time``, ``at_risk`` and ``events`` as counts, the
     ``auroc`` of the event by then (mean over folds), the chance of it that was ``observed``, the mean one ``expected``,
     and ``groups``, at most ten by predicted chance, as in `reliability`; a group that nobody was observed so long in is
-    left out.
+    left out. ``events_expected`` are those of everybody for as long as each was observed, and ``observed_expected`` the
+    events over them.
     """
     known, time, event = known_outcomes(y)
     rows = []
@@ -101,6 +102,7 @@ def at_horizons(
                 **entries("auroc", intervals.of_draws(partial(auroc_at, when), y, predicted, subjects, folds)),
                 **entries("observed", observed_risk(time, event, subjects[known], when)),
                 "expected": float(risk.mean()),
+                **_counted(y[known], predicted[known], subjects[known], when),
                 "groups": [_point(said, observed) for said, observed in groups if observed],
             }
         )
@@ -138,16 +140,28 @@ def bias(y: FloatArray, predicted: FloatArray, subjects: Subjects) -> Measured |
     return intervals.mean(predicted[known].astype(np.float64) - y[known], subjects[known])
 
 
-def observed_expected(y: FloatArray, predicted: SurvivalCurves, subjects: Subjects) -> Measured | None:
-    """Return the observed chance of an event over the mean predicted one, at the last of `quarters`.
+def observed_expected(
+    y: FloatArray, predicted: SurvivalCurves, subjects: Subjects, when: float | None = None
+) -> Measured | None:
+    """Return the events up to a time over those expected, by default the last of `quarters`; None if none are expected.
 
-    None if nobody was observed so long.
+    Expected of a sample is its predicted cumulative hazard for as long as it was observed (Crowson, Atkinson and
+    Therneau, Statistical Methods in Medical Research 25:1692, 2016). Of right predictions the ratio is 1 whoever is
+    censored, as long as that has nothing to do with the event but through what is predicted from. The estimate of
+    Kaplan and Meier over the mean predicted chance is 1 only if it has nothing to do with that either: where the
+    healthiest leave first, those who stay look like everybody.
     """
     known, time, event = known_outcomes(y)
-    when = float(quarters(predicted.times)[-1])
-    found = observed_risk(time, event, subjects[known], when)
-    expected = float(_risk(predicted[known], when).mean()) if found else 0.0
-    return Measured(*(part / expected for part in (found.value, found.low, found.high))) if found and expected else None
+    when = float(quarters(predicted.times)[-1]) if when is None else when
+    expected = predicted[known].hazard_until(np.minimum(time, when))
+    happened = (event & (time <= when)).astype(np.float64)
+    return intervals.observed_expected(happened, expected, subjects[known]) if expected.sum() > 0 else None
+
+
+def _counted(y: FloatArray, predicted: SurvivalCurves, subjects: Subjects, when: float) -> dict[str, Any]:
+    expected = predicted.hazard_until(np.minimum(y[:, 0].astype(np.float64), when)).sum()
+    ratio = observed_expected(y, predicted, subjects, when)
+    return {"events_expected": float(expected), **entries("observed_expected", ratio)}
 
 
 def _risk(predicted: SurvivalCurves, when: float) -> npt.NDArray[np.float64]:

@@ -56,12 +56,22 @@ class SurvivalCurves:
 
     def at(self, when: Float64Array) -> Float64Array:
         """Return survival at times [T], [n, T]; after the last one the hazard stays as it was before it."""
+        survival: Float64Array = np.exp(-self._hazard(slice(None), when))
+        return survival
+
+    def hazard_until(self, when: Float64Array) -> Float64Array:
+        """Return the cumulative hazard of each sample up to a time of its own [n]: how many events are expected."""
+        return self._hazard(np.arange(len(self)), when)
+
+    def _hazard(self, rows: Any, when: Float64Array) -> Float64Array:
+        """Return cumulative hazards: of all rows at times [T], [n, T]; or of each one of n at one of n times."""
         times = np.append(0.0, self.times)
-        log = np.log(np.clip(self._from_start, NEAREST, 1))  # [n, 1 + H]
+        passed = -np.log(np.clip(self._from_start, NEAREST, 1))  # [n, 1 + H]
         right = np.clip(np.searchsorted(times, when), 1, len(self.times))
         share = (when - times[right - 1]) / (times[right] - times[right - 1])
-        survival: Float64Array = np.exp(log[:, right - 1] + share * (log[:, right] - log[:, right - 1]))
-        return survival
+        before = passed[rows, right - 1]
+        hazard: Float64Array = before + share * (passed[rows, right] - before)
+        return hazard
 
     @property
     def restricted_mean(self) -> Float64Array:
@@ -151,6 +161,17 @@ def kaplan_meier(time: Float64Array, event: BoolArray, weights: FloatArray | Non
     found = counts(time, event, np.ones((1, len(time))) if weights is None else weights)
     values = _falling(found.events, found.at_risk)
     return Steps(found.times, values[0] if weights is None else values)
+
+
+def nelson_aalen(time: Float64Array, event: BoolArray) -> tuple[Float64Array, Float64Array]:
+    """Return the distinct times of events [U], ascending, and the cumulative hazard from each of them on, [U].
+
+    (Nelson, Technometrics 14:945, 1972; Aalen, Annals of Statistics 6:701, 1978.)
+    """
+    found = counts(time, event, np.ones((1, len(time))))
+    some = found.events[0] > 0
+    cumulated: Float64Array = np.cumsum(found.events[0, some] / found.at_risk[0, some])
+    return found.times[some], cumulated
 
 
 def kaplan_meier_of_censoring(time: Float64Array, event: BoolArray, weights: FloatArray) -> Steps:

@@ -19,6 +19,7 @@ import numpy as np
 import polars as pl
 import torch
 from threadpoolctl import threadpool_limits
+from torch import Tensor
 from tqdm import tqdm
 
 from ...cache_schema import InputError, OmniFuseError
@@ -40,7 +41,7 @@ from . import loop as training
 from .config import TrainConfig
 from .fold_result import BoolArray, FloatArray, FoldResult
 from .model import Model, new_method
-from .outcome import evaluation_times, fit_outcome
+from .outcome import Outcome, evaluation_times, fit_outcome
 from .predictions import Predicted, frame
 from .search import Trial, best, fit_searched
 
@@ -211,8 +212,21 @@ def fit_model(
         return new_method(config, outcome.target, normaliser.input_specs(prepared), seed)
 
     method, history, trials = fit_searched(new, config, inputs, parts, seed, show)
+    outcome = _after_training(outcome, method, inputs, torch.cat([parts.train, parts.validation]), config, seed)
     model = Model(method, normaliser, outcome, best(trials).overrides if trials else ())
     return model, inputs, history, trials
+
+
+def _after_training(
+    outcome: Outcome, method: Method, inputs: Inputs, samples: Tensor, config: TrainConfig, seed: int
+) -> Outcome:
+    """Return the outcome with what is fitted to the answers for the training part, ``samples`` [n].
+
+    Of several predictions a sample another draw is asked than what is fitted at once has seen, and learnt by heart.
+    """
+    asked = training.seen_once(inputs, samples, config.fit, seed + 1)
+    labels = inputs.y[asked].cpu().numpy()
+    return outcome.after_training(lambda: training.predict(method, inputs, asked).probability.numpy(), labels)
 
 
 class Answers(NamedTuple):
@@ -230,7 +244,7 @@ def _ask(model: Model, inputs: Inputs, cohort: Cohort, tested: Positions, config
     times = evaluation_times(cohort.task, cohort.y)
 
     def said(shown: Inputs) -> Prediction:
-        return model.outcome.of(training.predict(model.method, shown, samples), times)
+        return model.ask(shown, samples, times)
 
     complete = said(inputs)
     hidden = hidden_in_test(config.missing, presence, cohort.modalities)  # [S, N, M]

@@ -45,7 +45,7 @@ def fit(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         if inputs.sample is not None:
-            parts = replace(parts, validation=_draw(inputs, parts.validation, config, seed))
+            parts = replace(parts, validation=seen_once(inputs, parts.validation, config, seed))
         method.start_from(prior_logits(method, inputs.y[parts.train]))
         descend = _descend if method.by_gradient else _fit_at_once
         return descend(method, inputs, parts, config, seed, progress)
@@ -67,7 +67,7 @@ def _fit_at_once(
     method: Method, inputs: Inputs, parts: Parts, config: FitConfig, seed: int, progress: Progress
 ) -> History:
     method.eval()
-    train = _draw(inputs, parts.train, config, seed)
+    train = seen_once(inputs, parts.train, config, seed)
     method.fit(Fitting(inputs, train, config, seed, progress, NestedFits()))
     with torch.no_grad():
         return [
@@ -77,7 +77,7 @@ def _fit_at_once(
         ]
 
 
-def _draw(inputs: Inputs, positions: Tensor, config: FitConfig, seed: int) -> Tensor:
+def seen_once(inputs: Inputs, positions: Tensor, config: FitConfig, seed: int) -> Tensor:
     """Return what is seen of some positions [n] by whoever sees them once."""
     return drawn(positions, inputs.sample, config.times, torch.Generator().manual_seed(seed))
 

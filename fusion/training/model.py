@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors.torch import load_file, save
+from torch import Tensor
 
 from ...cache_schema import FeatureCache, InputError, Task, difference
 from ..files import write_file
@@ -18,8 +19,9 @@ from ..inputs.batches import Cohort, Inputs
 from ..inputs.normalisation import Normaliser
 from ..inputs.preparation import Prepared
 from ..inputs.spec import InputSpec
-from ..methods.base import Method, ModelSpec
+from ..methods.base import Method, ModelSpec, Prediction
 from ..parts.targets import Target
+from . import loop as training
 from .config import TrainConfig, changed
 from .members import Members
 from .outcome import Outcome, stored_outcome
@@ -56,6 +58,11 @@ class Model:
         """Return a cohort normalised for this model, labels as it learns them, on the model's device."""
         learnt = replace(cohort, y=self.outcome.learnt(cohort.y))
         return self.normaliser.apply(learnt, prepared, self.method.prior.device)
+
+    def ask(self, inputs: Inputs, samples: Tensor, times: Sequence[float] = ()) -> Prediction:
+        """Predict samples [n] of `inputs`, in the form of the outcome; a time to an event as survival at ``times``."""
+        shown = inputs.presence[samples].any(1).cpu().numpy()
+        return self.outcome.of(training.predict(self.method, inputs, samples), times, shown)
 
     def save(self, folder: Path) -> None:
         """Write the files of a model into an existing folder."""

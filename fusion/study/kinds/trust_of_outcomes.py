@@ -63,13 +63,15 @@ def _horizons(runs: Mapping[str, FinishedCell], unit: str) -> ResultTable:
     for method, run in runs.items():
         for at in run.metrics.horizons:
             time = f"{number(at.time, digits(at.time))} {unit}".rstrip()
-            rows.append((method, time, at.events, _interval(at, "auroc"), _interval(at, "observed"), at.expected))
+            chances = (_interval(at, "auroc"), _interval(at, "observed"), at.expected)
+            rows.append((method, time, at.events, at.events_expected, _interval(at, "observed_expected"), *chances))
     return ResultTable(
         "trust-horizons",
         "At three times",
-        "AUROC of the event by then, mean over folds; the chance of it as Kaplan and Meier estimate it, and the mean "
-        "of those predicted. With 95 % intervals.",
-        tuple(map(Column, ("method", "by", "events", "AUROC", "observed", "predicted"))),
+        "Events, and those that were predicted for as long as each was observed; AUROC of the event by then, mean over "
+        "folds; the chance of it as Kaplan and Meier estimate it, and the mean of those predicted (the former is too "
+        "high where those at low risk leave first). With 95 % intervals.",
+        tuple(map(Column, ("method", "by", "events", "expected", "events/expected", "AUROC", "observed", "predicted"))),
         tuple(rows),
     )
 

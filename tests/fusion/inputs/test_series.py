@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from omnifuse.cache_schema import Column, InputError, RaggedArray, offsets_of
 from omnifuse.fusion.inputs.batches import Source
-from omnifuse.fusion.inputs.series import STATISTICS, Segments, series_steps, series_summary, variable_statistics
+from omnifuse.fusion.inputs.series import series_steps, series_summary
+from omnifuse.fusion.inputs.statistics import STATISTICS, Segments, variable_statistics
 
 PULSE = (Column("pulse", "bpm", "pulse"), Column("pulse mask", "", "pulse", "mask"))
 

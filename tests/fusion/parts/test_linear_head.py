@@ -124,3 +124,59 @@ def test_scales_count_where_columns_are_not_standardised() -> None:
     (BINARY.loss(x @ weight.T + head.bias, y) + 0.1 / 2 * (weight**2).sum()).backward()
     assert weight.grad is not None
     torch.testing.assert_close(weight.grad, torch.zeros(1, 3), atol=1e-4, rtol=0)
+
+
+class TestHazards:
+    """Of several intervals: one regression, with a bias for each."""
+
+    @staticmethod
+    def law(samples: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Log-odds -3, -2, -1 of the hazards, and 1 more for each unit of the first of two columns."""
+        generator = torch.Generator().manual_seed(0)
+        x = torch.randn(samples, 2, generator=generator)
+        came = torch.rand(samples, 3, generator=generator) < (torch.tensor([-3.0, -2, -1]) + x[:, :1]).sigmoid()
+        before = came.cumsum(1) - came.long()
+        return x, torch.where(before > 0, torch.nan, came.float())
+
+    def test_the_odds_ratio_and_the_baseline_of_the_law_are_found(self) -> None:
+        x, y = self.law(30_000)
+        head = LinearHead(2, Target("survival", 3))
+        head.fit(x, y, torch.zeros(3), 1e-5)
+        torch.testing.assert_close(head.weight, torch.tensor([[1.0, 0.0]] * 3), atol=0.04, rtol=0)
+        torch.testing.assert_close(head.bias, torch.tensor([-3.0, -2.0, -1.0]), atol=0.06, rtol=0)
+
+    def test_the_likelihood_and_the_penalty_of_the_shared_weights_are_least(self) -> None:
+        x, y = self.law(300)
+        x, target = (x - x.mean(0)) / x.std(0, correction=0), Target("survival", 3)
+        head = LinearHead(2, target)
+        head.fit(x, y, torch.zeros(3), 0.1)
+        weight, bias = head.weight[:1].clone().requires_grad_(), head.bias.clone().requires_grad_()
+        (3 * target.loss(x @ weight.T + bias, y) + 0.1 / 2 * weight.square().sum()).backward()
+        assert weight.grad is not None and bias.grad is not None
+        torch.testing.assert_close(weight.grad, torch.zeros(1, 2), atol=1e-4, rtol=0)
+        torch.testing.assert_close(bias.grad, torch.zeros(3), atol=1e-4, rtol=0)
+
+    def test_one_interval_is_a_binary_label_to_the_last_digit(self) -> None:
+        x, y = drawn(100)
+        one, other = LinearHead(3, Target("survival", 1)), LinearHead(3, BINARY)
+        for head in (one, other):
+            head.fit(x, y, NO_PRIOR, 0.1)
+        assert torch.equal(one(x), other(x))
+
+    def test_an_interval_without_an_event_gets_its_prior(self) -> None:
+        x, y = self.law(200)
+        y[y[:, 1] == 1, 1] = torch.nan
+        head = LinearHead(2, Target("survival", 3))
+        head.fit(x, y, torch.tensor([0.0, -5.0, 0.0]), 0.1)
+        said = head(x)
+        assert (said[:, 1] == -5).all() and said[:, 0].std() > 0 and said[:, 2].std() > 0
+
+    def test_a_base_changes_what_logits_mean_and_no_hazard(self) -> None:
+        x, y = self.law(300)
+        plain, based = Target("survival", 3), Target("survival", 3, (-3.0, -2.0, 1.0))
+        said = []
+        for target in (plain, based):
+            head = LinearHead(2, target)
+            head.fit(x, y, torch.zeros(3), 0.1)
+            said.append(target.probabilities(head(x)))
+        torch.testing.assert_close(*said)

@@ -10,7 +10,8 @@ from omnifuse.cache_schema.errors import InputError
 from omnifuse.fusion.parts.targets import Target
 
 NAN = float("nan")
-TARGETS = [Target("binary"), Target("multilabel", 3), Target("multiclass", 4)]
+BASED = Target("survival", 3, (-4.0, -2.0, 1.0))
+TARGETS = [Target("binary"), Target("multilabel", 3), Target("multiclass", 4), BASED]
 logit = st.floats(-80, 80, width=32)
 
 
@@ -54,6 +55,16 @@ def test_logits_of_a_score_give_its_softmax(target: Target) -> None:
     logits = torch.randn(5, target.output_size, generator=torch.Generator().manual_seed(0))
     lp, _ = target.log_probabilities(logits)
     torch.testing.assert_close(target.probabilities(target.logits(lp)), target.probabilities(logits))
+
+
+def test_logits_of_hazards_are_relative_to_the_base() -> None:
+    base = torch.tensor(BASED.base)
+    torch.testing.assert_close(BASED.probabilities(torch.zeros(2, 3)), base.sigmoid().expand(2, 3))
+    torch.testing.assert_close(BASED.logits_of(base.sigmoid()), torch.zeros(3), atol=1e-4, rtol=0)
+    plain, logits = Target("survival", 3), torch.randn(4, 3)
+    y = torch.tensor([[0, 1, NAN], [1, NAN, NAN], [0, 0, 0], [0, NAN, NAN]])
+    assert torch.equal(BASED.loss(logits, y), plain.loss(logits + base, y))
+    assert torch.equal(BASED.probabilities(logits), plain.probabilities(logits + base))
 
 
 def test_one_label_of_multilabel_is_binary() -> None:
@@ -108,6 +119,12 @@ def test_gather_broadcasts_labels_over_leading_axes() -> None:
 def test_impossible_numbers_of_classes_are_refused(kind: str, classes: int) -> None:
     with pytest.raises(InputError, match=f"{kind} target cannot have {classes} classes"):
         Target(kind, classes)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("target", [("survival", 3, (1.0,)), ("multilabel", 2, (0.0, 0.0))])
+def test_a_base_of_another_length_or_kind_is_refused(target: tuple[str, int, tuple[float, ...]]) -> None:
+    with pytest.raises(InputError, match="log-odds of a base"):
+        Target(*target)  # type: ignore[arg-type]
 
 
 def test_unknown_kind_is_refused_with_the_known_ones() -> None:

@@ -135,3 +135,37 @@ def test_another_ending_is_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / "folder.csv").mkdir()
     with pytest.raises(InputError, match="is a folder"):
         check_ending(tmp_path / "folder.csv")
+
+
+def labelled(cohort: Cohort, y: np.ndarray) -> Cohort:
+    return replace(cohort, task=replace(cohort.task, y=y), y=y)
+
+
+class TestLabelsOfAnotherUnit:
+    """Nobody named a unit; days then become years or hours."""
+
+    def warned(self, run: Path, cohort: Cohort, found: np.ndarray, trained: np.ndarray) -> str | None:
+        table = by(*["mean"] * len(cohort))
+        return answer(
+            RunFolder(run), table, labelled(cohort, found), [{}], other_cache=True, trained=trained, drop=cohort.sources
+        ).unlike
+
+    @pytest.mark.parametrize("kind", ["regression", "survival"])
+    @pytest.mark.parametrize("factor", [1 / 365, 24])
+    def test_labels_that_hardly_overlap_with_the_training_are_named(
+        self, run: Path, toy_cohort: ToyCohort, kind: str, factor: float
+    ) -> None:
+        cohort = toy_cohort(kind=kind)
+        other = cohort.y * np.array([factor, 1][: cohort.y.shape[1]], np.float32)
+        if kind == "survival":
+            other = np.where(cohort.y[:, :1] < 1, np.nan, other).astype(np.float32)
+        label = {"regression": "days", "survival": "time"}[kind]
+        assert (self.warned(run, cohort, other, cohort.y) or "").startswith(f"{label}: nine tenths of the labels")
+        assert self.warned(run, cohort, cohort.y, cohort.y) is None
+
+    def test_others_of_the_same_unit_too_few_and_classes_are_not(self, run: Path, toy_cohort: ToyCohort) -> None:
+        days, classes = toy_cohort(kind="regression"), toy_cohort()
+        assert self.warned(run, days, days.y + 2, days.y) is None
+        few = np.where(np.arange(60)[:, None] < 19, 24 * days.y, np.nan).astype(np.float32)
+        assert self.warned(run, days, few, days.y) is None
+        assert self.warned(run, classes, classes.y, 1 - classes.y) is None

@@ -7,13 +7,15 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from omnifuse.cache_schema import FeatureCache, InputError, ModalitySpec, StagedCache, Task
+from omnifuse.cache_schema import Column, FeatureCache, InputError, ModalitySpec, StagedCache, Task
 from omnifuse.fusion.external.evaluation import evaluate
 from omnifuse.fusion.inputs.loading import load
 from omnifuse.fusion.report import write_report
 from omnifuse.fusion.runs.replay import Replay
 from omnifuse.fusion.runs.run import Run
 from omnifuse.fusion.runs.train import train
+from omnifuse.fusion.scores.measures import MEASURES
+from omnifuse.fusion.scores.survival import SurvivalCurves
 from omnifuse.fusion.training.config import make_config
 
 from tests.fusion.conftest import KINDS, Signal, make_rows
@@ -103,6 +105,13 @@ def test_a_reader_is_told_that_predictions_are_counted(tmp_path: Path) -> None:
     assert "Where this page counts samples, these are predictions" in page
 
 
+def test_patients_and_not_their_predictions_are_enough_to_conclude_something(tmp_path: Path) -> None:
+    run = trained(tmp_path, "statistics")
+    subjects = run.predictions["sample_id"] // 2
+    fewest = min(subjects.filter(run.predictions["y"] == value).n_unique() for value in (0, 1))
+    assert f"has {fewest} patients in the test, fewer than 100" in " ".join(run.metrics.notes)
+
+
 def test_a_patient_is_in_one_fold_with_all_predictions(tmp_path: Path) -> None:
     run = trained(tmp_path, "statistics")
     fold = run.predictions.group_by(pl.col("sample_id") // 2).agg(pl.col("fold").n_unique())
@@ -131,6 +140,42 @@ def test_the_number_of_times_decides_what_an_epoch_sees(tmp_path: Path) -> None:
         )
         bytes_of[name] = (run.path / "folds" / "0" / "model.safetensors").read_bytes()
     assert bytes_of["one"] == bytes_of["again"] != bytes_of["all"]
+
+
+def test_times_to_an_event_asked_along_a_stay_are_those_of_the_law(tmp_path: Path) -> None:
+    """A law without memory: whenever it is asked, the days that are left have the rate .1 times 2.5 to the power of x.
+
+    Three hundred patients are asked every two days, the healthiest most often.
+    """
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=300)
+    rate = 0.1 * 2.5**x
+    death, lost = rng.exponential(1 / rate), rng.uniform(5, 30, 300)
+    days = np.arange(0, 30, 2.0)
+    sample, place = np.nonzero(days < np.minimum(death, lost)[:, None])
+    y = np.stack([np.minimum(death, lost)[sample] - days[place], (death <= lost)[sample]], axis=1).astype("f4")
+    staged, ids = StagedCache(tmp_path / "cache", "law", {}), np.arange(300)
+    staged.add_samples(pl.DataFrame({"sample_id": ids, "subject_id": ids}))
+    spec = ModalitySpec("x", "features", "row", {}, (Column("x", "", "x"),))
+    staged.add_modality(spec, np.ones(300, int), 1, [x[:, None].astype("f4")], np.full(300, np.nan, "f4"))
+    hours = (24 * days[place]).astype("f4")
+    staged.add_task(Task("death", "survival", ("time", "event"), y, None, sample=sample, time=hours, unit="d"))
+    staged.commit({})
+    run = train(tmp_path / "cache", make_config("logistic", folds=3), tmp_path / "run")
+    assert (run.metrics.samples, run.metrics.patients) == (len(sample), 300)
+    assert run.metrics.events == y[:, 1].sum() > 300
+    for at in run.metrics.horizons:
+        low, high = at.observed_expected_ci or (0, 0)
+        assert low < 1 < high
+    table, score = run.predictions, run.metrics.measures["concordance"]
+    asked = table["sample_id"].to_numpy()
+    truth = SurvivalCurves(np.array([1.0]), np.exp(-rate[asked])[:, None])
+    best, (low, high) = MEASURES.get("concordance").value(table.select("time", "event").to_numpy(), truth), score.ci
+    assert low < best < high
+    slope = np.polyfit(x[asked], np.log(-np.log(run.tested.p[:, 10])), 1)[0]
+    assert slope == pytest.approx(np.log(2.5), rel=0.25)
+    again = run.predict(tmp_path / "cache")
+    assert again.select(table.columns).equals(table)
 
 
 def test_a_cache_without_the_times_is_refused(tmp_path: Path) -> None:

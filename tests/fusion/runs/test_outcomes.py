@@ -179,3 +179,22 @@ def test_a_method_of_probabilities_is_refused_before_it_is_trained(
     with pytest.raises(InputError, match=r"'omnifuse' predicts .* and no regression; methods that do are .*boosting"):
         trained(cache, "outcome", tmp_path / "run", "omnifuse")
     assert not (tmp_path / "run").exists()
+
+
+def test_an_outlier_is_named_in_the_notes_of_a_run(law: np.ndarray, tmp_path: Path) -> None:
+    y = law[:, :1].copy()
+    y[17] = 1e30
+    cache = cache_of(tmp_path / "cache", law, Task("los", "regression", ("los",), y))
+    notes = trained(cache, "los", tmp_path / "run", "prior").metrics.notes
+    assert any("los: 1e+30 of sample 17 is more than 1,000 interquartile ranges from the median" in n for n in notes)
+
+
+def test_labels_of_another_cache_that_look_like_another_unit_are_named(law: np.ndarray, tmp_path: Path) -> None:
+    days = 20 + 3 * law[:, :1]
+    first, other = (
+        cache_of(tmp_path / name, law, Task("los", "regression", ("los",), (factor * days).astype(np.float32)))
+        for name, factor in (("first", 1), ("other", 24))
+    )
+    run = trained(first, "los", tmp_path / "run", "prior")
+    assert "Another unit?" in (run.answer(other).unlike or "")
+    assert run.answer(first).unlike is None

@@ -10,7 +10,7 @@ from omnifuse.fusion.inputs.batches import Cohort
 from omnifuse.fusion.runs.summary import combination_names, summarise
 from omnifuse.fusion.scores.agreement import calibration, reliability
 from omnifuse.fusion.scores.decisions import at_alert_rate
-from omnifuse.fusion.scores.notes import calibration_notes, group_checks
+from omnifuse.fusion.scores.notes import calibration_notes, group_checks, horizon_notes
 from omnifuse.fusion.scores.subgroups import Outcomes, per_subgroup, without_rare
 from omnifuse.fusion.training.config import make_config
 from omnifuse.fusion.training.fold_result import FoldResult
@@ -152,3 +152,16 @@ def test_models_of_two_folds_are_not_ranked_against_each_other(toy_cohort: Calla
     assert found["auroc"]["mean"] == high == 1 and 0.8 < low < 1
     assert {row["auroc"] for row in (*found["per_pattern"], *found["per_subgroup"])} <= {1, None}
     assert found["per_pattern"][0]["auroc_ci"][1] == 1
+
+
+def test_other_events_than_expected_are_said_of_the_last_time() -> None:
+    right = {"time": 6.0, "observed_expected": 2.0, "observed_expected_ci": [1.5, 2.6]}
+
+    def last(value: float, low: float, high: float) -> list[str]:
+        at = {"time": 17.0, "observed_expected": value, "observed_expected_ci": [low, high]}
+        return horizon_notes([right, at], "d")
+
+    (note,) = last(1.4, 1.2, 1.6)
+    assert note.startswith("By 17 d there were 1.40 times (95 % interval 1.20 to 1.60) as many events as predicted;")
+    assert last(1.4, 0.9, 2.0) == last(1.1, 1.05, 1.15) == horizon_notes([], "d") == []
+    assert horizon_notes([{**right, "observed_expected": None, "observed_expected_ci": None}], "d") == []

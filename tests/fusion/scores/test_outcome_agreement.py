@@ -57,7 +57,7 @@ def test_true_chances_are_calibrated_at_every_time_and_half_as_high_ones_are_not
         assert len(held) == 10 and sum(held) >= 8
     late = SurvivalCurves(TIMES, np.sqrt(curves.survival))
     ratio = observed_expected(y, late, np.arange(6000))
-    assert ratio.low > 1.2 and observed_expected(y, curves, np.arange(6000)).value == pytest.approx(1, abs=0.05)
+    assert ratio.low > 1.8 and observed_expected(y, curves, np.arange(6000)).value == pytest.approx(1, abs=0.05)
 
 
 def test_a_horizon_has_its_counts_and_the_mean_auroc_over_folds() -> None:
@@ -105,4 +105,28 @@ def test_nobody_observed_so_long_says_nothing() -> None:
     curves = SurvivalCurves(TIMES, np.full((60, 4), 0.5))
     first, *_ = at_horizons(y, curves, np.arange(60), np.zeros(60))
     assert (first["observed"], first["auroc"], first["groups"], first["at_risk"]) == (None, None, [], 0)
-    assert observed_expected(y, curves, np.arange(60)) is None
+    assert (first["events"], first["observed_expected"]) == (0, 0)
+    assert first["events_expected"] == pytest.approx(60 * np.log(2) * 0.4 / 0.5)
+    assert observed_expected(y, SurvivalCurves(TIMES, np.ones((60, 4))), np.arange(60)) is None
+
+
+def test_where_the_healthiest_leave_first_true_curves_have_the_expected_events_and_another_mean_chance() -> None:
+    """Censored at the rate of .5 over that of the event: who is left is ill, and not like everybody."""
+    rng = np.random.default_rng(4)
+    rate = rng.choice([0.1, 1.0], 20_000)[:, None]
+    time, lost = rng.exponential(1 / rate)[:, 0], rng.exponential(2 * rate)[:, 0]
+    y, curves = np.stack([np.minimum(time, lost), time <= lost], axis=1), SurvivalCurves(TIMES, np.exp(-rate * TIMES))
+    for at in at_horizons(y, curves, np.arange(20_000), np.zeros(20_000)):
+        low, high = at["observed_expected_ci"]
+        assert low < 1 < high and high - low < 0.1
+        assert at["events"] == pytest.approx(at["events_expected"] * at["observed_expected"])
+        assert at["observed"] > 1.15 * at["expected"]
+    double = SurvivalCurves(TIMES, curves.survival**2)
+    assert observed_expected(y, double, np.arange(20_000)).value == pytest.approx(0.5, abs=0.02)
+
+
+def test_expected_are_the_events_until_each_one_left_or_the_horizon_came() -> None:
+    y = np.array([[0.5, 1], [1.0, 0], [9.0, 0], [np.nan, np.nan]])
+    curves = SurvivalCurves(TIMES, np.exp(-np.array([[1.0], [2.0], [3.0], [4.0]]) * TIMES))
+    ratio = observed_expected(y, curves, np.arange(4), when=1.5)
+    assert ratio.value == pytest.approx(1 / (1 * 0.5 + 2 * 1.0 + 3 * 1.5))

@@ -12,6 +12,7 @@ from omnifuse.fusion.scores.survival import (
     kaplan_meier,
     kaplan_meier_of_censoring,
     known_outcomes,
+    nelson_aalen,
     quarters,
 )
 
@@ -71,6 +72,17 @@ def test_the_estimate_of_six_patients_by_hand() -> None:
     assert steps.values == pytest.approx(expected)
     assert steps.at(np.array([0.5, 2.0])) == pytest.approx([1, expected[1]])
     assert steps.before(np.array([2.0, 9.0])) == pytest.approx([5 / 6, expected[-1]])
+
+
+def test_the_cumulative_hazard_of_six_patients_by_hand() -> None:
+    times, hazard = nelson_aalen(np.array([1.0, 2, 2, 3, 4, 5]), np.array([1, 1, 0, 0, 1, 0], dtype=bool))
+    assert times.tolist() == [1, 2, 4]
+    assert hazard == pytest.approx(np.cumsum([1 / 6, 1 / 5, 1 / 2]))
+
+
+def test_the_hazard_of_each_until_a_time_of_its_own_is_that_of_its_curve() -> None:
+    curves = SurvivalCurves(TIMES, np.exp(-np.array([[0.3], [2.0], [0.0]]) * TIMES))
+    assert curves.hazard_until(np.array([3.0, 0.5, 4.0])) == pytest.approx([0.9, 1.0, 0])
 
 
 def test_who_has_the_event_at_a_time_is_not_at_risk_of_being_censored_at_it() -> None:

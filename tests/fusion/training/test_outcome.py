@@ -7,8 +7,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from omnifuse.cache_schema import InputError, Task
-from omnifuse.fusion.inputs.splits import Split
+from omnifuse.cache_schema import Task
 from omnifuse.fusion.methods.concat import Concat
 from omnifuse.fusion.methods.fitting import FitConfig
 from omnifuse.fusion.parts.targets import Target
@@ -16,12 +15,12 @@ from omnifuse.fusion.training.loop import Parts, fit, predict
 from omnifuse.fusion.training.outcome import (
     Hazards,
     Quantities,
-    check_outcome,
     evaluation_times,
     fit_outcome,
     judged,
     stored_outcome,
 )
+from scipy.special import expit, logit
 
 from tests.fusion.vectors import COLUMNS, model, noise, signal, spec_of, step, whole
 
@@ -87,8 +86,8 @@ class TestHazards:
     def test_intervals_end_at_quantiles_of_the_events_and_are_fewer_if_those_are_few(self) -> None:
         times = np.arange(1, 201, dtype=np.float32)
         y = np.stack([times, np.arange(200) % 2], axis=1).astype(np.float32)  # events at 2, 4, ..., 200
-        np.testing.assert_array_equal(Hazards.fit(y).edges, np.arange(0, 201, 20))
-        np.testing.assert_array_equal(Hazards.fit(y[:50]).edges, [0, 26, 50])
+        np.testing.assert_array_equal(Hazards.fit(y).edges, [0, 20, 40, 58, 78, 96, 116, 134, 154, 172, 192])
+        np.testing.assert_array_equal(Hazards.fit(y[:50]).edges, [0, 24, 48])
         np.testing.assert_array_equal(Hazards.fit(y[:6]).edges, [0, 6])
 
     def test_within_an_interval_the_hazard_is_constant_and_after_the_last_none(self) -> None:
@@ -124,6 +123,79 @@ class TestHazards:
         ends = outcome.edges[1:-1]
         np.testing.assert_allclose(outcome.own(hazards[None], ends)[0], np.exp(-ends / 10), rtol=0.02)
 
+    def test_within_an_interval_hazards_run_as_that_of_everybody(self) -> None:
+        """At risk are 40, 30, 20, 10, of whom 10 have the event at 1, 2, 4 and 8; between these times run lines."""
+        y = np.array([[1, 1], [2, 1], [4, 1], [8, 1]], np.float32).repeat(10, axis=0)
+        outcome = replace(Hazards.fit(y), edges=np.array([0.0, 2.0, 8.0]))
+        np.testing.assert_allclose(outcome.passed, np.cumsum([0, 1 / 4, 1 / 3, 1 / 2, 1]))
+        first, second = 1 / 4 / (1 / 4 + 1 / 3), 1 / 2 / (1 / 2 + 1)
+        np.testing.assert_allclose(
+            outcome.over(np.array([0.5, 1, 2, 4, 6, 8, 9])),
+            [[first / 2, 0], [first, 0], [1, 0], [1, second], [1, (1 + second) / 2], [1, 1], [1, 1]],
+        )
+
+    @pytest.mark.parametrize("shape", [0.4, 1.0, 3.0])
+    def test_times_that_crowd_at_one_end_of_an_interval_bias_neither_hazards_nor_curves(self, shape: float) -> None:
+        """Weibull laws of event and loss, the same: survival is exp(-t ** shape), within intervals as well."""
+        time, lost = np.random.default_rng(0).weibull(shape, (2, 50_000))
+        y = np.stack([np.minimum(time, lost), time <= lost], axis=1).astype(np.float32)
+        outcome = Hazards.fit(y)
+        hazards = np.nanmean(outcome.learnt(y), axis=0)
+        when = np.quantile(y[:, 0], np.arange(0.05, 0.91, 0.05))
+        np.testing.assert_allclose(outcome.own(hazards[None], when)[0], np.exp(-(when**shape)), rtol=0.02)
+
+
+class TestTheBaseline:
+    """What is added to the log-odds of hazards after the training."""
+
+    def test_as_many_events_are_expected_of_the_training_part_as_it_had(self) -> None:
+        rng = np.random.default_rng(0)
+        y = np.where(rng.random((500, 3)) < 0.2, NAN, rng.random((500, 3)) < [0.02, 0.1, 0.5])
+        said = expit(rng.normal([-6, 0, 3], 1.5, (500, 3)))
+        outcome = Hazards.of_edges(np.arange(4.0)).after_training(lambda: said, y)
+        shifted = expit(logit(said) + outcome.shift)
+        np.testing.assert_allclose(np.where(np.isnan(y), 0, shifted).sum(0), np.nansum(y, axis=0), rtol=1e-9)
+
+    def test_hazards_that_are_right_on_average_stay_as_they_are(self) -> None:
+        y = np.array([[1, NAN], [0, 1], [0, 0], [0, 0]])
+        outcome = Hazards.of_edges(np.array([0.0, 1.0, 2.0])).after_training(lambda: np.full((4, 2), [1 / 4, 1 / 3]), y)
+        np.testing.assert_allclose(outcome.shift, 0, atol=1e-9)
+        np.testing.assert_allclose(outcome.own(np.array([[1 / 4, 1 / 3]]), [1, 2]), [[3 / 4, 1 / 2]])
+
+    def test_what_says_nothing_is_not_shifted(self) -> None:
+        y = np.array([[0, 1, NAN]] * 5)
+        outcome = Hazards.of_edges(np.arange(4.0)).after_training(lambda: np.full((5, 3), 0.3), y)
+        assert outcome.shift.tolist() == [0, 0, 0]
+
+    def test_who_shows_nothing_keeps_the_frequencies(self) -> None:
+        outcome = replace(Hazards.of_edges(np.array([0.0, 1.0])), shift=np.array([2.0]))
+        own = outcome.own(np.full((2, 1), 0.5), [1], np.array([True, False]))
+        np.testing.assert_allclose(own, [[1 - expit(2)], [0.5]])
+
+    def test_a_network_begins_at_the_hazards_of_the_training_part(self) -> None:
+        """A hundredth in each interval, and one short epoch: from an even chance nothing comes near that."""
+        y = torch.zeros(200, 3)
+        y[torch.arange(6), torch.arange(6) % 3] = 1
+        inputs = replace(noise(200, Target("survival", 3)), y=y)
+        said = []
+        for base in ((), (float(logit(0.01)),) * 3):
+            torch.manual_seed(0)
+            method, everyone = Concat(spec_of(Target("survival", 3, base))), torch.arange(200)
+            fit(method, inputs, Parts(everyone, everyone[:0]), FitConfig(epochs=1), seed=0)
+            said.append(float(predict(method, inputs, everyone).probability.mean()))
+        assert said[0] > 0.3
+        assert said[1] == pytest.approx(0.01, rel=0.5)
+
+    def test_what_logits_are_relative_to_are_the_hazards_of_the_training_part_with_one_count_each(self) -> None:
+        y = np.stack([np.repeat(np.arange(1.0, 11), 40), np.ones(400)], axis=1).astype(np.float32)
+        at_risk = np.arange(400, 0, -40)
+        np.testing.assert_allclose(expit(Hazards.fit(y).target.base), 41 / (at_risk + 2), rtol=1e-9)
+
+
+def test_hazards_that_were_stored_as_edges_alone_are_constant_and_not_shifted() -> None:
+    outcome = stored_outcome(survival([[1, 1]]), {"edges": torch.tensor([0.0, 2.0], dtype=torch.float64)})
+    np.testing.assert_allclose(outcome.own(np.array([[0.36]]), [1, 2]), [[0.8, 0.64]])
+
 
 def test_stored_numbers_make_the_same_outcome() -> None:
     y = np.array([[1, 1], [2, 0], [5, 1]], np.float32)
@@ -149,28 +221,6 @@ def test_a_methods_hazards_are_judged_as_curves_over_intervals() -> None:
     np.testing.assert_array_equal(lived, [[2, 1], [1, 0], [NAN, NAN]])
     np.testing.assert_array_equal(curves.times, [1, 2, 3])
     np.testing.assert_array_equal(curves[:1].survival, [[0.5, 0.25, 0.125]])
-
-
-class TestWhatCannotBeLearnt:
-    HALVES = (Split(np.array([0, 1]), np.array([], int), np.array([2, 3])),)
-
-    @pytest.mark.parametrize(
-        ("task", "message"),
-        [
-            (survival([[1, 0], [2, 0], [3, 0], [4, 0]]), "of 4 samples none has the event, all are censored"),
-            (
-                survival([[1, 0], [2, 0], [3, 1], [4, 0]]),
-                "fold 0 has no event after time 0 to train on; in all there are so many: 1",
-            ),
-            (survival([[0, 1], [0, 1], [3, 0], [4, 0]]), "no event comes after time 0"),
-            (survival([[0, 1], [0, 1], [3, 1], [4, 0]]), "fold 0 has no event after time 0 to train on"),
-            (stay([3, 3, NAN, 3]), "every known value of 'los' is 3; nothing can be learnt"),
-            (stay([NAN, NAN, 2, 3]), "fold 0 has no known value of 'los' to train on"),
-        ],
-    )
-    def test_it_is_said_before_anything_is_trained(self, task: Task, message: str) -> None:
-        with pytest.raises(InputError, match=message):
-            check_outcome(task, task.y, self.HALVES)
 
 
 def test_with_one_interval_and_no_censoring_hazards_are_a_binary_task_to_the_last_digit() -> None:
