@@ -117,7 +117,7 @@ class MixtureOfExperts(JointFusion):
         o, width, modalities = self.options, spec.encoder.dimension, len(spec.inputs)
         if width % o.heads:
             raise InputError(f"encoder.dimension must be a multiple of options.heads; got {width} and {o.heads}")
-        experts = experts_for(modalities) if o.experts is None else o.experts
+        self.count = experts = experts_for(modalities) if o.experts is None else o.experts
         if o.chosen > experts:
             raise InputError(f"options.chosen must be at most the {experts} experts; got {o.chosen}")
         self.modality = nn.Parameter(0.02 * torch.randn(modalities, width))
@@ -147,7 +147,7 @@ class MixtureOfExperts(JointFusion):
             number = self.combination(batch.presence)[batch.presence.any(1)]
             count += torch.bincount(number, minlength=len(count)).to(count)
         self.expert_of.fill_(-1)
-        frequent = count.argsort(descending=True, stable=True)[: self.gates[0].weight.shape[0]]
+        frequent = count.argsort(descending=True, stable=True)[: self.count]
         shown = frequent[count[frequent] > 0]
         self.expert_of[shown] = torch.arange(len(shown), device=shown.device)
 
@@ -235,4 +235,4 @@ class MixtureOfExperts(JointFusion):
 
 def experts_for(modalities: int) -> int:
     """Return how many experts there are by default: one a combination, within bounds."""
-    return min(max(FEWEST_EXPERTS, 2**modalities - 1), MOST_EXPERTS)
+    return min(max(FEWEST_EXPERTS, (1 << modalities) - 1), MOST_EXPERTS)

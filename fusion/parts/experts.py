@@ -30,7 +30,7 @@ class Gate(nn.Module):
         else:
             flat = read.flatten(0, -2)  # products instead of differences would lose digits
             distance = torch.cdist(flat, self.weight, compute_mode="donot_use_mm_for_euclid_dist")
-            scores = -distance.unflatten(0, read.shape[:-1])
+            scores = -distance.view(*read.shape[:-1], -1)
         if self.training and self.noise:
             scores = scores + self.noise * torch.randn_like(scores)
         return scores
@@ -87,7 +87,8 @@ def spread(probabilities: Tensor, there: Tensor) -> Tensor:
 
 def entropy(probabilities: Tensor) -> Tensor:
     """Return the entropy [...] in nats of distributions [..., E]."""
-    return -torch.special.xlogy(probabilities, probabilities.clamp(min=torch.finfo(probabilities.dtype).tiny)).sum(-1)
+    smallest = torch.finfo(probabilities.dtype).tiny  # 0 log 0 is 0, and so is its gradient
+    return -(probabilities * probabilities.clamp(min=smallest).log()).sum(-1)
 
 
 def unevenness(shares: Tensor) -> Tensor:
