@@ -94,7 +94,8 @@ class Muse(JointFusion):
         ``edges`` [B, M, D] are embeddings, of which some are ``there`` [B, M]; no other is read. The messages are those
         of the round after the last.
         """
-        sample, modality = torch.ones_like(edges[:, 0]), self.modality
+        sample: Tensor = torch.ones_like(edges[:, 0])
+        modality: Tensor = self.modality
         all_rounds = cast("list[Round]", list(self.rounds))
         for number, one in enumerate(all_rounds[:rounds]):
             told = one.update(sample, mean_there(one.message(modality, edges), there))
@@ -109,12 +110,13 @@ class Muse(JointFusion):
     def listen(self, context: Context) -> None:
         """Let the modalities hear all training samples, round after round."""
         for number in range(len(self.heard)):
-            total, count = torch.zeros_like(self.heard[number]), 0
+            total = torch.zeros_like(self.heard[number])
+            count = total.new_zeros(len(total))
             for batch in context.training():
                 _, messages = self.vectors(self.encode(batch).embeddings, batch.presence, number)
                 total += (messages * batch.presence[:, :, None]).sum(0)
-                count = count + batch.presence.sum(0)
-            self.heard[number] = total / torch.as_tensor(count).clamp(min=1)[:, None]
+                count += batch.presence.sum(0)
+            self.heard[number] = total / count.clamp(min=1)[:, None]
 
     def on_fit_start(self, context: Context) -> None:
         """Let the modalities hear samples as they are before the training."""
