@@ -53,6 +53,7 @@ class I2MoE(JointFusion):
     source = (
         "I2MoE, Xin et al. 2025, arXiv 2505.19190: experts by interaction, weakly supervised by replaced modalities"
     )
+    cost = 2.0
     presets: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "default": (),
         "modality-dropout": ("options.modality_dropout=0.5",),

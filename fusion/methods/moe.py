@@ -44,6 +44,7 @@ class MixtureOfExperts(JointFusion):
         "FuseMoE, Han et al. 2024, arXiv 2402.03226: Laplace gate, routers, entropy term; Flex-MoE, Yun et al. 2024, "
         "arXiv 2410.08245: bank of tokens, expert of a combination (preset flex-moe)"
     )
+    cost = 2.0
     presets: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "default": (),
         "modality-dropout": ("options.modality_dropout=0.5",),
@@ -82,7 +83,7 @@ class MixtureOfExperts(JointFusion):
         heads: int = 4
         """Heads of attention; the width of embeddings is a multiple of it."""
         dropout: float = 0.1
-        """Share dropped of attention weights and of the experts' hidden units."""
+        """Share dropped of attention weights and of what experts add."""
         absent: Literal["embedding", "bank"] = "embedding"
         """Token of an absent modality: its missing embedding, or one that is learnt for each combination."""
         balance: Literal["entropy", "combinations"] = "entropy"

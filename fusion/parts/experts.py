@@ -43,7 +43,7 @@ def chosen_shares(scores: Tensor, chosen: int) -> Tensor:
 
 
 class Experts(nn.Module):
-    """E networks of one hidden layer, Linear - GELU - dropout - Linear, all computed at once."""
+    """E networks of one hidden layer, Linear - GELU - Linear, all computed at once; dropout on what they add."""
 
     def __init__(self, experts: int, width: int, hidden: int, dropout: float) -> None:
         super().__init__()
@@ -61,8 +61,9 @@ class Experts(nn.Module):
         A few thousand tokens through a few small experts take less time at once than sorted by expert.
         """
         hidden = torch.einsum("...w,ewh->...eh", tokens, self.into) + self.inner
-        hidden = self.dropout(nn.functional.gelu(hidden)) * shares[..., None]
-        return torch.einsum("...eh,ehw->...w", hidden, self.out) + shares @ self.outer
+        hidden = nn.functional.gelu(hidden) * shares[..., None]
+        added: Tensor = self.dropout(torch.einsum("...eh,ehw->...w", hidden, self.out) + shares @ self.outer)
+        return added
 
 
 def spread(probabilities: Tensor, there: Tensor) -> Tensor:
