@@ -62,7 +62,7 @@ class M3Care(TransformerFusion):
         width, modalities = spec.encoder.dimension, len(spec.inputs)
         self.comparisons = nn.ModuleList(nn.Linear(width, width) for _ in spec.inputs)
         self.threshold = nn.Parameter(torch.logit(torch.tensor(self.options.threshold)))
-        self.graph = nn.ModuleList(nn.ModuleList(nn.Linear(width, width) for _ in range(2)) for _ in spec.inputs)
+        self.first, self.second = (nn.ModuleList(nn.Linear(width, width) for _ in spec.inputs) for _ in range(2))
         self.gates = nn.ModuleList(nn.Linear(width, 1) for _ in range(2))
         self.nodes = Nodes(modalities, width)
         # [2, M] of embeddings, and of these projected
@@ -71,8 +71,7 @@ class M3Care(TransformerFusion):
 
     def projected(self, embeddings: Tensor) -> Tensor:
         """Return embeddings [n, M, D] as they are compared besides."""
-        slots = zip(self.comparisons, embeddings.unbind(1), strict=True)
-        return torch.stack([compare(slot) for compare, slot in slots], dim=1)
+        return per_modality(self.comparisons, embeddings)
 
     def likeness(self, embeddings: Tensor, shown: Tensor) -> Tensor:
         """Return how alike samples [B, M, D] and nodes are, [B, R] in [0, 1]; 0 without a modality of both."""
@@ -99,14 +98,9 @@ class M3Care(TransformerFusion):
     def borrow(self, embeddings: Tensor, shown: Tensor, missing: Tensor, own: Tensor | None) -> tuple[Tensor, Tensor]:
         """Return embeddings [B, M, D] mixed with what neighbours have, and which slots hold anything, bool [B, M]."""
         weights = self.weights(embeddings, shown, own)
-        states = torch.stack(
-            [F.relu(layers[0](slot)) for layers, slot in zip(self.graph, self.nodes.around.unbind(1), strict=True)],
-            dim=1,
-        )  # [R, M, D], the first convolution
+        states = F.relu(per_modality(self.first, self.nodes.around))  # [R, M, D]
         mean, some = mean_of_neighbours(weights, states, self.nodes.there)
-        heard = torch.stack(
-            [F.relu(layers[1](slot)) for layers, slot in zip(self.graph, mean.unbind(1), strict=True)], dim=1
-        )
+        heard = F.relu(per_modality(self.second, mean))
         own_share, other_share = (
             gate(values).sigmoid() for gate, values in zip(self.gates, (embeddings, heard), strict=True)
         )
@@ -115,23 +109,23 @@ class M3Care(TransformerFusion):
         there = shown | some
         return fill(borrowed, missing, there), there
 
-    def logits(self, batch: Batch) -> Tensor:
-        """Return logits [B, K]; the prior for a sample without modalities."""
+    def logits(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return logits [B, K], the prior for a sample without modalities, and which slots hold anything, [B, M]."""
         encoded = self.encode(batch)
         embeddings, shown = self.complete(encoded)
         # numbers of patients of another cohort mean nothing
         own = batch.subject[:, None] == self.owner.to(batch.subject) if self.training else None
-        logits = self.fuse(*self.borrow(embeddings, shown, encoded.missing, own))
-        return torch.where(encoded.presence.any(1, keepdim=True), logits, self.prior)
+        borrowed, there = self.borrow(embeddings, shown, encoded.missing, own)
+        return torch.where(encoded.presence.any(1, keepdim=True), self.fuse(borrowed, there), self.prior), there
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         """Cross-entropy of the prediction."""
-        return {"total": self.target.loss(self.logits(batch), batch.y)}
+        return {"total": self.target.loss(self.logits(batch)[0], batch.y)}
 
     def predict(self, batch: Batch) -> Prediction:
-        """Return the probabilities."""
-        probability = self.target.probabilities(self.logits(batch))
-        return Prediction(probability, imputed=self.filler.imputed(batch.presence))
+        """Return the probabilities, and what was borrowed."""
+        logits, there = self.logits(batch)
+        return Prediction(self.target.probabilities(logits), imputed=there & ~batch.presence)
 
     @torch.no_grad()
     def store(self, context: Context) -> None:
@@ -160,3 +154,8 @@ class M3Care(TransformerFusion):
     def on_epoch_end(self, context: Context) -> None:
         """Store samples as they are encoded now."""
         self.store(context)
+
+
+def per_modality(layers: nn.ModuleList, slots: Tensor) -> Tensor:
+    """Return what the layer of each modality makes of its slots [n, M, D], [n, M, D]."""
+    return torch.stack([layer(slot) for layer, slot in zip(layers, slots.unbind(1), strict=True)], dim=1)

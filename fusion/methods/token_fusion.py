@@ -90,10 +90,13 @@ class TokenFusion(Method):
     def logits(self, batch: Batch) -> Tensor:
         """Return logits [B, K]; the prior for a sample without modalities."""
         shown = self.shown(batch.presence)
-        told = [
-            Told(inputs.samples, *make(inputs), shown[inputs.samples, m]) if len(inputs.samples) else None
-            for m, (make, inputs) in enumerate(zip(self.tokens, batch.modalities.values(), strict=True))
-        ]
+        told: list[Told | None] = []
+        for m, (make, inputs) in enumerate(zip(self.tokens, batch.modalities.values(), strict=True)):
+            if len(inputs.samples):
+                tokens, real = make(inputs)
+                told.append(Told(inputs.samples, tokens, real, shown[inputs.samples, m]))
+            else:
+                told.append(None)
         return torch.where(batch.presence.any(1, keepdim=True), self.fuse(told, len(batch)), self.prior)
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:

@@ -60,8 +60,8 @@ class Nodes(nn.Module):
     def set_extra_state(self, state: Tensor) -> None:
         """Take what :meth:`get_extra_state` returned."""
         width = self.embeddings.shape[2]
-        embeddings, around, there = state.to(self.there).split([width, width, 1], dim=2)
-        self.store(embeddings.contiguous(), around.contiguous(), there[:, :, 0])
+        stored = state.to(self.there)
+        self.store(stored[..., :width].contiguous(), stored[..., width:-1].contiguous(), stored[..., -1].contiguous())
 
 
 def mean_of_neighbours(weights: Tensor, values: Tensor, there: Tensor) -> tuple[Tensor, Tensor]:
