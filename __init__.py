@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from .cache_schema.torch_dataset import collate
     from .fusion.estimators import FusionClassifier, FusionRegressor
     from .fusion.library import Run, Study, load_run, register_method, study, train
-    from .fusion.runs.evaluation import Evaluation
+    from .fusion.external.evaluation import Evaluation
     from .pipeline.core.stages import Extraction
     from .pipeline.library import extract
 
 _HOMES = {
-    "Evaluation": "fusion.runs.evaluation",
+    "Evaluation": "fusion.external.evaluation",
     "Extraction": "pipeline.core.stages",
     "FeatureCache": "cache_schema",
     "FusionClassifier": "fusion.estimators",

@@ -47,6 +47,7 @@ for command in (
     records.variables,
     models.train,
     models.predict,
+    models.evaluate,
     models.methods,
     models.study,
     models.report,

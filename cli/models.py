@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from .options import PATH, StudyCommand, cache_option, memory_size, modalities_option, split_names
+from .options import PATH, StudyCommand, cache_option, memory_size, modalities_option, part_or_share, split_names
 from .results import Result, reporting
 
 
@@ -82,6 +82,38 @@ def predict(run: Path, cache: Path, drop: tuple[str, ...] | None, device: str | 
     content = {"run": str(run), "cache": str(cache), "out": str(out), **answer.to_json()}
     text = f"Wrote {answer.table.height:,} predictions to {out}: {answer}. For research, not for clinical decisions."
     return Result(content, text)
+
+
+@click.command()
+@click.option("--run", type=PATH, required=True, help="Folder of a finished run.")
+@cache_option
+@click.option("--drop", callback=split_names, metavar="A,B", help="Modalities to hide.")
+@click.option("--device", help="A torch device, such as cuda.  [default: that of the training]")
+@click.option(
+    "--recalibrate",
+    callback=part_or_share,
+    metavar="PART|SHARE",
+    help="Correct the probabilities by a part of the cache's split, or a share of its patients; judged by the others.",
+)
+@click.option("--out", type=PATH, help="New folder for a page with both sites, its tables and the predictions.")
+@reporting("Nothing was written; give the same command again.")
+def evaluate(
+    run: Path, cache: Path, drop: tuple[str, ...] | None, device: str | None, recalibrate: str | float | None,
+    out: Path | None,
+) -> Result:  # fmt: skip
+    """Compare a run with the labels of a cache.
+
+    Such as that of another hospital: every measure with its interval beside that of the training, calibration, groups,
+    and what is different there. For research, not for clinical decisions.
+    """
+    from ..fusion.external.describe import evaluation_text
+    from ..fusion.library import load_run
+    from ..fusion.report.external import PAGE
+
+    found = load_run(run, device).evaluate(cache, drop or (), recalibrate, out)
+    page = None if out is None else str(out / PAGE)
+    text = evaluation_text(found) + (f"\nReport: {page}" if page else "")
+    return Result({**found.to_json(), "report": page}, text)
 
 
 @click.command()

@@ -61,6 +61,14 @@ def split_names(_context: click.Context, _parameter: click.Parameter, value: str
     return tuple(name.strip() for name in value.split(",") if name.strip()) if value else None
 
 
+def part_or_share(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | float | None:
+    """Parse a share such as 0.3; anything else is the name of a part."""
+    try:
+        return None if value is None else float(value)
+    except ValueError:
+        return value
+
+
 def memory_size(_context: click.Context, _parameter: click.Parameter, value: str | None) -> int | None:
     """Parse a number of bytes such as 500MB or 1.5GB."""
     if value is None:

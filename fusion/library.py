@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 from ..cache_schema import FeatureCache
 from ..cluster import cluster
 from ..progress import Told, telling
+from .external.evaluation import Evaluation, evaluate
 from .methods import METHODS
-from .report import write_report, write_study
-from .runs.evaluation import Evaluation, evaluate
+from .report import write_external, write_report, write_study
 from .runs.run import Run as FinishedRun
 from .runs.run import load_run as load_finished
 from .runs.train import train as train_run
+from .runs.workspace import refuse_existing
 from .settings import as_overrides
 from .study.finished import FinishedCell
 from .study.grid import Grid, read_grid
@@ -35,17 +36,33 @@ Cache = FeatureCache | str | Path
 class Run(FinishedRun):
     """A finished training, which predicts other caches, is compared with their labels, and has a report."""
 
-    def evaluate(self, cache: Cache, drop: Sequence[str] = ()) -> Evaluation:
+    def evaluate(
+        self, cache: Cache, drop: Sequence[str] = (), recalibrate: str | float | None = None, out: Place | None = None
+    ) -> Evaluation:
         """Return how good the run's predictions are for the labels of a cache, such as that of another hospital.
 
-        ``drop`` names modalities to hide.
+        Parameters
+        ----------
+        drop
+            Modalities to hide.
+        recalibrate
+            Whom corrections of the probabilities are fitted on: a part of the cache's split, or a share of its
+            patients. They are judged by all others.
+        out
+            New folder for a page that sets both sites side by side, and its tables.
 
         Raises
         ------
         InputError
-            As :meth:`predict`, or if the cache has no label of the run's task.
+            As :meth:`predict`, or if the cache has no label of the run's task; if there is nothing to recalibrate by,
+            or ``out`` exists.
         """
-        return evaluate(self, cache, drop)
+        if out is not None:
+            refuse_existing(Path(out))
+        found = evaluate(self, cache, drop, recalibrate)
+        if out is not None:
+            write_external(found, Path(out))
+        return found
 
     def report(self) -> Path:
         """Write the report, one HTML file in the run's folder, and return its path."""

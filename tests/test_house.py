@@ -13,7 +13,19 @@ FORBIDDEN = {
     "fusion": {"pipeline", "cli"},
 }
 FLOORS = {
-    "fusion": ("inputs", "scores", "parts", "methods", "training", "runs", "estimators", "explain", "study", "report"),
+    "fusion": (
+        "inputs",
+        "scores",
+        "parts",
+        "methods",
+        "training",
+        "runs",
+        "estimators",
+        "explain",
+        "external",
+        "study",
+        "report",
+    ),
     "pipeline": ("tables", "series", "core", "text", "image", "waveform", "sources", "synthetic"),
 }
 """Rooms, each built on those before it; the modules beside them are below all of these."""

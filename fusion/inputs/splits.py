@@ -130,6 +130,23 @@ def k_folds(subjects: npt.NDArray[Any], labels: Positions, folds: int, validatio
     return splits
 
 
+def by_site(
+    sites: npt.NDArray[np.str_], subjects: npt.NDArray[Any], labels: Positions, validation: float, seed: int
+) -> dict[str, Split]:
+    """Return for each site the split that tests it and trains on all others, without patients of the site.
+
+    ``sites`` [N]; samples whose site is unknown, "", are trained on and never tested. A validation part is cut as in
+    :func:`k_folds`.
+    """
+    rng = np.random.default_rng(seed)
+    splits = {}
+    for site in np.unique(sites[sites != ""]):
+        elsewhere = ~np.isin(subjects, subjects[sites == site])
+        train, held_out = cut(np.flatnonzero(elsewhere), subjects, labels, validation, rng)
+        splits[str(site)] = Split(train, held_out, np.flatnonzero(sites == site))
+    return splits
+
+
 def cut(
     samples: Positions, subjects: npt.NDArray[Any], labels: Positions, share: float, rng: np.random.Generator
 ) -> tuple[Positions, Positions]:

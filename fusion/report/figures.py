@@ -50,7 +50,7 @@ def precision_recall_figure(folds: Sequence[Curve], pooled: Curve, prevalence: f
     return draw(_paint, "Precision and recall", caption, height=300)
 
 
-def reliability_figure(curve: Sequence[Bin]) -> Figure:
+def reliability_figure(curve: Sequence[Bin], title: str = "Reliability") -> Figure:
     """Draw observed rates over predicted probabilities with 95 % intervals, as metrics.json has them."""
     predicted, observed, low, high = (
         np.array([getattr(point, name) for point in curve]) for name in ("predicted", "observed", "low", "high")
@@ -66,7 +66,7 @@ def reliability_figure(curve: Sequence[Bin]) -> Figure:
     caption = (
         "Samples in groups of equal size by predicted probability, with 95 % intervals. Dashed: perfect calibration."
     )
-    return draw(_paint, "Reliability", caption, height=300)
+    return draw(_paint, title, caption, height=300)
 
 
 def net_benefit_figure(y: Floats, p: Floats) -> Figure:

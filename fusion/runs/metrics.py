@@ -259,7 +259,7 @@ class RunMetrics:
     modalities. ``unit`` is that of quantities and times; of a time to an event ``events`` counts who had it, and
     ``times`` are those at which survival is predicted. ``package`` brought the method, None if it is one of
     OmniFuse; ``encoder_packages`` the trainable encoders that are none of OmniFuse, None if the script that trained
-    registered one.
+    registered one. ``sites`` are what the folds tested, where each is a site.
     """
 
     run: str
@@ -298,6 +298,7 @@ class RunMetrics:
     unit: str = ""
     horizons: tuple[Horizon, ...] = ()
     patients: int | None = None
+    sites: tuple[str, ...] = ()
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any], where: str = "metrics.json") -> RunMetrics:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -22,7 +22,7 @@ from ..methods.base import Prediction
 from ..parts.encoders import ENCODERS
 from ..training import loop as training
 from ..training.config import TrainConfig
-from ..training.folds import HISTORY_FILE, torch_threads
+from ..training.folds import COLUMNS_FILE, HISTORY_FILE, torch_threads
 from ..training.model import Model, check_inputs, task_view
 from ..training.predictions import Predicted, frame, mean_prediction
 from .answer import Answer, answer, trained_ranges
@@ -132,6 +132,16 @@ class Run:
         return pl.concat(tables) if tables else None
 
     @cached_property
+    def columns(self) -> pl.DataFrame | None:
+        """What the training rows looked like, see `describe_columns`, as the mean over folds; None of older runs."""
+        files = self.files.of_folds(COLUMNS_FILE)
+        if not files:
+            return None
+        named = ["modality", "column", "unit"]
+        tables = pl.concat(read_table(file, named) for file in files)
+        return tables.group_by(named, maintain_order=True).agg(pl.exclude(named).mean())
+
+    @cached_property
     def tables(self) -> Mapping[str, pl.DataFrame]:
         """The tables that the method left, by name, each over all folds with a column ``fold``."""
         return {name: read_table(self.files.table(name), {"fold"}) for name in self.files.tables}
@@ -155,12 +165,25 @@ class Run:
 
     def answer(self, cache: FeatureCache | str | Path, drop: Sequence[str] = ()) -> Answer:
         """Do as `predict`, and say what should be known of the predictions."""
+        return self.ask(cache, drop)[0]
+
+    def ask(
+        self,
+        cache: FeatureCache | str | Path,
+        drop: Sequence[str] = (),
+        times: Callable[[Cohort], Sequence[float]] | None = None,
+    ) -> tuple[Answer, Cohort]:
+        """Do as `answer`, and return the samples that were asked about, too, those without a label among them.
+
+        Survival is predicted at the ``times`` that are right for them, by default those of the run.
+        """
         check_device(self.config.device)
         cache = cache if isinstance(cache, FeatureCache) else FeatureCache.open(cache)
-        config, names, times = self.config, tuple(self.demands["inputs"]), self.metrics.times
+        config, names = self.config, tuple(self.demands["inputs"])
         _check_drop(drop, names)
         check_inputs(cache, self.demands["inputs"])
         cohort = load(cache, task_view(cache, self.demands["task"]), names, labelled=False)
+        at = self.metrics.times if times is None else times(cohort)
         prepared = prepare(cohort, config.encoder)
         folds = [fold.fold for fold in self.metrics.folds]
         asked = who_answers(self.files, cohort, folds)
@@ -173,11 +196,11 @@ class Run:
                 for one, said in zip(asked, predictions, strict=True):
                     if fold in one.folds:
                         samples = torch.from_numpy(one.samples).to(config.device)
-                        said.append(model.outcome.of(training.predict(model.method, inputs, samples), times))
+                        said.append(model.outcome.of(training.predict(model.method, inputs, samples), at))
                 ranges.append(trained_ranges(cohort, model.normaliser))
-        table = _answers(cohort, asked, [mean_prediction(said) for said in predictions], drop, times)
+        table = _answers(cohort, asked, [mean_prediction(said) for said in predictions], drop, at)
         other = cache.digest != self.metrics.cache.digest
-        return answer(self.files, table, cohort, ranges, other_cache=other, drop=drop)
+        return answer(self.files, table, cohort, ranges, other_cache=other, drop=drop), cohort
 
 
 def load_run(path: str | Path, device: str | None = None) -> Run:

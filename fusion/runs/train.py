@@ -143,6 +143,7 @@ def _write_run(plan: TrainingPlan, folds: Sequence[FoldResult], files: RunFolder
         "recipes": plan.recipes,
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "seconds": round(time.perf_counter() - started, 2),
+        "sites": list(plan.sites),
     }
     write_json(files.metrics, RunMetrics.from_json(metrics).to_json())
     found = (path for path in files.path.rglob("*") if path.is_file())

@@ -77,6 +77,8 @@ class TrainConfig:
     validation: float | None = None
     """Share of the training subjects set aside for the inner validation part; by default 0.1 where something is chosen
     by it (by a search, or by the method), else 0: what nothing is chosen by is better used for training."""
+    folds_by: str | None = None
+    """A column of the cohort, such as icu_type, whose values are the folds: each is tested by a model of all others."""
     training_share: float = 1.0
     """Share of the training patients of each fold to train on, drawn by the seed; the test part stays whole."""
     split: str | None = "supplied"

@@ -26,6 +26,7 @@ from ...processes import results, worker_pool
 from ...progress import progress
 from ..files import write_table
 from ..inputs.batches import Cohort, Inputs
+from ..inputs.described import describe_columns
 from ..inputs.missingness import hidden_in_test
 from ..inputs.normalisation import Normaliser
 from ..inputs.preparation import Prepared, prepare
@@ -44,6 +45,8 @@ from .predictions import Predicted, frame
 from .search import Trial, best, fit_searched
 
 HISTORY_FILE = "history.parquet"
+COLUMNS_FILE = "columns.parquet"
+"""What the training rows looked like, see `describe_columns`."""
 
 Splits = Mapping[int, Split]
 """The folds that are to be trained, by number."""
@@ -165,6 +168,7 @@ def train_fold(
     unfinished.mkdir(parents=True)
     model.save(unfinished)
     write_table(unfinished / HISTORY_FILE, pl.DataFrame(history))
+    write_table(unfinished / COLUMNS_FILE, describe_columns(cohort.sources, split.train))
     result.save(unfinished)
     seal(unfinished, unfinished.iterdir())
     unfinished.rename(folder / str(fold))

@@ -12,6 +12,7 @@ from .laziness import Laziness
 from .learning import Learning
 from .learning_curve import LearningCurve
 from .missing import Missing
+from .sites import Sites
 from .trust import Trust
 
 KINDS: dict[str, type[Experiment]] = {
@@ -26,6 +27,7 @@ KINDS: dict[str, type[Experiment]] = {
         LearningCurve,
         Missing,
         Imputation,
+        Sites,
         Trust,
     )
 }

@@ -8,9 +8,9 @@ import numpy as np
 import polars as pl
 import pytest
 from omnifuse.cache_schema import FeatureCache, InputError, ModalitySpec, StagedCache, Task
+from omnifuse.fusion.external.evaluation import evaluate
 from omnifuse.fusion.inputs.loading import load
 from omnifuse.fusion.report import write_report
-from omnifuse.fusion.runs.evaluation import evaluate
 from omnifuse.fusion.runs.replay import Replay
 from omnifuse.fusion.runs.run import Run
 from omnifuse.fusion.runs.train import train

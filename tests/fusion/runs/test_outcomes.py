@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 import pytest
 from omnifuse.cache_schema import Column, FeatureCache, InputError, ModalitySpec, StagedCache, Task
-from omnifuse.fusion.runs.evaluation import evaluate
+from omnifuse.fusion.external.evaluation import evaluate
 from omnifuse.fusion.runs.run import Run
 from omnifuse.fusion.runs.train import train
 from omnifuse.fusion.scores.measures import MEASURES

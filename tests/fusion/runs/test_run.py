@@ -56,7 +56,7 @@ def test_a_run_holds_all_files_and_nothing_else(finished: Path) -> None:
     per_fold = {
         f"folds/{k}/{name}"
         for k in range(3)
-        for name in ("model.safetensors", "normaliser.safetensors", "history.parquet")
+        for name in ("model.safetensors", "normaliser.safetensors", "history.parquet", "columns.parquet")
     }
     top = {
         "checksums.json",

@@ -31,6 +31,7 @@ GRID = grid(
     {"kind": "missing", "rates": [0, 0.5], "draws": 2},
     {"kind": "missing", "rates": [0, 0.5], "methods": ["concat"], "retrained": True},
     {"kind": "imputation"},
+    {"kind": "sites", "column": "ward", "methods": ["logistic"]},
     {"kind": "trust"},
 )
 
@@ -39,7 +40,8 @@ GRID = grid(
 def study(toy_cache: ToyCache, tmp_path_factory: pytest.TempPathFactory) -> FinishedStudy:
     """Return a study of every kind on a toy cache of which nothing failed; read-only for tests."""
     folder = tmp_path_factory.mktemp("kinds")
-    plan = plan_study(toy_cache(folder / "cache", samples=120), GRID, folder / "study")
+    wards = pl.DataFrame({"ward": np.array(["a", "b"])[np.arange(120) // 2 % 2]})  # two samples a patient
+    plan = plan_study(toy_cache(folder / "cache", samples=120, described=wards), GRID, folder / "study")
     assert run_study(plan, 1) == {}
     return plan.study
 
@@ -74,7 +76,7 @@ def value(cell: object) -> float:
 def test_every_kind_has_a_chapter_and_every_table_a_name_of_its_own(results: StudyResults) -> None:
     anchors = [part.anchor for part in results.chapters]
     assert anchors == [*(experiment["kind"] for experiment in GRID.content["experiments"][:8]), "missing-2",
-                       "imputation", "trust", "tests", "cohort"]  # fmt: skip
+                       "imputation", "sites", "trust", "tests", "cohort"]  # fmt: skip
     assert set(anchors) >= set(KINDS)
     names = [item.name for part in results.chapters for item in part.items if isinstance(item, ResultTable)]
     assert len(set(names)) == len(names)
@@ -284,3 +286,15 @@ def test_a_learning_curve_counts_who_was_trained_on_and_leads_on(results: StudyR
     assert value(row[2]) == measured.y[-1]
     assert value(row[5]) == pytest.approx(value(row[3]) - law.y[0])
     assert "chance in who is trained on" in next(item.text for item in part.items if getattr(item, "warning", False))
+
+
+def test_a_site_is_tested_from_elsewhere_and_from_here_too(study: FinishedStudy, results: StudyResults) -> None:
+    (table,) = tables(chapter(results, "sites")).values()
+    wards = np.array(["a", "b"])[np.arange(120) // 2 % 2]
+    assert [row[:2] for row in table.rows] == [("a", 60), ("b", 60)]
+    away = next(study.find(cell) for cell in GRID.wanted(study.scope) if "folds_by=ward" in cell.settings)
+    assert away is not None
+    for row, ward in zip(table.rows, "ab", strict=True):
+        said = away.predictions.filter(pl.Series(wards[away.sample_id] == ward))
+        assert value(row[2]) == pytest.approx(roc_auc_score(said["y"], said["p"]))
+        assert value(row[4]) == pytest.approx(value(row[2]) - value(row[3]))
