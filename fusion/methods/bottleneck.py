@@ -27,7 +27,7 @@ class Bottleneck(TokenFusion):
         "MBT, Nagrani et al. 2021, arXiv 2107.00135, with the skip of absent modalities of UMSE, Lee et al. 2023, "
         "arXiv 2305.02504"
     )
-    cost = 13.0
+    cost = 15.0
     presets: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "default": (),
         "modality-dropout": ("options.modality_dropout=0.5",),

@@ -26,7 +26,7 @@ class DGL(Concat):
     name = "dgl"
     family = "balanced learning"
     source = "disentangled gradient learning, Wei et al. 2025, arXiv 2507.10213"
-    cost = 1.5
+    cost = 1.4
     presets: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "default": (),
         "modality-dropout": ("options.modality_dropout=0.5",),

@@ -23,7 +23,7 @@ class HEALNet(TokenFusion):
 
     name = "healnet"
     source = "HEALNet, Hemker et al. 2024, arXiv 2311.09115: iterative cross-attention, skipped where data is missing"
-    cost = 10.0
+    cost = 11.0
     presets: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "default": (),
         "modality-dropout": ("options.modality_dropout=0.5",),

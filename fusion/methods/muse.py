@@ -32,7 +32,7 @@ class Muse(JointFusion):
     family = "joint head"
     kinds = PROBABILITIES
     source = "MUSE, Wu et al. 2024, ICLR: bipartite graph, contrast with dropped edges; modalities are inductive here"
-    cost = 2.4
+    cost = 2.0
     presets: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "default": (),
         "modality-dropout": ("options.modality_dropout=0.5", "options.contrast_weight=0", "options.label_weight=0"),

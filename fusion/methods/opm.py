@@ -29,7 +29,7 @@ class OPM(DiscrepancyFusion):
     name = "opm"
     family = "balanced learning"
     source = "Wei et al. 2024, arXiv 2410.11582: on-the-fly prediction modulation"
-    cost = 1.2
+    cost = 1.1
     presets: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "default": (),
         "always": ("options.executed=1",),
