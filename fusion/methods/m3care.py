@@ -23,7 +23,7 @@ class M3Care(TransformerFusion):
 
     An absent modality is what the neighbours have of it. Neighbours are training samples that the model stores after
     every epoch, never those that are predicted at the same time; how alike two samples are is told by the modalities
-    that both have.
+    that both have. The model holds the embeddings of these samples: whoever has it has them.
     """
 
     name = "m3care"
