@@ -99,7 +99,7 @@ class Phase:
     share: float = 1.0
 
 
-Needs = Literal["embeddings", "pooled", "models"]
+Needs = Literal["embeddings", "tokens", "pooled", "models"]
 
 
 class Method(nn.Module):
@@ -120,8 +120,9 @@ class Method(nn.Module):
     """What it can predict, of `parts.targets.KINDS`. A method that serves several labels, some of them unknown, serves
     ``survival``; one whose rule needs no probabilities can add ``regression``."""
     needs: ClassVar[Needs] = "embeddings"
-    """What it fuses: ``embeddings`` of encoders trained along; ``pooled``, one vector of the cache per modality (see
-    ``..pooled``); or the predictions of other ``models``. Only the first has ``encoders``."""
+    """What it fuses: ``embeddings`` of encoders trained along; ``tokens`` of what encoders would read (see
+    ``..tokens``); ``pooled``, one vector of the cache per modality (see ``..pooled``); or the predictions of other
+    ``models``. Only the first has ``encoders``."""
     fewest_modalities: ClassVar[int] = 1
     """How many modalities it takes to make sense of it."""
     package: ClassVar[str | None] = None

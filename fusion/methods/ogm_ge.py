@@ -11,15 +11,13 @@ from torch import Tensor, nn
 
 from ...cache_schema import InputError
 from ..inputs.batches import Batch
-from ..parts.balance import EpochMeans, pairwise_ratios
-from ..parts.completion.patterns import fill
-from ..parts.encoders import Encoded, mlp
-from ..parts.targets import PROBABILITIES, mean_known
+from ..parts.balance import EpochMeans
+from ..parts.encoders import Encoded
 from .base import Context, ModelSpec
-from .joint import JointFusion
+from .discrepancy import DiscrepancyFusion
 
 
-class OGMGE(JointFusion):
+class OGMGE(DiscrepancyFusion):
     """Concatenation, with a linear head, whose encoders are slowed down where their modality alone says the truth.
 
     That is decided step by step. What a modality says alone is its part of the joint head's logits, of which each also
@@ -30,7 +28,6 @@ class OGMGE(JointFusion):
 
     name = "ogm-ge"
     family = "balanced learning"
-    kinds = PROBABILITIES
     source = "Peng et al. 2022, arXiv 2203.15332: discrepancy ratio, coefficient and update with noise"
     presets: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "default": (),
@@ -38,19 +35,16 @@ class OGMGE(JointFusion):
         "gradient": ("options.apply=gradient",),
         "mlp": ("options.head=mlp",),
     }
-    fewest_modalities = 2
     search_space: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "options.alpha": ("0.1", "0.3", "0.8"),
     }
 
     @dataclass(frozen=True)
-    class Options(JointFusion.Options):
+    class Options(DiscrepancyFusion.Options):
         """Options of the modulation."""
 
         alpha: float = 0.1
         """How much a modality that is ahead is slowed down; 0 not at all. 0.1 on VGGSound, 0.8 on CREMA-D."""
-        ratio: Literal["mean_pairwise", "min"] = "mean_pairwise"
-        """How far a modality is ahead: mean of its ratios to the others, or its ratio to the weakest of them."""
         apply: Literal["rate", "gradient"] = "rate"
         """Scale the learning rate of an encoder or, as published, its gradient, which Adam soon makes up for."""
         noise: bool = True
@@ -58,8 +52,6 @@ class OGMGE(JointFusion):
         that of the gradient's entries in the same tensor."""
         modulated: float = 0.5
         """Share of the epochs, from the first on, in which encoders are slowed down."""
-        head: Literal["linear", "mlp"] = "linear"
-        """Joint head; only a linear one is the sum of what each modality says."""
 
         def __post_init__(self) -> None:
             super().__post_init__()
@@ -72,40 +64,9 @@ class OGMGE(JointFusion):
 
     def __init__(self, spec: ModelSpec, options: Options | None = None) -> None:
         super().__init__(spec, options)
-        encoder, count, output = spec.encoder, len(spec.inputs), spec.target.output_size
-        width = count * encoder.dimension
-        linear = self.options.head == "linear"
-        self.head: nn.Module = (
-            nn.Linear(width, output) if linear else mlp(width, encoder.hidden, output, encoder.dropout)
-        )
         self.modulates = False
-        self.coefficients = [1.0] * count
+        self.coefficients = [1.0] * len(spec.inputs)
         self.trace = EpochMeans(spec.modalities)
-
-    def fuse(self, embeddings: Tensor, _: Tensor) -> Tensor:
-        """Return the logits of the head."""
-        logits: Tensor = self.head(embeddings.flatten(1))
-        return logits
-
-    def unimodal_logits(self, encoded: Encoded) -> Tensor:
-        """Return what each modality alone adds to the logits, or would say alone: [B, M, K]."""
-        embeddings, count = encoded.embeddings, len(self.spec.inputs)
-        if isinstance(self.head, nn.Linear):
-            weight = self.head.weight.view(-1, count, embeddings.shape[2])  # [K, M, D]
-            return torch.einsum("bmd,kmd->bmk", embeddings, weight) + self.head.bias / count
-        alone = torch.eye(count, dtype=torch.bool, device=embeddings.device)
-        shown = [only.expand(len(embeddings), -1) for only in alone]
-        return torch.stack([self.fuse(fill(embeddings, encoded.missing, only), only) for only in shown], dim=1)
-
-    def discrepancy(self, encoded: Encoded, y: Tensor) -> Tensor:
-        """Return how far each modality is ahead, [M]; NaN without a sample that has another one as well."""
-        lp = self.target.log_probabilities(self.unimodal_logits(encoded))[0]  # [B, M, K, C]
-        values, known = self.target.gather(lp, y.unsqueeze(1))
-        scores = mean_known(values.exp(), known)  # [B, M]
-        ratios = pairwise_ratios(scores, encoded.presence & self.target.known(y)[:, None])
-        if self.options.ratio == "mean_pairwise":
-            return ratios.nanmean(1)
-        return torch.where(ratios.isnan().all(1), torch.nan, ratios.nan_to_num(float("-inf")).amax(1))
 
     def coefficients_of(self, discrepancy: Tensor) -> Tensor:
         """Return the factor on every encoder's steps, [M]; 1 for modalities that are not ahead."""

@@ -33,10 +33,10 @@ def pairwise_ratios(scores: Tensor, scored: Tensor) -> Tensor:
 
 
 class EpochMeans:
-    """Means over the steps of an epoch of values that every modality has, as rows of a table."""
+    """Means over the steps of an epoch of values that every modality has, or whatever is ``named``, as table rows."""
 
-    def __init__(self, modalities: Sequence[str]) -> None:
-        self.modalities = tuple(modalities)
+    def __init__(self, modalities: Sequence[str], named: str = "modality") -> None:
+        self.modalities, self.named = tuple(modalities), named
         self.rows: list[dict[str, Any]] = []
         self._steps: list[dict[str, Tensor]] = []
 
@@ -50,5 +50,5 @@ class EpochMeans:
         means = {name: torch.stack([step[name] for step in self._steps]).nanmean(0).tolist() for name in names}
         for m, modality in enumerate(self.modalities):
             values = {name: None if math.isnan(mean[m]) else mean[m] for name, mean in means.items()}
-            self.rows.append({"epoch": epoch, "modality": modality, **values})
+            self.rows.append({"epoch": epoch, self.named: modality, **values})
         self._steps = []

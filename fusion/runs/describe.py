@@ -18,6 +18,7 @@ TERMINAL_COLUMNS = 79
 
 NEEDS = {
     "embeddings": "embeddings of encoders that are trained along",
+    "tokens": "the rows of every modality, or its vector in parts, no encoders",
     "pooled": "one vector of the cache per modality, no encoders",
     "models": "embeddings of models that it trains inside",
 }

@@ -59,7 +59,7 @@ def space_of(config: TrainConfig) -> Space:
 def known_space(method: type[Method]) -> Space:
     """Return all that may be tried for a method: that of its kind, and what it and its bases name."""
     without_encoders = OF_TRAINING if method.by_gradient else {}
-    known = dict(without_encoders if method.needs == "pooled" else OF_ENCODERS)
+    known = dict(without_encoders if method.needs in ("pooled", "tokens") else OF_ENCODERS)
     for base in reversed(method.__mro__):
         known.update(vars(base).get("search_space", {}))
     return known

@@ -24,6 +24,9 @@ QUICK: dict[str, dict[str, Any]] = {
     "ajive": {"draws": 20},
     "mogonet": {"hidden": (16, 16)},
     "stacking": {"folds": 2, "members": ("statistics",)},
+    "m3care": {"layers": 1, "width": 16},
+    "healnet": {"latents": 4, "width": 16},
+    "bottleneck": {"bottlenecks": 2, "width": 16},
     "transformer": {"layers": 1, "width": 16},
     "trimf": {"layers": 1, "width": 16},
 }

@@ -1,0 +1,68 @@
+"""How far each modality is ahead of the others, step by step, told by the joint head of a concatenation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from ..parts.balance import pairwise_ratios
+from ..parts.completion.patterns import fill
+from ..parts.encoders import Encoded, mlp
+from ..parts.targets import PROBABILITIES, mean_known
+from .base import ModelSpec
+from .joint import JointFusion
+
+
+class DiscrepancyFusion(JointFusion):
+    """Base of concatenations that act on the modalities that are ahead, as the discrepancy ratio of OGM-GE has it."""
+
+    kinds = PROBABILITIES
+    fewest_modalities = 2
+
+    @dataclass(frozen=True)
+    class Options(JointFusion.Options):
+        """Options of a joint head, which head, and which ratio."""
+
+        ratio: Literal["mean_pairwise", "min"] = "mean_pairwise"
+        """How far a modality is ahead: mean of its ratios to the others, or its ratio to the weakest of them."""
+        head: Literal["linear", "mlp"] = "linear"
+        """Joint head; only a linear one is the sum of what each modality says."""
+
+    options: Options
+
+    def __init__(self, spec: ModelSpec, options: Options | None = None) -> None:
+        super().__init__(spec, options)
+        encoder, count, output = spec.encoder, len(spec.inputs), spec.target.output_size
+        width = count * encoder.dimension
+        linear = self.options.head == "linear"
+        self.head: nn.Module = (
+            nn.Linear(width, output) if linear else mlp(width, encoder.hidden, output, encoder.dropout)
+        )
+
+    def fuse(self, embeddings: Tensor, _: Tensor) -> Tensor:
+        """Return the logits of the head."""
+        logits: Tensor = self.head(embeddings.flatten(1))
+        return logits
+
+    def unimodal_logits(self, encoded: Encoded) -> Tensor:
+        """Return what each modality alone adds to the logits, or would say alone: [B, M, K]."""
+        embeddings, count = encoded.embeddings, len(self.spec.inputs)
+        if isinstance(self.head, nn.Linear):
+            weight = self.head.weight.view(-1, count, embeddings.shape[2])  # [K, M, D]
+            return torch.einsum("bmd,kmd->bmk", embeddings, weight) + self.head.bias / count
+        alone = torch.eye(count, dtype=torch.bool, device=embeddings.device)
+        shown = [only.expand(len(embeddings), -1) for only in alone]
+        return torch.stack([self.fuse(fill(embeddings, encoded.missing, only), only) for only in shown], dim=1)
+
+    def discrepancy(self, encoded: Encoded, y: Tensor) -> Tensor:
+        """Return how far each modality is ahead, [M]; NaN without a sample that has another one as well."""
+        lp = self.target.log_probabilities(self.unimodal_logits(encoded))[0]  # [B, M, K, C]
+        values, known = self.target.gather(lp, y.unsqueeze(1))
+        scores = mean_known(values.exp(), known)  # [B, M]
+        ratios = pairwise_ratios(scores, encoded.presence & self.target.known(y)[:, None])
+        if self.options.ratio == "mean_pairwise":
+            return ratios.nanmean(1)
+        return torch.where(ratios.isnan().all(1), torch.nan, ratios.nan_to_num(float("-inf")).amax(1))
