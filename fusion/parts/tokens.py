@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from ..inputs.batches import ModalityBatch, Rows
-from ..inputs.series import STATISTICS
 from ..inputs.spec import EncoderConfig, InputSpec
+from ..inputs.statistics import STATISTICS
 from .encoders import ScoreEncoder, score_terms
 from .pooling import padded
 
