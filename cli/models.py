@@ -5,7 +5,17 @@ from typing import Any
 
 import click
 
-from .options import PATH, StudyCommand, cache_option, memory_size, modalities_option, part_or_share, split_names
+from .options import (
+    PATH,
+    StudyCommand,
+    cache_option,
+    device_option,
+    drop_option,
+    memory_size,
+    modalities_option,
+    part_or_share,
+    run_option,
+)
 from .results import Result, reporting
 
 
@@ -55,10 +65,10 @@ def train(
 
 
 @click.command()
-@click.option("--run", type=PATH, required=True, help="Folder of a finished run.")
+@run_option
 @cache_option
-@click.option("--drop", callback=split_names, metavar="A,B", help="Modalities to hide.")
-@click.option("--device", help="A torch device, such as cuda.  [default: that of the training]")
+@drop_option
+@device_option
 @click.option(
     "--out",
     type=PATH,
@@ -85,10 +95,10 @@ def predict(run: Path, cache: Path, drop: tuple[str, ...] | None, device: str | 
 
 
 @click.command()
-@click.option("--run", type=PATH, required=True, help="Folder of a finished run.")
+@run_option
 @cache_option
-@click.option("--drop", callback=split_names, metavar="A,B", help="Modalities to hide.")
-@click.option("--device", help="A torch device, such as cuda.  [default: that of the training]")
+@drop_option
+@device_option
 @click.option(
     "--recalibrate",
     callback=part_or_share,
