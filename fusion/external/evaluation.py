@@ -15,25 +15,17 @@ import polars as pl
 from ...cache_schema import FeatureCache, InputError
 from ..inputs.batches import Cohort
 from ..inputs.missingness import MissingConfig
-from ..inputs.splits import cut, strata
-from ..parts.targets import Target
 from ..runs.answer import Answer
 from ..runs.metrics import CacheFacts, Measured, RunMetrics
 from ..runs.run import Run
 from ..runs.stored_predictions import Predictions, predictions_of
 from ..runs.summary import summarise
 from ..runs.typed_json import write
-from ..scores import agreement, intervals
-from ..scores.measures import KINDS, evaluate_over_folds
+from ..scores import decisions, intervals
 from ..training.fold_result import FoldResult
 from ..training.outcome import evaluation_times
 from .drift import drift
-from .recalibration import Correction, corrections
-
-MOST_SHARE = 0.5
-
-FEWEST = 20
-"""Patients that a correction is fitted on, and judged by, at least."""
+from .recalibration import Recalibrated, recalibrated
 
 OWN = "This is the cache that the run was trained on: what is said here repeats its own test."
 
@@ -58,29 +50,6 @@ class Site(Run):
         """What was predicted of those who have a label, in the columns of a run."""
         assert self.said is not None
         return self.said
-
-
-@dataclass(frozen=True)
-class Recalibrated:
-    """Measures by name on those whom nothing was fitted on: as predicted, and after each correction.
-
-    ``fitted_on`` and ``judged_by`` count patients; ``calibration`` of a binary task is slope, intercept and so on.
-    """
-
-    how: str
-    fitted_on: int
-    judged_by: int
-    corrections: tuple[Correction, ...]
-    measures: Mapping[str, Mapping[str, float | None]]
-    calibration: Mapping[str, Mapping[str, Any]]
-
-    def to_json(self) -> dict[str, Any]:
-        """Return everything as JSON values."""
-        fitted = {one.name: {"weight": one.weight, "bias": one.bias.tolist()} for one in self.corrections}
-        return {
-            "how": self.how, "fitted_on": self.fitted_on, "judged_by": self.judged_by, "corrections": fitted,
-            "measures": self.measures, "calibration": self.calibration,
-        }  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -166,7 +135,7 @@ def evaluate(
     )
     if recalibrate is None:
         return found
-    return replace(found, recalibrated=_recalibrated(cache, cohort, said, labelled, recalibrate))
+    return replace(found, recalibrated=recalibrated(cache, cohort, said, recalibrate))
 
 
 def _times(cohort: Cohort, cache: FeatureCache) -> tuple[float, ...]:
@@ -211,17 +180,7 @@ def _alert(run: Run, cohort: Cohort, said: Predictions) -> dict[str, Any] | None
     own = run.metrics.alert
     if cohort.task.kind != "binary" or own is None or own.threshold is None:
         return None
-    known = ~np.isnan(cohort.y[:, 0])
-    y, subjects = cohort.y[known, 0], cohort.subject[known]
-    alert = said.p[known, 0] >= own.threshold
-    shares = {
-        "sensitivity": (alert, y == 1),
-        "specificity": (~alert, y == 0),
-        "positive_predictive_value": (y == 1, alert),
-    }
-    found = {name: intervals.share(part[whole], subjects[whole]) for name, (part, whole) in shares.items()}
-    counted = {"threshold": own.threshold, "samples": int(known.sum()), "alerts": int(alert.sum())}
-    return counted | {key: value for name, one in found.items() for key, value in intervals.entries(name, one).items()}
+    return decisions.at_threshold(cohort.y[:, 0], said.p[:, 0], cohort.subject, own.threshold)
 
 
 def _difference(here: Measured, there: Any) -> Measured | None:
@@ -230,46 +189,3 @@ def _difference(here: Measured, there: Any) -> Measured | None:
     mine = intervals.Measured(here.value, *here.ci)  # type: ignore[arg-type, misc]
     found = mine.minus(intervals.Measured(there.mean, *there.ci))
     return Measured(found.value, (found.low, found.high))
-
-
-def _recalibrated(
-    cache: FeatureCache, cohort: Cohort, said: Predictions, labelled: BoolArray, how: str | float
-) -> Recalibrated:
-    """Fit corrections on the patients that are named, and judge them by the others."""
-    kind = cohort.task.kind
-    if kind not in KINDS:
-        raise InputError(f"Only probabilities are recalibrated; {cohort.task.name!r} is a task of {kind}.")
-    fitted = _chosen(cache, cohort, labelled, how) & labelled
-    rest = labelled & ~np.isin(cohort.subject, cohort.subject[fitted])
-    counts = [len(np.unique(cohort.subject[part])) for part in (fitted, rest)]
-    if min(counts) < FEWEST:
-        raise InputError(
-            f"Recalibration by {how!r} has {counts[0]:,} patients to be fitted on and {counts[1]:,} to be judged by; "
-            f"each takes {FEWEST} at least."
-        )
-    target = Target(kind, said.p.shape[1])
-    made = corrections(target, cohort.y[fitted], said.p[fitted])
-    p = {"as predicted": said.p[rest], **{one.name: one.of(said.p[rest]) for one in made}}
-    models = np.nan_to_num(said.fold[rest], nan=-1)
-    return Recalibrated(
-        str(how), counts[0], counts[1], made,
-        {name: evaluate_over_folds(kind, cohort.y[rest], one, models) for name, one in p.items()},
-        {name: agreement.calibration(cohort.y[rest, 0], one[:, 0], cohort.subject[rest]) for name, one in p.items()}
-        if kind == "binary" else {},
-    )  # fmt: skip
-
-
-def _chosen(cache: FeatureCache, cohort: Cohort, labelled: BoolArray, how: str | float) -> BoolArray:
-    """Return whom corrections may be fitted on, bool [N]."""
-    if isinstance(how, float):
-        if not 0 < how <= MOST_SHARE:
-            raise InputError(f"recalibrate = {how}; give a share of the patients above 0 and at most {MOST_SHARE}.")
-        labels = strata(cohort.y, cohort.task.kind)
-        _, some = cut(np.flatnonzero(labelled), cohort.subject, labels, how, np.random.default_rng(0))
-        return np.isin(np.arange(len(labelled)), some)
-    parts = {str(part): name for name, table in cache.splits.items() for part in table["part"].drop_nulls().unique()}
-    if how not in parts:
-        known = f"its parts are {', '.join(sorted(parts))}" if parts else "it has no split; give a share such as 0.3"
-        raise InputError(f"{cache.path} has no part {how!r} to recalibrate by: {known}.")
-    named = cache.splits[parts[how]].filter(part=how)["sample_id"]
-    return np.isin(cohort.sample_id, named.to_numpy())

@@ -45,6 +45,19 @@ def at_alert_rate(y: FloatArray, p: FloatArray, subjects: Subjects, rate: float 
     allowed = int(rate * len(y) + 1e-9)  # 0.07 * 100 is a little above 7, 0.29 * 100 a little below 29
     passed_over = np.sort(p)[::-1][allowed:]  # [n - allowed], the highest first
     alert = p > passed_over[0] if len(passed_over) else np.ones(len(p), dtype=bool)
+    threshold = float(p[alert].min()) if alert.any() else None
+    return {"rate": rate, **_alerting(y, alert, subjects, threshold)}
+
+
+def at_threshold(y: FloatArray, p: FloatArray, subjects: Subjects, threshold: float) -> dict[str, Any]:
+    """Return what alerting from a probability on finds: as :func:`at_alert_rate`, but for the rate."""
+    known = ~np.isnan(y)
+    return _alerting(y[known], p[known] >= threshold, subjects[known], threshold)
+
+
+def _alerting(
+    y: FloatArray, alert: npt.NDArray[np.bool_], subjects: Subjects, threshold: float | None
+) -> dict[str, Any]:
     shares = {
         "sensitivity": (alert, y == 1),
         "specificity": (~alert, y == 0),
@@ -52,10 +65,9 @@ def at_alert_rate(y: FloatArray, p: FloatArray, subjects: Subjects, rate: float 
     }
     found = {name: intervals.share(part[whole], subjects[whole]) for name, (part, whole) in shares.items()}
     return {
-        "rate": rate,
         "samples": len(y),
         "alerts": int(alert.sum()),
-        "threshold": float(p[alert].min()) if alert.any() else None,
+        "threshold": threshold,
         **{key: value for name, one in found.items() for key, value in intervals.entries(name, one).items()},
     }
 
