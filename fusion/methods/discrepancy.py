@@ -8,11 +8,12 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from ..parts.balance import pairwise_ratios
+from ..inputs.batches import Batch
+from ..parts.balance import EpochMeans, pairwise_ratios
 from ..parts.completion.patterns import fill
 from ..parts.encoders import Encoded, mlp
 from ..parts.targets import PROBABILITIES, mean_known
-from .base import ModelSpec
+from .base import Context, ModelSpec
 from .joint import JointFusion
 
 
@@ -41,6 +42,29 @@ class DiscrepancyFusion(JointFusion):
         self.head: nn.Module = (
             nn.Linear(width, output) if linear else mlp(width, encoder.hidden, output, encoder.dropout)
         )
+        self.modulates = False
+        self.trace = EpochMeans(spec.modalities)
+
+    def decide(self, discrepancy: Tensor) -> None:
+        """Decide, without gradients, what a training step does to modalities by how far each is ahead, [M]."""
+        raise NotImplementedError
+
+    def loss(self, batch: Batch) -> dict[str, Tensor]:
+        """Cross-entropy of the joint head; in training, decide first what is done to those that are ahead."""
+        encoded = self.encode(batch)
+        if self.training:
+            with torch.no_grad():
+                self.decide(self.discrepancy(encoded, batch.y))
+        return {"total": self.target.loss(self.joint_logits(encoded), batch.y)}
+
+    def on_fit_start(self, context: Context) -> None:
+        """Begin a new trace."""
+        super().on_fit_start(context)
+        self.trace = EpochMeans(self.spec.modalities)
+
+    def on_epoch_end(self, context: Context) -> None:
+        """Write the epoch into the trace."""
+        self.trace.close(context.epoch)
 
     def fuse(self, embeddings: Tensor, _: Tensor) -> Tensor:
         """Return the logits of the head."""

@@ -10,9 +10,6 @@ import torch
 from torch import Tensor, nn
 
 from ...cache_schema import InputError
-from ..inputs.batches import Batch
-from ..parts.balance import EpochMeans
-from ..parts.encoders import Encoded
 from .base import Context, ModelSpec
 from .discrepancy import DiscrepancyFusion
 
@@ -64,24 +61,14 @@ class OGMGE(DiscrepancyFusion):
 
     def __init__(self, spec: ModelSpec, options: Options | None = None) -> None:
         super().__init__(spec, options)
-        self.modulates = False
         self.coefficients = [1.0] * len(spec.inputs)
-        self.trace = EpochMeans(spec.modalities)
 
     def coefficients_of(self, discrepancy: Tensor) -> Tensor:
         """Return the factor on every encoder's steps, [M]; 1 for modalities that are not ahead."""
         return torch.where(discrepancy > 1, 1 - torch.tanh(self.options.alpha * discrepancy), 1.0)
 
-    def loss(self, batch: Batch) -> dict[str, Tensor]:
-        """Cross-entropy of the joint head; in training, decide how the encoders' next step is modulated."""
-        encoded = self.encode(batch)
-        if self.training:
-            self._decide(encoded, batch.y)
-        return {"total": self.target.loss(self.joint_logits(encoded), batch.y)}
-
-    @torch.no_grad()
-    def _decide(self, encoded: Encoded, y: Tensor) -> None:
-        discrepancy = self.discrepancy(encoded, y)
+    def decide(self, discrepancy: Tensor) -> None:
+        """Decide how much of its next step each encoder takes."""
         coefficients = self.coefficients_of(discrepancy) if self.modulates else torch.ones_like(discrepancy)
         self.coefficients = coefficients.tolist()
         self.trace.add(coefficient=coefficients, ratio=discrepancy)
@@ -111,18 +98,9 @@ class OGMGE(DiscrepancyFusion):
         if self.options.noise:
             gradient.add_(noise)
 
-    def on_fit_start(self, context: Context) -> None:
-        """Begin a new trace."""
-        super().on_fit_start(context)
-        self.trace = EpochMeans(self.spec.modalities)
-
     def on_epoch_start(self, context: Context) -> None:
         """Modulate in the first epochs only."""
         self.modulates = context.epoch < self.options.modulated * context.epochs
-
-    def on_epoch_end(self, context: Context) -> None:
-        """Write the epoch into the trace."""
-        self.trace.close(context.epoch)
 
     def tables(self) -> dict[str, list[dict[str, Any]]]:
         """Return the mean coefficient and ratio of every modality in every epoch."""

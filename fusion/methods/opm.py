@@ -10,8 +10,6 @@ import torch
 from torch import Tensor
 
 from ...cache_schema import InputError
-from ..inputs.batches import Batch
-from ..parts.balance import EpochMeans
 from ..parts.completion.patterns import fill
 from ..parts.encoders import Encoded
 from .base import Context, ModelSpec
@@ -65,9 +63,7 @@ class OPM(DiscrepancyFusion):
 
     def __init__(self, spec: ModelSpec, options: Options | None = None) -> None:
         super().__init__(spec, options)
-        self.modulates = False
         self.hidden = torch.zeros(len(spec.inputs))
-        self.trace = EpochMeans(spec.modalities)
 
     def chances(self, discrepancy: Tensor) -> Tensor:
         """Return the probability that each modality is hidden, [M]; 0 for those that are not ahead."""
@@ -84,32 +80,15 @@ class OPM(DiscrepancyFusion):
         kept = shown & ((surplus >= 0) | (surplus == surplus.amax(1, keepdim=True)))
         return fill(embeddings, encoded.missing, kept), kept
 
-    def loss(self, batch: Batch) -> dict[str, Tensor]:
-        """Cross-entropy of the joint head; in training, decide first what is hidden from it."""
-        encoded = self.encode(batch)
-        if self.training:
-            self._decide(encoded, batch.y)
-        return {"total": self.target.loss(self.joint_logits(encoded), batch.y)}
-
-    @torch.no_grad()
-    def _decide(self, encoded: Encoded, y: Tensor) -> None:
-        discrepancy = self.discrepancy(encoded, y)
+    def decide(self, discrepancy: Tensor) -> None:
+        """Draw whether anything is hidden in this step, and how likely each modality is."""
         executed = self.modulates and float(torch.rand((), generator=self.generator)) < self.options.executed
         self.hidden = self.chances(discrepancy) if executed else torch.zeros_like(discrepancy)
         self.trace.add(hidden=self.hidden, ratio=discrepancy)
 
-    def on_fit_start(self, context: Context) -> None:
-        """Begin a new trace."""
-        super().on_fit_start(context)
-        self.trace = EpochMeans(self.spec.modalities)
-
     def on_epoch_start(self, context: Context) -> None:
         """Hide nothing in the first epochs."""
         self.modulates = context.epoch >= self.options.warm_up * context.epochs
-
-    def on_epoch_end(self, context: Context) -> None:
-        """Write the epoch into the trace."""
-        self.trace.close(context.epoch)
 
     def tables(self) -> dict[str, list[dict[str, Any]]]:
         """Return the mean probability of being hidden, and the mean ratio, of every modality in every epoch."""

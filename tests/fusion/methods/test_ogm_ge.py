@@ -47,7 +47,7 @@ def one_step(method: OGMGE, coefficients: list[float]) -> dict[str, Tensor]:
     config = FitConfig(epochs=1, clip=1e9)
     step = Steps(method, method.phases()[0], config, steps=1)
     before = {name: p.detach().clone() for name, p in method.named_parameters()}
-    method._decide = lambda *_: None  # type: ignore[method-assign]
+    method.decide = lambda *_: None  # type: ignore[method-assign]
     method.coefficients = coefficients
     step(whole(inputs), context_of(inputs))
     return {name: p.detach() - before[name] for name, p in method.named_parameters()}
