@@ -74,7 +74,8 @@ class Sites(Experiment):
             tables.append(_table(study, method, self.column, rows))
             series += [_bar(f"{method}, {row[0]}", row[2]) for row in rows]
         yield ResultFigure(
-            "sites", f"{study.heading} of each site, trained on all others", "With 95 % intervals for other patients and, with several seeds, other trainings.",
+            "sites", f"{study.heading} of each site, trained on all others",
+            "With 95 % intervals for other patients and, with several seeds, other trainings.",
             study.measure.title, "", tuple(one for one in series if one is not None), "intervals",
         )  # fmt: skip
         yield from tables
