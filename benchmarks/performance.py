@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import psutil
 from measurements import caches, ehr, epochs, gpu, images, incremental, texts
 from measurements.measure import Child, call
 from measurements.page import render
@@ -27,12 +28,15 @@ FAMILIES = tuple(module.FAMILY for module in (texts, images, gpu, ehr, increment
 
 RESULTS = Path(__file__).parent / "results" / "performance.json"
 PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
+SECONDS_LOOKED = 5
+"""Before a run, to see whether something else runs."""
 PRECISIONS = ("float32", "bfloat16")
 
 
 def measure(families: Sequence[Family], folder: Path, quick: bool) -> Iterator[dict[str, Any]]:
     """Measure the rows of families one after the other; after each yield the run so far as JSON."""
-    began, load = time.perf_counter(), os.getloadavg()[0]
+    # the average of the last minute would count a run that has just ended
+    began, load = time.perf_counter(), psutil.cpu_percent(interval=SECONDS_LOOKED) / 100 * (os.cpu_count() or 1)
     rows: dict[str, Found] = {}
     seconds: dict[str, float] = {}
     run: dict[str, Any] = {

@@ -46,8 +46,8 @@ ROWS = {
         "EHR, 1,000 patients with 7.5 million rows, the whole command",
         f"mimic3-benchmarks, {sum(PUBLISHED_CODE)} s, measured earlier",
         {"clock": Figure("times faster", at_least=40)},
-        "Decompressing, parsing and checking every line of CHARTEVENTS. Tried and left out: counting separators with numpy "
-        "and leaving long lines to the parser, which was slower than the check.",
+        "Decompressing, parsing and checking every line of CHARTEVENTS. Tried and left out: counting separators with "
+        "numpy and leaving long lines to the parser, which was slower than the check.",
     ),
     "growth-patients": Row("EHR of N, 2 N, 4 N, 8 N patients", "–", GROWTH, FLAT_ONCE_FULL),
     "growth-events": Row("EHR of N, 2 N, 4 N, 8 N events a patient", "–", GROWTH, FLAT_ONCE_FULL),

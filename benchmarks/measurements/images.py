@@ -46,9 +46,9 @@ ROWS = {
             "cpu": Figure("times less CPU", at_least=2.3),
             "cosine": COSINE,
         },
-        "The convolutions are the same arithmetic on both sides, and most of the time. Tried and left out: folding batch "
-        "norms (5 to 10 % for an experimental API and other bytes), freezing the graph (6 % for 13 to 30 s), NNPACK "
-        "(faster for three shapes of five, half as fast for two).",
+        "The convolutions are the same arithmetic on both sides, and most of the time. Tried and left out: folding "
+        "batch norms (5 to 10 % for an experimental API and other bytes), freezing the graph (6 % for 13 to 30 s), "
+        "NNPACK (faster for three shapes of five, half as fast for two).",
     ),
     "images-bfloat16": Row(
         "the same in bfloat16, as this processor multiplies it",
@@ -58,8 +58,8 @@ ROWS = {
             "cpu": Figure("times less CPU"),
             "cosine": COSINE,
         },
-        "Decoding gains nothing from bfloat16 and is about a third of what is left; convolutions gain no more than matrix "
-        "products do.",
+        "Decoding gains nothing from bfloat16 and is about a third of what is left; convolutions gain no more than "
+        "matrix products do.",
     ),
 }
 
