@@ -11,10 +11,11 @@ import torch
 from omnifuse.cache_schema import InputError
 from omnifuse.fusion.inputs.batches import Inputs
 from omnifuse.fusion.methods.base import Method
-from omnifuse.fusion.methods.boosting import Boosting, FeatureTable, Forest
+from omnifuse.fusion.methods.boosting import Boosting
 from omnifuse.fusion.methods.fitting import FitConfig, Fitting
 from omnifuse.fusion.methods.hybrid import Hybrid
 from omnifuse.fusion.methods.stacking import Stacking
+from omnifuse.fusion.parts.feature_table import FeatureTable
 from omnifuse.fusion.parts.targets import Target
 from omnifuse.fusion.training.config import make_config
 from omnifuse.fusion.training.loop import NestedFits, Parts, fit, predict
@@ -118,7 +119,7 @@ class TestBoosting:
 
     def test_stored_bytes_that_are_no_trees_are_refused(self) -> None:
         for stored in (skops.io.dumps([Path("harmless")]), b"no archive"):
-            forest = Forest()
+            forest = Boosting(spec_of()).forest(0)
             forest.set_extra_state(torch.frombuffer(bytearray(stored), dtype=torch.uint8))
             with pytest.raises(InputError, match="something else than trees"):
                 forest.read()
@@ -142,7 +143,7 @@ class TestBoosting:
         present = torch.tensor([[True, True, True], [True, False, True], [False, True, False]]).repeat(50, 1)
         pooled = [np.where(column[:, None], np.ones((150, 2)), np.nan) for column in present.T.numpy()]
         y = np.arange(150.0)[:, None]
-        table = FeatureTable(pooled, present, y).with_copies(torch.Generator().manual_seed(0))
+        table = FeatureTable(pooled, present, y, np.arange(150)).with_copies(torch.Generator().manual_seed(0))
         originals, copies = table.present[:150], table.present[150:]
         source = table.y[150:, 0].astype(int)
         assert originals.equal(present)

@@ -1,0 +1,179 @@
+"""Kernel ridge regression on the columns by which trees gain most."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from ...cache_schema import InputError
+from ..parts.calibration import fit_scale
+from ..parts.feature_table import Array, FeatureTable
+from ..parts.random_features import Ridge, orthogonal_directions, random_features
+from ..parts.targets import Target
+from .base import ModelSpec
+from .lightgbm import Growth
+from .per_combination import PerCombination
+
+FloatArray = npt.NDArray[np.float64]
+
+ASKED = Growth(rounds=150, learning_rate=0.05)
+"""The few trees that tell which columns matter."""
+PARTS = 5
+"""Parts of the training samples, whole subjects each, that are held out in turn to scale the answers."""
+
+
+class Kernel(PerCombination):
+    """Ridge regression with a Gaussian kernel, whose width in a column follows what trees gain by it.
+
+    For each combination of modalities a small LightGBM on the same training samples tells which columns matter. The
+    best of them, normal scores with the unknown in the middle, are scaled by the root of their share in its gain. The
+    kernel is that of random features, so that time grows with the samples and no more, and none of them is stored.
+    Labels and classes are regressed as 0 and 1; which log-odds an answer means is learnt from subjects held out.
+    """
+
+    name = "kernel"
+    family = "early fusion"
+    source = "kernel ridge regression; orthogonal random features, Yu et al., NeurIPS 2016; Platt scaling 1999"
+    cost = 3.0
+    search_space: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "options.width": ("0.25", "0.5", "1.0"),
+        "options.ridge": ("1.0", "2.0", "4.0"),
+        "options.columns": ("100", "200", "300"),
+    }
+
+    @dataclass(frozen=True)
+    class Options:
+        """Settings of the kernel."""
+
+        columns: int = 300
+        """Most columns that it reads."""
+        width: float = 0.5
+        """Factor on the squared distance in the exponent of the kernel; samples are about 2 apart."""
+        ridge: float = 2.0
+        """Weight of the squared coefficients beside the sum of squared errors."""
+        directions: int = 1024
+        """Random directions, each of which gives two features."""
+
+        def __post_init__(self) -> None:
+            for name in ("columns", "directions"):
+                if not 1 <= getattr(self, name) <= 1 << 14:
+                    raise InputError(f"{name} = {getattr(self, name)}; expected 1 to {1 << 14}.")
+            if not (self.width > 0 and self.ridge > 0):
+                raise InputError(f"width = {self.width}, ridge = {self.ridge}; both must be positive.")
+
+    options: Options
+    directions: Tensor
+    chosen: Tensor
+    scale: Tensor
+    coefficients: Tensor
+    bias: Tensor
+    learnt: Tensor
+
+    def __init__(self, spec: ModelSpec, options: Options | None = None) -> None:
+        super().__init__(spec, options)
+        combinations, outputs = len(self.combinations), spec.target.output_size
+        columns = min(self.options.columns, sum(one.summary or one.rows for one in spec.inputs))
+        directions = self.options.directions
+        self.register_buffer("directions", torch.zeros(columns, directions))
+        self.register_buffer("chosen", torch.zeros(combinations, columns, dtype=torch.int64))
+        self.register_buffer("scale", torch.zeros(combinations, columns))  # 0 where there are fewer columns
+        self.register_buffer("coefficients", torch.zeros(combinations, 2 * directions, outputs))
+        self.register_buffer("bias", torch.zeros(combinations, outputs))
+        self.register_buffer("learnt", torch.zeros(combinations, outputs, dtype=torch.bool))  # what occurred, or not
+
+    def fit_one(self, number: int, features: Array, table: FeatureTable, seed: int) -> None:
+        """Choose the columns of a combination, and fit the regressions of all outcomes."""
+        if number == 0:
+            columns, count = self.directions.shape
+            drawn = orthogonal_directions(columns, count, np.random.default_rng(seed))
+            self.directions.copy_(torch.from_numpy(drawn))
+        share = self._shares(features, table.y, seed)
+        best = np.argsort(-share, kind="stable")[: np.count_nonzero(share)][: len(self.directions)]
+        self.chosen[number, : len(best)] = torch.from_numpy(best)
+        self.scale[number, : len(best)] = torch.from_numpy(np.sqrt(share[best]))
+        projected, part = self._projected(number, features), _parts(table.subject, seed)
+        for outcomes in _known_alike(table.y):
+            known = ~np.isnan(table.y[:, outcomes[0]])
+            if known.any():
+                self._regress(number, projected[known], table.y[known][:, outcomes], outcomes, part[known])
+
+    def _shares(self, features: Array, y: Array, seed: int) -> FloatArray:
+        """Return the share of each column [F] in what trees gain, of the most that it reads; 0 for the others."""
+        gain = np.zeros(features.shape[1])
+        for label in y.T:
+            known = ~np.isnan(label)
+            if len(np.unique(label[known])) > 1:
+                grown = ASKED.grow(self.target.kind, features[known], label[known], seed)
+                of_label = grown.booster.feature_importance("gain")
+                gain += of_label / max(of_label.sum(), 1e-12)
+        gain[np.argsort(-gain, kind="stable")[self.options.columns :]] = 0.0
+        share: FloatArray = gain / max(gain.sum(), 1e-12)
+        return share
+
+    def _projected(self, number: int, features: Array) -> FloatArray:
+        """Return the random features [n, R] of a combination's features [n, F]."""
+        chosen, scale = self.chosen[number].cpu().numpy(), self.scale[number].cpu().numpy()
+        scores = np.nan_to_num(features[:, chosen]) * scale
+        return random_features(scores, self.directions.cpu().numpy(), self.options.width)
+
+    def _regress(
+        self, number: int, projected: FloatArray, y: Array, outcomes: list[int], part: npt.NDArray[np.int64]
+    ) -> None:
+        """Fit outcomes y [n, C] that are all known; of several classes C is 1, and each class an outcome."""
+        truth = y.astype(np.float64)
+        if self.target.kind == "multiclass":
+            outcomes = np.unique(y).astype(int).tolist()
+            truth = (y == np.array(outcomes)).astype(np.float64)
+        varies = truth.std(0) > 0
+        truth, learnt = truth[:, varies], np.array(outcomes)[varies]
+        middle = truth.mean(0)
+        ridge = Ridge.fit(projected, truth - middle, self.options.ridge)
+        coefficients, bias = ridge.coefficients, middle
+        if self.target.kind != "regression":
+            steepness = 1 / truth.var(0)  # so much faster than a probability its log-odds change, where they begin
+            slope, bias = self._scale(ridge.held_out(part) * steepness, truth)
+            coefficients = coefficients * steepness * slope
+        self.coefficients[number, :, learnt] = torch.from_numpy(coefficients).float()
+        self.bias[number, learnt] = torch.from_numpy(bias).float()
+        self.learnt[number, learnt] = True
+
+    def _scale(self, said: FloatArray, truth: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return slope and bias [K] that make log-odds, or log-chances of classes, of what is said [n, K]."""
+        answers, known = torch.from_numpy(said), torch.from_numpy(truth)
+        if self.target.kind == "multiclass":
+            several = Target("multiclass", said.shape[1])
+            slope, bias = fit_scale(several, answers[:, None, :], known.argmax(1, keepdim=True))
+            return slope.numpy(), bias.numpy()
+        fitted = [
+            fit_scale(Target("binary"), answers[:, None, k, None], known[:, k, None]) for k in range(said.shape[1])
+        ]
+        return np.array([float(slope) for slope, _ in fitted]), np.array([float(bias) for _, bias in fitted])
+
+    def answer(self, number: int, features: Array, unknown: Tensor) -> Tensor:
+        """Return what the regressions of a combination say of features [n, F], [n, K]."""
+        said = torch.from_numpy(self._projected(number, features)) @ self.coefficients[number].double().cpu()
+        logits = (said + self.bias[number].cpu()).to(unknown)
+        learnt = self.learnt[number]
+        if self.target.kind == "multiclass" and learnt.any():
+            logits[:, learnt] = logits[:, learnt].log_softmax(1)
+        return torch.where(learnt, logits, unknown)
+
+
+def _parts(subject: npt.NDArray[np.int64], seed: int) -> npt.NDArray[np.int64]:
+    """Return a part [n] of each sample, the same for those of one subject."""
+    subjects, place = np.unique(subject, return_inverse=True)
+    part: npt.NDArray[np.int64] = np.random.default_rng(seed).permutation(len(subjects))[place] % PARTS
+    return part
+
+
+def _known_alike(y: npt.NDArray[Any]) -> Iterator[list[int]]:
+    """Yield the outcomes of y [n, C] that are known of the same samples, together."""
+    _, group = np.unique(np.isnan(y), axis=1, return_inverse=True)
+    for number in range(group.max() + 1):
+        yield np.flatnonzero(group.ravel() == number).tolist()
