@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -91,17 +91,17 @@ class Kernel(PerCombination):
         """Choose the columns of a combination, and fit the regressions of all outcomes."""
         if number == 0:
             columns, count = self.directions.shape
-            drawn = orthogonal_directions(columns, count, np.random.default_rng(seed))
-            self.directions.copy_(torch.from_numpy(drawn))
+            self.directions.copy_(orthogonal_directions(columns, count, torch.Generator().manual_seed(seed)))
         share = self._shares(features, table.y, seed)
-        best = np.argsort(-share, kind="stable")[: np.count_nonzero(share)][: len(self.directions)]
+        best = np.argsort(-share, kind="stable")[: np.count_nonzero(share)]
         self.chosen[number, : len(best)] = torch.from_numpy(best)
         self.scale[number, : len(best)] = torch.from_numpy(np.sqrt(share[best]))
         projected, part = self._projected(number, features), _parts(table.subject, seed)
-        for outcomes in _known_alike(table.y):
-            known = ~np.isnan(table.y[:, outcomes[0]])
+        y = torch.from_numpy(table.y)
+        for outcomes in _known_alike(y):
+            known = ~y[:, outcomes[0]].isnan()
             if known.any():
-                self._regress(number, projected[known], table.y[known][:, outcomes], outcomes, part[known])
+                self._regress(number, projected[known], y[known][:, outcomes], outcomes, part[known])
 
     def _shares(self, features: Array, y: Array, seed: int) -> FloatArray:
         """Return the share of each column [F] in what trees gain, of the most that it reads; 0 for the others."""
@@ -116,64 +116,61 @@ class Kernel(PerCombination):
         share: FloatArray = gain / max(gain.sum(), 1e-12)
         return share
 
-    def _projected(self, number: int, features: Array) -> FloatArray:
+    def _projected(self, number: int, features: Array) -> Tensor:
         """Return the random features [n, R] of a combination's features [n, F]."""
-        chosen, scale = self.chosen[number].cpu().numpy(), self.scale[number].cpu().numpy()
-        scores = np.nan_to_num(features[:, chosen]) * scale
-        return random_features(scores, self.directions.cpu().numpy(), self.options.width)
+        scores = torch.from_numpy(features).nan_to_num(0.0)[:, self.chosen[number].cpu()]
+        return random_features(scores * self.scale[number].cpu(), self.directions.cpu(), self.options.width).double()
 
-    def _regress(
-        self, number: int, projected: FloatArray, y: Array, outcomes: list[int], part: npt.NDArray[np.int64]
-    ) -> None:
+    def _regress(self, number: int, projected: Tensor, y: Tensor, outcomes: Tensor, part: Tensor) -> None:
         """Fit outcomes y [n, C] that are all known; of several classes C is 1, and each class an outcome."""
-        truth = y.astype(np.float64)
+        truth = y.double()
         if self.target.kind == "multiclass":
-            outcomes = np.unique(y).astype(int).tolist()
-            truth = (y == np.array(outcomes)).astype(np.float64)
-        varies = truth.std(0) > 0
-        truth, learnt = truth[:, varies], np.array(outcomes)[varies]
+            outcomes = torch.tensor(sorted(set(y.long().flatten().tolist())))
+            truth = (y == outcomes).double()
+        varies = (truth != truth[0]).any(0)
+        if not varies.any():
+            return
+        truth, outcomes = truth[:, varies], outcomes[varies]
         middle = truth.mean(0)
         ridge = Ridge.fit(projected, truth - middle, self.options.ridge)
         coefficients, bias = ridge.coefficients, middle
         if self.target.kind != "regression":
-            steepness = 1 / truth.var(0)  # so much faster than a probability its log-odds change, where they begin
+            steepness = 1 / truth.var(0, correction=0)  # so much faster than a probability its log-odds change at first
             slope, bias = self._scale(ridge.held_out(part) * steepness, truth)
             coefficients = coefficients * steepness * slope
-        self.coefficients[number, :, learnt] = torch.from_numpy(coefficients).float()
-        self.bias[number, learnt] = torch.from_numpy(bias).float()
-        self.learnt[number, learnt] = True
+        self.coefficients[number, :, outcomes] = coefficients.float()
+        self.bias[number, outcomes] = bias.float()
+        self.learnt[number, outcomes] = True
 
-    def _scale(self, said: FloatArray, truth: FloatArray) -> tuple[FloatArray, FloatArray]:
+    def _scale(self, said: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
         """Return slope and bias [K] that make log-odds, or log-chances of classes, of what is said [n, K]."""
-        answers, known = torch.from_numpy(said), torch.from_numpy(truth)
         if self.target.kind == "multiclass":
             several = Target("multiclass", said.shape[1])
-            slope, bias = fit_scale(several, answers[:, None, :], known.argmax(1, keepdim=True))
-            return slope.numpy(), bias.numpy()
-        fitted = [
-            fit_scale(Target("binary"), answers[:, None, k, None], known[:, k, None]) for k in range(said.shape[1])
-        ]
-        return np.array([float(slope) for slope, _ in fitted]), np.array([float(bias) for _, bias in fitted])
+            return fit_scale(several, said[:, None, :], truth.argmax(1, keepdim=True))
+        each = zip(said.T, truth.T, strict=True)
+        fitted = [fit_scale(Target("binary"), answers[:, None, None], known[:, None]) for answers, known in each]
+        slopes, biases = zip(*fitted, strict=True)
+        return torch.cat(slopes), torch.cat(biases)
 
     def answer(self, number: int, features: Array, unknown: Tensor) -> Tensor:
         """Return what the regressions of a combination say of features [n, F], [n, K]."""
-        said = torch.from_numpy(self._projected(number, features)) @ self.coefficients[number].double().cpu()
-        logits = (said + self.bias[number].cpu()).to(unknown)
-        learnt = self.learnt[number]
+        said = self._projected(number, features) @ self.coefficients[number].double().cpu()
+        logits, learnt = (said + self.bias[number].cpu()).to(unknown), self.learnt[number]
         if self.target.kind == "multiclass" and learnt.any():
             logits[:, learnt] = logits[:, learnt].log_softmax(1)
         return torch.where(learnt, logits, unknown)
 
 
-def _parts(subject: npt.NDArray[np.int64], seed: int) -> npt.NDArray[np.int64]:
+def _parts(subject: npt.NDArray[np.int64], seed: int) -> Tensor:
     """Return a part [n] of each sample, the same for those of one subject."""
     subjects, place = np.unique(subject, return_inverse=True)
-    part: npt.NDArray[np.int64] = np.random.default_rng(seed).permutation(len(subjects))[place] % PARTS
-    return part
+    drawn = torch.randperm(len(subjects), generator=torch.Generator().manual_seed(seed))
+    return drawn[torch.from_numpy(place)] % PARTS
 
 
-def _known_alike(y: npt.NDArray[Any]) -> Iterator[list[int]]:
+def _known_alike(y: Tensor) -> Iterator[Tensor]:
     """Yield the outcomes of y [n, C] that are known of the same samples, together."""
-    _, group = np.unique(np.isnan(y), axis=1, return_inverse=True)
-    for number in range(group.max() + 1):
-        yield np.flatnonzero(group.ravel() == number).tolist()
+    alike: dict[bytes, list[int]] = {}
+    for column, unknown in enumerate(y.T.isnan().numpy()):
+        alike.setdefault(unknown.tobytes(), []).append(column)
+    yield from map(torch.tensor, alike.values())
