@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,9 @@ from .base import ModelSpec
 from .lightgbm import Growth
 from .per_combination import PerCombination
 
+if TYPE_CHECKING:
+    from .fitting import Fitting
+
 FloatArray = npt.NDArray[np.float64]
 
 ASKED = Growth(rounds=150, learning_rate=0.05)
@@ -31,8 +34,8 @@ PARTS = 5
 class Kernel(PerCombination):
     """Ridge regression with a Gaussian kernel, whose width in a column follows what trees gain by it.
 
-    For each combination of modalities a small LightGBM on the same training samples tells which columns matter. The
-    best of them, normal scores with the unknown in the middle, are scaled by the root of their share in its gain. The
+    A small LightGBM on the same training samples tells which columns matter. The best ones of each combination of
+    modalities, normal scores with the unknown in the middle, are scaled by the root of their share in its gain. The
     kernel is that of random features, so that time grows with the samples and no more, and none of them is stored.
     Labels and classes are regressed as 0 and 1; which log-odds an answer means is learnt from subjects held out.
     """
@@ -69,6 +72,7 @@ class Kernel(PerCombination):
 
     options: Options
     directions: Tensor
+    gain: Tensor
     chosen: Tensor
     scale: Tensor
     coefficients: Tensor
@@ -81,30 +85,23 @@ class Kernel(PerCombination):
         columns = min(self.options.columns, sum(one.summary or one.rows for one in spec.inputs))
         directions = self.options.directions
         self.register_buffer("directions", torch.zeros(columns, directions))
+        self.register_buffer("gain", torch.zeros(sum(one.summary or one.rows for one in spec.inputs)))
         self.register_buffer("chosen", torch.zeros(combinations, columns, dtype=torch.int64))
         self.register_buffer("scale", torch.zeros(combinations, columns))  # 0 where there are fewer columns
         self.register_buffer("coefficients", torch.zeros(combinations, 2 * directions, outputs))
         self.register_buffer("bias", torch.zeros(combinations, outputs))
         self.register_buffer("learnt", torch.zeros(combinations, outputs, dtype=torch.bool))  # what occurred, or not
 
-    def fit_one(self, number: int, features: Array, table: FeatureTable, seed: int) -> None:
-        """Choose the columns of a combination, and fit the regressions of all outcomes."""
-        if number == 0:
-            columns, count = self.directions.shape
-            self.directions.copy_(orthogonal_directions(columns, count, torch.Generator().manual_seed(seed)))
-        share = self._shares(features, table.y, seed)
-        best = np.argsort(-share, kind="stable")[: np.count_nonzero(share)]
-        self.chosen[number, : len(best)] = torch.from_numpy(best)
-        self.scale[number, : len(best)] = torch.from_numpy(np.sqrt(share[best]))
-        projected, part = self._projected(number, features), _parts(table.subject, seed)
-        y = torch.from_numpy(table.y)
-        for outcomes in _known_alike(y):
-            known = ~y[:, outcomes[0]].isnan()
-            if known.any():
-                self._regress(number, projected[known], y[known][:, outcomes], outcomes, part[known])
+    def fit(self, fitting: Fitting) -> None:
+        """Ask trees once which columns matter, and fit the regressions of all combinations."""
+        columns, count = self.directions.shape
+        self.directions.copy_(orthogonal_directions(columns, count, torch.Generator().manual_seed(fitting.seed)))
+        table = self.table(fitting)
+        self.gain.copy_(torch.from_numpy(self._gain(np.concatenate(table.pooled, axis=1), table.y, fitting.seed)))
+        super().fit(fitting)
 
-    def _shares(self, features: Array, y: Array, seed: int) -> FloatArray:
-        """Return the share of each column [F] in what trees gain, of the most that it reads; 0 for the others."""
+    def _gain(self, features: Array, y: Array, seed: int) -> FloatArray:
+        """Return the share of each column [F] in what trees gain, the mean over outcomes."""
         gain = np.zeros(features.shape[1])
         for label in y.T:
             known = ~np.isnan(label)
@@ -112,9 +109,26 @@ class Kernel(PerCombination):
                 grown = ASKED.grow(self.target.kind, features[known], label[known], seed)
                 of_label = grown.booster.feature_importance("gain")
                 gain += of_label / max(of_label.sum(), 1e-12)
-        gain[np.argsort(-gain, kind="stable")[self.options.columns :]] = 0.0
-        share: FloatArray = gain / max(gain.sum(), 1e-12)
-        return share
+        return gain
+
+    def fit_one(self, number: int, features: Array, table: FeatureTable, seed: int) -> None:
+        """Choose the columns of a combination, and fit the regressions of all outcomes."""
+        gain = self.gain[self.shown_columns(number)]
+        best = gain.argsort(descending=True, stable=True)[: len(self.directions)]
+        best = best[gain[best] > 0]
+        self.chosen[number, : len(best)] = best
+        self.scale[number, : len(best)] = (gain[best] / gain[best].sum()).sqrt()
+        projected, part = self._projected(number, features), _parts(table.subject, seed)
+        y = torch.from_numpy(table.y)
+        for outcomes in _known_alike(y):
+            known = ~y[:, outcomes[0]].isnan()
+            if known.any():
+                self._regress(number, projected[known], y[known][:, outcomes], outcomes, part[known])
+
+    def shown_columns(self, number: int) -> Tensor:
+        """Return which columns of the whole table a combination has, bool [F]."""
+        widths = torch.tensor([one.summary or one.rows for one in self.spec.inputs])
+        return self.combinations[number].repeat_interleave(widths)
 
     def _projected(self, number: int, features: Array) -> Tensor:
         """Return the random features [n, R] of a combination's features [n, F]."""
