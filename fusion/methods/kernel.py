@@ -60,7 +60,7 @@ class Kernel(PerCombination):
         """Factor on the squared distance in the exponent of the kernel; samples are about 2 apart."""
         ridge: float = 2.0
         """Weight of the squared coefficients beside the sum of squared errors."""
-        directions: int = 1024
+        directions: int = 512
         """Random directions, each of which gives two features."""
 
         def __post_init__(self) -> None:

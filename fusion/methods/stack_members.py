@@ -94,7 +94,7 @@ class Member:
         if wanted == made or self.method.needs != "embeddings":
             return one
         vector, rows = wanted not in READS_ROWS, wanted not in READS_A_VECTOR
-        if (vector and not one.summary) or (wanted in READS_ROWS and not one.rows):
+        if (vector and not one.summary) or (rows and not one.rows):
             raise InputError(
                 f"The member {self.name!r} reads {one.name} by {wanted!r}, and the run prepares it for {made!r} alone: "
                 f"give the run encoder.{one.kind}={'both' if one.kind == 'timeseries' else wanted}."

@@ -28,6 +28,7 @@ from sklearn.metrics import roc_auc_score
 from tests.fusion.vectors import COLUMNS, TARGETS, NotedFits, noise, signal, spec_of, whole
 
 FAST = FitConfig(epochs=8, batch_size=64, learning_rate=1e-2)
+SMALL = ("statistics", "boosting options.rounds=30")
 FEW_TREES = Boosting.Options(rounds=30, learning_rate=0.1, samples_per_leaf=5, columns=1.0)
 
 
@@ -49,7 +50,7 @@ def inputs() -> Inputs:
 @pytest.fixture(scope="module")
 def method(inputs: Inputs) -> Method:
     torch.manual_seed(0)
-    return trained(Stacking(spec_of(), Stacking.Options(folds=2)), inputs)
+    return trained(Stacking(spec_of(), Stacking.Options(SMALL, folds=2)), inputs)
 
 
 class TestHybrid:
@@ -194,7 +195,8 @@ class TestStacking:
         assert all(trained | asked == set(range(400)) for trained, asked in loop.seen)
 
     def test_without_bins_there_is_no_recurrent_twin(self) -> None:
-        assert Stacking(spec_of()).names == ("statistics", "boosting")
+        members = ("recurrent", "statistics", "prior")
+        assert Stacking(spec_of(), Stacking.Options(members=members)).names == ("recurrent", "prior")
 
     def test_the_prediction_is_the_weighted_and_scaled_logit(self, method: Method, inputs: Inputs) -> None:
         complete = torch.nonzero(inputs.presence.all(1)).flatten()
@@ -214,7 +216,7 @@ class TestStacking:
 
     def test_it_survives_being_stored(self, method: Method, inputs: Inputs, tmp_path: Path) -> None:
         save_file(method.state_dict(), tmp_path / "model.safetensors")
-        again = Stacking(spec_of(), Stacking.Options(folds=2))
+        again = Stacking(spec_of(), Stacking.Options(SMALL, folds=2))
         again.load_state_dict(load_file(tmp_path / "model.safetensors"), strict=True)
         complete = torch.nonzero(inputs.presence.all(1)).flatten()
         stored = predict(again, inputs, complete).probability
@@ -308,6 +310,9 @@ class TestStacking:
         assert [(one.summary, one.rows) for one in by_bins.spec.inputs] == [(0, 5), (0, 8)]
         with pytest.raises(InputError, match="reads cxr by 'mean', and the run prepares it for 'attention' alone"):
             Stacking(both, Stacking.Options(members=("concat encoder.embedding=mean",)))
+        by_vector = replace(spec_of(), inputs=(InputSpec("ehr", "timeseries", 17, 0),))
+        with pytest.raises(InputError, match=r"reads ehr by 'both', .*give the run encoder.timeseries=both"):
+            Stacking(by_vector, Stacking.Options(members=("recurrent",)))
 
     def test_the_same_member_twice_stays(self) -> None:
         assert Stacking(spec_of(), Stacking.Options(members=("concat", "again=concat"))).names == ("concat", "again")
@@ -315,4 +320,4 @@ class TestStacking:
 
 def test_the_preset_best_names_its_method() -> None:
     config = make_config(preset="best")
-    assert (config.method, config.encoder.timeseries) == ("stacking", "both")
+    assert (config.method, config.options.members) == ("stacking", ("lightgbm", "kernel", "statistics"))
