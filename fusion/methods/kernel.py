@@ -152,8 +152,8 @@ class Kernel(PerCombination):
             steepness = 1 / truth.var(0, correction=0)  # so much faster than a probability its log-odds change at first
             slope, bias = self._scale(ridge.held_out(part) * steepness, truth)
             coefficients = coefficients * steepness * slope
-        self.coefficients[number, :, outcomes] = coefficients.float()
-        self.bias[number, outcomes] = bias.float()
+        self.coefficients[number, :, outcomes] = coefficients.to(self.coefficients)
+        self.bias[number, outcomes] = bias.to(self.bias)
         self.learnt[number, outcomes] = True
 
     def _scale(self, said: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
