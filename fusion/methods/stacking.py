@@ -36,7 +36,7 @@ class Stacking(Method):
     name = "stacking"
     family = "ensemble"
     source = "stacked generalisation, Wolpert 1992; non-negative weights, Breiman 1996; Platt scaling 1999"
-    cost = 37.0
+    cost = 13.0
     presets: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "default": ("fit.epochs=24",),
         "best": ("fit.epochs=24",),

@@ -150,7 +150,7 @@ def _check_tree(tree: dict[str, str], number: int, columns: int) -> None:
         raise ValueError("a tree that is not of numbers")
     for names, count in ((OF_SPLITS, leaves - 1), (OF_LEAVES, leaves)):
         for name in names:
-            values = _floats(tree[name])
+            values = _thresholds(tree[name]) if name == "threshold" else _floats(tree[name])
             alone = leaves == 1 and len(values) == 0  # of a tree without splits LightGBM writes less
             if len(values) != count and not (alone and name != "leaf_value"):
                 raise ValueError(f"a tree with {len(values)} values of {name}")
@@ -170,6 +170,13 @@ def _floats(text: str) -> npt.NDArray[np.float64]:
     if not np.isfinite(values).all():
         raise ValueError("a tree with numbers that are not finite")
     return values
+
+
+def _thresholds(text: str) -> npt.NDArray[np.float64]:
+    """Return thresholds, which are infinite where a split asks for nothing but whether a value is known."""
+    known = " ".join(one for one in text.split(" ") if one not in ("inf", "-inf"))
+    _floats(known)
+    return np.array(text.split(), dtype=np.float64)
 
 
 def _integers(text: str) -> npt.NDArray[np.int64]:

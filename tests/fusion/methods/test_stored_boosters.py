@@ -77,6 +77,15 @@ def test_trees_without_splits_come_back() -> None:
     np.testing.assert_allclose(again.booster.predict(X), Y["binary"].mean())
 
 
+def test_trees_that_ask_whether_a_value_is_known_come_back() -> None:
+    known = np.where(np.random.default_rng(0).random((200, 1)) < 0.5, np.nan, X[:, 2:3])
+    model = Growth(rounds=3, samples_per_leaf=5, columns=1.0).grow("binary", known, np.isnan(known[:, 0]) * 1.0, seed=0)
+    assert "inf" in stored_boosters._text(model)
+    (again,) = load_boosters(dump_boosters([model]))
+    assert again is not None
+    np.testing.assert_array_equal(again.booster.predict(known), model.booster.predict(known))
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
@@ -98,6 +107,8 @@ def test_a_tree_that_leads_outside_itself_is_refused(name: str, value: str) -> N
         with_line("leaf_value", 0, "0x10"),
         with_line("leaf_value", 0, "1 1"),
         with_line("threshold", 0, "1e999"),
+        with_line("threshold", 0, "nan"),
+        with_line("leaf_value", 0, "inf"),
         with_line("split_feature", 0, "1_0"),
         with_line("version", 0, "v3"),
         with_line("objective", 0, "poisson"),
