@@ -22,6 +22,7 @@ from .errors import (
 from .feature_cache import FeatureCache
 from .files import write_durably
 from .info import cache_text, describe_cache
+from .join import Joined, join_caches
 from .layout import EXTRACTION_FILE, SCHEMA_VERSION
 from .lock import cache_lock, folder_lock
 from .manifest import Manifest, read_manifest
@@ -47,6 +48,7 @@ __all__ = [
     "FeatureCache",
     "Finding",
     "InputError",
+    "Joined",
     "LockedError",
     "Manifest",
     "MissingInputError",
@@ -74,6 +76,7 @@ __all__ = [
     "digest_file",
     "folder_lock",
     "input_rows",
+    "join_caches",
     "known_rows",
     "meant",
     "naming",

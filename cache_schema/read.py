@@ -38,8 +38,11 @@ from .ragged import Modality, check_offsets
 from .selection import input_rows
 from .table import VALID_SUFFIX, column_frame
 
-UNREADABLE = (ValueError, LookupError, TypeError, AttributeError, RuntimeError, ArithmeticError, MemoryError, OSError)
-"""What zarr and its codecs raise where metadata or a chunk means nothing."""
+UNREADABLE = (
+    ValueError, LookupError, TypeError, AttributeError, RuntimeError, ArithmeticError, MemoryError, OSError,
+    pl.exceptions.PolarsError,
+)  # fmt: skip
+"""What zarr, its codecs and polars raise where metadata or a chunk means nothing."""
 
 
 class StoredCache:

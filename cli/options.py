@@ -61,6 +61,19 @@ def split_names(_context: click.Context, _parameter: click.Parameter, value: str
     return tuple(name.strip() for name in value.split(",") if name.strip()) if value else None
 
 
+def named_paths(_context: click.Context, _parameter: click.Parameter, values: Sequence[str]) -> dict[str, Path]:
+    """Parse NAME=PATH, each name once."""
+    found: dict[str, Path] = {}
+    for value in values:
+        name, equals, path = value.partition("=")
+        if not (name and equals and path):
+            raise click.UsageError(f"{value!r} is not NAME=CACHE, such as east=./east.")
+        if name in found:
+            raise click.UsageError(f"{name!r} names two caches.")
+        found[name] = Path(path)
+    return found
+
+
 def part_or_share(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | float | None:
     """Parse a share such as 0.3; anything else is the name of a part."""
     try:
