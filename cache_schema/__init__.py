@@ -1,5 +1,6 @@
 """What a feature cache is: how it is laid out, written, read and verified. Needs neither torch nor the other rooms."""
 
+from .aligned import AlignedCache
 from .compare import Comparison, compare_caches, comparison_text
 from .elements import CLASS_KINDS, Column, ColumnRole, ModalityKind, ModalitySpec, Task, TaskKind, by_preference
 from .errors import (
@@ -36,6 +37,7 @@ __all__ = [
     "CLASS_KINDS",
     "EXTRACTION_FILE",
     "SCHEMA_VERSION",
+    "AlignedCache",
     "CacheChangedError",
     "CacheError",
     "CacheLockedError",

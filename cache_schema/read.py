@@ -181,7 +181,7 @@ class StoredCache:
         values = self._described(name)[1]
         numbers = np.arange(values.shape[0])[first:end]
         with self._reading(f"{modality_path(name)}/values"):
-            rows = np.empty((len(numbers), values.shape[1]), values.dtype)
+            rows = np.empty((len(numbers), self.dim(name)), values.dtype)
         for _ in self.fill(name, numbers, rows):
             pass
         return rows

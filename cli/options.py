@@ -102,6 +102,12 @@ cache_option = click.option(
     "--cache", type=PATH, default=Path(DEFAULT_CACHE), show_default=True, help="The feature cache."
 )
 run_option = click.option("--run", type=PATH, required=True, help="Folder of a finished run.")
+align_option = click.option(
+    "--align",
+    type=PATH,
+    metavar="FILE",
+    help="YAML of what the cache calls columns of the run, of the same unit, such as `labs: {glucose: Glukose}`.",
+)
 drop_option = click.option("--drop", callback=split_names, metavar="A,B", help="Modalities to hide.")
 device_option = click.option("--device", help="A torch device, such as cuda.  [default: that of the training]")
 modalities_option = click.option("--modalities", callback=split_names, metavar="A,B", help="Default: all there are.")

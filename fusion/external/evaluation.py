@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from ...cache_schema import FeatureCache, InputError
+from ...cache_schema import AlignedCache, FeatureCache, InputError
 from ..inputs.batches import Cohort
 from ..inputs.described import describe_columns
 from ..inputs.missingness import MissingConfig
@@ -173,7 +173,8 @@ def _metrics(
     folds = [_result(np.flatnonzero(labelled & (models == one)), shown, said.p) for one in np.unique(models[labelled])]
     config = replace(run.config, missing=MissingConfig())
     same = nothing_to_rank(cohort.task, cohort.y[labelled])
-    notes = [*([] if answer.other_cache else [OWN]), *answer.warnings(), *([f"Of this cache {same}"] if same else [])]
+    notes = [*([] if answer.other_cache else [OWN]), *answer.warnings(), *([f"Of this cache {same}"] if same else []),
+             *(cache.words() if isinstance(cache, AlignedCache) else [])]  # fmt: skip
     own = run.metrics
     content = {
         **own.to_json(),
