@@ -28,6 +28,7 @@ from ..training.predictions import Predicted, frame, mean_prediction
 from .answer import Answer, answer, trained_ranges
 from .folder import RunFolder
 from .metrics import RunMetrics
+from .prediction_sets import set_columns
 from .stored_predictions import Predictions, predictions_of
 from .unseen import Asked, who_answers
 
@@ -172,7 +173,8 @@ class Run:
                 ranges.append(trained_ranges(cohort, model.normaliser))
         table = _answers(cohort, asked, [mean_prediction(said) for said in predictions], drop, times)
         other = cache.digest != self.metrics.cache.digest
-        return answer(self.files, table, cohort, ranges, other_cache=other, drop=drop)
+        sets = set_columns(self.metrics, predictions_of(table, cohort.task.kind, names, cache.path))
+        return answer(self.files, table, cohort, ranges, other_cache=other, drop=drop, sets=sets)
 
 
 def load_run(path: str | Path, device: str | None = None) -> Run:

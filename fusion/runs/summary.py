@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -13,20 +13,20 @@ from ...cache_schema import Task
 from ..inputs.batches import Cohort
 from ..inputs.groups import Groups
 from ..inputs.missingness import MissingConfig
-from ..scores import agreement, decisions, intervals, metrics, outcome_agreement
+from ..scores import agreement, conformal, decisions, intervals, metrics, outcome_agreement
+from ..scores.abstention import abstention
+from ..scores.fairness import by_group
 from ..scores.measures import KINDS, MEASURES, PRIMARY, Measure, evaluate, evaluate_over_folds, of_kind
 from ..scores.metrics import FloatArray
 from ..scores.notes import Check, calibration_notes, group_checks, label_checks, missing_notes, size_notes
-from ..scores.outcome_agreement import Samples
-from ..scores.subgroups import Outcomes, per_subgroup, without_rare
+from ..scores.subgroups import Outcomes, Samples, without_rare
 from ..scores.survival import SurvivalCurves, as_predicted
 from ..training.config import TrainConfig
 from ..training.fold_result import FoldResult
 from ..training.outcome import evaluation_times
+from ..words import AVAILABLE
 
-OF_BINARY_TASKS: dict[str, Any] = {"calibration": None, "reliability": None, "alert": None, "per_subgroup": []}
-AVAILABLE = "what is available"
-"""What a combination of modalities is one of, in notes."""
+OF_BINARY_TASKS: dict[str, Any] = {"calibration": None, "reliability": None, "alert": None}
 
 
 def summarise(
@@ -66,6 +66,7 @@ def summarise(
         **OF_BINARY_TASKS,
         "per_label": [_label_row(label, tested) for label, tested in labels.items()],
         **agreed,
+        "per_subgroup": everybody.per_subgroup(kind, agreed),
         "per_pattern": _per_pattern(kind, everybody),
         "cohort": _counts(cohort),
         "presence": presence_counts(cohort),
@@ -80,6 +81,7 @@ def summarise(
         "events": _events(kind, everybody.y),
         "times": list(evaluation_times(cohort.task, cohort.y)),
         "unit": cohort.task.unit,
+        **everybody.uncertainty(cohort.task),
     }
 
 
@@ -107,12 +109,34 @@ class _Everybody:
         found = intervals.of_measure(measure, self.y, self.predicted, self.subjects, self.folds)
         return {"ci": found.ci if found else None}
 
+    @property
+    def who(self) -> Samples:
+        """Who the samples are."""
+        return Samples(self.subjects, self.folds, self.groups)
+
     def agreement(self, task: Task) -> dict[str, Any]:
         """Return how far predictions other than probabilities agree with what happened."""
-        who = Samples(self.subjects, self.folds, self.groups)
         if isinstance(self.predicted, SurvivalCurves):
-            return outcome_agreement.of_times(self.y, self.predicted, who)
-        return {} if task.kind in KINDS else outcome_agreement.of_quantities(task.labels, self.y, self.predicted, who)
+            return {"horizons": outcome_agreement.at_horizons(self.y, self.predicted, self.subjects, self.folds)}
+        if task.kind in KINDS:
+            return {}
+        return outcome_agreement.of_quantities(task.labels, self.y, self.predicted, self.who)
+
+    def per_subgroup(self, kind: str, agreed: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Return how good predictions are in every group; those of a binary task alert as they do ``agreed`` on."""
+        threshold = agreed["alert"]["threshold"] if kind == "binary" else None
+        return by_group(kind, self.y, self.predicted, self.who, threshold)
+
+    def uncertainty(self, task: Task) -> dict[str, Any]:
+        """Return sets that hold the truth, and what staying silent would gain."""
+        if isinstance(self.predicted, SurvivalCurves):
+            return {}
+        tested = self.y, self.predicted, self.subjects, self.folds
+        available = {AVAILABLE: without_rare(self.combination, self.subjects)}
+        return {
+            "conformal": conformal.out_of_fold(task.kind, task.labels, *tested, available),
+            "abstention": abstention(task.kind, *tested),
+        }
 
     def label(self, number: int) -> Outcomes:
         """Return one label or class against the rest."""
@@ -157,7 +181,6 @@ def _binary(everybody: _Everybody) -> tuple[dict[str, Any], list[Check]]:
         "calibration": agreement.calibration(y, p, subjects),
         "reliability": agreement.reliability(y, p, subjects),
         "alert": alert,
-        "per_subgroup": per_subgroup(everybody.groups, tested, alert["threshold"]),
     }
     available = {AVAILABLE: without_rare(everybody.combination, subjects)}
     return found, group_checks(available | everybody.groups, tested)

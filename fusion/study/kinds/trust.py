@@ -19,6 +19,7 @@ from ..finished import FinishedCell, FinishedStudy
 from ..results import Chapter, Column, Estimate, Item, Note, ResultFigure, ResultTable, Series, Value
 from .base import FIRST_SEED, Experiment
 from .trust_of_outcomes import outcome_items
+from .trust_of_sets import set_items
 
 AREA = PRIMARY["binary"]
 
@@ -70,6 +71,7 @@ class Trust(Experiment):
                 "A model is worth using at a threshold only if its net benefit is above that of treating everyone and "
                 "of treating nobody; the probabilities are those of a retrospective cohort."
             )
+        yield from set_items(runs)
         for method, run in binary.items():
             yield _patterns(method, run)
             if run.metrics.per_subgroup:
