@@ -131,7 +131,7 @@ class _Everybody:
         """Return sets that hold the truth, and what staying silent would gain."""
         if isinstance(self.predicted, SurvivalCurves):
             return {}
-        tested = self.y, self.predicted, self.subjects, self.folds
+        tested = self.y, self.predicted, self.subjects, self.folds.astype(np.float64)
         available = {AVAILABLE: without_rare(self.combination, self.subjects)}
         return {
             "conformal": conformal.out_of_fold(task.kind, task.labels, *tested, available),

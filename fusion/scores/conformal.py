@@ -106,12 +106,12 @@ def of_other_parts(
     Where one model tested all, the patients are dealt into five parts instead.
     """
     part = _parts(folds, subjects)
-    each = []
+    of_all = calibrated(kind, y, predicted, subjects, level).thresholds
+    found = np.broadcast_to(of_all, (len(y), *of_all.shape)).copy()  # [n, K, C]
     for number in np.unique(part):
         rest = part != number
-        each.append(calibrated(kind, y[rest], predicted[rest], subjects[rest], level).thresholds)
-    which = np.unique(part, return_inverse=True)[1]
-    return np.stack(each)[which]
+        found[~rest] = calibrated(kind, y[rest], predicted[rest], subjects[rest], level).thresholds
+    return found
 
 
 def _parts(folds: FloatArray, subjects: Subjects) -> npt.NDArray[np.floating | np.integer]:
@@ -195,7 +195,8 @@ def _strangeness(kind: str, y: FloatArray, predicted: FloatArray) -> tuple[Float
         return error, np.isfinite(error)
     truth, _ = one_vs_rest(y, predicted)
     score = _of_classes(kind, predicted)
-    right = (truth == 1)[:, None, :] if kind == "multiclass" else np.stack([truth == 0, truth == 1], axis=2)
+    negative, positive = np.asarray(truth == 0), np.asarray(truth == 1)
+    right = positive[:, None, :] if kind == "multiclass" else np.stack([negative, positive], axis=2)
     return score, right & np.isfinite(score)
 
 
@@ -226,21 +227,24 @@ class _Asked:
         thresholds: Float64Array,
     ) -> _Asked:
         score, right = _strangeness(kind, y, predicted)
-        held = score <= thresholds
-        known = right.any(axis=2)
-        sample, question = np.nonzero(known)
-        answer = question * right.shape[2] + right.argmax(axis=2)[known]
-        quantities = kind == "regression"
-        size = held.sum(axis=2) if not quantities else np.broadcast_to(2 * thresholds, score.shape)[..., 0]
+        held, quantities = score <= thresholds, kind == "regression"
+        sample, question, which = np.nonzero(right)  # at most one answer to a question is right
+        answer = question * right.shape[2] + which
+        size = 2 * np.broadcast_to(thresholds, score.shape)[..., 0] if quantities else held.sum(axis=2)
         answers = [name for of_question in names(kind, labels) for name in of_question]
         parts = {("outcome" if quantities else "class", name): answer == at for at, name in enumerate(answers)}
         if len(labels) == 1 and quantities:
             third = _thirds(predicted[sample, 0])
             parts = {("predicted value", name): third == at for at, name in enumerate(THIRDS)}
         return cls(
-            sample, answer, (held & right).any(axis=2)[known], size[known].astype(np.float64), subjects[sample], parts,
-            quantities,
-        )  # fmt: skip
+            sample=sample,
+            answer=answer,
+            covered=held[sample, question, which],
+            size=size[sample, question].astype(np.float64),
+            subjects=subjects[sample],
+            parts=parts,
+            quantities=quantities,
+        )
 
 
 def _thirds(predicted: FloatArray) -> npt.NDArray[np.int64]:

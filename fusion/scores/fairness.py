@@ -87,7 +87,7 @@ def _rows(name: str, compared: _Compared) -> Iterator[dict[str, Any]]:
         few = compared.too_few(mine, labels)
         if not few and (of_reference := compared.too_few(theirs, labels)):
             few = f"{values[largest]} has {of_reference}"
-        row = {
+        row: dict[str, Any] = {
             "group": name,
             "value": str(value),
             "samples": int(mine.sum()),
@@ -162,7 +162,7 @@ class _Compared:
             fewest = self._with(self.y[:, 1] == 1, rows)
             said = f"{fewest} patients with the event"
         else:
-            fewest = self._with(~np.isnan(self.y).all(axis=1), rows)
+            fewest = self._with(np.any(np.isfinite(self.y), axis=1), rows)
             said = f"{fewest} patients with a known value"
         return said if fewest < FEWEST_OUTCOMES else ""
 
@@ -181,10 +181,8 @@ class _Compared:
             return None
         if not np.isin(tested.patients[mine], tested.patients[theirs]).any():
             return one.minus(other)
-        drawn = np.stack([aspect.drawn(rows, tested, self.weights) for rows in groups])  # [2, S]
-        drawn = drawn[:, np.isfinite(drawn).all(axis=0)]
-        varies = drawn.shape[1] > 1 and bool((drawn.std(axis=1) > 0).all())
-        return one.minus(other, float(np.corrcoef(drawn)[0, 1]) if varies else 0.0)
+        drawn = [aspect.drawn(rows, tested, self.weights) for rows in groups]
+        return one.minus(other, _correlation(*drawn))
 
     def aspects(self, labels: tuple[int, ...]) -> list[Aspect]:
         """Return what groups are compared by; areas of several labels or classes are over these."""
@@ -198,7 +196,7 @@ class _Compared:
             return [of_measure, EventsOverExpected("observed_expected", self.y, self.predicted)]
         if self.y.shape[1] > 1:
             return [of_measure]
-        return [of_measure, Mean("bias", self.predicted[:, 0].astype(np.float64) - self.y[:, 0])]
+        return [of_measure, Mean("bias", np.subtract(self.predicted[:, 0], self.y[:, 0], dtype=np.float64))]
 
     def _of_binary(self) -> list[Aspect]:
         truth, score = self.of_labels
@@ -225,6 +223,13 @@ class _Compared:
             Ratio("accuracy", right, known, everyone),
             Ratio("observed_expected", right, known * top, everyone),
         ]
+
+
+def _correlation(one: FloatArray, other: FloatArray) -> float:
+    """Return the correlation of two estimates over draws [S] where both are defined; 0 where one never varies."""
+    known = np.isfinite(one) & np.isfinite(other)
+    one, other = one[known], other[known]
+    return float(np.corrcoef(one, other)[0, 1]) if len(one) > 1 and one.std() > 0 and other.std() > 0 else 0.0
 
 
 def _above_zero(p: FloatArray) -> FloatArray:

@@ -49,8 +49,8 @@ def _silence(runs: Mapping[str, FinishedCell]) -> ResultFigure:
         points = run.metrics.abstention.points if run.metrics.abstention else ()
         if points:
             x, y = tuple(point.share for point in points), tuple(point.error for point in points)
-            bounds = zip(*(point.error_ci for point in points), strict=True)
-            series.append(Series(method, x, y, *bounds))
+            low, high = zip(*(point.error_ci for point in points), strict=True)
+            series.append(Series(method, x, y, low, high))
     return ResultFigure(
         "trust-silence",
         "Error of who may stay silent",
