@@ -17,11 +17,12 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from omnifuse.fusion.scores import intervals, subgroups
+from omnifuse.fusion.scores import intervals
 from omnifuse.fusion.scores.areas import AUPRC, AUROC, Area
+from omnifuse.fusion.scores.fairness import by_group
 from omnifuse.fusion.scores.notes import calibration_notes, group_checks
 from omnifuse.fusion.scores.resampling import mean_over_folds
-from omnifuse.fusion.scores.subgroups import Outcomes
+from omnifuse.fusion.scores.subgroups import Outcomes, Samples
 from scipy.integrate import quad
 from scipy.stats import norm
 
@@ -51,6 +52,9 @@ class Setting:
         """Return the first cells of a row."""
         return [str(self.patients), str(self.samples), f"{self.prevalence:g}", f"{self.correlation:g}"]
 
+
+COMPARED = "auroc", "sensitivity"
+"""Of the measures whose gaps between groups are given, those whose true gap is known here."""
 
 HEAD = ["patients", "samples each", "prevalence", "correlation"]
 AREAS = [
@@ -129,7 +133,7 @@ def gaps(repeats: int) -> Iterator[list[str]]:
     """
     yield [*HEAD, "smaller group", "AUROC", "its AUROC", "measure", "repeats with a gap", "coverage", "width"]
     for setting, part, larger, smaller, folds in GAPS:
-        rng, found = np.random.default_rng(4), {measure: list[tuple[bool, float]]() for measure in subgroups.GAPS}
+        rng, found = np.random.default_rng(4), {measure: list[tuple[bool, float]]() for measure in COMPARED}
         subjects = np.repeat(np.arange(setting.patients), setting.samples)
         shift = norm.ppf([larger, smaller]) * np.sqrt(2)
         truth = {"auroc": smaller - larger, "sensitivity": float(norm.sf(shift[0] - shift[1])) - 0.5}
@@ -138,8 +142,9 @@ def gaps(repeats: int) -> Iterator[list[str]]:
             y = (setting.normal(rng) < norm.ppf(setting.prevalence)).astype(float)
             score = np.where(of_smaller, shift[1], shift[0]) * y + setting.normal(rng)
             groups = {"group": np.where(of_smaller, "smaller", "larger")}
-            tested = Outcomes(y, score, subjects, subjects % folds)
-            rows = {row["value"]: row for row in subgroups.per_subgroup(groups, tested, float(shift[0]))}
+            who = Samples(subjects, subjects % folds, groups)
+            made = by_group("binary", y[:, None], score[:, None], who, float(shift[0]))
+            rows = {row["value"]: row for row in made}
             for measure, of_measure in found.items():
                 if "smaller" in rows and rows["smaller"][f"{measure}_gap"] is not None:
                     of_measure.append(held(rows["smaller"][f"{measure}_gap_ci"], truth[measure]))
