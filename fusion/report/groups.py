@@ -18,7 +18,7 @@ Titles = Mapping[str, str]
 """What groups are compared by, and what it is called."""
 
 DRAWN = ("sensitivity", "accuracy", "observed_expected", "bias")
-"""Differences that are drawn beside those of the primary measure."""
+"""Differences that are drawn beside those of the primary measure, and those with any beyond chance."""
 
 MOST_NAMED = 8
 """Of more differences only those are named that are left after the correction."""
@@ -62,8 +62,9 @@ def group_blocks(groups: Sequence[Subgroup], kind: str, places: int) -> Iterator
     yield from _extremes(groups, primary, titles[primary], places)
     yield from _beyond_chance([gap for name, title in titles.items() for gap in _gaps(groups, name, f"{title} of ")])
     yield from _too_few(groups)
-    drawn = {name: _gaps(groups, name) for name in (primary, *DRAWN)}
-    if figures := tuple(gaps_figure(titles[name], gaps) for name, gaps in drawn.items() if gaps):
+    gaps = {name: _gaps(groups, name) for name in titles}
+    drawn = [name for name in titles if name in (primary, *DRAWN) or any(gap.is_beyond_chance for gap in gaps[name])]
+    if figures := tuple(gaps_figure(titles[name], gaps[name]) for name in drawn if gaps[name]):
         yield Figures(figures)
     reading = READING.format(meanings=" ".join(MEANINGS[name] for name in titles if name in MEANINGS), fewest=FEWEST)
     tables = (_reached(groups, titles, places), *_differences(groups, titles, places))

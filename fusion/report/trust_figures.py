@@ -68,7 +68,7 @@ def coverage_figure(level: float, parts: Sequence[tuple[str, Covered]]) -> Figur
     def _paint(axes: Axes) -> None:
         axes.axvline(level, **GUIDE)
         _intervals(axes, [(name, row.covered, *row.covered_ci) for name, row in parts], off)
-        axes.set_xlabel("share of samples whose set holds the truth")
+        axes.set_xlabel("coverage")
 
     asked = percent(level, 1, 0)
     caption = f"With 95 % intervals. Dashed: the {asked} asked for. Orange squares: coverage does not hold."

@@ -24,11 +24,11 @@ OF_CLASSES = (
     "Besides a probability each sample gets the set of answers{of_label} that are not too unlikely for it. The set is "
     "to hold the true answer for {level} of the samples of each class, of the rare one as of the common one; what is "
     "too unlikely was decided by the samples of the other folds. A set of one answer is a clear case, one of several "
-    "says that the model cannot tell, an empty one that the sample looks like neither."
+    "says that the model cannot tell, an empty one that the sample looks like none of them."
 )
 OF_QUANTITIES = (
-    "An interval around each prediction is to hold the measured value for {level} of the samples. It reaches so far to "
-    "both sides as the errors of {level} of the samples of the other folds did, and is as wide for everybody."
+    "An interval around each prediction is to hold the measured value for {level} of the samples. It reaches as far to "
+    "both sides as the errors did of {level} of the samples of other folds whose prediction was in the same third."
 )
 READING = (
     "Coverage: share of samples whose set holds the truth, with its 95 % interval; it does not hold where that lies "
@@ -37,7 +37,8 @@ READING = (
 CLASSES, QUANTITIES = (
     "The largest that one minus the probability of an answer may be, from all folds, for samples of other patients "
     "(omnifuse predict). An answer without one is in every set: there are too few patients for it.",
-    "Half the width of the intervals, from all folds, for samples of other patients (omnifuse predict).",
+    "Half the width of the intervals, by third of the prediction, from all folds, for samples of other patients "
+    "(omnifuse predict). Without one there are too few patients, and the interval has no end.",
 )
 OF_AUROC = (
     "AUROC: mean over folds, among the answered. Where the outcome is rare those left out are mostly the patients at "
@@ -118,18 +119,24 @@ def _percent(share: float | None) -> Cell:
 
 
 def _width(width: float | None) -> Cell:
-    return MISSING if width is None else Measure(number(width, digits(width)), width)
+    return MISSING if width is None else Measure(_rounded(width), width)
 
 
 def _thresholds(found: Conformal, kind: str, unit: str) -> Table:
-    quantities = kind == "regression"
-    value = (f"half width ({unit})" if unit else "half width") if quantities else "threshold"
-    rows = tuple(
-        (one.name, number(one.threshold, digits(one.threshold) if quantities else 3), count(one.patients))
-        for one in found.thresholds
-    )
-    columns = ("outcome" if quantities else "answer", value, "patients")
-    return Table("What decides the sets of new samples", columns, rows, reading=QUANTITIES if quantities else CLASSES)
+    title = "What decides the sets of new samples"
+    if kind == "regression":
+        in_unit = f" ({unit})" if unit else ""
+        columns = ("prediction", f"up to{in_unit}", f"half width{in_unit}", "patients")
+        bounds = (
+            (one.name, _rounded(one.up_to), _rounded(one.threshold), count(one.patients)) for one in found.thresholds
+        )
+        return Table(title, columns, tuple(bounds), reading=QUANTITIES)
+    rows = tuple((one.name, number(one.threshold), count(one.patients)) for one in found.thresholds)
+    return Table(title, ("answer", "threshold", "patients"), rows, reading=CLASSES)
+
+
+def _rounded(value: float | None) -> str:
+    return number(value, digits(value))
 
 
 def _silence(found: Abstention) -> Text:

@@ -10,10 +10,10 @@ import numpy as np
 
 from ...cache_schema import InputError
 from ...registry import Package
-from ..scores.conformal import Calibrated
 from ..scores.measures import KINDS, PRIMARY
 from ..scores.notes import decisive_notes
 from ..scores.subgroups import TOGETHER
+from ..scores.thresholds import SIDES, THIRDS, Calibrated
 from ..words import AVAILABLE, combination_words
 from .typed_json import OPEN, read, write
 
@@ -148,11 +148,15 @@ class Subgroup(Row):
 
 @dataclass(frozen=True)
 class Threshold:
-    """What an answer called ``name`` has to keep to be in a set, see `scores.conformal`; None if it is in every one."""
+    """What an answer called ``name`` has to keep to be in a set, see `scores.conformal`; None if it is in every one.
+
+    Of quantities half the width of an interval, for predictions ``up_to`` a value in the lower two thirds.
+    """
 
     name: str
     threshold: float | None
     patients: int
+    up_to: float | None = None
 
 
 @dataclass(frozen=True)
@@ -195,11 +199,16 @@ class Conformal:
 
     def calibrated(self, kind: str) -> Calibrated:
         """Return the thresholds as arrays, for a task of this kind."""
-        answers = {"multiclass": len(self.thresholds), "regression": 1}.get(kind, 2)
+        shape = -1, {"multiclass": len(self.thresholds), "regression": len(THIRDS)}.get(kind, len(SIDES))
         values = [np.inf if one.threshold is None else one.threshold for one in self.thresholds]
-        shape = -1, answers
-        patients = np.reshape([one.patients for one in self.thresholds], shape)
-        return Calibrated(self.level, np.reshape(values, shape), patients)
+        patients = [one.patients for one in self.thresholds]
+        cuts = [one.up_to for one in self.thresholds if one.up_to is not None]
+        return Calibrated(
+            self.level,
+            np.reshape(values, shape),
+            np.reshape(patients, shape),
+            np.reshape(cuts, (-1, len(THIRDS) - 1)) if kind == "regression" else None,
+        )
 
 
 @dataclass(frozen=True)

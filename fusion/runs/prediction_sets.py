@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from ..scores import conformal
+from ..scores import thresholds
 from ..words import digits, number
 from .metrics import RunMetrics
 from .stored_predictions import Predictions
@@ -30,11 +30,11 @@ def set_columns(metrics: RunMetrics, said: Predictions) -> pl.DataFrame:
     """
     if metrics.conformal is None:
         return pl.DataFrame()
-    thresholds = metrics.conformal.calibrated(metrics.kind).thresholds
+    limits = metrics.conformal.calibrated(metrics.kind).limits(said.p)
     if metrics.kind == "regression":
-        return _bounds(said, thresholds[:, 0])
+        return _bounds(said, limits[:, :, 0])
     names = [f"set_{label}" for label in said.labels] if metrics.kind == "multilabel" else ["set"]
-    texts = _texts(metrics.kind, said, thresholds)
+    texts = _texts(metrics.kind, said, limits)
     return pl.DataFrame({name: pl.Series(texts[:, k], dtype=pl.String) for k, name in enumerate(names)})
 
 
@@ -47,19 +47,17 @@ def out_of_fold_sets(metrics: RunMetrics, tested: Predictions) -> list[list[str]
     if metrics.conformal is None:
         return [[] for _ in tested.y]
     places, level = np.arange(len(tested.y)), metrics.conformal.level
-    thresholds = conformal.of_other_parts(metrics.kind, tested.y, tested.p, places, tested.fold, level)
+    limits = thresholds.of_other_parts(metrics.kind, tested.y, tested.p, places, tested.fold, level)
     texts = (
-        _intervals(tested.p, thresholds[:, :, 0])
-        if metrics.kind == "regression"
-        else _texts(metrics.kind, tested, thresholds)
+        _intervals(tested.p, limits[:, :, 0]) if metrics.kind == "regression" else _texts(metrics.kind, tested, limits)
     )
     return [[str(text) for text in row] for row in texts]
 
 
-def _texts(kind: str, said: Predictions, thresholds: npt.NDArray[np.float64]) -> Texts:
-    """Return the set of each sample and label as text, [n, K], by thresholds [K, C] or [n, K, C]."""
-    answers = np.array(said.labels if kind == "multiclass" else conformal.SIDES)
-    held = conformal.sets(kind, thresholds, said.p)
+def _texts(kind: str, said: Predictions, limits: npt.NDArray[np.float64]) -> Texts:
+    """Return the set of each sample and label as text, [n, K], by limits [n, K, C]."""
+    answers = np.array(said.labels if kind == "multiclass" else thresholds.SIDES)
+    held = thresholds.sets(kind, limits, said.p)
     patterns, which = np.unique(held.reshape(-1, len(answers)), axis=0, return_inverse=True)
     words = np.array([SEPARATOR.join(answers[pattern]) or NONE for pattern in patterns], dtype=object)
     texts: Texts = words[which.reshape(-1)].reshape(held.shape[:2])
@@ -68,7 +66,7 @@ def _texts(kind: str, said: Predictions, thresholds: npt.NDArray[np.float64]) ->
 
 def _bounds(said: Predictions, half: npt.NDArray[np.float64]) -> pl.DataFrame:
     columns = {}
-    for label, predicted, reach in zip(said.labels, said.p.T, half.tolist(), strict=True):
+    for label, predicted, reach in zip(said.labels, said.p.T, half.T, strict=True):
         for name, bound in (("low", predicted - reach), ("high", predicted + reach)):
             known = np.where(np.isfinite(bound), bound, np.nan)
             columns[f"{name}_{label}" if label else name] = pl.Series(known, nan_to_null=True)

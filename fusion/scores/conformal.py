@@ -1,16 +1,6 @@
-"""Sets of answers that hold the truth as often as was asked for, from predictions of samples not trained on.
+"""How often sets of answers, and intervals of quantities, hold the truth: in each class and part of the samples.
 
-A set holds every class that is not too unlikely: whose probability is at least that of the class in most samples that
-have it. Each class has a threshold of its own, so that the rare one is covered as often as the common one (split
-conformal prediction, class by class; Vovk, Gammerman and Shafer, Algorithmic Learning in a Random World, 2005, 4.5). Of
-n samples of a class the threshold is the value of rank ceil((n + 1) level) among one minus the probabilities of the
-class; of fewer samples than that needs the class is in every set. Each of several labels is a question of its own with
-two answers. Quantities have intervals: the prediction plus and minus the value of that rank among the absolute errors.
-Times to an event are left out: of who is censored it is not known whether a bound would have held.
-
-What sets are judged by never chose their thresholds: those of a fold come from the other folds, whose samples were
-predicted by other models (cross-conformal prediction, Vovk, Annals of Mathematics and AI 74:9, 2015). These models were
-trained on samples of the fold, so there is no guarantee to the letter; the coverage that is measured is what counts.
+What sets are judged by never chose their thresholds, see `thresholds`.
 """
 
 from __future__ import annotations
@@ -24,102 +14,29 @@ import numpy.typing as npt
 
 from .intervals import Subjects, entries, trials_of, wilson
 from .measures import KINDS
-from .metrics import FloatArray, one_vs_rest
+from .metrics import FloatArray
+from .thresholds import (
+    LEVEL,
+    THIRDS,
+    Bools,
+    Calibrated,
+    Float64Array,
+    calibrated,
+    cells_of,
+    cuts_of,
+    names,
+    of_other_parts,
+    strangeness,
+    thirds,
+)
 
-Bools = npt.NDArray[np.bool_]
-Float64Array = npt.NDArray[np.float64]
 Groupings = Mapping[str, npt.NDArray[np.str_]]
 """Of each grouping the group of every sample, [n]; "" is none."""
-
-LEVEL = 0.9
-"""Share of the samples of a class whose set is to hold it."""
-
-PARTS = 5
-"""Into so many parts the patients are dealt where one model tested all."""
 
 PREDICTED = (*KINDS, "regression")
 """Kinds of targets that have sets or intervals."""
 
-SIDES = ("negative", "positive")
-"""The answers to a label."""
-
-THIRDS = ("lowest third", "middle third", "highest third")
-
 Verdict = Literal["holds", "does not hold", "more than needed"]
-
-
-@dataclass(frozen=True)
-class Calibrated:
-    """What decides which answers are in a set: K questions with C answers each.
-
-    ``thresholds`` [K, C] are the largest that one minus the probability of an answer may be, infinite where it is in
-    every set; of quantities [K, 1] half the width of an interval. ``patients`` [K, C] are those that each comes from.
-    """
-
-    level: float
-    thresholds: Float64Array
-    patients: npt.NDArray[np.int64]
-
-
-def names(kind: str, labels: Sequence[str]) -> list[list[str]]:
-    """Return what every answer to every question is called, [K][C]."""
-    if kind == "multiclass":
-        return [list(labels)]
-    if kind == "regression":
-        return [[label] for label in labels]
-    return [list(SIDES)] if kind == "binary" else [[f"{label}: {side}" for side in SIDES] for label in labels]
-
-
-def threshold(scores: FloatArray, level: float) -> float:
-    """Return the value of rank ceil((n + 1) level) among n scores; infinite if there are too few for it."""
-    rank = int(np.ceil((len(scores) + 1) * level - 1e-9))  # 0.9 * 70 may be a little above 63
-    return float(np.partition(scores, rank - 1)[rank - 1]) if rank <= len(scores) else np.inf
-
-
-def calibrated(kind: str, y: FloatArray, predicted: FloatArray, subjects: Subjects, level: float = LEVEL) -> Calibrated:
-    """Return the thresholds that follow from samples not trained on: y [n, C] as measures take it, NaN where unknown.
-
-    ``predicted`` [n, K] are probabilities or quantities, ``subjects`` [n] the patients.
-    """
-    score, right = _strangeness(kind, y, predicted)
-    cells = [(k, c) for k in range(score.shape[1]) for c in range(score.shape[2])]
-    found = [threshold(score[right[:, k, c], k, c], level) for k, c in cells]
-    patients = [len(np.unique(subjects[right[:, k, c]])) for k, c in cells]
-    shape = score.shape[1:]
-    return Calibrated(level, np.reshape(found, shape), np.reshape(patients, shape))
-
-
-def sets(kind: str, thresholds: Float64Array, predicted: FloatArray) -> Bools:
-    """Return which answers are in the set of each sample, [n, K, C], by thresholds [K, C] or [n, K, C].
-
-    Of a sample without a probability no answer is.
-    """
-    held: Bools = _of_classes(kind, predicted) <= thresholds
-    return held
-
-
-def of_other_parts(
-    kind: str, y: FloatArray, predicted: FloatArray, subjects: Subjects, folds: FloatArray, level: float = LEVEL
-) -> Float64Array:
-    """Return the thresholds for each sample, [n, K, C], from the samples of all folds [n] but its own.
-
-    Where one model tested all, the patients are dealt into five parts instead.
-    """
-    part = _parts(folds, subjects)
-    of_all = calibrated(kind, y, predicted, subjects, level).thresholds
-    found = np.broadcast_to(of_all, (len(y), *of_all.shape)).copy()  # [n, K, C]
-    for number in np.unique(part):
-        rest = part != number
-        found[~rest] = calibrated(kind, y[rest], predicted[rest], subjects[rest], level).thresholds
-    return found
-
-
-def _parts(folds: FloatArray, subjects: Subjects) -> npt.NDArray[np.floating | np.integer]:
-    folds = np.nan_to_num(folds, nan=-1)
-    if len(np.unique(folds)) != 1:
-        return folds
-    patients, which = np.unique(subjects, return_inverse=True)
-    return (np.random.default_rng(0).permutation(len(patients)) % PARTS)[which]
 
 
 def coverage(
@@ -136,8 +53,11 @@ def coverage(
     Intervals are for other patients, here and among those that the thresholds come from: without that a threshold from
     few patients would be called wrong for what chance did to it.
     """
-    asked = _Asked.of(kind, labels, y, predicted, subjects, calibration.thresholds)
-    return list(_coverage(asked, groupings, calibration))
+    asked = _Asked.of(kind, labels, y, predicted, subjects, calibration.limits(predicted))
+    _, right = strangeness(kind, y, predicted)
+    _, question, which = np.nonzero(cells_of(right, predicted, calibration.cuts))
+    chance = _Chance(calibration, question * calibration.thresholds.shape[1] + which)
+    return list(_coverage(asked, groupings, chance))
 
 
 def out_of_fold(
@@ -153,27 +73,35 @@ def out_of_fold(
     """Return what metrics.json says of sets; None for times to an event.
 
     ``level``; ``thresholds`` for samples of other patients, from all n samples: ``name`` of the answer, the
-    ``threshold`` (None: in every set) and the ``patients`` behind it; ``coverage``, measured with those of the other
-    folds: a row for all, for each class (or, of quantities, each outcome or third by prediction), and each group of the
-    ``groupings``. A row has ``by`` and ``name``, ``samples`` with a known label, the share ``covered`` with its 95 %
-    interval ``_ci``, and the shares of sets that are ``empty``, ``single`` or hold ``several``, or the mean ``width``
-    of intervals.
+    ``threshold`` (None: in every set), the ``patients`` behind it and, of quantities, what predictions it goes
+    ``up_to``; ``coverage``, measured with those of the other folds: a row for all, for each class (or, of quantities,
+    each outcome or third by prediction), and each group of the ``groupings``. A row has ``by`` and ``name``,
+    ``samples`` with a known label, the share ``covered`` with its 95 % interval ``_ci``, and the shares of sets that
+    are ``empty``, ``single`` or hold ``several``, or the mean ``width`` of intervals.
     """
     if kind not in PREDICTED:
         return None
     calibration = calibrated(kind, y, predicted, subjects, level)
-    answers = [name for question in names(kind, labels) for name in question]
-    cells = zip(answers, calibration.thresholds.ravel().tolist(), calibration.patients.ravel().tolist(), strict=True)
-    thresholds = of_other_parts(kind, y, predicted, subjects, folds, level)
-    asked = _Asked.of(kind, labels, y, predicted, subjects, thresholds)
+    limits = of_other_parts(kind, y, predicted, subjects, folds, level)
+    asked = _Asked.of(kind, labels, y, predicted, subjects, limits)
     return {
         "level": level,
-        "thresholds": [
-            {"name": name, "threshold": value if np.isfinite(value) else None, "patients": patients}
-            for name, value, patients in cells
-        ],
+        "thresholds": list(_thresholds(kind, labels, calibration)),
         "coverage": list(_coverage(asked, groupings, None)),
     }
+
+
+def _thresholds(kind: str, labels: Sequence[str], found: Calibrated) -> Iterator[dict[str, Any]]:
+    answers = [name for question in names(kind, labels) for name in question]
+    if found.cuts is not None:
+        answers = [third if len(labels) == 1 else f"{label}, {third}" for label in labels for third in THIRDS]
+    for at, name in enumerate(answers):
+        value, patients = float(found.thresholds.flat[at]), int(found.patients.flat[at])
+        row = {"name": name, "threshold": value if np.isfinite(value) else None, "patients": patients}
+        question, third = divmod(at, len(THIRDS))
+        if found.cuts is not None and third < found.cuts.shape[1]:
+            row["up_to"] = float(found.cuts[question, third])
+        yield row
 
 
 def verdict(level: float, bounds: Sequence[float]) -> Verdict:
@@ -182,34 +110,15 @@ def verdict(level: float, bounds: Sequence[float]) -> Verdict:
     return "does not hold" if high < level else "more than needed" if low > level else "holds"
 
 
-def _of_classes(kind: str, predicted: FloatArray) -> Float64Array:
-    """Return one minus the probability of each answer, [n, K, C] of probabilities [n, labels or classes]."""
-    chance = predicted.astype(np.float64)
-    return 1 - chance[:, None, :] if kind == "multiclass" else np.stack([chance, 1 - chance], axis=2)
-
-
-def _strangeness(kind: str, y: FloatArray, predicted: FloatArray) -> tuple[Float64Array, Bools]:
-    """Return how unlike each answer is to be right, and which is, [n, K, C]; none where it is not known."""
-    if kind == "regression":
-        error = np.abs(y.astype(np.float64) - predicted)[:, :, None]
-        return error, np.isfinite(error)
-    truth, _ = one_vs_rest(y, predicted)
-    score = _of_classes(kind, predicted)
-    negative, positive = np.asarray(truth == 0), np.asarray(truth == 1)
-    right = positive[:, None, :] if kind == "multiclass" else np.stack([negative, positive], axis=2)
-    return score, right & np.isfinite(score)
-
-
 @dataclass(frozen=True)
 class _Asked:
     """The m questions to samples whose answer is known.
 
-    ``sample`` [m] whose they are, ``answer`` [m] the right one of all K C, whether it is ``covered`` [m] by the set,
-    and its ``size`` [m], of quantities the width of the interval. ``parts`` are masks [m] that coverage is given for.
+    ``sample`` [m] whose they are, whether the right answer is ``covered`` [m] by the set, and its ``size`` [m], of
+    quantities the width of the interval. ``parts`` are masks [m] that coverage is given for.
     """
 
     sample: npt.NDArray[np.intp]
-    answer: npt.NDArray[np.intp]
     covered: Bools
     size: Float64Array
     subjects: Subjects
@@ -224,21 +133,20 @@ class _Asked:
         y: FloatArray,
         predicted: FloatArray,
         subjects: Subjects,
-        thresholds: Float64Array,
+        limits: Float64Array,
     ) -> _Asked:
-        score, right = _strangeness(kind, y, predicted)
-        held, quantities = score <= thresholds, kind == "regression"
+        score, right = strangeness(kind, y, predicted)
+        held, quantities = score <= limits, kind == "regression"
         sample, question, which = np.nonzero(right)  # at most one answer to a question is right
         answer = question * right.shape[2] + which
-        size = 2 * np.broadcast_to(thresholds, score.shape)[..., 0] if quantities else held.sum(axis=2)
+        size = 2 * limits[:, :, 0] if quantities else held.sum(axis=2)
         answers = [name for of_question in names(kind, labels) for name in of_question]
         parts = {("outcome" if quantities else "class", name): answer == at for at, name in enumerate(answers)}
         if len(labels) == 1 and quantities:
-            third = _thirds(predicted[sample, 0])
+            third = thirds(predicted, cuts_of(right, predicted))[sample, 0]
             parts = {("predicted value", name): third == at for at, name in enumerate(THIRDS)}
         return cls(
             sample=sample,
-            answer=answer,
             covered=held[sample, question, which],
             size=size[sample, question].astype(np.float64),
             subjects=subjects[sample],
@@ -247,12 +155,22 @@ class _Asked:
         )
 
 
-def _thirds(predicted: FloatArray) -> npt.NDArray[np.int64]:
-    """Return the third of each prediction [m], 0 the lowest; equal ones are in the same."""
-    return np.searchsorted(np.quantile(predicted, (1 / 3, 2 / 3)), predicted) if len(predicted) else np.zeros(0, int)
+@dataclass(frozen=True)
+class _Chance:
+    """By which of the K C thresholds of a calibration each of m questions is judged, ``cell`` [m]."""
+
+    calibration: Calibrated
+    cell: npt.NDArray[np.intp]
+
+    def of(self, rows: Bools) -> float:
+        """Return one over the trials that thresholds are worth, for the mean coverage of some questions [m]."""
+        patients, cell = self.calibration.patients.ravel(), self.cell[rows]
+        share = np.bincount(cell, minlength=len(patients)) / len(cell)
+        varies = np.isfinite(self.calibration.thresholds.ravel())
+        return float((share[varies] ** 2 / patients[varies]).sum())
 
 
-def _coverage(asked: _Asked, groupings: Groupings, calibration: Calibrated | None) -> Iterator[dict[str, Any]]:
+def _coverage(asked: _Asked, groupings: Groupings, chance: _Chance | None) -> Iterator[dict[str, Any]]:
     groups = {
         (by, str(value)): of_sample[asked.sample] == value
         for by, of_sample in groupings.items()
@@ -261,14 +179,14 @@ def _coverage(asked: _Asked, groupings: Groupings, calibration: Calibrated | Non
     everybody = {("", "all"): np.ones(len(asked.sample), dtype=bool)}
     for (by, name), rows in {**everybody, **asked.parts, **groups}.items():
         if rows.any():
-            yield {"by": by, "name": name, **_row(asked, rows, calibration)}
+            yield {"by": by, "name": name, **_row(asked, rows, chance)}
 
 
-def _row(asked: _Asked, rows: Bools, calibration: Calibrated | None) -> dict[str, Any]:
+def _row(asked: _Asked, rows: Bools, chance: _Chance | None) -> dict[str, Any]:
     covered, size = asked.covered[rows].astype(np.float64), asked.size[rows]
     trials = trials_of(covered, np.ones(len(covered)), asked.subjects[rows])
-    if calibration is not None:
-        trials = 1 / (1 / trials + _chance_of_thresholds(asked.answer[rows], calibration))
+    if chance is not None:
+        trials = 1 / (1 / trials + chance.of(rows))
     shares = {"empty": size == 0, "single": size == 1, "several": size > 1}
     found = {name: float(of.mean()) for name, of in shares.items()}
     if asked.quantities:
@@ -278,10 +196,3 @@ def _row(asked: _Asked, rows: Bools, calibration: Calibrated | None) -> dict[str
         **entries("covered", wilson(float(covered.mean()), trials)),
         **found,
     }
-
-
-def _chance_of_thresholds(answer: npt.NDArray[np.intp], calibration: Calibrated) -> float:
-    """Return one over the trials that thresholds are worth, for the mean coverage of some right answers [m]."""
-    share = np.bincount(answer, minlength=calibration.patients.size) / len(answer)
-    varies = np.isfinite(calibration.thresholds.ravel())
-    return float((share[varies] ** 2 / calibration.patients.ravel()[varies]).sum())

@@ -10,7 +10,7 @@ from omnifuse.fusion.report.blocks import Block, Figures, Measure, Section, Tabl
 from omnifuse.fusion.report.uncertainty import coverage_words, uncertainty_section
 from omnifuse.fusion.runs.metrics import Covered
 from omnifuse.fusion.runs.run import load_run
-from omnifuse.fusion.scores import conformal
+from omnifuse.fusion.scores.thresholds import threshold
 
 from tests.fusion.report.conftest import alter_metrics
 
@@ -93,7 +93,7 @@ def test_coverage_is_that_of_the_predictions_by_thresholds_of_other_folds(run: P
         here = fold == number
         for label in (0, 1):
             score = np.where(label, 1 - p, p)
-            limit = conformal.threshold(score[~here & (y == label)], 0.9)
+            limit = threshold(score[~here & (y == label)], 0.9)
             hits += (score[here & (y == label)] <= limit).sum()
     assert found.metrics.conformal is not None
     assert found.metrics.conformal.coverage[0].covered == pytest.approx(hits / len(y))

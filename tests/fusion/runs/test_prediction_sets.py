@@ -30,9 +30,9 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return found
 
 
-def metrics(run: Path, *thresholds: tuple[str, float | None]) -> RunMetrics:
-    """What a run found, with other thresholds."""
-    values = tuple(Threshold(name, value, 50) for name, value in thresholds)
+def metrics(run: Path, *thresholds: tuple[str, float | None] | tuple[str, float | None, float | None]) -> RunMetrics:
+    """What a run found, with other thresholds: name, value, and up to what predictions of a quantity."""
+    values = tuple(Threshold(name, value, 50, *up_to) for name, value, *up_to in thresholds)
     return replace(load_run(run).metrics, conformal=Conformal(0.9, values, ()))
 
 
@@ -66,11 +66,11 @@ def test_classes_are_joined(trained: dict[str, Path]) -> None:
 
 
 def test_quantities_have_bounds_and_none_where_an_interval_has_no_end(trained: dict[str, Path]) -> None:
-    run = trained["regression"]
-    columns = set_columns(metrics(run, ("days", 1.5)), said("regression", [[4.0]]))
-    assert columns.to_dict(as_series=False) == {"low": [2.5], "high": [5.5]}
-    columns = set_columns(metrics(run, ("a", None), ("b", 1.0)), said("regression", [[4.0, 5.0]], ("a", "b")))
-    assert columns.to_dict(as_series=False) == {"low_a": [None], "high_a": [None], "low_b": [4.0], "high_b": [6.0]}
+    run, thirds = trained["regression"], (("lowest", 1.5, 4.0), ("middle", 2.5, 6.0), ("highest", None))
+    columns = set_columns(metrics(run, *thirds), said("regression", [[4.0], [5.0], [7.0]]))
+    assert columns.to_dict(as_series=False) == {"low": [2.5, 2.5, None], "high": [5.5, 7.5, None]}
+    columns = set_columns(metrics(run, *thirds, *thirds), said("regression", [[4.0, 5.0]], ("a", "b")))
+    assert columns.to_dict(as_series=False) == {"low_a": [2.5], "high_a": [5.5], "low_b": [2.5], "high_b": [7.5]}
 
 
 @pytest.mark.parametrize(

@@ -4,17 +4,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from omnifuse.fusion.scores.conformal import (
-    Calibrated,
-    calibrated,
-    coverage,
-    of_other_parts,
-    out_of_fold,
-    sets,
-    threshold,
-    verdict,
-)
+from omnifuse.fusion.scores.conformal import coverage, out_of_fold, verdict
 from omnifuse.fusion.scores.intervals import wilson
+from omnifuse.fusion.scores.thresholds import Calibrated, calibrated, of_other_parts, sets, threshold
 from scipy.special import expit
 from scipy.stats import binom
 
@@ -58,14 +50,15 @@ def test_sets_of_a_small_cohort_are_as_counted_by_hand() -> None:
     assert found.thresholds == pytest.approx(np.array([[0.4, 0.3]]))
     assert found.patients.tolist() == [[3, 3]]
     new = np.array([0.3, 0.5, 0.8])[:, None]
-    assert sets("binary", found.thresholds, new)[:, 0].tolist() == [[True, False], [False, False], [False, True]]
+    assert sets("binary", found.limits(new), new)[:, 0].tolist() == [[True, False], [False, False], [False, True]]
 
 
 def test_a_class_of_too_few_patients_is_in_every_set() -> None:
     y, p = np.array([[1.0], *[[0.0]] * 20]), np.linspace(0.9, 0.1, 21)[:, None]
     found = calibrated("binary", y, p, np.arange(21))
     assert np.isinf(found.thresholds[0, 1]) and np.isfinite(found.thresholds[0, 0])
-    assert sets("binary", found.thresholds, np.array([[0.0], [1.0], [np.nan]]))[:, 0, 1].tolist() == [True, True, False]
+    new = np.array([[0.0], [1.0], [np.nan]])
+    assert sets("binary", found.limits(new), new)[:, 0, 1].tolist() == [True, True, False]
     said = out_of_fold("binary", ["y"], y, p, np.arange(21), np.zeros(21), {})
     assert said is not None
     assert [one["threshold"] is None for one in said["thresholds"]] == [False, True]
@@ -211,28 +204,46 @@ def test_of_several_classes_each_is_covered(one_hot: bool) -> None:
     assert sum(found["coverage"][0][size] for size in ("empty", "single", "several")) == pytest.approx(1)
 
 
-def test_an_interval_of_a_quantity_is_the_error_of_its_rank_to_both_sides() -> None:
-    y = np.arange(9.0)[:, None]
-    found = calibrated("regression", y, y + np.array([1, -2, 3, -4, 5, -6, 7, -8, 9.0])[:, None], np.arange(9))
-    assert (found.thresholds.tolist(), found.patients.tolist()) == ([[9.0]], [[9]])
-    rows = coverage("regression", ["days"], found, y, y + 9.0, np.arange(9), {})
-    assert rows[0]["covered"] == 1 and rows[0]["width"] == 18
-    assert [(row["by"], row["name"]) for row in rows[1:]] == [
-        ("predicted value", "lowest third"), ("predicted value", "middle third"), ("predicted value", "highest third")
+def test_an_interval_of_a_quantity_reaches_as_far_as_the_errors_of_its_third() -> None:
+    """Of nine predictions a third the ninth error, ceil(10 * 0.9), counts."""
+    said = np.arange(27.0)[:, None]
+    error = np.concatenate([np.arange(1.0, 10) * scale for scale in (1, -2, 3)])[:, None]
+    found = calibrated("regression", said + error, said, np.arange(27))
+    assert found.thresholds.tolist() == [[9.0, 18.0, 27.0]] and found.patients.tolist() == [[9, 9, 9]]
+    assert found.cuts is not None and found.cuts == pytest.approx(np.array([[26 / 3, 52 / 3]]))
+    new = np.array([[-50.0], [8.0], [9.0], [17.0], [18.0], [90.0]])
+    assert found.limits(new)[:, 0, 0].tolist() == [9, 9, 18, 18, 27, 27]
+    everybody, *rows = coverage("regression", ["days"], found, new + 9.5, new, np.arange(6), {})
+    assert everybody["covered"] == 4 / 6 and everybody["width"] == 36
+    assert [(row["by"], row["name"], row["covered"], row["width"]) for row in rows] == [
+        ("predicted value", "lowest third", 0, 18), ("predicted value", "middle third", 1, 36),
+        ("predicted value", "highest third", 1, 54),
     ]  # fmt: skip
 
 
-def test_intervals_of_quantities_hold_the_value_as_often_as_asked_for_but_not_everywhere() -> None:
-    """Errors that grow with the prediction: one width for all is too wide at one end and too narrow at the other."""
+def test_intervals_of_quantities_are_wider_where_errors_are_larger_and_hold_the_value_everywhere() -> None:
     rng = np.random.default_rng(10)
-    said = rng.uniform(1, 10, (3000, 1))
-    y = said + said * rng.normal(size=(3000, 1))
-    found = out_of_fold("regression", ["days"], y, said, np.arange(3000), np.arange(3000) % 5, {})
+    said = rng.uniform(1, 10, (3000, 2))
+    y = said + said * rng.normal(size=(3000, 2))
+    found = out_of_fold("regression", ["days"], y[:, :1], said[:, :1], np.arange(3000), np.arange(3000) % 5, {})
     assert found is not None
-    everybody, lowest, _, highest = found["coverage"]
-    assert everybody["covered"] == pytest.approx(0.9, abs=0.01)
-    assert verdict(0.9, lowest["covered_ci"]) == "more than needed"
-    assert verdict(0.9, highest["covered_ci"]) == "does not hold"
+    for row in found["coverage"]:
+        assert row["covered"] == pytest.approx(0.9, abs=0.03), row["name"]
+    assert found["coverage"][3]["width"] > 2 * found["coverage"][1]["width"]
+    several = out_of_fold("regression", ["a", "b"], y, said, np.arange(3000), np.arange(3000) % 5, {})
+    assert several is not None
+    assert [one["name"] for one in several["thresholds"]][2:4] == ["a, highest third", "b, lowest third"]
+    assert ["up_to" in one for one in several["thresholds"]] == [True, True, False] * 2
+    assert several["thresholds"][0]["threshold"] == found["thresholds"][0]["threshold"]
+    assert [row["name"] for row in several["coverage"]] == ["all", "a", "b"]
+
+
+def test_an_interval_from_too_few_values_has_no_end() -> None:
+    y = np.arange(20.0)[:, None]
+    found = out_of_fold("regression", ["days"], y, y + 1, np.arange(20), np.arange(20) % 2, {})
+    assert found is not None
+    assert {one["threshold"] for one in found["thresholds"]} == {None}
+    assert found["coverage"][0]["covered"] == 1 and "width" not in found["coverage"][0]
 
 
 def test_unknown_labels_and_probabilities_judge_nothing() -> None:
