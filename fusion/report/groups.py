@@ -10,7 +10,7 @@ from ..scores.fairness import CORRECTED, FEWEST_OUTCOMES, GAP
 from ..scores.intervals import LEVEL
 from ..scores.measures import MEASURES, PRIMARY, decimals
 from ..scores.subgroups import FEWEST
-from ..words import ASPECTS, MISSING, count, listing, number, plural
+from ..words import ASPECTS, count, listing, number, plural
 from .blocks import Block, Figures, Folded, Section, Table, Text, measured
 from .trust_figures import Gap, gaps_figure
 
@@ -147,15 +147,13 @@ def _differences(groups: Sequence[Subgroup], titles: Titles, places: int) -> Ite
     has = {name: title for name, title in titles.items() if any(group.measured(name + GAP).ci for group in compared)}
     rows = tuple(
         (
-            group_name(group),
-            group.reference or MISSING,
+            f"{group_name(group)} less {group.reference or 'the largest'}",
             *(measured(group, name + GAP, _decimals(name, places), signed=True) for name in has),
         )
         for group in compared
     )
     if rows:
-        columns = ("group", "less", *has.values())
-        yield Table("Differences to the largest group", columns, rows, words=("less",), sortable=True)
+        yield Table("Differences to the largest group", ("group", *has.values()), rows, sortable=True)
 
 
 def _decimals(name: str, places: int) -> int:

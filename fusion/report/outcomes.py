@@ -31,6 +31,11 @@ Floats = npt.NDArray[np.float64]
 GROUPS = ("lowest third", "middle third", "highest third")
 """Of the predicted risk."""
 
+WITHOUT_INTERVALS = (
+    "There are no intervals that promise to hold the time of an event, as there are of other predictions: of who is "
+    "censored it is not known whether they did."
+)
+
 STEPS = 120
 """Times at which survival is drawn, evenly spaced: no step is that of one patient."""
 
@@ -100,6 +105,7 @@ def survival_blocks(run: Run) -> Iterator[Block]:
     yield _against_everybody(run, *brier)
     yield _risk_table(run, time, event, curves, group)
     yield _horizon_table(run)
+    yield Text(WITHOUT_INTERVALS, tone="aside")
 
 
 def _survival(

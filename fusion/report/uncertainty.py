@@ -81,8 +81,9 @@ def coverage_words(level: float, rows: Sequence[Covered]) -> Text:
         "does not hold": "Coverage does not hold: the truth is in only",
         "more than needed": "Coverage is more than was asked for: the truth is in",
     }[judged]
+    what = "sets" if everybody.single is not None else "intervals"
     said = (
-        f"{beginning} {percent(everybody.covered, 1)} of the sets (95 % interval {_percents(everybody.covered_ci)}); "
+        f"{beginning} {percent(everybody.covered, 1)} of the {what} (95 % interval {_percents(everybody.covered_ci)}); "
         f"asked for were {percent(level, 1, 0)}."
     )
     off = [row for row in parts if verdict(level, row.covered_ci) == "does not hold"]
