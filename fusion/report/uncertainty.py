@@ -89,7 +89,7 @@ def coverage_words(level: float, rows: Sequence[Covered]) -> Text:
     off = [row for row in parts if verdict(level, row.covered_ci) == "does not hold"]
     if off:
         named = listing([f"{row.part} ({percent(row.covered, 1)})" for row in off])
-        said += f" It does not hold for {named}; of all parts looked at, one in forty would be named by chance."
+        said += f" It does not hold for {named}; of all parts looked at, about one in forty would be named by chance."
     return Text(said, "warning" if off or judged == "does not hold" else "plain")
 
 
