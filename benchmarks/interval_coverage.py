@@ -198,7 +198,7 @@ def sets(repeats: int) -> Iterator[list[str]]:
         subjects = np.repeat(np.arange(setting.patients), setting.samples)
         for _ in range(repeats):
             y, p = (part[:, None] for part in with_true_probability(setting, rng))
-            found = conformal.out_of_fold("binary", ["y"], y, p, subjects, subjects % 5, {})
+            found = conformal.out_of_fold("binary", ["y"], y, p, Samples(subjects, subjects % 5, {}))
             assert found is not None
             rows = found["coverage"]
             covered.append([row["covered"] for row in rows])

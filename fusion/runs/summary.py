@@ -131,11 +131,11 @@ class _Everybody:
         """Return sets that hold the truth, and what staying silent would gain."""
         if isinstance(self.predicted, SurvivalCurves):
             return {}
-        tested = self.y, self.predicted, self.subjects, self.folds.astype(np.float64)
         available = {AVAILABLE: without_rare(self.combination, self.subjects)}
+        who = Samples(self.subjects, self.folds, available)
         return {
-            "conformal": conformal.out_of_fold(task.kind, task.labels, *tested, available),
-            "abstention": abstention(task.kind, *tested),
+            "conformal": conformal.out_of_fold(task.kind, task.labels, self.y, self.predicted, who),
+            "abstention": abstention(task.kind, self.y, self.predicted, self.subjects, self.folds),
         }
 
     def label(self, number: int) -> Outcomes:

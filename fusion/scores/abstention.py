@@ -49,7 +49,7 @@ def abstention(
     wrong, certain = _answers(kind, truth, chance)
     ranked = _Ranked.of(wrong, certain, fold_masks(folds.astype(np.float64)))
 
-    def points() -> Iterator[dict[str, Any]]:
+    def _points() -> Iterator[dict[str, Any]]:
         for share in (np.arange(STEPS, 0, -1) / STEPS).tolist():
             rows = ranked.place <= share + 1e-9
             if rows.sum() < FEWEST:
@@ -63,7 +63,7 @@ def abstention(
                 )
             yield found
 
-    return {"points": list(points()), "area": ranked.area, "random": float(wrong.mean()), "best": ranked.best}
+    return {"points": list(_points()), "area": ranked.area, "random": float(wrong.mean()), "best": ranked.best}
 
 
 def _answers(kind: str, truth: FloatArray, chance: FloatArray) -> tuple[Float64Array, Float64Array]:
@@ -89,6 +89,7 @@ class _Ranked:
 
     @classmethod
     def of(cls, wrong: Float64Array, certain: Float64Array, folds: list[npt.NDArray[np.bool_]]) -> _Ranked:
+        """Rank samples within each of the folds, masks [n]."""
         expected, place, area, best = np.empty(len(wrong)), np.empty(len(wrong)), 0.0, 0.0
         for fold in folds:
             rows = np.flatnonzero(fold)

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from .intervals import Subjects, entries, trials_of, wilson
 from .measures import KINDS
 from .metrics import FloatArray
+from .subgroups import Samples
 from .thresholds import (
     LEVEL,
     THIRDS,
@@ -65,9 +66,7 @@ def out_of_fold(
     labels: Sequence[str],
     y: FloatArray,
     predicted: FloatArray,
-    subjects: Subjects,
-    folds: FloatArray,
-    groupings: Groupings,
+    who: Samples,
     level: float = LEVEL,
 ) -> dict[str, Any] | None:
     """Return what metrics.json says of sets; None for times to an event.
@@ -75,19 +74,19 @@ def out_of_fold(
     ``level``; ``thresholds`` for samples of other patients, from all n samples: ``name`` of the answer, the
     ``threshold`` (None: in every set), the ``patients`` behind it and, of quantities, what predictions it goes
     ``up_to``; ``coverage``, measured with those of the other folds: a row for all, for each class (or, of quantities,
-    each outcome or third by prediction), and each group of the ``groupings``. A row has ``by`` and ``name``,
+    each outcome or third by prediction), and each group of ``who`` they are. A row has ``by`` and ``name``,
     ``samples`` with a known label, the share ``covered`` with its 95 % interval ``_ci``, and the shares of sets that
     are ``empty``, ``single`` or hold ``several``, or the mean ``width`` of intervals.
     """
     if kind not in PREDICTED:
         return None
-    calibration = calibrated(kind, y, predicted, subjects, level)
-    limits = of_other_parts(kind, y, predicted, subjects, folds, level)
-    asked = _Asked.of(kind, labels, y, predicted, subjects, limits)
+    calibration = calibrated(kind, y, predicted, who.subjects, level)
+    limits = of_other_parts(kind, y, predicted, who.subjects, who.folds, level)
+    asked = _Asked.of(kind, labels, y, predicted, who.subjects, limits)
     return {
         "level": level,
         "thresholds": list(_thresholds(kind, labels, calibration)),
-        "coverage": list(_coverage(asked, groupings, None)),
+        "coverage": list(_coverage(asked, who.groups, None)),
     }
 
 
@@ -135,6 +134,7 @@ class _Asked:
         subjects: Subjects,
         limits: Float64Array,
     ) -> _Asked:
+        """Return what is known of samples by their limits, see `Calibrated`."""
         score, right = strangeness(kind, y, predicted)
         held, quantities = score <= limits, kind == "regression"
         sample, question, which = np.nonzero(right)  # at most one answer to a question is right

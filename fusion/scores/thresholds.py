@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -103,7 +104,7 @@ def sets(kind: str, limits: Float64Array, predicted: FloatArray) -> Bools:
 
 
 def of_other_parts(
-    kind: str, y: FloatArray, predicted: FloatArray, subjects: Subjects, folds: FloatArray, level: float = LEVEL
+    kind: str, y: FloatArray, predicted: FloatArray, subjects: Subjects, folds: npt.NDArray[Any], level: float = LEVEL
 ) -> Float64Array:
     """Return the limits of each sample, see `Calibrated`, by the samples of all folds [n] but its own.
 
@@ -118,7 +119,7 @@ def of_other_parts(
     return limits
 
 
-def _parts(folds: FloatArray, subjects: Subjects) -> npt.NDArray[np.floating | np.integer]:
+def _parts(folds: npt.NDArray[Any], subjects: Subjects) -> npt.NDArray[Any]:
     folds = np.nan_to_num(folds, nan=-1)
     if len(np.unique(folds)) != 1:
         return folds

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from omnifuse.fusion.scores.conformal import coverage, out_of_fold, verdict
 from omnifuse.fusion.scores.intervals import wilson
+from omnifuse.fusion.scores.subgroups import Samples
 from omnifuse.fusion.scores.thresholds import Calibrated, calibrated, of_other_parts, sets, threshold
 from scipy.special import expit
 from scipy.stats import binom
@@ -59,7 +60,7 @@ def test_a_class_of_too_few_patients_is_in_every_set() -> None:
     assert np.isinf(found.thresholds[0, 1]) and np.isfinite(found.thresholds[0, 0])
     new = np.array([[0.0], [1.0], [np.nan]])
     assert sets("binary", found.limits(new), new)[:, 0, 1].tolist() == [True, True, False]
-    said = out_of_fold("binary", ["y"], y, p, np.arange(21), np.zeros(21), {})
+    said = out_of_fold("binary", ["y"], y, p, Samples(np.arange(21), np.zeros(21), {}))
     assert said is not None
     assert [one["threshold"] is None for one in said["thresholds"]] == [False, True]
 
@@ -72,7 +73,7 @@ def test_in_200_cohorts_sets_hold_the_truth_as_often_as_asked_for_in_each_class_
     within = 0
     for _ in range(200):
         y, p = cohort(rng, 600)
-        found = out_of_fold("binary", ["y"], y, p, np.arange(600), np.arange(600) % 5, PATTERNS)
+        found = out_of_fold("binary", ["y"], y, p, Samples(np.arange(600), np.arange(600) % 5, PATTERNS))
         assert found is not None
         for row in found["coverage"]:
             covered.setdefault(row["name"], []).append(row["covered"] * row["samples"])
@@ -89,7 +90,7 @@ def test_in_200_cohorts_sets_hold_the_truth_as_often_as_asked_for_in_each_class_
 
 def test_a_rare_class_is_covered_although_thresholds_of_all_would_leave_it_out() -> None:
     y, p = cohort(np.random.default_rng(1), 4000)
-    found = out_of_fold("binary", ["y"], y, p, np.arange(4000), np.arange(4000) % 5, {})
+    found = out_of_fold("binary", ["y"], y, p, Samples(np.arange(4000), np.arange(4000) % 5, {}))
     assert found is not None
     rows = {row["name"]: row for row in found["coverage"]}
     assert rows["positive"]["covered"] == pytest.approx(0.9, abs=0.03)
@@ -181,8 +182,8 @@ def test_each_label_is_a_question_of_its_own() -> None:
     p = expit(rng.normal(size=(900, 2)) * 2)
     y = (rng.random((900, 2)) < p).astype(float)
     y[:100, 1] = np.nan
-    both = out_of_fold("multilabel", ["a", "b"], y, p, np.arange(900), np.arange(900) % 3, {})
-    one = out_of_fold("binary", ["a"], y[:, :1], p[:, :1], np.arange(900), np.arange(900) % 3, {})
+    both = out_of_fold("multilabel", ["a", "b"], y, p, Samples(np.arange(900), np.arange(900) % 3, {}))
+    one = out_of_fold("binary", ["a"], y[:, :1], p[:, :1], Samples(np.arange(900), np.arange(900) % 3, {}))
     assert both is not None and one is not None
     assert [part["name"] for part in both["thresholds"]] == ["a: negative", "a: positive", "b: negative", "b: positive"]
     assert [part["threshold"] for part in both["thresholds"][:2]] == [part["threshold"] for part in one["thresholds"]]
@@ -197,7 +198,7 @@ def test_of_several_classes_each_is_covered(one_hot: bool) -> None:
     p = rng.dirichlet([3, 1, 0.5], 3000)
     y = np.array([rng.choice(3, p=row) for row in p], dtype=float)[:, None]
     given_y = (y == np.arange(3)).astype(float) if one_hot else y
-    found = out_of_fold("multiclass", ["a", "b", "c"], given_y, p, np.arange(3000), np.arange(3000) % 5, {})
+    found = out_of_fold("multiclass", ["a", "b", "c"], given_y, p, Samples(np.arange(3000), np.arange(3000) % 5, {}))
     assert found is not None
     for row in found["coverage"][1:]:
         assert row["by"] == "class" and row["covered"] == pytest.approx(0.9, abs=0.04)
@@ -225,12 +226,14 @@ def test_intervals_of_quantities_are_wider_where_errors_are_larger_and_hold_the_
     rng = np.random.default_rng(10)
     said = rng.uniform(1, 10, (3000, 2))
     y = said + said * rng.normal(size=(3000, 2))
-    found = out_of_fold("regression", ["days"], y[:, :1], said[:, :1], np.arange(3000), np.arange(3000) % 5, {})
+    found = out_of_fold(
+        "regression", ["days"], y[:, :1], said[:, :1], Samples(np.arange(3000), np.arange(3000) % 5, {})
+    )
     assert found is not None
     for row in found["coverage"]:
         assert row["covered"] == pytest.approx(0.9, abs=0.03), row["name"]
     assert found["coverage"][3]["width"] > 2 * found["coverage"][1]["width"]
-    several = out_of_fold("regression", ["a", "b"], y, said, np.arange(3000), np.arange(3000) % 5, {})
+    several = out_of_fold("regression", ["a", "b"], y, said, Samples(np.arange(3000), np.arange(3000) % 5, {}))
     assert several is not None
     assert [one["name"] for one in several["thresholds"]][2:4] == ["a, highest third", "b, lowest third"]
     assert ["up_to" in one for one in several["thresholds"]] == [True, True, False] * 2
@@ -240,7 +243,7 @@ def test_intervals_of_quantities_are_wider_where_errors_are_larger_and_hold_the_
 
 def test_an_interval_from_too_few_values_has_no_end() -> None:
     y = np.arange(20.0)[:, None]
-    found = out_of_fold("regression", ["days"], y, y + 1, np.arange(20), np.arange(20) % 2, {})
+    found = out_of_fold("regression", ["days"], y, y + 1, Samples(np.arange(20), np.arange(20) % 2, {}))
     assert found is not None
     assert {one["threshold"] for one in found["thresholds"]} == {None}
     assert found["coverage"][0]["covered"] == 1 and "width" not in found["coverage"][0]
@@ -250,14 +253,16 @@ def test_unknown_labels_and_probabilities_judge_nothing() -> None:
     y, p = cohort(np.random.default_rng(11), 300)
     spoilt, said = y.copy(), p.copy()
     spoilt[:50], said[50:80] = np.nan, np.nan
-    full = out_of_fold("binary", ["y"], y[80:], p[80:], np.arange(220), np.arange(80, 300) % 5, {})
-    assert out_of_fold("binary", ["y"], spoilt, said, np.arange(300), np.arange(300) % 5, {}) == full
-    nothing = out_of_fold("binary", ["y"], np.full((5, 1), np.nan), p[:5], np.arange(5), np.zeros(5), {})
+    full = out_of_fold("binary", ["y"], y[80:], p[80:], Samples(np.arange(220), np.arange(80, 300) % 5, {}))
+    assert out_of_fold("binary", ["y"], spoilt, said, Samples(np.arange(300), np.arange(300) % 5, {})) == full
+    nothing = out_of_fold("binary", ["y"], np.full((5, 1), np.nan), p[:5], Samples(np.arange(5), np.zeros(5), {}))
     assert nothing is not None and nothing["coverage"] == []
 
 
 def test_times_to_an_event_have_no_sets() -> None:
-    assert out_of_fold("survival", [], np.zeros((3, 2)), np.zeros((3, 2)), np.arange(3), np.zeros(3), {}) is None
+    assert (
+        out_of_fold("survival", [], np.zeros((3, 2)), np.zeros((3, 2)), Samples(np.arange(3), np.zeros(3), {})) is None
+    )
 
 
 @pytest.mark.parametrize(
