@@ -1,7 +1,7 @@
 """What a feature cache is: how it is laid out, written, read and verified. Needs neither torch nor the other rooms."""
 
 from .compare import Comparison, compare_caches, comparison_text
-from .elements import Column, ColumnRole, ModalityKind, ModalitySpec, Task, TaskKind
+from .elements import CLASS_KINDS, Column, ColumnRole, ModalityKind, ModalitySpec, Task, TaskKind, by_preference
 from .errors import (
     CacheChangedError,
     CacheError,
@@ -32,6 +32,7 @@ from .verify import Finding, Verification, damaged_files, verification_text, ver
 from .write import Commit, StagedCache, refuse_foreign_folder
 
 __all__ = [
+    "CLASS_KINDS",
     "EXTRACTION_FILE",
     "SCHEMA_VERSION",
     "CacheChangedError",
@@ -60,6 +61,7 @@ __all__ = [
     "TaskKind",
     "UnknownVersionError",
     "Verification",
+    "by_preference",
     "cache_lock",
     "cache_text",
     "canonical_json",

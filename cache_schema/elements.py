@@ -16,6 +16,8 @@ ColumnRole = Literal["value", "onehot", "mask"]
 """``value``: a quantity; ``onehot``: one category of a variable; ``mask``: 1 where the variable was observed."""
 
 TaskKind = Literal["binary", "multilabel", "multiclass", "regression", "survival"]
+CLASS_KINDS: tuple[TaskKind, ...] = ("binary", "multilabel", "multiclass")
+"""Those whose labels are classes; the others are quantities and times."""
 SURVIVAL_LABELS = ("time", "event")
 """The columns of a survival label: time until the event or the end of what is known, and 1 where it is the event."""
 
@@ -108,3 +110,8 @@ class Task:
     def long(self) -> bool:
         """Whether there are several predictions a sample."""
         return self.sample is not None
+
+
+def by_preference(kind: TaskKind, long: bool) -> tuple[bool, bool]:
+    """Return what tasks are sorted by where none is named: one prediction a sample before several, classes first."""
+    return long, kind not in CLASS_KINDS

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..cache_schema import FeatureCache, cache_text, describe_cache
+from ..cache_schema import FeatureCache, by_preference, cache_text, describe_cache
 from ..progress import duration, next_text
 from .core.stages import Extraction
 from .sources.mimic.benchmark.rules import CORRECTIONS
@@ -39,9 +39,13 @@ def outcome(extraction: Extraction) -> tuple[dict[str, Any], str]:
 
 def _next_text(extraction: Extraction, content: Mapping[str, Any]) -> str:
     """Return how to train, or how to look at a cache without a task to train on."""
-    kinds = {task["kind"] for task in content["tasks"].values() if task["predictions"] is None}
-    method = ["--method", "boosting"] if kinds == {"regression"} else []  # of which the default one takes none
-    return next_text("omnifuse", *(["train"] if kinds else ["cache", "info"]), "--cache", extraction.cache, *method)
+    tasks = content["tasks"]
+    if not tasks:
+        return next_text("omnifuse", "cache", "info", "--cache", extraction.cache)
+    first = min(tasks, key=lambda name: by_preference(tasks[name]["kind"], tasks[name]["predictions"] is not None))
+    named = ["--task", first] if len(tasks) > 1 else []
+    method = ["--method", "boosting"] if tasks[first]["kind"] == "regression" else []  # the default one takes none
+    return next_text("omnifuse", "train", "--cache", extraction.cache, *named, *method)
 
 
 def _plan_text(extraction: Extraction) -> str:

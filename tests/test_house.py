@@ -65,7 +65,7 @@ def test_no_data_is_kept_in_the_repository() -> None:
     assert [file for file in files if file.is_file() and file.stat().st_size > LARGEST_FILE] == []
 
 
-ROOMS_WITHOUT_PATTERNS = ("cache_schema", "pipeline", "fusion", "cli.py", "demo.py")
+ROOMS_WITHOUT_PATTERNS = ("cache_schema", "pipeline", "fusion", "cli", "demo.py")
 READERS = {
     f"{verb}_{form}" for verb in ("read", "scan") for form in ("parquet", "csv", "ipc", "ndjson", "json", "excel")
 } | {"read_parquet_schema", "read_parquet_metadata", "read_ipc_schema", "read_csv_batched"}

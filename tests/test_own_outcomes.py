@@ -46,7 +46,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert made.exit_code == 0, made.stderr
     assert "task los (regression" in made.stdout
     assert "task death (survival" in made.stdout
-    assert f"Next: omnifuse train --cache {folder / 'cache'}" in made.stdout
+    assert f"Next: omnifuse train --cache {folder / 'cache'} --task death" in made.stdout
     return folder / "cache"
 
 

@@ -10,10 +10,9 @@ import omnifuse
 import pytest
 
 ROOT = Path(__file__).parent.parent
-ROOMS = ("cache_schema", "pipeline", "fusion", "testing")
+ROOMS = ("cache_schema", "cli", "pipeline", "fusion", "testing")
 MODULES = (
     "__init__.py",
-    "cli.py",
     "cluster.py",
     "demo.py",
     "device.py",
@@ -21,7 +20,6 @@ MODULES = (
     "progress.py",
     "py.typed",
     "registry.py",
-    "terminal.py",
     "yaml_file.py",
 )
 

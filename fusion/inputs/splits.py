@@ -149,6 +149,35 @@ def cut(
     return samples[~held_out], samples[held_out]
 
 
+def thinned(split: Split, subjects: npt.NDArray[Any], labels: Positions, share: float, seed: int) -> Split:
+    """Return the split with only a ``share`` of the subjects of its training and validation parts; the test is whole.
+
+    ``subjects`` and ``labels`` [N]. Each label keeps its share, to within a subject; whoever is kept at some share is
+    kept at every larger one.
+    """
+    train, validation = (
+        _some(part, subjects[part], labels[part], share, seed) for part in (split.train, split.validation)
+    )
+    return Split(train, validation, split.test)
+
+
+def _some(samples: Positions, subjects: npt.NDArray[Any], labels: Positions, share: float, seed: int) -> Positions:
+    """Return those of some samples that belong to the first ``share`` of the subjects in a random order."""
+    if share == 1 or not len(samples):
+        return samples
+    names, subject = np.unique(subjects, return_inverse=True)
+    label = np.full(len(names), labels.min())
+    np.maximum.at(label, subject, labels)
+    rng = np.random.default_rng(seed)
+    place = np.empty(len(names))
+    for one in np.unique(label):
+        alike = rng.permutation(np.flatnonzero(label == one))
+        place[alike] = (np.arange(len(alike)) + rng.random()) / len(alike)  # each label evenly along the order
+    kept = np.zeros(len(names), dtype=bool)
+    kept[np.argsort(place, kind="stable")[: max(1, round(share * len(names)))]] = True
+    return samples[kept[subject]]
+
+
 def supplied(table: pl.DataFrame, cohort: Cohort, labels: Positions, validation: float, seed: int) -> Split:
     """Turn a user's table of sample_id and part (train, validation, test) into a split.
 

@@ -155,6 +155,10 @@ class Method(nn.Module):
         # [K] logits of the label frequencies among training samples, set by the loop: the answer without any input
         self.register_buffer("prior", torch.zeros(spec.target.output_size))
 
+    def start_from(self, prior: Tensor) -> None:
+        """Begin a training with the logits [K] of the label frequencies as the answer without any input."""
+        self.prior.copy_(prior)
+
     @classmethod
     def check(cls, modalities: Sequence[str]) -> None:
         """Raise `InputError` with the mend if the method cannot serve these modalities on this machine."""

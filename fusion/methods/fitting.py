@@ -33,6 +33,8 @@ class FitConfig:
     weight_decay: float = 0.05
     clip: float = 1.0
     """Largest norm of the gradient of one model."""
+    members: int = 1
+    """Models of a fold, each with initial weights of its own, whose answers are averaged."""
     mining_rows: int = 4096
     """Training samples that methods may look at again after each epoch."""
     times: int = 1

@@ -14,15 +14,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ...cache_schema import FeatureCache, InputError, digest, digest_file
+from ...cache_schema import FeatureCache, InputError, by_preference, digest, digest_file
 from ...registry import Package
 from ..inputs.batches import Cohort
 from ..inputs.loading import Selection, select
 from ..inputs.missingness import draw_hidden
-from ..inputs.splits import Split, balance_notes, k_folds, strata, supplied
+from ..inputs.splits import Split, balance_notes, k_folds, strata, supplied, thinned
 from ..methods import METHODS, refuse_unserved
 from ..parts.encoders import ENCODERS
-from ..scores.measures import KINDS
 from ..training.config import TrainConfig
 from ..training.model import demands
 from ..training.outcome import check_outcome
@@ -113,6 +112,9 @@ def plan_training(cache: FeatureCache, config: TrainConfig) -> TrainingPlan:
     if config.missing.protocol == "train-and-test":
         selection = selection.hiding(hidden)
     splits, notes = _splits(cache, selection.cohort, config, share)  # reads the cache, which refuses a change since
+    if config.training_share < 1:
+        splits = [_thinned(split, selection.cohort, config) for split in splits]
+        notes.append(f"Trained on {config.training_share:.3g} of the training patients.")
     check_outcome(cohort.task, cohort.y, splits)
     notes += [*_absent(cohort), *method.notes(config.options, cohort.y)]
     words = MethodWords(method.term_words, method.weight_words)
@@ -157,7 +159,7 @@ def first_task(cache: FeatureCache) -> str:
     tasks = [cache.task(name) for name in cache.tasks]
     if not tasks:
         raise InputError(f"{cache.path} has no task to train on.")
-    return min(tasks, key=lambda task: (task.long, task.kind not in KINDS)).name
+    return min(tasks, key=lambda task: by_preference(task.kind, task.long)).name
 
 
 def validation_share(config: TrainConfig) -> float:
@@ -177,6 +179,12 @@ def _splits(cache: FeatureCache, cohort: Cohort, config: TrainConfig, share: flo
         return splits, balance_notes(splits, cohort.subject, cohort.counted)
     split = supplied(cache.splits[name], cohort, strata(cohort.y, cohort.task.kind), share, config.seed)
     return [split], [f"Trained and tested on the supplied split {name!r} instead of folds."]
+
+
+def _thinned(split: Split, cohort: Cohort, config: TrainConfig) -> Split:
+    """Return a split of which only a share of the training patients is left."""
+    labels = strata(cohort.y, cohort.task.kind)
+    return thinned(split, cohort.subject, labels, config.training_share, config.seed)
 
 
 def split_used(cache: FeatureCache, config: TrainConfig) -> str | None:

@@ -14,7 +14,6 @@ from torch import Tensor
 
 from ...cache_schema import FeatureCache, InputError, Task
 from ...device import check_device
-from ..files import read_table
 from ..inputs.batches import Cohort, Inputs
 from ..inputs.loading import select
 from ..inputs.missingness import draw_hidden
@@ -167,7 +166,7 @@ class Replay:
 
 
 def _tested_by(run: Run, cohort: Cohort) -> FoldNumbers:
-    splits = read_table(run.files.splits).filter(part="test").select("sample_id", "fold")
+    splits = run.splits.filter(part="test").select("sample_id", "fold")
     samples = pl.DataFrame({"sample_id": cohort.sample_id})
     fold = samples.join(splits, on="sample_id", how="left", maintain_order="left")["fold"]
     return fold.fill_null(-1).cast(pl.Int64).to_numpy()

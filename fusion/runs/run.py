@@ -113,6 +113,11 @@ class Run:
         return read_table(self.files.predictions, {"sample_id", "fold"})
 
     @cached_property
+    def splits(self) -> pl.DataFrame:
+        """Who was in which part of each fold: sample_id, subject_id, fold, part."""
+        return read_table(self.files.splits, {"sample_id", "subject_id", "fold", "part"})
+
+    @cached_property
     def tested(self) -> Predictions:
         """Labels and predictions of `predictions` as arrays."""
         metrics = self.metrics

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ...cache_schema import InputError, shown
+from ...cache_schema import CLASS_KINDS, InputError, shown
 from ...registry import Registry
 from ..words import digits
 from . import areas, concordance, errors, horizons, metrics
@@ -28,7 +28,7 @@ LOG = logging.getLogger(__name__)
 
 Value = Callable[[FloatArray, Any], float | None]
 
-KINDS = ("binary", "multilabel", "multiclass")
+KINDS: tuple[str, ...] = CLASS_KINDS
 """Kinds of targets whose predictions are probabilities."""
 
 ALL_KINDS = (*KINDS, "regression", "survival")

@@ -82,7 +82,7 @@ def fold_seconds(config: TrainConfig, scope: Scope, seconds: Seconds) -> float:
     method = config.method_class
     share = len(config.modalities or scope.modalities) / len(scope.modalities)
     if method.by_gradient:
-        return share * (seconds.fold + method.cost * config.fit.epochs * seconds.epoch)
+        return share * (seconds.fold + method.cost * config.fit.members * config.fit.epochs * seconds.epoch)
     return share * method.cost * (seconds.fold + FitConfig().epochs * seconds.epoch)
 
 

@@ -27,6 +27,7 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "seed": (0, 2**32 - 1),
     "folds": (1, 1000),
     "threads": (1, 1024),
+    "training_share": (1e-4, 1),
     "encoder.dimension": SIZE,
     "encoder.hidden": SIZE,
     "encoder.attention": SIZE,
@@ -42,6 +43,7 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "fit.clip": (1e-6, 1e6),  # a negative one would climb where the loss should fall
     "fit.mining_rows": (0, 2**31),
     "fit.times": (0, 2**31),
+    "fit.members": (1, 100),
 }
 """Lowest and highest value of settings that everything else takes as they are."""
 
@@ -75,6 +77,8 @@ class TrainConfig:
     validation: float | None = None
     """Share of the training subjects set aside for the inner validation part; by default 0.1 where something is chosen
     by it (by a search, or by the method), else 0: what nothing is chosen by is better used for training."""
+    training_share: float = 1.0
+    """Share of the training patients of each fold to train on, drawn by the seed; the test part stays whole."""
     split: str | None = "supplied"
     """Use the cache's split of this name instead of folds; ``supplied``: the only one, if there is one; None: folds."""
     seed: int = 0
@@ -106,6 +110,11 @@ class TrainConfig:
         check_encoders(self.encoder)
         if self.method_class is None:
             object.__setattr__(self, "method_class", METHODS.get(self.method))
+        if self.fit.members > 1 and not self.method_class.by_gradient:
+            raise InputError(
+                f"fit.members = {self.fit.members}; {self.method!r} is fitted at once, and only what learns by "
+                "gradient has initial weights to vary. Leave it at 1."
+            )
         expected = self.method_class.Options
         if self.options is None:
             object.__setattr__(self, "options", expected())

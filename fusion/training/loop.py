@@ -46,7 +46,7 @@ def fit(
         torch.manual_seed(seed)
         if inputs.sample is not None:
             parts = replace(parts, validation=_draw(inputs, parts.validation, config, seed))
-        method.prior.copy_(prior_logits(method, inputs.y[parts.train]))
+        method.start_from(prior_logits(method, inputs.y[parts.train]))
         descend = _descend if method.by_gradient else _fit_at_once
         return descend(method, inputs, parts, config, seed, progress)
 

@@ -21,6 +21,7 @@ from ..inputs.spec import InputSpec
 from ..methods.base import Method, ModelSpec
 from ..parts.targets import Target
 from .config import TrainConfig, changed
+from .members import Members
 from .outcome import Outcome, stored_outcome
 
 MODEL_FILE = "model.safetensors"
@@ -32,10 +33,11 @@ OVERRIDES_FILE = "overrides.json"
 
 def new_method(config: TrainConfig, target: Target, inputs: tuple[InputSpec, ...], seed: int) -> Method:
     """Return an untrained method whose initial weights depend on the seed alone."""
+    spec = ModelSpec(inputs, target, config.encoder)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        method = config.method_class(ModelSpec(inputs, target, config.encoder), config.options)
-    return method.to(config.device)
+        members = [config.method_class(spec, config.options) for _ in range(config.fit.members)]
+    return (Members(members) if len(members) > 1 else members[0]).to(config.device)
 
 
 @dataclass(frozen=True)

@@ -44,3 +44,9 @@ class LabelSpec:
 def label_columns(labels: Iterable[str], known: Collection[str]) -> list[str]:
     """Return the columns of all labels in a table with the ``known`` ones."""
     return [column for label in labels for column in LabelSpec.parse(label, known).columns]
+
+
+def pairs_of(columns: Collection[str]) -> list[tuple[str, tuple[str, str]]]:
+    """Return the times to events that a table seems to hold: the name of each, and its two columns."""
+    names = [column.removesuffix(TIME) for column in columns if column.endswith(TIME)]
+    return [(name, (name + TIME, name + EVENT)) for name in names if name and name + EVENT in columns]

@@ -10,12 +10,24 @@ from .hypotheses import Hypotheses
 from .imputation import Imputation
 from .laziness import Laziness
 from .learning import Learning
+from .learning_curve import LearningCurve
 from .missing import Missing
 from .trust import Trust
 
 KINDS: dict[str, type[Experiment]] = {
     kind.kind: kind
-    for kind in (Claims, Hypotheses, Laziness, FusionMethods, Ablation, Learning, Missing, Imputation, Trust)
+    for kind in (
+        Claims,
+        Hypotheses,
+        Laziness,
+        FusionMethods,
+        Ablation,
+        Learning,
+        LearningCurve,
+        Missing,
+        Imputation,
+        Trust,
+    )
 }
 
 __all__ = ["KINDS", "Experiment"]

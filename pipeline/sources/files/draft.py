@@ -13,6 +13,7 @@ import yaml
 from ...tables.feature_files import SAMPLE_ID, as_text
 from ...tables.headers import counts_rows, meant_columns
 from ...tables.ids import as_ids
+from ...tables.label_spec import pairs_of
 from ...tables.labels import suggestion
 from ...tables.sample_table import SUBJECT_ID
 from .columns import CATEGORIES, EVENTS, LABEL, LEVELS, NUMBERS, T0, Description
@@ -49,13 +50,14 @@ class Guess:
 def guess(table: pl.DataFrame, path: Path) -> Guess:
     """Return what the columns of a table may be; raises :class:`InputError` for repeated names."""
     names = meant_columns(table.columns, path)
-    columns, left_out = _ids(table, names), {}
+    columns = _ids(table, names)
+    left_out = {column: f"a time to an event; --label {name}" for name, pair in pairs_of(names) for column in pair}
     for name in names:
         for called, words in (LABEL, LABELS), (T0, (T0,)):
             if name.lower() in words and called not in columns:
                 columns[called] = name
     for name in names:
-        if name in columns.values():
+        if name in columns.values() or name in left_out:
             continue
         if counts_rows(table[name]):
             left_out[name] = "row numbers"

@@ -9,7 +9,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from omnifuse.cache_schema import InputError
 from omnifuse.fusion.inputs.batches import Cohort
-from omnifuse.fusion.inputs.splits import Split, balance_notes, cut, deal, k_folds, split_frame, strata, supplied
+from omnifuse.fusion.inputs.splits import (
+    Split,
+    balance_notes,
+    cut,
+    deal,
+    k_folds,
+    split_frame,
+    strata,
+    supplied,
+    thinned,
+)
 
 COHORTS = st.lists(st.tuples(st.integers(0, 40), st.integers(0, 2)), min_size=10, max_size=120).filter(
     lambda rows: len({subject for subject, _ in rows}) >= 10
@@ -109,6 +119,33 @@ def test_a_split_among_some_keeps_everyone_in_the_part_where_they_were() -> None
 def test_a_split_with_nobody_left_to_test_is_refused() -> None:
     with pytest.raises(InputError, match="nobody left to train on or to test"):
         Split(np.array([0]), np.array([], dtype=int), np.array([1])).among(np.array([True, False]))
+
+
+@settings(deadline=None, max_examples=60)
+@given(COHORTS, st.sampled_from([0.1, 0.25, 0.5, 0.9]), st.sampled_from([0.0, 0.2]), st.integers(0, 99))
+def test_a_share_of_the_training_subjects_is_part_of_every_larger_one(
+    rows: list[tuple[int, int]], share: float, validation: float, seed: int
+) -> None:
+    subjects, labels = np.array(rows).T
+    split = k_folds(subjects, labels, 2, validation, seed)[0]
+    few, more = (thinned(split, subjects, labels, part, seed) for part in (share, (1 + share) / 2))
+    for smaller, larger, whole in zip(few.parts[:2], more.parts[:2], split.parts[:2], strict=True):
+        assert set(smaller) <= set(larger) <= set(whole)
+        kept, all_of_them = (set(subjects[part]) for part in (smaller, whole))
+        assert len(kept) == (max(1, round(share * len(all_of_them))) if all_of_them else 0)
+        assert set(whole[np.isin(subjects[whole], list(kept))]) == set(smaller)  # whole subjects
+    assert (few.test == split.test).all()
+    untouched = thinned(split, subjects, labels, 1.0, seed)
+    assert all((one == other).all() for one, other in zip(untouched.parts, split.parts, strict=True))
+
+
+def test_a_share_of_the_training_subjects_has_its_share_of_every_label() -> None:
+    labels = np.array([0] * 180 + [1] * 20)
+    everyone = Split(np.arange(200), np.arange(0), np.arange(0))
+    for seed in range(20):
+        some = thinned(everyone, np.arange(200), labels, 0.25, seed).train
+        assert len(some) == 50
+        assert abs(int(labels[some].sum()) - 5) <= 1
 
 
 def test_samples_of_several_labels_count_with_the_rarest() -> None:

@@ -25,6 +25,7 @@ GRID = grid(
     {"kind": "hypotheses", "seeds": [0, 1], "draws": 20},
     {"kind": "laziness"},
     {"kind": "learning"},
+    {"kind": "learning-curve", "methods": ["logistic"], "shares": [0.25, 0.5, 0.75, 1.0]},
     {"kind": "methods", "methods": ["concat", "sum"]},
     {"kind": "ablation", "modalities": "all"},
     {"kind": "missing", "rates": [0, 0.5], "draws": 2},
@@ -72,7 +73,7 @@ def value(cell: object) -> float:
 
 def test_every_kind_has_a_chapter_and_every_table_a_name_of_its_own(results: StudyResults) -> None:
     anchors = [part.anchor for part in results.chapters]
-    assert anchors == [*(experiment["kind"] for experiment in GRID.content["experiments"][:7]), "missing-2",
+    assert anchors == [*(experiment["kind"] for experiment in GRID.content["experiments"][:8]), "missing-2",
                        "imputation", "trust", "tests", "cohort"]  # fmt: skip
     assert set(anchors) >= set(KINDS)
     names = [item.name for part in results.chapters for item in part.items if isinstance(item, ResultTable)]
@@ -283,3 +284,16 @@ def test_other_tasks_have_their_labels_and_no_decisions(kind: str, toy_cache: To
     assert [row[0] for row in labels.rows] == {"multilabel": ["first", "second"], "multiclass": ["a", "b", "c"]}[kind]
     assert set(figures(trust)) == ({"trust-silence"} if kind == "multiclass" else set())
     assert len(tables(chapter(results, "laziness"))["laziness-shapley"].rows) == 3
+
+
+def test_a_learning_curve_counts_who_was_trained_on_and_leads_on(results: StudyResults) -> None:
+    part = chapter(results, "learning-curve")
+    measured, law = figures(part)["learning-curve"].series
+    assert measured.x == (8.0, 15.0, 22.0, 30.0)  # of 60 patients half train
+    assert law.dashed and law.x[0] == 30.0 and law.x[-1] == 120.0
+    assert list(law.y) == sorted(law.y)
+    (row,) = tables(part)["learning-curve-ahead"].rows
+    assert row[:2] == ("logistic", 30)
+    assert value(row[2]) == measured.y[-1]
+    assert value(row[5]) == pytest.approx(value(row[3]) - law.y[0])
+    assert "chance in who is trained on" in next(item.text for item in part.items if getattr(item, "warning", False))

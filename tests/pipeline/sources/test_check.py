@@ -94,6 +94,20 @@ def test_what_is_to_be_predicted_is_drafted_as_no_input_and_refused_as_one(tmp_p
     assert "the column 'death_time' is to be predicted, and would be an input of 'num'" in said
 
 
+def test_a_time_to_an_event_is_drafted_as_no_input_even_where_no_label_is_named(tmp_path: Path) -> None:
+    rows = "".join(f"s{n},{n + 1},{n % 2},{5 * n + 1},{60 + n}\n" for n in range(12))
+    (tmp_path / "stays.csv").write_text(f"sample_id,death_time,death_event,lab_time,age\n{rows}")
+    code, found = checked(tmp_path / "stays.csv")
+    assert code == 0
+    assert found["columns"] == {
+        "sample_id": "the id of the sample",
+        "death_time": "not read: a time to an event; --label death",
+        "death_event": "not read: a time to an event; --label death",
+        "lab_time": "numbers of the modality num",
+        "age": "numbers of the modality num",
+    }
+
+
 def test_all_problems_are_listed_and_none_hides_another(folder: Path) -> None:
     (folder / "samples.csv").write_text(
         "sample_id,subject_id,label,part,txt:note,num:age,num:mass,cat:sex,image:cxr,Unnamed: 0\n"
