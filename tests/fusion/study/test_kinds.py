@@ -275,11 +275,13 @@ def test_other_tasks_have_their_labels_and_no_decisions(kind: str, toy_cache: To
         {"kind": "missing", "methods": ["concat"], "rates": [0, 0.5], "draws": 2},
         {"kind": "trust", "methods": ["late"]},
     )
-    plan = plan_study(toy_cache(tmp_path / "cache", kind=kind), small, tmp_path / "study")
+    sex = pl.DataFrame({"sex": np.repeat(["F", "M"], 60)})
+    cache = toy_cache(tmp_path / "cache", kind=kind, samples=120, described=sex)
+    plan = plan_study(cache, small, tmp_path / "study")
     assert run_study(plan, 1) == {}
     results = study_results(tmp_path / "study")
     trust = chapter(results, "trust")
-    assert set(tables(trust)) == {"trust-labels-late", "trust-sets"}
+    assert set(tables(trust)) == {"trust-labels-late", "trust-sets", "trust-subgroups-late"}
     labels = tables(trust)["trust-labels-late"]
     assert [row[0] for row in labels.rows] == {"multilabel": ["first", "second"], "multiclass": ["a", "b", "c"]}[kind]
     assert set(figures(trust)) == ({"trust-silence"} if kind == "multiclass" else set())
