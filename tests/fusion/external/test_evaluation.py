@@ -275,10 +275,9 @@ def test_the_sets_of_the_run_are_judged_as_they_are(run: Run, tmp_path: Path) ->
 def test_groups_are_compared_at_the_threshold_of_the_run(run: Run, tmp_path: Path) -> None:
     found = evaluate(run, site(tmp_path / "cache", 2, shift=-2))
     assert run.metrics.alert is not None and run.metrics.alert.threshold is not None
-    rows = found.answer.table.with_columns(
-        ward=pl.Series(np.array(["a", "b", "c"])[found.answer.table["sample_id"] % 3])
-    )
-    assert [group.value for group in found.site.metrics.per_subgroup] == ["a", "b", "c"]
+    genders = np.array(["F", "M"])[found.answer.table["sample_id"].to_numpy() % 2]
+    rows = found.answer.table.with_columns(gender=pl.Series(genders))
+    assert [group.value for group in found.site.metrics.per_subgroup] == ["F", "M"]
     for group in found.site.metrics.per_subgroup:
         inside = rows.filter((pl.col("gender") == group.value) & (pl.col("y") == 1))
         expected = (inside["p"] >= run.metrics.alert.threshold).mean()
