@@ -161,10 +161,12 @@ def methods(names: tuple[str, ...]) -> Result:
 @click.option("--workers", type=click.IntRange(min=1), help="Cells trained at once.  [default: one for each core]")
 @click.option("--scheduler", metavar="URL", help="A Dask scheduler, such as tcp://host:8786, whose workers train.")
 @click.option("--dry-run", is_flag=True, help="Say what would be trained and how long it may take.")
+@click.option("--strict", is_flag=True, help="Of a publication: train only if every expected number is found.")
 @reporting("Cells that were finished are kept; the same command goes on with the others.")
 def study(
-    cache: Path, preset: str, out: Path, workers: int | None, scheduler: str | None, dry_run: bool, **data: Any
-) -> Result:
+    cache: Path, preset: str, out: Path, workers: int | None, scheduler: str | None, dry_run: bool, strict: bool,
+    **data: Any,
+) -> Result:  # fmt: skip
     """Run a grid of trainings and report on it.
 
     Stopped at any time, the same command goes on from there.
@@ -172,10 +174,12 @@ def study(
     from ..fusion.library import study_plan
     from ..fusion.study.describe import failures_text, plan_content, plan_text
     from ..fusion.study.grid import read_grid
-    from ..fusion.study.run import plan_study
+    from ..fusion.study.run import plan_study, refuse_difference
     from ..fusion.training.folds import default_workers
 
     plan = plan_study(cache, read_grid(preset), out, **data)
+    if strict:
+        refuse_difference(plan)
     workers = workers or default_workers("cpu")
     content = plan_content(plan, workers)
     if dry_run:
