@@ -70,7 +70,7 @@ class AUG(Late):
     name = "aug"
     kinds = PROBABILITIES
     source = "adaptive unimodal boosting, arXiv 2502.20120 (NeurIPS 2025)"
-    cost = 1.2
+    cost = 1.5
     presets: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "default": (),
         "mean": ("options.combine=mean",),

@@ -33,7 +33,7 @@ class InfoReg(ToldAlone):
     name = "inforeg"
     family = "balanced learning"
     source = "Huang et al. 2025, arXiv 2503.18595: information regulation in the prime learning window"
-    cost = 1.2
+    cost = 1.1
     presets: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "default": (),
         "multi-loss": ("options.unimodal_weight=1",),

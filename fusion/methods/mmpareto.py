@@ -64,7 +64,7 @@ class MMPareto(MultiLoss):
         "faster": ("options.encoder_rate=1.5",),
         "modality-dropout": ("options.modality_dropout=0.5",),
     }
-    cost = 1.7
+    cost = 1.6
     fewest_modalities = 2
 
     @dataclass(frozen=True)

@@ -38,7 +38,7 @@ class ShaSpec(JointFusion):
     name = "shaspec"
     family = "joint head"
     source = "ShaSpec, Wang et al. 2023, arXiv 2307.14126"
-    cost = 1.3
+    cost = 1.2
     fewest_modalities = 2
     presets: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "default": (),
