@@ -69,7 +69,7 @@ class AUG(Late):
 
     name = "aug"
     kinds = PROBABILITIES
-    source = "adaptive unimodal boosting, arXiv 2502.20120 (NeurIPS 2025)"
+    source = "AUG, NeurIPS 2025, arXiv 2502.20120: classifiers added to the weakest modality, with residual weights"
     cost = 1.5
     presets: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "default": (),
