@@ -85,7 +85,8 @@ def predict(
     """Predict a cache with a run.
 
     A sample is predicted by the mean of the run's models; of a subject that the run was trained on, by the model of the
-    fold that tested it. For research, not for clinical decisions.
+    fold that tested it. Beside a prediction stands the set of answers, or the bounds of a quantity, that is to hold the
+    truth for nine of ten samples (docs/trust.md). For research, not for clinical decisions.
     """
     from ..fusion.runs.aligned import aligned
     from ..fusion.runs.answer import check_ending

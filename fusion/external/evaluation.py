@@ -178,7 +178,7 @@ def _metrics(
     own = run.metrics
     content = {
         **own.to_json(),
-        **summarise(cohort, config, folds, np.zeros_like(shown), notes),
+        **summarise(cohort, config, folds, np.zeros_like(shown), notes, own),
         "cache": write(CacheFacts(str(cache.path), cache.digest, cache.dataset, cache.versions)),
     }
     return RunMetrics.from_json(content, str(cache.path))

@@ -16,6 +16,7 @@ from omnifuse.fusion.parts.targets import Target
 from omnifuse.fusion.report import write_external
 from omnifuse.fusion.runs.run import Run
 from omnifuse.fusion.runs.train import train
+from omnifuse.fusion.scores.conformal import verdict
 from omnifuse.fusion.training.config import make_config
 from scipy.special import expit, logit
 from sklearn.linear_model import LogisticRegression
@@ -37,7 +38,8 @@ def site(
         place = [column.name for column in COLUMNS].index(name)
         x[:, place] = x[:, place] * factor if factor else np.where(rng.random(SAMPLES) < 0.8, np.nan, x[:, place])
     staged, ids = StagedCache(path, f"site{seed}", {}), np.arange(SAMPLES) + 7_300_000 * seed
-    staged.add_samples(pl.DataFrame({"sample_id": ids, "subject_id": ids, "ward": np.array(["a", "b", "c"])[ids % 3]}))
+    ward, gender = np.array(["a", "b", "c"])[ids % 3], np.array(["F", "M"])[ids % 2]
+    staged.add_samples(pl.DataFrame({"sample_id": ids, "subject_id": ids, "ward": ward, "gender": gender}))
     spec = ModalitySpec("labs", "features", "row", {"made": "here"}, COLUMNS)
     staged.add_modality(spec, np.ones(SAMPLES, int), 3, [x], np.full(SAMPLES, np.nan, np.float32))
     staged.add_task(task or Task("death", "binary", ("death",), y, counts=(("everyone", SAMPLES),)))
@@ -246,3 +248,37 @@ def test_another_share_of_positives_is_found(run: Run, tmp_path: Path) -> None:
     assert (row["mean_here"], row["mean_there"]) == (pytest.approx(here), pytest.approx(own))
     pooled = np.sqrt((own * (1 - own) + here * (1 - here)) / 2)
     assert row["difference"] == pytest.approx((here - own) / pooled)
+
+
+def test_the_sets_of_the_run_are_judged_as_they_are(run: Run, tmp_path: Path) -> None:
+    alike = evaluate(run, site(tmp_path / "alike", 2)).site.metrics.conformal
+    own = run.metrics.conformal
+    assert alike is not None and own is not None
+    assert alike.thresholds == own.thresholds
+    everybody = alike.coverage[0]
+    assert verdict(own.level, everybody.covered_ci) == "holds"
+    spoilt = site(tmp_path / "spoilt", 2, glucose=0.9)  # a tenth too low
+    found = evaluate(run, spoilt)
+    sets = found.site.metrics.conformal
+    assert sets is not None
+    p = found.answer.table["p"].to_numpy()
+    y = found.answer.table["y"].to_numpy()
+    positive = next(row.threshold for row in own.thresholds if row.name == "positive")
+    of_positives = next(row for row in sets.coverage if row.name == "positive")
+    assert positive is not None
+    assert of_positives.covered == pytest.approx(np.mean(1 - p[y == 1] <= positive))
+    assert verdict(own.level, of_positives.covered_ci) == "does not hold"
+    page = write_external(found, tmp_path / "out").read_text()
+    assert "was decided by the patients of the training" in page and "does not hold" in page
+
+
+def test_groups_are_compared_at_the_threshold_of_the_run(run: Run, tmp_path: Path) -> None:
+    found = evaluate(run, site(tmp_path / "cache", 2, shift=-2))
+    assert run.metrics.alert is not None and run.metrics.alert.threshold is not None
+    genders = np.array(["F", "M"])[found.answer.table["sample_id"].to_numpy() % 2]
+    rows = found.answer.table.with_columns(gender=pl.Series(genders))
+    assert [group.value for group in found.site.metrics.per_subgroup] == ["F", "M"]
+    for group in found.site.metrics.per_subgroup:
+        inside = rows.filter((pl.col("gender") == group.value) & (pl.col("y") == 1))
+        expected = (inside["p"] >= run.metrics.alert.threshold).mean()
+        assert group.entries["sensitivity"] == pytest.approx(expected)
