@@ -39,6 +39,11 @@ class MCR(MultiLoss):
     source = "multimodal competition regularizer, Kontras et al. 2025, arXiv 2411.07335"
     cost = 1.7
     fewest_modalities = 2
+    presets: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "default": (),
+        "multi-loss": ("options.weight=0",),
+        "modality-dropout": ("options.modality_dropout=0.5",),
+    }
     search_space: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "options.weight": ("0.03", "0.1", "0.3"),
     }
