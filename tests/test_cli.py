@@ -274,7 +274,7 @@ def test_a_device_that_is_not_there_is_refused_before_any_work(
 def test_methods_fit_a_terminal_and_name_the_choices_of_options() -> None:
     text = call("methods", *METHODS.names()).stdout
     assert max(map(len, text.splitlines())) < 80
-    assert "members=statistics,recurrent,boosting" in text
+    assert "members=lightgbm,kernel,statistics" in text
     assert "imputation=cycle (or forward, none)" in " ".join(text.split())
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,16 +15,16 @@ from sklearn.utils.validation import validate_data
 
 from ...cache_schema import InputError, Task, shown, unknown
 from ...device import check_device
-from ...progress import progress
 from ..inputs.batches import Cohort, Source
 from ..inputs.preparation import prepare
 from ..inputs.splits import Split, cut, strata
 from ..methods import refuse_unserved
+from ..methods.fitting import silent
 from ..runs.plan import validation_share
 from ..settings import as_overrides
 from ..training import loop as training
 from ..training.config import TrainConfig, make_config
-from ..training.folds import fit_model, torch_threads
+from ..training.folds import bars, fit_model, torch_threads
 from ..training.outcome_checks import check_outcome
 from .samples import Samples, Shape, cohort_of, like, read_sources
 
@@ -130,7 +129,7 @@ class FusionEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn is n
         split = _split(cohort, config)
         self._check(cohort, split)
         config.method_class.check(cohort.modalities)
-        show = partial(progress, name=config.method, leave=False) if self.verbose else iter
+        show = bars(config.method) if self.verbose else silent
         with torch_threads(config.threads):
             self.model_, *_ = fit_model(cohort, prepare(cohort, config.encoder), split, 0, config, show)
         self.config_ = config

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
@@ -41,8 +41,16 @@ class FitConfig:
     """Of tasks with several predictions a sample: as many of them an epoch as samples, times this; 0: all of them."""
 
 
-Progress = Callable[[Iterable[int]], Iterable[int]]
-"""Shows how far the epochs it iterates over have come."""
+class Progress(Protocol):
+    """Shows how far the epochs or steps it iterates over have come; ``part`` names the part of the work they are."""
+
+    def __call__(self, items: Iterable[int], /, part: str = "") -> Iterable[int]:
+        """Return what to iterate over."""
+
+
+def silent(items: Iterable[int], /, part: str = "") -> Iterable[int]:  # noqa: ARG001  (of any progress)
+    """Show nothing."""
+    return items
 
 
 class Loop(Protocol):

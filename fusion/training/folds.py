@@ -6,11 +6,10 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -145,7 +144,7 @@ def train_fold(
     started = time.perf_counter()
     with torch_threads(config.threads), METHODS.blamed(config.method):
         unit = "epochs" if config.method_class.by_gradient else "steps"
-        show = partial(progress, name=f"{config.method}, fold {fold}", unit=unit, line=line, leave=False)
+        show = bars(f"{config.method}, fold {fold}", unit, line)
         model, inputs, history, trials = fit_model(cohort, prepared, split, fold, config, show)
         answers = _ask(model, inputs, cohort, split.test, config)
         tables, details = model.method.tables(), model.method.details()
@@ -173,6 +172,17 @@ def train_fold(
     result.save(unfinished)
     seal(unfinished, unfinished.iterdir())
     unfinished.rename(folder / str(fold))
+
+
+def bars(name: str, unit: str = "items", line: int = 0) -> Progress:
+    """Return what shows how far a training is, on a ``line`` of the terminal; each part of it under its own name."""
+
+    def show(items: Iterable[int], /, part: str = "") -> Iterable[int]:
+        named = f"{name}, {part}" if part else name
+        shown: Iterable[int] = progress(items, named, unit=unit, line=line, leave=False)
+        return shown
+
+    return show
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from ...cache_schema import InputError
 from ..inputs.batches import Batch, Inputs
 from ..inputs.queries import drawn, drawn_count
 from ..methods.base import Context, Method, Phase, Prediction, combine
-from ..methods.fitting import EVALUATION_BATCH, FitConfig, Fitting, Progress, cosine_share, prior_logits
+from ..methods.fitting import EVALUATION_BATCH, FitConfig, Fitting, Progress, cosine_share, prior_logits, silent
 from ..scores.measures import MEASURES, PRIMARY
 from .outcome import judged
 
@@ -34,7 +34,7 @@ History = list[dict[str, Any]]
 
 
 def fit(
-    method: Method, inputs: Inputs, parts: Parts, config: FitConfig, seed: int, progress: Progress = iter
+    method: Method, inputs: Inputs, parts: Parts, config: FitConfig, seed: int, progress: Progress = silent
 ) -> History:
     """Train a method in place and return its history: rows of epoch, part, term, value.
 

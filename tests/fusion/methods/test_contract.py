@@ -19,6 +19,8 @@ from omnifuse.testing.vectors import COLUMNS
 
 QUICK: dict[str, dict[str, Any]] = {
     "boosting": {"rounds": 40},
+    "lightgbm": {"rounds": 40, "learning_rate": 0.1, "samples_per_leaf": 5, "columns": 1.0},
+    "kernel": {"directions": 32},
     "late-weighted": {"folds": 2},
     "mofa": {"factors": 3},
     "ajive": {"draws": 20},

@@ -1,5 +1,6 @@
 """Hybrid heads, gradient boosting for each combination, and their stack."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -10,11 +11,13 @@ import skops.io
 import torch
 from omnifuse.cache_schema import InputError
 from omnifuse.fusion.inputs.batches import Inputs
+from omnifuse.fusion.inputs.spec import InputSpec
 from omnifuse.fusion.methods.base import Method
-from omnifuse.fusion.methods.boosting import Boosting, FeatureTable, Forest
-from omnifuse.fusion.methods.fitting import FitConfig, Fitting
+from omnifuse.fusion.methods.boosting import Boosting
+from omnifuse.fusion.methods.fitting import FitConfig, Fitting, silent
 from omnifuse.fusion.methods.hybrid import Hybrid
 from omnifuse.fusion.methods.stacking import Stacking
+from omnifuse.fusion.parts.feature_table import FeatureTable
 from omnifuse.fusion.parts.targets import Target
 from omnifuse.fusion.training.config import make_config
 from omnifuse.fusion.training.loop import NestedFits, Parts, fit, predict
@@ -25,6 +28,7 @@ from sklearn.metrics import roc_auc_score
 from tests.fusion.vectors import COLUMNS, TARGETS, NotedFits, noise, signal, spec_of, whole
 
 FAST = FitConfig(epochs=8, batch_size=64, learning_rate=1e-2)
+SMALL = ("statistics", "boosting options.rounds=30")
 FEW_TREES = Boosting.Options(rounds=30, learning_rate=0.1, samples_per_leaf=5, columns=1.0)
 
 
@@ -46,7 +50,7 @@ def inputs() -> Inputs:
 @pytest.fixture(scope="module")
 def method(inputs: Inputs) -> Method:
     torch.manual_seed(0)
-    return trained(Stacking(spec_of(), Stacking.Options(folds=2)), inputs)
+    return trained(Stacking(spec_of(), Stacking.Options(SMALL, folds=2)), inputs)
 
 
 class TestHybrid:
@@ -118,7 +122,7 @@ class TestBoosting:
 
     def test_stored_bytes_that_are_no_trees_are_refused(self) -> None:
         for stored in (skops.io.dumps([Path("harmless")]), b"no archive"):
-            forest = Forest()
+            forest = Boosting(spec_of()).forest(0)
             forest.set_extra_state(torch.frombuffer(bytearray(stored), dtype=torch.uint8))
             with pytest.raises(InputError, match="something else than trees"):
                 forest.read()
@@ -142,7 +146,7 @@ class TestBoosting:
         present = torch.tensor([[True, True, True], [True, False, True], [False, True, False]]).repeat(50, 1)
         pooled = [np.where(column[:, None], np.ones((150, 2)), np.nan) for column in present.T.numpy()]
         y = np.arange(150.0)[:, None]
-        table = FeatureTable(pooled, present, y).with_copies(torch.Generator().manual_seed(0))
+        table = FeatureTable(pooled, present, y, np.arange(150)).with_copies(torch.Generator().manual_seed(0))
         originals, copies = table.present[:150], table.present[150:]
         source = table.y[150:, 0].astype(int)
         assert originals.equal(present)
@@ -184,14 +188,15 @@ class TestStacking:
     def test_weights_come_from_held_out_samples_only(self, inputs: Inputs) -> None:
         torch.manual_seed(0)
         method, loop = Stacking(spec_of(), Stacking.Options(members=("statistics",), folds=3)), NotedFits()
-        method.fit(Fitting(inputs, torch.arange(400), FAST, 0, iter, loop))
+        method.fit(Fitting(inputs, torch.arange(400), FAST, 0, silent, loop))
         assert loop.seen
         assert all(not trained & asked for trained, asked in loop.seen)
         assert set().union(*(asked for _, asked in loop.seen)) == set(range(400))
         assert all(trained | asked == set(range(400)) for trained, asked in loop.seen)
 
     def test_without_bins_there_is_no_recurrent_twin(self) -> None:
-        assert Stacking(spec_of()).members == ("statistics", "boosting")
+        members = ("recurrent", "statistics", "prior")
+        assert Stacking(spec_of(), Stacking.Options(members=members)).names == ("recurrent", "prior")
 
     def test_the_prediction_is_the_weighted_and_scaled_logit(self, method: Method, inputs: Inputs) -> None:
         complete = torch.nonzero(inputs.presence.all(1)).flatten()
@@ -211,7 +216,7 @@ class TestStacking:
 
     def test_it_survives_being_stored(self, method: Method, inputs: Inputs, tmp_path: Path) -> None:
         save_file(method.state_dict(), tmp_path / "model.safetensors")
-        again = Stacking(spec_of(), Stacking.Options(folds=2))
+        again = Stacking(spec_of(), Stacking.Options(SMALL, folds=2))
         again.load_state_dict(load_file(tmp_path / "model.safetensors"), strict=True)
         complete = torch.nonzero(inputs.presence.all(1)).flatten()
         stored = predict(again, inputs, complete).probability
@@ -232,13 +237,87 @@ class TestStacking:
         error = (1 / (12 * len(known) * positives * (1 - positives))) ** 0.5
         assert abs(auroc(method, inputs, known) - 0.5) < 3 * error
 
-    def test_wrong_options_are_refused(self) -> None:
-        with pytest.raises(InputError, match="known are statistics, recurrent, boosting"):
-            Stacking.Options(members=("forest",))
+    @pytest.mark.parametrize(
+        ("members", "message"),
+        [
+            (("forest",), "Unknown method 'forest'"),
+            (("concat:rigde",), "concat has no preset 'rigde'; it has default"),
+            (("concat fit.epoch=3",), r"Unknown setting 'fit.epoch'\. Did you mean 'fit.epochs'"),
+            (("concat options.alpha=3",), "Unknown setting 'options.alpha'"),
+            (("concat encoder.timeseries=gru",), "gru"),
+            (("concat fit.members=3",), "a member is one model"),
+            (("concat", "concat"), "names of their own"),
+            (("../up=concat",), "names of their own"),
+            ((), "give one at least"),
+            (("",), "Unknown method ''"),
+        ],
+    )
+    def test_members_that_cannot_be_are_refused(self, members: tuple[str, ...], message: str) -> None:
+        with pytest.raises(InputError, match=message):
+            Stacking.Options(members=members)
+
+    def test_a_stack_of_one_fold_is_refused(self) -> None:
         with pytest.raises(InputError, match="at least 2"):
             Stacking.Options(folds=1)
+
+    def test_any_method_with_settings_of_its_own_is_a_member(self) -> None:
+        members = (
+            "concat:ridge",
+            "small=concat encoder.hidden=4 options.modality_dropout=0.3",
+            "late-weighted",
+            "prior",
+        )
+        stack = Stacking(spec_of(), Stacking.Options(members=members, folds=2))
+        assert stack.names == ("concat:ridge", "small", "late-weighted", "prior")
+        first, second, *_ = stack.models[1]
+        assert (first.options.imputation, second.options.modality_dropout) == ("ridge", 0.3)
+        assert (first.spec.encoder.hidden, second.spec.encoder.hidden) == (8, 4)
+
+    def test_a_member_that_cannot_serve_the_target_is_refused(self) -> None:
+        with pytest.raises(InputError, match=r"'omnifuse' predicts .* and no regression"):
+            Stacking(spec_of(Target("regression")), Stacking.Options(members=("omnifuse",)))
+
+    def test_members_train_for_epochs_of_their_own(self, inputs: Inputs) -> None:
+        epochs: list[int] = []
+
+        class Counting(NestedFits):
+            def fit(self, method: Method, inputs: Inputs, samples: torch.Tensor, config: FitConfig, seed: int) -> None:
+                epochs.append(config.epochs)
+                super().fit(method, inputs, samples, replace(config, epochs=1), seed)
+
+        stack = Stacking(spec_of(), Stacking.Options(members=("concat", "hybrid fit.epochs=3"), folds=2))
+        stack.fit(Fitting(inputs, torch.arange(100), FAST, 0, silent, Counting()))
+        assert epochs == [8, 8, 3, 3]
+
+    def test_progress_names_the_member(self, inputs: Inputs) -> None:
+        parts: list[str] = []
+
+        def note(items: Iterable[int], /, part: str = "") -> Iterable[int]:
+            parts.append(part)
+            return items
+
+        stack = Stacking(spec_of(), Stacking.Options(members=("prior", "a=prior"), folds=2))
+        stack.fit(Fitting(inputs, torch.arange(100), FAST, 0, note, NestedFits()))
+        assert parts == ["prior", "a"]
+
+    def test_a_member_reads_what_it_asks_for_of_what_the_run_prepares(self) -> None:
+        both = replace(spec_of(), inputs=(InputSpec("ehr", "timeseries", 17, 5), InputSpec("cxr", "embedding", 0, 8)))
+        both = replace(both, encoder=replace(both.encoder, timeseries="both"))
+        by_statistics, by_bins = Stacking(
+            both, Stacking.Options(members=("statistics", "bins=concat encoder.timeseries=recurrent"), folds=2)
+        ).models[0]
+        assert [(one.summary, one.rows) for one in by_statistics.spec.inputs] == [(17, 0), (0, 8)]
+        assert [(one.summary, one.rows) for one in by_bins.spec.inputs] == [(0, 5), (0, 8)]
+        with pytest.raises(InputError, match="reads cxr by 'mean', and the run prepares it for 'attention' alone"):
+            Stacking(both, Stacking.Options(members=("concat encoder.embedding=mean",)))
+        by_vector = replace(spec_of(), inputs=(InputSpec("ehr", "timeseries", 17, 0),))
+        with pytest.raises(InputError, match=r"reads ehr by 'both', .*give the run encoder.timeseries=both"):
+            Stacking(by_vector, Stacking.Options(members=("recurrent",)))
+
+    def test_the_same_member_twice_stays(self) -> None:
+        assert Stacking(spec_of(), Stacking.Options(members=("concat", "again=concat"))).names == ("concat", "again")
 
 
 def test_the_preset_best_names_its_method() -> None:
     config = make_config(preset="best")
-    assert (config.method, config.encoder.timeseries) == ("stacking", "both")
+    assert (config.method, config.options.members) == ("stacking", ("lightgbm", "kernel", "statistics"))
