@@ -23,6 +23,9 @@ DRAWN = ("sensitivity", "accuracy", "observed_expected", "bias")
 MOST_NAMED = 8
 """Of more differences only those are named that are left after the correction."""
 
+MOST_TOO_FEW = 4
+"""More groups that are too small to be compared are folded."""
+
 IN_UNITS = ("mae", "bias")
 SIGNED = ("bias", "observed_minus_expected")
 
@@ -118,10 +121,13 @@ def _beyond_chance(gaps: Sequence[Gap]) -> Iterator[Text]:
     yield Text(" ".join(said), "warning" if left else "plain")
 
 
-def _too_few(groups: Sequence[Subgroup]) -> Iterator[Text]:
+def _too_few(groups: Sequence[Subgroup]) -> Iterator[Block]:
     few = [f"{group_name(group)} ({group.too_few})" for group in groups if group.too_few]
-    if few:
-        yield Text(f"Not compared, for want of {FEWEST_OUTCOMES} patients: {'; '.join(few)}.")
+    why = f"Not compared, for want of {FEWEST_OUTCOMES} patients"
+    if len(few) > MOST_TOO_FEW:
+        yield Folded(f"{why}: {plural(len(few), 'group')}", (Text(f"{'; '.join(few)}."),))
+    elif few:
+        yield Text(f"{why}: {'; '.join(few)}.")
 
 
 def _reached(groups: Sequence[Subgroup], titles: Titles, places: int) -> Table:
