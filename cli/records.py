@@ -96,17 +96,22 @@ def extract(
     Killed at any time, the same command goes on from there. `omnifuse extract --dataset NAME --help` shows the options
     of a data set.
     """
-    from ..pipeline.library import extract
+    if strict and preset is None:
+        raise click.UsageError("--strict is of a --preset.")
+    from ..pipeline.library import extract, refuse_other_mimic
     from ..pipeline.summary import outcome
 
-    content, text = outcome(extract(dataset, raw, cache, **how, **options))
-    if preset is None or how["dry_run"]:
-        return Result(content, text)
+    if preset is None:
+        return Result(*outcome(extract(dataset, raw, cache, **how, **options)))
     from ..cache_schema import FeatureCache
     from ..progress import next_text
     from ..reproductions import beside, read_reproduction
 
     of = read_reproduction(preset)
+    refuse_other_mimic(of.mimic, preset, raw)
+    content, text = outcome(extract(dataset, raw, cache, **how, **options))
+    if how["dry_run"]:
+        return Result(content, text)
     found = [beside(FeatureCache.open(cache), of, task) for task in of.tasks]
     for one in found if strict else ():
         one.refuse_difference()

@@ -130,7 +130,8 @@ def _refuse_other_records(cache: FeatureCache, reproduction: Reproduction) -> No
     names = [str(name) for name in made.get("inputs", {})]
     if not any("ICUSTAYS" in name.upper() for name in names):
         raise InputError(f"{cache.path} holds {cache.dataset}, not MIMIC, which {reproduction.name} is of.")
-    version = 4 if any(name.startswith(("hosp/", "icu/")) for name in names) else 3
+    modules = any(name.startswith(("hosp/", "icu/")) for name in names)  # folders of MIMIC-IV alone
+    version = 4 if modules else 3 if any("ICUSTAYS" in name for name in names) else reproduction.mimic
     if version != reproduction.mimic:
         roman = {3: "III", 4: "IV"}
         raise InputError(

@@ -123,6 +123,24 @@ def test_other_records_are_not_mimic(toy_cache: Callable[..., Path], tmp_path: P
         beside(cache, read_reproduction("benchmark"))
 
 
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--preset", "benchmark"], "is MIMIC-IV; benchmark is of MIMIC-III"),
+        (["--preset", "benchmarks"], "Did you mean 'benchmark'"),
+        (["--dataset", "mimic", "--strict"], "--strict is of a --preset"),
+    ],
+)
+def test_an_extraction_that_cannot_be_it_is_refused_before_any_work(
+    synthetic_raw: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str], message: str
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["extract", *words, "--raw", str(synthetic_raw), "--cache", str(tmp_path / "cache")])
+    assert ended.value.code == 2
+    assert message in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
 def test_yaib_is_counted_on_the_demo_as_by_itself(
     shared_data: Callable[[str], Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
