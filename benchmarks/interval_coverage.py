@@ -1,11 +1,11 @@
-"""How often 95 % intervals hold the truth, and how often right probabilities are called wrong.
+"""How often 95 % intervals and sets hold the truth, and how often right probabilities are called wrong.
 
 Patients are drawn from laws whose AUROC, average precision, rates and ratios are known; the samples of a patient are
 correlated in what happens and in what is scored. Beside the intervals of ``omnifuse.fusion.scores.intervals`` stand a
 percentile bootstrap of patients (inside folds for areas) and the Wilson interval that takes every sample for a patient
 of its own.
 
-Usage: OMP_NUM_THREADS=1 python benchmarks/interval_coverage.py [--repeats 1000] [--only areas shares gaps notes]
+Usage: OMP_NUM_THREADS=1 python benchmarks/interval_coverage.py [--repeats 1000] [--only areas shares gaps notes sets]
 
 Prints Markdown tables. The binomial standard error of a coverage of .95 is .007 with 1,000 repeats.
 """
@@ -17,11 +17,13 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from omnifuse.fusion.scores import intervals, subgroups
+from omnifuse.fusion.scores import conformal, intervals
 from omnifuse.fusion.scores.areas import AUPRC, AUROC, Area
+from omnifuse.fusion.scores.fairness import by_group
 from omnifuse.fusion.scores.notes import calibration_notes, group_checks
 from omnifuse.fusion.scores.resampling import mean_over_folds
-from omnifuse.fusion.scores.subgroups import Outcomes
+from omnifuse.fusion.scores.subgroups import Outcomes, Samples
+from omnifuse.fusion.scores.thresholds import calibrated
 from scipy.integrate import quad
 from scipy.stats import norm
 
@@ -52,6 +54,9 @@ class Setting:
         return [str(self.patients), str(self.samples), f"{self.prevalence:g}", f"{self.correlation:g}"]
 
 
+COMPARED = "auroc", "sensitivity"
+"""Of the measures whose gaps between groups are given, those whose true gap is known here."""
+
 HEAD = ["patients", "samples each", "prevalence", "correlation"]
 AREAS = [
     (Setting(100, 1, 0.3, 0), 0.6, 5), (Setting(100, 1, 0.1, 0), 0.8, 5), (Setting(60, 1, 0.3, 0), 0.95, 3),
@@ -75,6 +80,10 @@ GAPS = [
     (Setting(300, 5, 0.1, 0.8), 0.3, 0.85, 0.85, 5), (Setting(1000, 1, 0.3, 0), 0.4, 0.95, 0.9, 3),
 ]  # fmt: skip
 """Patients, share of the smaller group, area of the larger and of the smaller group, folds."""
+
+
+SETS = [Setting(200, 1, 0.2, 0), Setting(1000, 1, 0.12, 0), Setting(4000, 1, 0.12, 0), Setting(300, 5, 0.2, 0.8)]
+TURNED = 0.05, 0.1
 
 
 def areas(repeats: int) -> Iterator[list[str]]:
@@ -129,7 +138,7 @@ def gaps(repeats: int) -> Iterator[list[str]]:
     """
     yield [*HEAD, "smaller group", "AUROC", "its AUROC", "measure", "repeats with a gap", "coverage", "width"]
     for setting, part, larger, smaller, folds in GAPS:
-        rng, found = np.random.default_rng(4), {measure: list[tuple[bool, float]]() for measure in subgroups.GAPS}
+        rng, found = np.random.default_rng(4), {measure: list[tuple[bool, float]]() for measure in COMPARED}
         subjects = np.repeat(np.arange(setting.patients), setting.samples)
         shift = norm.ppf([larger, smaller]) * np.sqrt(2)
         truth = {"auroc": smaller - larger, "sensitivity": float(norm.sf(shift[0] - shift[1])) - 0.5}
@@ -138,8 +147,9 @@ def gaps(repeats: int) -> Iterator[list[str]]:
             y = (setting.normal(rng) < norm.ppf(setting.prevalence)).astype(float)
             score = np.where(of_smaller, shift[1], shift[0]) * y + setting.normal(rng)
             groups = {"group": np.where(of_smaller, "smaller", "larger")}
-            tested = Outcomes(y, score, subjects, subjects % folds)
-            rows = {row["value"]: row for row in subgroups.per_subgroup(groups, tested, float(shift[0]))}
+            who = Samples(subjects, subjects % folds, groups)
+            made = by_group("binary", y[:, None], score[:, None], who, float(shift[0]))
+            rows = {row["value"]: row for row in made}
             for measure, of_measure in found.items():
                 if "smaller" in rows and rows["smaller"][f"{measure}_gap"] is not None:
                     of_measure.append(held(rows["smaller"][f"{measure}_gap_ci"], truth[measure]))
@@ -173,6 +183,33 @@ def notes(repeats: int) -> Iterator[list[str]]:
             found.append((bool(said), any("b0 " in note for note in said)))
         any_note, named = np.mean(found, axis=0)
         yield [*setting.cells(), f"{factor:g}", f"{any_note:.3f}", f"{named:.3f}" if factor != 1 else "-"]
+
+
+def sets(repeats: int) -> Iterator[list[str]]:
+    """Yield how often sets that are to hold the truth for 90 % do, and how often it is said that they do not.
+
+    Thresholds come from the other folds, and are judged by as many other patients, whose labels are those of the law
+    but for a share that is turned round.
+    """
+    yield [*HEAD, "covered", "negatives", "positives", "said not to hold", "of others",
+           *(f"of others, {turned:.0%} turned" for turned in TURNED)]  # fmt: skip
+    for setting in SETS:
+        rng, covered, said = np.random.default_rng(5), [], []
+        subjects = np.repeat(np.arange(setting.patients), setting.samples)
+        for _ in range(repeats):
+            y, p = (part[:, None] for part in with_true_probability(setting, rng))
+            found = conformal.out_of_fold("binary", ["y"], y, p, Samples(subjects, subjects % 5, {}))
+            assert found is not None
+            rows = found["coverage"]
+            covered.append([row["covered"] for row in rows])
+            stored = calibrated("binary", y, p, subjects)
+            for turned in (0.0, *TURNED):
+                y, p = (part[:, None] for part in with_true_probability(setting, rng))
+                y = np.where(rng.random(y.shape) < turned, 1 - y, y)
+                rows = [*rows, conformal.coverage("binary", ["y"], stored, y, p, subjects, {})[0]]
+            said.append([conformal.verdict(0.9, rows[at]["covered_ci"]) == "does not hold" for at in (0, 3, 4, 5)])
+        shares = *np.mean(covered, axis=0), *np.mean(said, axis=0)
+        yield [*setting.cells(), *(f"{value:.3f}" for value in shares)]
 
 
 def with_true_probability(setting: Setting, rng: np.random.Generator) -> tuple[Array, Array]:
@@ -230,7 +267,7 @@ def shown(found: list[list[tuple[bool, float]]]) -> list[str]:
 
 
 PARTS: dict[str, Callable[[int], Iterator[list[str]]]] = {
-    "areas": areas, "shares": shares, "gaps": gaps, "notes": notes,
+    "areas": areas, "shares": shares, "gaps": gaps, "notes": notes, "sets": sets,
 }  # fmt: skip
 
 

@@ -1,5 +1,6 @@
 """What a feature cache is: how it is laid out, written, read and verified. Needs neither torch nor the other rooms."""
 
+from .aligned import AlignedCache
 from .compare import Comparison, compare_caches, comparison_text
 from .elements import CLASS_KINDS, Column, ColumnRole, ModalityKind, ModalitySpec, Task, TaskKind, by_preference
 from .errors import (
@@ -22,6 +23,7 @@ from .errors import (
 from .feature_cache import FeatureCache
 from .files import write_durably
 from .info import cache_text, describe_cache
+from .join import Joined, join_caches
 from .layout import EXTRACTION_FILE, SCHEMA_VERSION
 from .lock import cache_lock, folder_lock
 from .manifest import Manifest, read_manifest
@@ -35,6 +37,7 @@ __all__ = [
     "CLASS_KINDS",
     "EXTRACTION_FILE",
     "SCHEMA_VERSION",
+    "AlignedCache",
     "CacheChangedError",
     "CacheError",
     "CacheLockedError",
@@ -47,6 +50,7 @@ __all__ = [
     "FeatureCache",
     "Finding",
     "InputError",
+    "Joined",
     "LockedError",
     "Manifest",
     "MissingInputError",
@@ -74,6 +78,7 @@ __all__ = [
     "digest_file",
     "folder_lock",
     "input_rows",
+    "join_caches",
     "known_rows",
     "meant",
     "naming",

@@ -38,8 +38,11 @@ from .ragged import Modality, check_offsets
 from .selection import input_rows
 from .table import VALID_SUFFIX, column_frame
 
-UNREADABLE = (ValueError, LookupError, TypeError, AttributeError, RuntimeError, ArithmeticError, MemoryError, OSError)
-"""What zarr and its codecs raise where metadata or a chunk means nothing."""
+UNREADABLE = (
+    ValueError, LookupError, TypeError, AttributeError, RuntimeError, ArithmeticError, MemoryError, OSError,
+    pl.exceptions.PolarsError,
+)  # fmt: skip
+"""What zarr, its codecs and polars raise where metadata or a chunk means nothing."""
 
 
 class StoredCache:
@@ -178,7 +181,7 @@ class StoredCache:
         values = self._described(name)[1]
         numbers = np.arange(values.shape[0])[first:end]
         with self._reading(f"{modality_path(name)}/values"):
-            rows = np.empty((len(numbers), values.shape[1]), values.dtype)
+            rows = np.empty((len(numbers), self.dim(name)), values.dtype)
         for _ in self.fill(name, numbers, rows):
             pass
         return rows

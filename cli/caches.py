@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from .data_sets import DataSetCommand
-from .options import PATH, Commands, cache_option, modalities_option
+from .options import PATH, Commands, cache_option, modalities_option, named_paths
 from .results import Result, reporting
 
 
@@ -56,6 +56,25 @@ def export(form: str, out: Path, modalities: tuple[str, ...] | None, cache: Path
 
     FeatureCache.open(cache).export(form, out, modalities)
     return Result({"cache": str(cache), "format": form, "out": str(out)}, f"Wrote {out}")
+
+
+@cache.command()
+@click.argument("places", nargs=-1, required=True, metavar="NAME=CACHE...", callback=named_paths)
+@click.option("--column", default="site", show_default=True, help="Column that says where each sample is from.")
+@click.option("--shared-patients", is_flag=True, help="A subject_id is the same person in all of them.")
+@cache_option
+@reporting("Nothing was written; give the same command again.")
+def join(places: dict[str, Path], column: str, shared_patients: bool, cache: Path) -> Result:
+    """Write the samples of several caches, such as those of two hospitals, as one.
+
+    Their modalities and tasks must be made alike; every difference is named.
+    """
+    from ..cache_schema import FeatureCache, join_caches
+
+    opened = {name: FeatureCache.open(path) for name, path in places.items()}
+    joined = join_caches(opened, cache, column, shared_patients)
+    text = f"{joined}\n\nNext: omnifuse train --cache {cache} --set folds_by={column}"
+    return Result({"cache": str(cache), **joined.to_json()}, text)
 
 
 @cache.command()

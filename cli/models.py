@@ -8,6 +8,7 @@ import click
 from .options import (
     PATH,
     StudyCommand,
+    align_option,
     cache_option,
     device_option,
     drop_option,
@@ -67,6 +68,7 @@ def train(
 @click.command()
 @run_option
 @cache_option
+@align_option
 @drop_option
 @device_option
 @click.option(
@@ -77,17 +79,22 @@ def train(
     help="A file ending in .parquet, .csv or .json, which says how it is written.",
 )
 @reporting("Nothing was written; give the same command again.")
-def predict(run: Path, cache: Path, drop: tuple[str, ...] | None, device: str | None, out: Path) -> Result:
+def predict(
+    run: Path, cache: Path, align: Path | None, drop: tuple[str, ...] | None, device: str | None, out: Path
+) -> Result:
     """Predict a cache with a run.
 
     A sample is predicted by the mean of the run's models; of a subject that the run was trained on, by the model of the
-    fold that tested it. For research, not for clinical decisions.
+    fold that tested it. Beside a prediction stands the set of answers, or the bounds of a quantity, that is to hold the
+    truth for nine of ten samples (docs/trust.md). For research, not for clinical decisions.
     """
+    from ..fusion.runs.aligned import aligned
     from ..fusion.runs.answer import check_ending
     from ..fusion.runs.run import load_run
 
     check_ending(out)
-    answer = load_run(run, device).answer(cache, drop or ())
+    opened = load_run(run, device)
+    answer = opened.answer(aligned(opened, cache, align) if align else cache, drop or ())
     answer.write(out)
     content = {"run": str(run), "cache": str(cache), "out": str(out), **answer.to_json()}
     text = f"Wrote {answer.table.height:,} predictions to {out}: {answer}. For research, not for clinical decisions."
@@ -97,6 +104,7 @@ def predict(run: Path, cache: Path, drop: tuple[str, ...] | None, device: str | 
 @click.command()
 @run_option
 @cache_option
+@align_option
 @drop_option
 @device_option
 @click.option(
@@ -108,8 +116,8 @@ def predict(run: Path, cache: Path, drop: tuple[str, ...] | None, device: str | 
 @click.option("--out", type=PATH, help="New folder for a page with both sites, its tables and the predictions.")
 @reporting("Nothing was written; give the same command again.")
 def evaluate(
-    run: Path, cache: Path, drop: tuple[str, ...] | None, device: str | None, recalibrate: str | float | None,
-    out: Path | None,
+    run: Path, cache: Path, align: Path | None, drop: tuple[str, ...] | None, device: str | None,
+    recalibrate: str | float | None, out: Path | None,
 ) -> Result:  # fmt: skip
     """Compare a run with the labels of a cache.
 
@@ -119,8 +127,10 @@ def evaluate(
     from ..fusion.external.describe import evaluation_text
     from ..fusion.library import load_run
     from ..fusion.report.external import PAGE
+    from ..fusion.runs.aligned import aligned
 
-    found = load_run(run, device).evaluate(cache, drop or (), recalibrate, out)
+    opened = load_run(run, device)
+    found = opened.evaluate(aligned(opened, cache, align) if align else cache, drop or (), recalibrate, out)
     page = None if out is None else str(out / PAGE)
     text = evaluation_text(found) + (f"\nReport: {page}" if page else "")
     return Result({**found.to_json(), "report": page}, text)
@@ -151,10 +161,12 @@ def methods(names: tuple[str, ...]) -> Result:
 @click.option("--workers", type=click.IntRange(min=1), help="Cells trained at once.  [default: one for each core]")
 @click.option("--scheduler", metavar="URL", help="A Dask scheduler, such as tcp://host:8786, whose workers train.")
 @click.option("--dry-run", is_flag=True, help="Say what would be trained and how long it may take.")
+@click.option("--strict", is_flag=True, help="Of a publication: train only if every expected number is found.")
 @reporting("Cells that were finished are kept; the same command goes on with the others.")
 def study(
-    cache: Path, preset: str, out: Path, workers: int | None, scheduler: str | None, dry_run: bool, **data: Any
-) -> Result:
+    cache: Path, preset: str, out: Path, workers: int | None, scheduler: str | None, dry_run: bool, strict: bool,
+    **data: Any,
+) -> Result:  # fmt: skip
     """Run a grid of trainings and report on it.
 
     Stopped at any time, the same command goes on from there.
@@ -162,10 +174,12 @@ def study(
     from ..fusion.library import study_plan
     from ..fusion.study.describe import failures_text, plan_content, plan_text
     from ..fusion.study.grid import read_grid
-    from ..fusion.study.run import plan_study
+    from ..fusion.study.run import plan_study, refuse_difference
     from ..fusion.training.folds import default_workers
 
     plan = plan_study(cache, read_grid(preset), out, **data)
+    if strict:
+        refuse_difference(plan)
     workers = workers or default_workers("cpu")
     content = plan_content(plan, workers)
     if dry_run:

@@ -61,6 +61,19 @@ def split_names(_context: click.Context, _parameter: click.Parameter, value: str
     return tuple(name.strip() for name in value.split(",") if name.strip()) if value else None
 
 
+def named_paths(_context: click.Context, _parameter: click.Parameter, values: Sequence[str]) -> dict[str, Path]:
+    """Parse NAME=PATH, each name once."""
+    found: dict[str, Path] = {}
+    for value in values:
+        name, equals, path = value.partition("=")
+        if not (name and equals and path):
+            raise click.UsageError(f"{value!r} is not NAME=CACHE, such as east=./east.")
+        if name in found:
+            raise click.UsageError(f"{name!r} names two caches.")
+        found[name] = Path(path)
+    return found
+
+
 def part_or_share(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | float | None:
     """Parse a share such as 0.3; anything else is the name of a part."""
     try:
@@ -89,6 +102,12 @@ cache_option = click.option(
     "--cache", type=PATH, default=Path(DEFAULT_CACHE), show_default=True, help="The feature cache."
 )
 run_option = click.option("--run", type=PATH, required=True, help="Folder of a finished run.")
+align_option = click.option(
+    "--align",
+    type=PATH,
+    metavar="FILE",
+    help="YAML of what the cache calls columns of the run, of the same unit, such as `labs: {glucose: Glukose}`.",
+)
 drop_option = click.option("--drop", callback=split_names, metavar="A,B", help="Modalities to hide.")
 device_option = click.option("--device", help="A torch device, such as cuda.  [default: that of the training]")
 modalities_option = click.option("--modalities", callback=split_names, metavar="A,B", help="Default: all there are.")

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from .data_sets import DataSetCommand
+from .data_sets import DataSetCommand, PresetCommand
 from .options import PATH, Choice, cache_option, encoder_options
 from .results import Result, reporting
 
@@ -64,8 +64,12 @@ def synth(out: Path, stays: int, seed: int, layout: str, **how: Any) -> Result:
     return Result({"raw": str(out), whom: stays}, f"Wrote {stays:,} {whom} to {out}.\n{after}")
 
 
-@click.command(cls=DataSetCommand)
+@click.command(cls=PresetCommand)
 @click.option("--dataset", required=True, metavar="NAME", help="One of those below.")
+@click.option(
+    "--preset", metavar="NAME", help="Stands for the options that make a published cohort; those given go before."
+)
+@click.option("--strict", is_flag=True, help="With --preset: exit code 2 unless every expected number is found.")
 @click.option("--raw", type=PATH, help="Raw files.  [default: $OMNIFUSE_DATA/DATASET, then ./data/DATASET]")
 @cache_option
 @encoder_options
@@ -84,16 +88,35 @@ def synth(out: Path, stays: int, seed: int, layout: str, **how: Any) -> Result:
 @click.option("--pseudonymise", is_flag=True, help="Replace ids by hashes with a secret key, kept in CACHE.key.")
 @click.option("--dry-run", is_flag=True, help="Check the files, say what would be done, write nothing.")
 @reporting("Parts that were encoded are kept; the same command goes on from there.")
-def extract(dataset: str, raw: Path | None, cache: Path, options: dict[str, Any], **how: Any) -> Result:
+def extract(
+    dataset: str, raw: Path | None, cache: Path, options: dict[str, Any], preset: str | None, strict: bool, **how: Any
+) -> Result:
     """Turn raw records into a cache.
 
     Killed at any time, the same command goes on from there. `omnifuse extract --dataset NAME --help` shows the options
     of a data set.
     """
-    from ..pipeline.library import extract
+    if strict and preset is None:
+        raise click.UsageError("--strict is of a --preset.")
+    from ..pipeline.library import extract, refuse_other_mimic
     from ..pipeline.summary import outcome
 
-    return Result(*outcome(extract(dataset, raw, cache, **how, **options)))
+    if preset is None:
+        return Result(*outcome(extract(dataset, raw, cache, **how, **options)))
+    from ..cache_schema import FeatureCache
+    from ..progress import next_text
+    from ..reproductions import beside, read_reproduction
+
+    of = read_reproduction(preset)
+    refuse_other_mimic(of.mimic, preset, raw)
+    content, text = outcome(extract(dataset, raw, cache, **how, **options))
+    if how["dry_run"]:
+        return Result(content, text)
+    found = [beside(FeatureCache.open(cache), of, task) for task in of.tasks]
+    for one in found if strict else ():
+        one.refuse_difference()
+    said = "\n\n".join([text, *map(str, found), next_text("omnifuse", "study", "--preset", preset, "--cache", cache)])
+    return Result({**content, "preset": [one.to_json() for one in found]}, said)
 
 
 @click.command(cls=DataSetCommand, dataset="files", only=("columns", "events", "label", "split", "keep"))

@@ -22,6 +22,19 @@ READOUTS = {
 }
 """Ways to read a prediction off the heads of one model, in words; any other is called by its own name."""
 
+AVAILABLE = "what is available"
+"""What a combination of modalities is one of."""
+
+ASPECTS = {
+    "sensitivity": "sensitivity",
+    "specificity": "specificity",
+    "accuracy": "accuracy",
+    "observed_expected": "observed / expected",
+    "observed_minus_expected": "observed − expected",
+    "bias": "predicted − measured",
+}
+"""What groups of patients are compared by beside the primary measure."""
+
 
 def readout_words(name: str) -> str:
     """Return ``joint: the joint head alone``, or the bare name of a readout that is not known."""

@@ -14,7 +14,7 @@ from .core.encoders import DEFAULT_TEXT, Encoders
 from .core.stages import Extraction
 from .core.stages import extract as extract_dataset
 from .pseudonym_key import secret_key
-from .sources import DATASETS, language_encoder, open_dataset
+from .sources import DATASETS, language_encoder, open_dataset, raw_folder
 from .sources.pseudonyms import PseudonymousDataSet
 
 Place = str | Path
@@ -93,6 +93,18 @@ def extract(
             source, Path(cache), encoders, machines,
             dry_run=dry_run, drop_items=drop_items, reuse=_path(reuse), package=str(DATASETS.package(dataset) or ""),
         )  # fmt: skip
+
+
+def refuse_other_mimic(version: int, whose: str, raw: Place | None = None) -> None:
+    """Raise :class:`InputError` if the raw folder of MIMIC is of another version, 3 or 4, than ``whose`` cohort."""
+    from .sources.mimic.folder import MimicFolder
+
+    folder, roman = MimicFolder.find(raw_folder("mimic", _path(raw))), {3: "III", 4: "IV"}
+    if folder.version != version:
+        raise InputError(
+            f"{folder.raw} is MIMIC-{roman[folder.version]}; {whose} is of MIMIC-{roman[version]}. Name its folder "
+            "with --raw."
+        )
 
 
 def refuse_absent(dataset: str, cache: Path) -> None:

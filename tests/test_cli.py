@@ -158,8 +158,9 @@ def test_a_study_whose_cells_all_fail_says_why(synthetic_cache: Path, tmp_path: 
 
 def test_a_study_of_what_does_not_exist_is_refused(synthetic_cache: Path, tmp_path: Path) -> None:
     study = ("study", "--cache", synthetic_cache, "--out", tmp_path / "study")
-    assert "neither a preset (baselines, decompensation, length_of_stay, paper, paper-full, quick" in refused(
-        *study, "--preset", "papr"
+    assert (
+        "neither a preset (baselines, decompensation, learning-curve, length_of_stay, paper, paper-full, quick"
+        in refused(*study, "--preset", "papr")
     )
     assert "Unknown modality 'pet'. Known are: cxr, ehr, rep" in refused(*study, "--modalities", "pet,ehr")
     assert refused("study", "--cache", tmp_path / "none")

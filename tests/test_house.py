@@ -8,7 +8,8 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 FORBIDDEN = {
-    "cache_schema": {"pipeline", "fusion", "cli"},
+    "cache_schema": {"pipeline", "fusion", "cli", "reproductions"},
+    "reproductions": {"pipeline", "fusion", "cli"},
     "pipeline": {"fusion", "cli"},
     "fusion": {"pipeline", "cli"},
 }
@@ -77,7 +78,7 @@ def test_no_data_is_kept_in_the_repository() -> None:
     assert [file for file in files if file.is_file() and file.stat().st_size > LARGEST_FILE] == []
 
 
-ROOMS_WITHOUT_PATTERNS = ("cache_schema", "pipeline", "fusion", "cli", "demo.py")
+ROOMS_WITHOUT_PATTERNS = ("cache_schema", "pipeline", "fusion", "cli", "reproductions", "demo.py")
 READERS = {
     f"{verb}_{form}" for verb in ("read", "scan") for form in ("parquet", "csv", "ipc", "ndjson", "json", "excel")
 } | {"read_parquet_schema", "read_parquet_metadata", "read_ipc_schema", "read_csv_batched"}

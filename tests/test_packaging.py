@@ -10,7 +10,7 @@ import omnifuse
 import pytest
 
 ROOT = Path(__file__).parent.parent
-ROOMS = ("cache_schema", "cli", "pipeline", "fusion", "testing")
+ROOMS = ("cache_schema", "cli", "pipeline", "fusion", "reproductions", "testing")
 MODULES = (
     "__init__.py",
     "cluster.py",

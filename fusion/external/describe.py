@@ -54,4 +54,5 @@ def _lines(found: Evaluation) -> Iterator[str]:
             for row in worth.head(NAMED).to_dicts()
         )
         yield f"  {plural(len(worth), 'column')} of {len(found.drift)} differ" + (f": {named}" if named else "")
+    yield from (f"  {note}" for note in here.notes)
     yield "For research, not for clinical decisions."

@@ -1,12 +1,17 @@
-"""What is different at another site: who has what, and the values of every column, beside the training rows."""
+"""What is different at another site: outcomes, and the values of every column, beside where a run was trained."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 import polars as pl
 
-from ..inputs.batches import Cohort
-from ..inputs.described import ROWS, describe_columns
+from ..inputs.described import ROWS, SCHEMA, spread
+from ..runs.stored_predictions import Predictions
+
+OUTCOME = "outcome"
+"""Stands for a modality where what is described is what happened."""
 
 NOTABLE = 0.25
 """A standardised difference of means, or a difference of shares, from which on it is worth a look; a convention."""
@@ -14,16 +19,25 @@ NOTABLE = 0.25
 KEY = ["modality", "column", "unit"]
 
 
-def drift(cohort: Cohort, trained: pl.DataFrame) -> pl.DataFrame:
-    """Return every column of a cohort beside that of the training rows, the largest difference first.
+def describe_outcomes(predicted: Predictions, names: Sequence[str]) -> pl.DataFrame:
+    """Return a row for each label, of classes how many have it, as `describe_columns` does of columns."""
+    rows = []
+    for name, values in zip(names, predicted.y.T, strict=True):
+        known = values[~np.isnan(values)].astype(np.float64)
+        rows.append((OUTCOME, name, "", len(values), len(values), len(known), *spread(known)))
+    return pl.DataFrame(rows, schema=SCHEMA, orient="row")
 
-    ``trained`` as `Run.columns`. ``*_here`` and ``*_there`` (in training): ``share``, of all samples, that know the
-    column, ``mean`` and ``sd`` over these. ``difference`` is that of the means in standard deviations, pooled over both
-    (Austin, Statistics in Medicine 28:3083, 2009), of a column that never varies infinite; ``share_difference`` that of
-    the shares; ``size`` the larger of their amounts, by which they are sorted.
+
+def drift(here: pl.DataFrame, there: pl.DataFrame) -> pl.DataFrame:
+    """Return every described column of some samples beside that of the training rows, the largest difference first.
+
+    Both as `describe_columns` and `describe_outcomes` return them, ``there`` of the training. ``*_here`` and
+    ``*_there``: ``share``, of all samples, that know the column, ``mean`` and ``sd`` over these. ``difference`` is that
+    of the means in standard deviations, pooled over both (Austin, Statistics in Medicine 28:3083, 2009), of a column
+    that never varies infinite; ``share_difference`` that of the shares; ``size`` the larger of their amounts, by which
+    they are sorted.
     """
-    here = describe_columns(cohort.sources, np.arange(len(cohort.presence)))
-    both = here.join(trained, on=KEY, how="inner", suffix="_there", maintain_order="left")
+    both = here.join(there, on=KEY, how="inner", suffix="_there", maintain_order="left")
     named = both.rename({name: f"{name}_here" for name in ("mean", "sd", "low", "high")})
     pooled = ((pl.col("sd_here") ** 2 + pl.col("sd_there") ** 2) / 2).sqrt()
     apart = pl.col("mean_here") - pl.col("mean_there")

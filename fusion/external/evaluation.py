@@ -12,8 +12,9 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from ...cache_schema import FeatureCache, InputError
+from ...cache_schema import AlignedCache, FeatureCache, InputError
 from ..inputs.batches import Cohort
+from ..inputs.described import describe_columns
 from ..inputs.missingness import MissingConfig
 from ..runs.answer import Answer
 from ..runs.metrics import CacheFacts, Measured, RunMetrics
@@ -24,7 +25,8 @@ from ..runs.typed_json import write
 from ..scores import decisions, intervals
 from ..training.fold_result import FoldResult
 from ..training.outcome import evaluation_times
-from .drift import drift
+from ..training.outcome_checks import nothing_to_rank
+from .drift import describe_outcomes, drift
 from .recalibration import Recalibrated, recalibrated
 
 OWN = "This is the cache that the run was trained on: what is said here repeats its own test."
@@ -130,9 +132,7 @@ def evaluate(
     labelled: BoolArray = ~np.all(np.isnan(cohort.y), axis=1)
     site = Site(run.path, run.device, _metrics(run, cache, cohort, said, labelled, drop, answer),
                 answer.table.filter(pl.Series(labelled)))  # fmt: skip
-    found = Evaluation(
-        run, site, answer, None if run.columns is None else drift(cohort, run.columns), _alert(run, cohort, said)
-    )
+    found = Evaluation(run, site, answer, _drift(run, cohort, said, labelled), _alert(run, cohort, said))
     if recalibrate is None:
         return found
     return replace(found, recalibrated=recalibrated(cache, cohort, said, recalibrate))
@@ -145,9 +145,22 @@ def _times(cohort: Cohort, cache: FeatureCache) -> tuple[float, ...]:
             f"{cache.path} has no label of the task {cohort.task.name!r}, with which to compare. Extract it with that "
             "task, or ask for predictions with `omnifuse predict`."
         )
-    if cohort.task.kind == "survival" and not (cohort.y[:, 1] == 1).any():
-        raise InputError(f"{cache.path} has nobody with the event of {cohort.task.name!r}: nothing can be compared.")
+    if cohort.task.kind == "survival" and (same := nothing_to_rank(cohort.task, cohort.y)):
+        raise InputError(f"{cache.path}: {same} Nothing can be compared.")
     return evaluation_times(cohort.task, cohort.y)
+
+
+def _drift(run: Run, cohort: Cohort, said: Predictions, labelled: BoolArray) -> pl.DataFrame | None:
+    """Return how columns and outcomes differ from those of the training, None if the run does not say."""
+    if run.columns is None:
+        return None
+    names = cohort.task.labels
+    here = replace(said, y=said.y[labelled])
+    columns = describe_columns(cohort.sources, np.arange(len(cohort.presence)))
+    return drift(
+        pl.concat([describe_outcomes(here, names), columns]),
+        pl.concat([describe_outcomes(run.tested, names), run.columns], how="vertical_relaxed"),
+    )
 
 
 def _metrics(
@@ -159,11 +172,13 @@ def _metrics(
     models = np.nan_to_num(said.fold, nan=-1)
     folds = [_result(np.flatnonzero(labelled & (models == one)), shown, said.p) for one in np.unique(models[labelled])]
     config = replace(run.config, missing=MissingConfig())
-    notes = ([] if answer.other_cache else [OWN]) + list(answer.warnings())
+    same = nothing_to_rank(cohort.task, cohort.y[labelled])
+    notes = [*([] if answer.other_cache else [OWN]), *answer.warnings(), *([f"Of this cache {same}"] if same else []),
+             *(cache.words() if isinstance(cache, AlignedCache) else [])]  # fmt: skip
     own = run.metrics
     content = {
         **own.to_json(),
-        **summarise(cohort, config, folds, np.zeros_like(shown), notes),
+        **summarise(cohort, config, folds, np.zeros_like(shown), notes, own),
         "cache": write(CacheFacts(str(cache.path), cache.digest, cache.dataset, cache.versions)),
     }
     return RunMetrics.from_json(content, str(cache.path))

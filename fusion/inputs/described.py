@@ -44,7 +44,7 @@ def _stored(source: Source, samples: npt.NDArray[np.int64]) -> Source:
 def _described(modality: str, source: Source) -> Iterator[tuple[Any, ...]]:
     rows, present = source.rows, source.rows.present
     counts = len(present), int(present.sum())
-    yield (modality, ROWS, "", *counts, counts[1], *_spread(rows.lengths[present].astype(np.float64)))
+    yield (modality, ROWS, "", *counts, counts[1], *spread(rows.lengths[present].astype(np.float64)))
     if source.kind == "embedding" or not present.any():
         return
     segments = Segments(rows.offsets[:-1][present], rows.lengths[present])
@@ -56,10 +56,10 @@ def _described(modality: str, source: Source) -> Iterator[tuple[Any, ...]]:
         means = segments.mean_where(rows.values[:, position].astype(np.float64), observed[:, position])  # [n]
         means = means[~np.isnan(means)]
         name, unit = (named[position].name, named[position].unit) if named else (f"column {position}", "")
-        yield (modality, name, unit, *counts, len(means), *_spread(means))
+        yield (modality, name, unit, *counts, len(means), *spread(means))
 
 
-def _spread(values: npt.NDArray[np.float64]) -> tuple[float | None, ...]:
+def spread(values: npt.NDArray[np.float64]) -> tuple[float | None, ...]:
     """Return mean, standard deviation, least and greatest of some values; None without any."""
     if not len(values):
         return None, None, None, None

@@ -131,17 +131,23 @@ def k_folds(subjects: npt.NDArray[Any], labels: Positions, folds: int, validatio
 
 
 def by_site(
-    sites: npt.NDArray[np.str_], subjects: npt.NDArray[Any], labels: Positions, validation: float, seed: int
+    sites: npt.NDArray[np.str_],
+    subjects: npt.NDArray[Any],
+    labels: Positions,
+    validation: float,
+    seed: int,
+    test_on: Sequence[str],
+    train_on: Sequence[str] = (),
 ) -> dict[str, Split]:
-    """Return for each site the split that tests it and trains on all others, without patients of the site.
+    """Return for each site of ``test_on`` the split that tests it and trains on others, without patients of the site.
 
-    ``sites`` [N]; samples whose site is unknown, "", are trained on and never tested. A validation part is cut as in
-    :func:`k_folds`.
+    ``sites`` [N]; trained on are the sites ``train_on``, by default all, and then also samples whose site is unknown,
+    "". A validation part is cut as in :func:`k_folds`.
     """
     rng = np.random.default_rng(seed)
     splits = {}
-    for site in np.unique(sites[sites != ""]):
-        elsewhere = ~np.isin(subjects, subjects[sites == site])
+    for site in test_on:
+        elsewhere = ~np.isin(subjects, subjects[sites == site]) & (np.isin(sites, train_on) if train_on else True)
         train, held_out = cut(np.flatnonzero(elsewhere), subjects, labels, validation, rng)
         splits[str(site)] = Split(train, held_out, np.flatnonzero(sites == site))
     return splits

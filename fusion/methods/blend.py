@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from ..inputs.batches import Batch
-from ..parts.heads import UnimodalHeads, unimodal_losses
-from .base import Context, ModelSpec, Prediction
+from .base import Context, ModelSpec
 from .concat import Concat
+from .multi_loss import MultiLoss
 
 SMALLEST_SQUARE = 1e-4
 """Least square of an increase in overfitting that a gain is divided by."""
@@ -31,7 +31,7 @@ def blend_weights(gain: Tensor, overfitting: Tensor, smallest: float) -> Tensor:
     return weights / weights.sum()
 
 
-class Blend(Concat):
+class Blend(MultiLoss):
     """Concatenation and a head per modality; the losses of all heads are weighed, the joint head predicts.
 
     ``weights`` [S, M + 1], those of the modalities and the joint head in each of S equal parts of the training, the
@@ -42,7 +42,6 @@ class Blend(Concat):
 
     def __init__(self, spec: ModelSpec, options: Concat.Options, super_epochs: int) -> None:
         super().__init__(spec, options)
-        self.heads = UnimodalHeads(len(spec.inputs), spec.target.output_size, spec.encoder)
         self.super_epoch = 0
         count = len(spec.inputs) + 1
         self.register_buffer("weights", torch.full((super_epochs, count), 1 / count))
@@ -59,20 +58,6 @@ class Blend(Concat):
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         """Weighted sum of the cross-entropies of every modality, over the samples that have it, and the joint head."""
-        encoded = self.encode(batch)
-        terms = unimodal_losses(self.target, self.heads(encoded, self.prior), batch)
-        joint = self.target.loss(self.joint_logits(encoded), batch.y)
-        losses = torch.stack([*terms.values(), joint])
-        return {"total": (self.weights[self.super_epoch] * losses).sum(), "ce": joint, **terms}
-
-    def head_logits(self, batch: Batch) -> Tensor:
-        """Return what every modality and the joint head say, [B, M + 1, K]; the prior where they have no input."""
-        encoded = self.encode(batch)
-        return torch.cat([self.heads(encoded, self.prior), self.joint_logits(encoded).unsqueeze(1)], dim=1)
-
-    def predict(self, batch: Batch) -> Prediction:
-        """Return the joint head's probabilities, and of a binary task those of each modality."""
-        probability = self.target.probabilities(self.head_logits(batch))  # [B, M + 1, K]
-        alone = probability[:, :-1, 0] if self.target.kind == "binary" else None
-        imputed = self.filler.imputed(batch.presence)
-        return Prediction(probability[:, -1], alone, imputed=imputed)
+        ce, alone = self.losses(self.encode(batch), batch)
+        losses = torch.stack([*alone.values(), ce])
+        return {"total": (self.weights[self.super_epoch] * losses).sum(), "ce": ce, **alone}

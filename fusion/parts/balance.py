@@ -32,6 +32,24 @@ def pairwise_ratios(scores: Tensor, scored: Tensor) -> Tensor:
     return torch.where(there, sums / sums.T.clamp(min=SMALLEST), torch.nan)
 
 
+def pairwise_gaps(scores: Tensor, scored: Tensor) -> Tensor:
+    """Return by how much each modality is ahead of each other one on the samples that have both.
+
+    Parameters
+    ----------
+    scores : float [B, M], probability of the true answer according to each modality alone
+    scored : bool [B, M], which scores there are; the others are not read
+
+    Returns
+    -------
+    float [M, M], mean score of the row's modality minus that of the column's; NaN where :func:`pairwise_ratios` is
+    """
+    both = scored.to(scores.dtype)
+    sums, counts = torch.where(scored, scores, 0.0).T @ both, both.T @ both
+    there = (counts > 0).fill_diagonal_(False)
+    return torch.where(there, (sums - sums.T) / counts.clamp(min=1), torch.nan)
+
+
 class EpochMeans:
     """Means over the steps of an epoch of values that every modality has, or whatever is ``named``, as table rows."""
 

@@ -21,9 +21,11 @@ from .decisions import decisions_section
 from .drawing import PALETTE, draw
 from .export import write_tables
 from .figures import reliability_figure
+from .groups import groups_section
 from .headline import Headline, KeyNumber
 from .html import render
 from .performance import performance_section
+from .uncertainty import uncertainty_section
 
 PAGE, FACTS, PREDICTIONS, DRIFT = "external.html", "evaluation.json", "predictions.parquet", "drift.parquet"
 
@@ -122,6 +124,9 @@ def _sections(found: Evaluation) -> Iterator[Section]:
         yield Section("recalibration", "Recalibration", tuple(_recalibration(found)))
     yield Section("drift", "What is different here", tuple(_differences(found)))
     yield performance_section(found.site)
+    yield from filter(
+        None, (groups_section(found.site), uncertainty_section(found.site, "the patients of the training"))
+    )
     decisions = decisions_section(found.site)
     if decisions is not None:
         yield decisions

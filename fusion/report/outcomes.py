@@ -1,4 +1,4 @@
-"""How good predicted quantities and times to an event are: figures, and tables of times, risk groups and subgroups."""
+"""How good predicted quantities and times to an event are: figures, and tables of times and risk groups."""
 
 from __future__ import annotations
 
@@ -7,17 +7,15 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from ..runs.metrics import LabelScores, Subgroup
+from ..runs.metrics import LabelScores
 from ..runs.run import Run
 from ..scores.horizons import auroc_at, brier_at, mean_over_time
-from ..scores.measures import MEASURES, PRIMARY, decimals, of_kind
+from ..scores.measures import decimals, of_kind
 from ..scores.metrics import fold_masks
 from ..scores.observed import restricted_mean, risk_groups
-from ..scores.subgroups import FEWEST
 from ..scores.survival import SurvivalCurves, kaplan_meier, known_outcomes
-from ..words import count, digits, number, plural
-from .blocks import Block, Cell, Figure, Figures, Folded, Table, Text, measured
-from .decisions import group_name
+from ..words import count, digits, number
+from .blocks import Block, Cell, Figure, Figures, Table, Text, measured
 from .outcome_figures import (
     RiskGroup,
     horizons_figure,
@@ -32,6 +30,11 @@ Floats = npt.NDArray[np.float64]
 
 GROUPS = ("lowest third", "middle third", "highest third")
 """Of the predicted risk."""
+
+WITHOUT_INTERVALS = (
+    "There are no intervals that promise to hold the time of an event, as there are of other predictions: of who is "
+    "censored it is not known whether they did."
+)
 
 STEPS = 120
 """Times at which survival is drawn, evenly spaced: no step is that of one patient."""
@@ -102,6 +105,7 @@ def survival_blocks(run: Run) -> Iterator[Block]:
     yield _against_everybody(run, *brier)
     yield _risk_table(run, time, event, curves, group)
     yield _horizon_table(run)
+    yield Text(WITHOUT_INTERVALS, tone="aside")
 
 
 def _survival(
@@ -234,33 +238,3 @@ def _horizon_table(run: Run) -> Table:
 
 def _time(time: float, run: Run) -> str:
     return f"{number(time, digits(time))} {run.metrics.unit}".rstrip()
-
-
-def outcome_subgroups(run: Run) -> Iterator[Block]:
-    """Yield the groups of patients: the primary measure, its gaps, and how far predictions are off on average."""
-    groups = run.metrics.per_subgroup
-    if not groups:
-        return
-    primary = PRIMARY[run.metrics.kind]
-    measure = MEASURES.get(primary)
-    off = next((name for name in ("bias", "observed_expected") if name in groups[0].entries), None)
-    events = ("events",) if groups[0].events is not None else ()
-    heading = {"bias": ("predicted − measured",), "observed_expected": ("observed / expected",), None: ()}[off]
-    columns = ("group", "samples", *events, measure.title, "gap", *heading)
-    places = decimals(measure, run.metrics.measures[primary].mean)
-    rows = tuple(_subgroup(group, primary, off, places) for group in groups)
-    reading = (
-        f"All with 95 % intervals. Gap: {measure.title} of this group minus that of the largest one of the same kind; "
-        "an interval without 0 is a difference beyond chance, though of many such intervals one in twenty leaves it "
-        "out by chance. No model was told the groups, unless its inputs hold them. Groups of fewer than "
-        f"{FEWEST} patients are put together, and left out where they are too few together."
-    )
-    table = Table("By who the patients are", columns, rows, sortable=True)
-    yield Folded(f"By who the patients are: {plural(len(groups), 'group')}", (table, Text(reading, tone="aside")))
-
-
-def _subgroup(group: Subgroup, primary: str, off: str | None, places: int) -> tuple[Cell, ...]:
-    events = () if group.events is None else (count(group.events),)
-    gap = measured(group, f"{primary}_gap", places, signed=True)
-    last = () if off is None else (measured(group, off, places if off == "bias" else 2, signed=off == "bias"),)
-    return group_name(group), count(group.samples), *events, measured(group, primary, places), gap, *last

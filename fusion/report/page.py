@@ -10,12 +10,14 @@ from .cohort import cohort_section
 from .contributions import contributions_section
 from .decisions import decisions_section
 from .export import write_tables
+from .groups import groups_section
 from .headline import headline
 from .html import render
 from .laziness_trace import laziness_section
 from .learning import learning_section
 from .performance import performance_section
 from .repeat import repeat_section
+from .uncertainty import uncertainty_section
 
 REPORT = "report.html"
 
@@ -45,6 +47,8 @@ def _sections(run: Run) -> Iterator[Section]:
     for make in (
         performance_section,
         decisions_section,
+        groups_section,
+        uncertainty_section,
         contributions_section,
         cohort_section,
         learning_section,

@@ -190,6 +190,15 @@ function verdict(sample) {
     `${judged ? `, ${judged}` : ""}.`;
 }
 
+// What may be true of the sample, of the label that is looked at where each is a question of its own.
+function held(sample) {
+  const set = sample.sets[Math.min(label.value, sample.sets.length - 1)];
+  if (set === undefined) return [];
+  const what = data.quantities ? `The ${Math.round(100 * data.level)} % interval` : `The set that holds the truth for ${Math.round(100 * data.level)} % of the samples`;
+  const text = `${what}: ${data.quantities ? `${set} ${data.unit}`.trim() : set}.`;
+  return [Object.assign(make("p", text), { className: "aside" })];
+}
+
 function inventory(sample) {
   const rows = sample.modalities.map((state, i) => [
     data.modalities[i], state.state, ...(data.timed ? [state.when] : []),
@@ -224,7 +233,7 @@ function show() {
     const text = `Predicted by the model of fold ${sample.fold}, which was trained on other patients.`;
     detail.append(Object.assign(make("p", text), { className: "aside" }));
   }
-  detail.append(...curve(sample), ...course(sample), ...inventory(sample), ...combinations(sample));
+  detail.append(...held(sample), ...curve(sample), ...course(sample), ...inventory(sample), ...combinations(sample));
   const other = bars("Each reads the heads of the same model in another way", "readout", data.readouts, sample.readouts);
   detail.append(...folded("Other readouts of the same model", ...other));
   if (data.quantities && data.labels.length > 1) {

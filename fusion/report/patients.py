@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 
 from ..files import write_whole
+from ..runs.prediction_sets import SEPARATOR, out_of_fold_sets
 from ..runs.run import Run, load_run
 from ..runs.stored_predictions import ModalityColumns, Predictions, floats
 from ..scores import curves as scores
@@ -178,6 +179,7 @@ def _data(run: Run, ids: bool, most: int) -> dict[str, Any]:
         },
         **(_times(run, rows) if metrics.times else {}),
         **along,
+        "sets": _sets(run, rows),
         "modalities": list(map(list, zip(*states, strict=True))) or [[]] * len(rows),
         "combinations": list(map(list, zip(*combinations.values(), strict=True))) or [[]] * len(rows),
         "readouts": list(map(list, zip(*readouts.values(), strict=True))) or [[]] * len(rows),
@@ -190,6 +192,7 @@ def _data(run: Run, ids: bool, most: int) -> dict[str, Any]:
         "times": list(metrics.times),
         "stays": stays,
         "rate": rate,
+        "level": metrics.conformal.level if metrics.conformal else None,
         "ranked": ranked.tolist(),
         "modalities": [metrics.modality_title(name) for name in modalities],
         "names": list(modalities),
@@ -204,6 +207,12 @@ def _data(run: Run, ids: bool, most: int) -> dict[str, Any]:
 
 def _numbers_of(predictions: Predictions, ranks: Floats) -> dict[str, Floats]:
     return {"fold": predictions.fold, "y": predictions.y, "p": predictions.p, "rank": ranks}
+
+
+def _sets(run: Run, rows: list[int]) -> list[list[str]]:
+    """Return of each of some samples the set of answers in words, one for each label that is asked apart."""
+    found = out_of_fold_sets(run.metrics, run.tested)
+    return [[text.replace(SEPARATOR, " or ") for text in found[row]] for row in rows]
 
 
 def _times(run: Run, rows: list[int]) -> dict[str, list[Any]]:

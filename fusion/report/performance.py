@@ -13,7 +13,7 @@ from ..scores.metrics import fold_masks, mean_defined
 from ..words import MISSING, combination_words, count, number, percent
 from .blocks import Block, Cell, Figures, Folded, Section, Table, Text, measured
 from .figures import net_benefit_figure, precision_recall_figure, reliability_figure, roc_figure
-from .outcomes import outcome_subgroups, quantity_blocks, survival_blocks
+from .outcomes import quantity_blocks, survival_blocks
 
 ALONE = {
     **dict.fromkeys(KINDS, "one outcome only"),
@@ -30,7 +30,7 @@ def performance_section(run: Run) -> Section:
         blocks = (*_curves(run), *_labels(run), *_patterns(run), more)
     else:
         drawn = quantity_blocks(run) if run.metrics.kind == "regression" else survival_blocks(run)
-        blocks = (*drawn, *_patterns(run), *outcome_subgroups(run), Folded("Each fold", tuple(_folds(run))))
+        blocks = (*drawn, *_patterns(run), Folded("Each fold", tuple(_folds(run))))
     return Section("performance", "How good the predictions are", blocks)
 
 

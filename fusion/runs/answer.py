@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +70,9 @@ class Outside:
 class Answer:
     """Predictions, columns as in `Run.predict`; ``run`` is the digest of the run that made them.
 
-    ``other_cache``: whether they are of another cache than the run was trained on.
+    ``other_cache``: whether they are of another cache than the run was trained on. ``sets`` has the same rows: sets of
+    classes, or bounds of quantities, that hold the truth with the chance that metrics.json has as the ``level`` (see
+    `prediction_sets`); no column where the run has none.
     """
 
     table: pl.DataFrame
@@ -79,6 +81,7 @@ class Answer:
     outside: tuple[Outside, ...]
     unlike: str | None = None
     """How labels of the cache differ from those of the training, where they hardly overlap."""
+    sets: pl.DataFrame = field(default_factory=pl.DataFrame)
 
     @property
     def models(self) -> dict[str, int]:
@@ -124,14 +127,15 @@ class Answer:
         return {**known, "outside_training_range": outside, "warnings": list(self.warnings())}
 
     def write(self, path: Path) -> None:
-        """Write the predictions, whole or not at all, with a last column ``run``: the first digits of the digest.
+        """Write predictions and sets, whole or not at all; the last column, ``run``, begins the digest of the run.
 
         Raises
         ------
         InputError
             As `check_ending`.
         """
-        table = self.table.with_columns(run=pl.lit(f"run-{self.run[:RUN_DIGITS]}"))  # digits alone may be a number
+        run = pl.lit(f"run-{self.run[:RUN_DIGITS]}")  # digits alone may be a number
+        table = self.table.hstack(self.sets).with_columns(run=run)
         ending = check_ending(path)
         with whole_file(path) as file:
             if ending == ".parquet":
@@ -161,16 +165,18 @@ def answer(
     other_cache: bool,
     trained: FloatArray | None = None,
     drop: Iterable[str] = (),
+    sets: pl.DataFrame | None = None,
 ) -> Answer:
     """Return predictions of a cohort with what is to be known of them, which is logged as warnings, too.
 
     ``ranges`` of each of the run's models; ``trained`` labels [n, C] of the run, as in `Task`; ``drop`` names
-    modalities that were not looked at.
+    modalities that were not looked at; ``sets`` as in `Answer`.
     """
     shown = {name: source for name, source in cohort.sources.items() if name not in drop}
     outside = tuple(column for name, source in shown.items() for column in _outside(name, source, ranges))
     unlike = None if trained is None else next(_unlike(cohort.task, trained), None)
-    answered = Answer(table, run_digest(run), other_cache, outside, unlike)
+    sets = pl.DataFrame() if sets is None else sets
+    answered = Answer(table, run_digest(run), other_cache, outside, unlike, sets)
     for line in answered.warnings():
         logger.warning("Warning: %s", line)
     return answered

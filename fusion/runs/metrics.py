@@ -6,10 +6,15 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from ...cache_schema import InputError
 from ...registry import Package
 from ..scores.measures import KINDS, PRIMARY
 from ..scores.notes import decisive_notes
+from ..scores.subgroups import TOGETHER
+from ..scores.thresholds import SIDES, THIRDS, Calibrated
+from ..words import AVAILABLE, combination_words
 from .typed_json import OPEN, read, write
 
 FORMAT = 3
@@ -124,9 +129,10 @@ class Alert(Row):
 
 @dataclass(frozen=True)
 class Subgroup(Row):
-    """How good the predictions are for who has ``value`` of ``group``, see `scores.subgroups`.
+    """How good the predictions are for who has ``value`` of ``group``.
 
-    ``positives`` are of a binary task, ``events`` of a time to an event; ``entries`` are measures, gaps and intervals.
+    ``positives`` are of a binary task, ``events`` of a time to an event; ``entries`` are measures, gaps to the group
+    called ``reference`` and their intervals, see `scores.fairness`. ``too_few`` says in words why it is not compared.
     """
 
     group: str
@@ -136,6 +142,95 @@ class Subgroup(Row):
     positives: int | None
     entries: Mapping[str, float | Interval | None] = field(metadata=OPEN)
     events: int | None = None
+    reference: str = ""
+    too_few: str = ""
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """What an answer called ``name`` has to keep to be in a set, see `scores.conformal`; None if it is in every one.
+
+    Of quantities half the width of an interval, for predictions ``up_to`` a value in the lower two thirds.
+    """
+
+    name: str
+    threshold: float | None
+    patients: int
+    up_to: float | None = None
+
+
+@dataclass(frozen=True)
+class Covered(Row):
+    """How often sets held the truth among the samples of which ``by`` is ``name``; shares of sets by their size.
+
+    ``width`` is that of intervals of quantities, None where some have no end.
+    """
+
+    by: str
+    name: str
+    samples: int
+    covered: float
+    covered_ci: Interval
+    empty: float | None = None
+    single: float | None = None
+    several: float | None = None
+    width: float | None = None
+
+    @property
+    def part(self) -> str:
+        """Which samples these are: ``all samples``, ``class positive``, or ``samples with cxr + ehr``."""
+        if self.by == AVAILABLE and self.name == TOGETHER:
+            return f"rare combinations: {self.name}"
+        if self.by == AVAILABLE:
+            return f"samples with {combination_words(self.name)}"
+        return f"{self.by} {self.name}" if self.by else "all samples"
+
+
+@dataclass(frozen=True)
+class Conformal:
+    """Sets of classes, or intervals of quantities, that hold the truth with a chance of ``level``.
+
+    ``thresholds`` are for samples of other patients; ``coverage`` is measured, that of all samples first.
+    """
+
+    level: float
+    thresholds: tuple[Threshold, ...]
+    coverage: tuple[Covered, ...]
+
+    def calibrated(self, kind: str) -> Calibrated:
+        """Return the thresholds as arrays, for a task of this kind."""
+        shape = -1, {"multiclass": len(self.thresholds), "regression": len(THIRDS)}.get(kind, len(SIDES))
+        values = [np.inf if one.threshold is None else one.threshold for one in self.thresholds]
+        patients = [one.patients for one in self.thresholds]
+        cuts = [one.up_to for one in self.thresholds if one.up_to is not None]
+        return Calibrated(
+            self.level,
+            np.reshape(values, shape),
+            np.reshape(patients, shape),
+            np.reshape(cuts, (-1, len(THIRDS) - 1)) if kind == "regression" else None,
+        )
+
+
+@dataclass(frozen=True)
+class Answered(Row):
+    """The most certain ``share`` of the samples: how many err, and of binary tasks the AUROC among them."""
+
+    share: float
+    samples: int
+    error: float
+    error_ci: Interval
+    auroc: float | None = None
+    auroc_ci: Interval | None = None
+
+
+@dataclass(frozen=True)
+class Abstention:
+    """What staying silent where it is least certain would gain, see `scores.abstention`."""
+
+    points: tuple[Answered, ...]
+    area: float
+    random: float
+    best: float
 
 
 @dataclass(frozen=True)
@@ -257,13 +352,14 @@ class MethodWords:
 class RunMetrics:
     """Everything of metrics.json. Measures are means over folds, see `runs.summary`.
 
-    ``positives``, ``calibration`` and ``alert`` are of binary tasks, ``reliability`` and ``per_subgroup`` of those
-    and of quantities, the latter and ``horizons`` of times to an event; ``per_label`` is of several labels or
-    outcomes. ``cohort`` counts the samples after each filter, ``presence`` those with exactly each combination of
-    modalities. ``unit`` is that of quantities and times; of a time to an event ``events`` counts who had it, and
-    ``times`` are those at which survival is predicted. ``package`` brought the method, None if it is one of
-    OmniFuse; ``encoder_packages`` the trainable encoders that are none of OmniFuse, None if the script that trained
-    registered one. ``sites`` are what the folds tested, where each is a site.
+    ``positives``, ``calibration`` and ``alert`` are of binary tasks, ``reliability`` of those and of quantities,
+    ``horizons`` of times to an event; ``per_label`` is of several labels or outcomes. ``conformal`` is of all but times
+    to an event, ``abstention`` of one label and of classes; runs of earlier versions have neither. ``cohort`` counts
+    the samples after each filter, ``presence`` those with exactly each combination of modalities. ``unit`` is that of
+    quantities and times; of a time to an event ``events`` counts who had it, and ``times`` are those at which survival
+    is predicted. ``package`` brought the method, None if it is one of OmniFuse; ``encoder_packages`` the trainable
+    encoders that are none of OmniFuse, None if the script that trained registered one. ``sites`` are what the folds
+    tested, where each is a site.
     """
 
     run: str
@@ -303,6 +399,8 @@ class RunMetrics:
     horizons: tuple[Horizon, ...] = ()
     patients: int | None = None
     sites: tuple[str, ...] = ()
+    conformal: Conformal | None = None
+    abstention: Abstention | None = None
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any], where: str = "metrics.json") -> RunMetrics:

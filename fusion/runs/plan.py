@@ -13,20 +13,20 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import polars as pl
 
-from ...cache_schema import FeatureCache, InputError, by_preference, digest, digest_file, unknown
+from ...cache_schema import FeatureCache, InputError, by_preference, digest, digest_file
 from ...registry import Package
 from ..inputs.batches import Cohort
 from ..inputs.loading import Selection, select
 from ..inputs.missingness import draw_hidden
-from ..inputs.splits import Split, balance_notes, by_site, k_folds, strata, supplied, thinned
+from ..inputs.splits import Split, balance_notes, k_folds, strata, supplied, thinned
 from ..methods import METHODS, refuse_unserved
 from ..parts.encoders import ENCODERS
 from ..training.config import TrainConfig
 from ..training.model import demands
 from ..training.outcome_checks import check_outcome, outlier_notes
 from .metrics import CacheFacts, MethodWords, Titles
+from .sites import site_folds
 
 VALIDATION, VALIDATION_OF_SEARCH = 0.1, 0.2
 """Share of the training subjects that validate where the method chooses by them, and where settings are searched."""
@@ -37,9 +37,6 @@ FINGERPRINT_DIGITS = 12
 
 FUSION = Path(__file__).parents[1]
 """All code that decides a number of a model."""
-
-MOST_SITES = 50
-"""Folds of sites, each of which is a training."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +118,7 @@ def plan_training(cache: FeatureCache, config: TrainConfig) -> TrainingPlan:
     if config.folds_by is None:
         splits, notes = _splits(cache, selection.cohort, config, share)  # reads the cache, which refuses a change since
     else:
-        by_name, notes = _sites(cache, selection.cohort, config, share)
+        by_name, notes = site_folds(cache, selection.cohort, config, share)
         sites, splits = tuple(by_name), list(by_name.values())
     if config.training_share < 1:
         splits = [_thinned(split, selection.cohort, config) for split in splits]
@@ -193,28 +190,6 @@ def _splits(cache: FeatureCache, cohort: Cohort, config: TrainConfig, share: flo
         return splits, balance_notes(splits, cohort.subject, cohort.counted)
     split = supplied(cache.splits[name], cohort, strata(cohort.y, cohort.task.kind), share, config.seed)
     return [split], [f"Trained and tested on the supplied split {name!r} instead of folds."]
-
-
-def _sites(
-    cache: FeatureCache, cohort: Cohort, config: TrainConfig, share: float
-) -> tuple[dict[str, Split], list[str]]:
-    """Return the split that tests each site, by its name, with a note that says so."""
-    column = str(config.folds_by)
-    if column not in cache.samples.columns:
-        raise unknown("column", column, cache.samples.columns)
-    known = cache.samples.select("sample_id", site=pl.col(column).cast(pl.String).fill_null(""))
-    ids = pl.DataFrame({"sample_id": cohort.sample_id})
-    sites = ids.join(known, on="sample_id", how="left", maintain_order="left")["site"].to_numpy().astype(np.str_)
-    names = np.unique(sites[sites != ""])
-    if not 2 <= len(names) <= MOST_SITES:
-        raise InputError(
-            f"folds_by = {column!r}: it has {len(names):,} values among these samples; folds take 2 to {MOST_SITES}."
-        )
-    found = by_site(sites, cohort.subject, strata(cohort.y, cohort.task.kind), share, config.seed)
-    if alone := [name for name, split in found.items() if not len(split.train)]:
-        raise InputError(f"folds_by = {column!r}: nobody is left to train on but patients of {alone[0]!r}.")
-    tested = ", ".join(f"{number} {name}" for number, name in enumerate(found))
-    return found, [f"Each fold tests all samples of one {column} and was trained on the others: {tested}."]
 
 
 def _thinned(split: Split, cohort: Cohort, config: TrainConfig) -> Split:

@@ -27,6 +27,7 @@ from ..training.predictions import Predicted, frame, mean_prediction
 from .answer import Answer, answer, trained_ranges
 from .folder import RunFolder
 from .metrics import RunMetrics
+from .prediction_sets import set_columns
 from .stored_predictions import Predictions, predictions_of
 from .unseen import Asked, who_answers
 
@@ -200,7 +201,9 @@ class Run:
         table = _answers(cohort, asked, [mean_prediction(said) for said in predictions], drop, at)
         other = cache.digest != self.metrics.cache.digest
         trained = self.tested.y if other else None
-        return answer(self.files, table, cohort, ranges, other_cache=other, trained=trained, drop=drop), cohort
+        sets = set_columns(self.metrics, predictions_of(table, cohort.task.kind, names, cache.path))
+        answered = answer(self.files, table, cohort, ranges, other_cache=other, trained=trained, drop=drop, sets=sets)
+        return answered, cohort
 
 
 def load_run(path: str | Path, device: str | None = None) -> Run:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -13,7 +13,9 @@ from ...cache_schema import Task
 from ..inputs.batches import Cohort
 from ..inputs.groups import Groups
 from ..inputs.missingness import MissingConfig
-from ..scores import agreement, decisions, intervals, metrics, outcome_agreement
+from ..scores import agreement, conformal, decisions, intervals, metrics, outcome_agreement
+from ..scores.abstention import abstention
+from ..scores.fairness import by_group
 from ..scores.measures import KINDS, MEASURES, PRIMARY, Measure, evaluate, evaluate_over_folds, of_kind
 from ..scores.metrics import FloatArray
 from ..scores.notes import (
@@ -25,16 +27,16 @@ from ..scores.notes import (
     missing_notes,
     size_notes,
 )
-from ..scores.outcome_agreement import Samples
-from ..scores.subgroups import Outcomes, per_subgroup, without_rare
+from ..scores.subgroups import Outcomes, Samples, without_rare
 from ..scores.survival import SurvivalCurves, as_predicted
 from ..training.config import TrainConfig
 from ..training.fold_result import FoldResult
 from ..training.outcome import evaluation_times
+from ..words import AVAILABLE
+from .metrics import RunMetrics
+from .typed_json import write
 
-OF_BINARY_TASKS: dict[str, Any] = {"calibration": None, "reliability": None, "alert": None, "per_subgroup": []}
-AVAILABLE = "what is available"
-"""What a combination of modalities is one of, in notes."""
+OF_BINARY_TASKS: dict[str, Any] = {"calibration": None, "reliability": None, "alert": None}
 
 
 def summarise(
@@ -43,12 +45,14 @@ def summarise(
     folds: Sequence[FoldResult],
     hidden: npt.NDArray[np.bool_],
     notes: Sequence[str],
+    settled: RunMetrics | None = None,
 ) -> dict[str, Any]:
     """Return everything of metrics.json that follows from cohort, settings and predictions.
 
-    ``hidden`` [N, M] bool is what was hidden on purpose. Every measure is the mean over folds of that of each fold's
-    tested samples, of all or of a part of them: probabilities of different models are never ranked among each other.
-    Ratios and shares count all tested samples.
+    ``hidden`` [N, M] bool is what was hidden on purpose. ``settled`` is a run that was tested elsewhere: groups are
+    compared at its alert threshold, and its sets are judged as they are. Every measure is the mean over folds of that
+    of each fold's tested samples, of all or of a part of them: probabilities of different models are never ranked among
+    each other. Ratios and shares count all tested samples.
     """
     kind = cohort.task.kind
     everybody = _everybody(cohort, folds)
@@ -75,6 +79,7 @@ def summarise(
         **OF_BINARY_TASKS,
         "per_label": [_label_row(label, tested) for label, tested in labels.items()],
         **agreed,
+        "per_subgroup": everybody.per_subgroup(kind, _threshold(agreed, settled)),
         "per_pattern": _per_pattern(kind, everybody),
         "cohort": _counts(cohort),
         "presence": presence_counts(cohort),
@@ -90,6 +95,7 @@ def summarise(
         "events": _events(kind, everybody.y),
         "times": list(evaluation_times(cohort.task, cohort.y)),
         "unit": cohort.task.unit,
+        **everybody.uncertainty(cohort.task, settled),
     }
 
 
@@ -117,12 +123,43 @@ class _Everybody:
         found = intervals.of_measure(measure, self.y, self.predicted, self.subjects, self.folds)
         return {"ci": found.ci if found else None}
 
+    @property
+    def who(self) -> Samples:
+        """Who the samples are."""
+        return Samples(self.subjects, self.folds, self.groups)
+
     def agreement(self, task: Task) -> dict[str, Any]:
         """Return how far predictions other than probabilities agree with what happened."""
-        who = Samples(self.subjects, self.folds, self.groups)
         if isinstance(self.predicted, SurvivalCurves):
-            return outcome_agreement.of_times(self.y, self.predicted, who)
-        return {} if task.kind in KINDS else outcome_agreement.of_quantities(task.labels, self.y, self.predicted, who)
+            return {"horizons": outcome_agreement.at_horizons(self.y, self.predicted, self.subjects, self.folds)}
+        if task.kind in KINDS:
+            return {}
+        return outcome_agreement.of_quantities(task.labels, self.y, self.predicted, self.who)
+
+    def per_subgroup(self, kind: str, threshold: float | None) -> list[dict[str, Any]]:
+        """Return how good predictions are in every group; those of a binary task alert from a ``threshold`` on."""
+        return by_group(kind, self.y, self.predicted, self.who, threshold)
+
+    def uncertainty(self, task: Task, settled: RunMetrics | None) -> dict[str, Any]:
+        """Return sets that hold the truth, by thresholds that are ``settled``, if any, and what silence would gain."""
+        if isinstance(self.predicted, SurvivalCurves):
+            return {}
+        available = {AVAILABLE: without_rare(self.combination, self.subjects)}
+        who = Samples(self.subjects, self.folds, available)
+        if settled is None:
+            sets = conformal.out_of_fold(task.kind, task.labels, self.y, self.predicted, who)
+        elif settled.conformal is None:
+            sets = None
+        else:
+            calibrated = settled.conformal.calibrated(task.kind)
+            judged = conformal.coverage(
+                task.kind, task.labels, calibrated, self.y, self.predicted, self.subjects, available
+            )
+            sets = {**write(settled.conformal), "coverage": judged}
+        return {
+            "conformal": sets,
+            "abstention": abstention(task.kind, self.y, self.predicted, self.subjects, self.folds),
+        }
 
     def label(self, number: int) -> Outcomes:
         """Return one label or class against the rest."""
@@ -131,6 +168,14 @@ class _Everybody:
     def per_label(self, names: Sequence[str]) -> dict[str, Outcomes]:
         """Return every label or class by its name."""
         return {name: self.label(number) for number, name in enumerate(names)}
+
+
+def _threshold(agreed: Mapping[str, Any], settled: RunMetrics | None) -> float | None:
+    """Return from which probability on a binary task alerts; None of other tasks."""
+    own = agreed.get("alert")
+    if own is None or settled is None or settled.alert is None:
+        return None if own is None else own["threshold"]
+    return settled.alert.threshold
 
 
 def _everybody(cohort: Cohort, folds: Sequence[FoldResult]) -> _Everybody:
@@ -167,7 +212,6 @@ def _binary(everybody: _Everybody) -> tuple[dict[str, Any], list[Check]]:
         "calibration": agreement.calibration(y, p, subjects),
         "reliability": agreement.reliability(y, p, subjects),
         "alert": alert,
-        "per_subgroup": per_subgroup(everybody.groups, tested, alert["threshold"]),
     }
     available = {AVAILABLE: without_rare(everybody.combination, subjects)}
     return found, group_checks(available | everybody.groups, tested)

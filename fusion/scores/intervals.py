@@ -51,12 +51,20 @@ class Measured:
         """The bounds as metrics.json has them."""
         return [self.low, self.high]
 
-    def minus(self, other: Measured) -> Measured:
-        """Return the difference to what other patients have shown (Newcombe, Statistics in Medicine 17:873, 1998)."""
+    def minus(self, other: Measured, correlation: float = 0.0) -> Measured:
+        """Return the difference to another estimate.
+
+        ``correlation`` is that of both estimates, 0 of those from other patients (Newcombe, Statistics in Medicine
+        17:873, 1998; with a correlation Zou and Donner, Statistics in Medicine 27:1693, 2008).
+        """
         value = self.value - other.value
-        below = np.hypot(self.value - self.low, other.high - other.value)
-        above = np.hypot(self.high - self.value, other.value - other.low)
-        return Measured(value, value - float(below), value + float(above))
+        below = _reach(self.value - self.low, other.high - other.value, correlation)
+        above = _reach(self.high - self.value, other.value - other.low, correlation)
+        return Measured(value, value - below, value + above)
+
+
+def _reach(mine: float, theirs: float, correlation: float) -> float:
+    return float(np.sqrt(max(0.0, mine**2 + theirs**2 - 2 * correlation * mine * theirs)))
 
 
 def entries(name: str, found: Measured | None) -> dict[str, Any]:
@@ -84,19 +92,24 @@ def share(y: FloatArray, subjects: Subjects) -> Measured | None:
 
 
 def observed_expected(y: FloatArray, p: FloatArray, subjects: Subjects) -> Measured | None:
-    """Return the positives among y [n] over the sum of probabilities p [n]; None without samples.
-
-    Trials are those of the rate of positives whose relative variance is that of the ratio.
-    """
+    """Return the positives among y [n] over the sum of probabilities p [n]; None without samples."""
     if not len(y):
         return None
-    positives, expected, rate = float(y.sum()), float(p.sum()), float(y.mean())
+    expected = float(p.sum())
+    found = wilson(float(y.mean()), trials_of(y, p, subjects))
+    return Measured(float(y.sum()) / expected, *(bound * len(y) / expected for bound in found.ci))
+
+
+def trials_of(y: FloatArray, p: FloatArray, subjects: Subjects) -> float:
+    """Return the independent trials of the rate of positives whose relative variance is that of observed over expected.
+
+    ``y`` [n], n of 1 or more, are 0 or 1; ``p`` [n] the probabilities, or ones for the trials of the rate itself.
+    """
+    positives, rate = float(y.sum()), float(y.mean())
     variance = variance_of_positives(y, p, subjects)
-    trials = float(len(np.unique(subjects)))  # where nothing varies patients are all there is to count
     if variance > 1e-9 and rate < 1:
-        trials = positives**2 * (1 - rate) / (rate * variance)
-    found = wilson(rate, trials)
-    return Measured(positives / expected, *(bound * len(y) / expected for bound in found.ci))
+        return positives**2 * (1 - rate) / (rate * variance)
+    return float(len(np.unique(subjects)))  # where nothing varies patients are all there is to count
 
 
 def variance_of_positives(y: FloatArray, p: FloatArray, subjects: Subjects) -> float:

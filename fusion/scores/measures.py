@@ -185,7 +185,7 @@ TAKEN = frozenset({
     *("positives", "folds", "calibration", "reliability", "alert", "per_subgroup", "per_label", "per_pattern"),
     *("cohort", "presence", "missing", "notes", "method_details", "method_words", "cache", "recipes", "finished"),
     *("seconds", "fold", "rows", "epochs", "search", "encoder_packages", "unit", "times", "events", "horizons"),
-    "patients",
+    *("patients", "conformal", "abstention"),
     *("label", *(f"{name}_ci" for name in OWN)),
 })  # fmt: skip
 """Names in metrics.json that no measure can have: those of the run, of a fold, and of a label."""

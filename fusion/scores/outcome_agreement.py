@@ -1,34 +1,23 @@
-"""How far predicted quantities, and predicted chances of an event, agree with what happened: in groups and at times."""
+"""How far predicted quantities, and predicted chances of an event, agree with what happened: in tenths and at times."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ..inputs.groups import Groups
 from . import intervals
 from .agreement import BINS, ROWS_PER_BIN
 from .horizons import auroc_at
 from .intervals import Measured, Subjects, entries
-from .measures import MEASURES, PRIMARY, of_kind
+from .measures import of_kind
 from .metrics import FloatArray
 from .observed import observed_risk
-from .subgroups import per_group
+from .subgroups import Samples
 from .survival import SurvivalCurves, known_outcomes, quarters
-
-
-@dataclass(frozen=True)
-class Samples:
-    """Who the n tested samples are: patient and fold [n] of each, and its group of each grouping."""
-
-    subjects: Subjects
-    folds: npt.NDArray[Any]
-    groups: Groups
 
 
 def of_quantities(
@@ -36,13 +25,12 @@ def of_quantities(
 ) -> dict[str, list[dict[str, Any]]]:
     """Return what metrics.json says of predicted quantities [n, C], beside the measures of all together.
 
-    ``per_subgroup``, and ``reliability`` of one quantity, or ``per_label`` of several.
+    ``reliability`` of one quantity, or ``per_label`` of several.
     """
-    found = {"per_subgroup": _of_subgroups("regression", y, predicted, who)}
     if len(labels) == 1:
-        return found | {"reliability": reliability(y[:, 0], predicted[:, 0], who.subjects)}
+        return {"reliability": reliability(y[:, 0], predicted[:, 0], who.subjects)}
     columns = [(label, y[:, [c]], predicted[:, [c]]) for c, label in enumerate(labels)]
-    return found | {"per_label": [_of_quantity(*column, who) for column in columns]}
+    return {"per_label": [_of_quantity(*column, who) for column in columns]}
 
 
 def _of_quantity(label: str, y: FloatArray, predicted: FloatArray, who: Samples) -> dict[str, Any]:
@@ -51,17 +39,6 @@ def _of_quantity(label: str, y: FloatArray, predicted: FloatArray, who: Samples)
         if measure.resampled:
             row |= entries(name, intervals.of_measure(measure, y, predicted, who.subjects, who.folds))
     return row | {"calibration": None, "reliability": reliability(y[:, 0], predicted[:, 0], who.subjects)}
-
-
-def of_times(y: FloatArray, predicted: SurvivalCurves, who: Samples) -> dict[str, list[dict[str, Any]]]:
-    """Return what metrics.json says of predicted survival of n samples, y [n, 2], beside the measures of all.
-
-    ``per_subgroup`` and ``horizons``.
-    """
-    return {
-        "per_subgroup": _of_subgroups("survival", y, predicted, who),
-        "horizons": at_horizons(y, predicted, who.subjects, who.folds),
-    }
 
 
 def reliability(y: FloatArray, predicted: FloatArray, subjects: Subjects) -> list[dict[str, float]]:
@@ -109,37 +86,6 @@ def at_horizons(
     return rows
 
 
-def _of_subgroups(
-    kind: str, y: FloatArray, predicted: FloatArray | SurvivalCurves, who: Samples
-) -> list[dict[str, Any]]:
-    """Return how good predictions are in every group, see `subgroups.per_group`.
-
-    The primary measure (mean over folds) with its gap; of one quantity ``bias``, how much too high predictions are on
-    average; of times ``observed_expected``, and ``events`` as a count.
-    """
-    primary = PRIMARY[kind]
-
-    def measured(rows: npt.NDArray[np.bool_]) -> dict[str, Measured | None]:
-        subjects = who.subjects[rows]
-        found = {
-            primary: intervals.of_measure(MEASURES.get(primary), y[rows], predicted[rows], subjects, who.folds[rows])
-        }
-        if isinstance(predicted, SurvivalCurves):
-            return found | {"observed_expected": observed_expected(y[rows], predicted[rows], subjects)}
-        return found | ({"bias": bias(y[rows, 0], predicted[rows, 0], subjects)} if y.shape[1] == 1 else {})
-
-    def counted(rows: npt.NDArray[np.bool_]) -> dict[str, int | None]:
-        return {"positives": None} | ({"events": int(np.nansum(y[rows, 1]))} if kind == "survival" else {})
-
-    return per_group(who.groups, who.subjects, measured, (primary,), counted)
-
-
-def bias(y: FloatArray, predicted: FloatArray, subjects: Subjects) -> Measured | None:
-    """Return how much higher predictions [n] are than known values y [n] on average; None without any."""
-    known = ~np.isnan(y)
-    return intervals.mean(predicted[known].astype(np.float64) - y[known], subjects[known])
-
-
 def observed_expected(
     y: FloatArray, predicted: SurvivalCurves, subjects: Subjects, when: float | None = None
 ) -> Measured | None:
@@ -162,6 +108,16 @@ def _counted(y: FloatArray, predicted: SurvivalCurves, subjects: Subjects, when:
     expected = predicted.hazard_until(np.minimum(y[:, 0].astype(np.float64), when)).sum()
     ratio = observed_expected(y, predicted, subjects, when)
     return {"events_expected": float(expected), **entries("observed_expected", ratio)}
+
+
+def observed_expected_under_weights(y: FloatArray, predicted: SurvivalCurves, weights: FloatArray) -> FloatArray:
+    """Return `observed_expected` [S] under S sets of sample weights [S, n]; y [n, 2], at least one outcome known."""
+    known, time, event = known_outcomes(y)
+    when, weights = float(quarters(predicted.times)[-1]), weights[:, known]
+    expected = predicted[known].hazard_until(np.minimum(time, when))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        ratio: FloatArray = weights @ (event & (time <= when)) / (weights @ expected)
+    return ratio
 
 
 def _risk(predicted: SurvivalCurves, when: float) -> npt.NDArray[np.float64]:

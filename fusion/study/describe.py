@@ -21,6 +21,7 @@ def plan_content(plan: Plan, workers: int) -> dict[str, Any]:
         "finished": len(plan.cells) - len(plan.open),
         "trainings": plan.trainings,
         "expected_seconds": round(expected_seconds(plan, workers)),
+        **({} if plan.beside is None else {"reproduction": plan.beside.to_json()}),
     }
 
 

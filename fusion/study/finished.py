@@ -13,7 +13,8 @@ import numpy.typing as npt
 import polars as pl
 import polars.selectors as cs
 
-from ..files import read_table
+from ...reproductions import Beside
+from ..files import read_json, read_table
 from ..runs.folder import RunFolder
 from ..runs.run import Run
 from ..scores import paired, resampling
@@ -29,6 +30,8 @@ Key = TypeVar("Key")
 
 CELLS = "cells"
 """Folder of the cells in that of the study."""
+REPRODUCTION = "reproduction.json"
+"""File of how its cohort stands beside a published one."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +89,12 @@ class FinishedStudy:
     folder: Path
     scope: Scope
     subject: pl.DataFrame
+
+    @cached_property
+    def beside(self) -> Beside | None:
+        """How the cohort stands beside a published one; None unless the study reproduces one."""
+        file = self.folder / REPRODUCTION
+        return Beside.from_json(read_json(file)) if file.is_file() else None
 
     @cached_property
     def kind(self) -> str:

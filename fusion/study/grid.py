@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from ...cache_schema import InputError, MissingInputError, meant, shown
+from ...reproductions import Reproduction, read_reproduction, reproduction_names
 from ...yaml_file import load_yaml
 from ..scores.paired import MARGIN
 from ..settings import build
@@ -50,6 +51,8 @@ class Grid:
     shared: Shared
     experiments: tuple[Experiment, ...]
     content: Mapping[str, Any]
+    reproduction: Reproduction | None = None
+    """The publication that it does again."""
 
     def scope(self, task: str, modalities: tuple[str, ...], folds: int | None = None) -> Scope:
         """Return what all cells share, for a task of a cache and some modalities of it.
@@ -94,7 +97,10 @@ def read_grid(wanted: str | Path) -> Grid:
         If the package that offers the preset cannot be used, or the file is no grid; the message names what is wrong
         and what is known.
     """
-    name, known = str(wanted), preset_names()
+    name, known = str(wanted), [*preset_names(), *reproduction_names()]
+    if name in reproduction_names():
+        reproduction = read_reproduction(name)
+        return replace(make_grid(name, reproduction.grid, name), reproduction=reproduction)
     path = PRESETS.get(name) if name in PRESETS else Path(wanted)
     if not path.is_file():
         raise MissingInputError(

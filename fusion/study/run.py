@@ -18,6 +18,7 @@ from ...cache_schema import CacheChangedError, FeatureCache, InputError, OmniFus
 from ...device import check_device
 from ...processes import WAKE_SECONDS, ThisProcess, worker_pool
 from ...progress import progress, telling
+from ...reproductions import Beside, beside
 from ..files import read_json, read_table, write_json, write_table
 from ..methods import METHODS, refuse_unserved
 from ..methods.base import Method
@@ -27,7 +28,7 @@ from ..runs.train import train
 from ..settings import parse
 from ..training.config import make_config
 from .cell import Cell, Measurement, Scope
-from .finished import CELLS, FinishedCell, FinishedStudy
+from .finished import CELLS, REPRODUCTION, FinishedCell, FinishedStudy
 from .grid import Grid
 from .measure import measure
 
@@ -48,6 +49,8 @@ class Plan:
     scope: Scope
     cells: Wanted
     open: Wanted
+    beside: Beside | None = None
+    """How the cohort stands beside the published one that the grid reproduces."""
 
     @property
     def untrained(self) -> list[Cell]:
@@ -78,6 +81,9 @@ def plan_study(
     """
     cache = FeatureCache.open(cache_path)
     name = task or grid.shared.task or first_task(cache)
+    counted = None if grid.reproduction is None else beside(cache, grid.reproduction, name)
+    if grid.reproduction is not None:
+        modalities = modalities or grid.reproduction.modalities
     if name not in cache.tasks:
         raise unknown("task", name, cache.tasks)
     chosen = parse(modalities or cache.modalities, tuple[str, ...], "modalities")
@@ -95,7 +101,14 @@ def plan_study(
     unfinished = {cell: asked for cell, asked in cells.items() if not _finished(folder / CELLS / cell.id, asked)}
     for device in {cell.config.device for cell in unfinished}:
         check_device(device)
-    return Plan(folder, cache, grid, scope, cells, unfinished)
+    return Plan(folder, cache, grid, scope, cells, unfinished, counted)
+
+
+def refuse_difference(plan: Plan) -> None:
+    """Raise InputError unless every number that was published of the cohort is found; also if there is none."""
+    if plan.beside is None:
+        raise InputError(f"{plan.grid.source} is no publication whose numbers could be compared.")
+    plan.beside.refuse_difference()
 
 
 def _served(cells: Wanted, task: Task) -> Wanted:
@@ -254,6 +267,8 @@ def _write_study(plan: Plan) -> None:
         "started": datetime.now(UTC).isoformat(timespec="minutes"),
     }
     write_json(plan.folder / STUDY, content)
+    if plan.beside is not None:
+        write_json(plan.folder / REPRODUCTION, plan.beside.to_json())
 
 
 def _write_failure(folder: Path, cell: Cell, message: str) -> None:

@@ -79,6 +79,10 @@ class TrainConfig:
     by it (by a search, or by the method), else 0: what nothing is chosen by is better used for training."""
     folds_by: str | None = None
     """A column of the cohort, such as icu_type, whose values are the folds: each is tested by a model of all others."""
+    test_on: tuple[str, ...] = ()
+    """Which values of that column are tested; all by default."""
+    train_on: tuple[str, ...] = ()
+    """Which values of that column are trained on, without patients of the tested one; all others by default."""
     training_share: float = 1.0
     """Share of the training patients of each fold to train on, drawn by the seed; the test part stays whole."""
     split: str | None = "supplied"
@@ -109,6 +113,8 @@ class TrainConfig:
             value = attrgetter(name)(self)
             if not lowest <= value <= highest:
                 raise InputError(f"{name} = {shown(value)}; expected {lowest} to {highest}.")
+        if (self.test_on or self.train_on) and self.folds_by is None:
+            raise InputError("test_on and train_on name values of a column; say of which by folds_by.")
         check_encoders(self.encoder)
         if self.method_class is None:
             object.__setattr__(self, "method_class", METHODS.get(self.method))

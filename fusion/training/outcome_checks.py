@@ -29,6 +29,25 @@ def check_outcome(task: Task, y: npt.NDArray[np.float32], splits: Sequence[Split
         _check_events(task, y, splits)
 
 
+def nothing_to_rank(task: Task, y: npt.NDArray[np.float32]) -> str:
+    """Say why labels y [n, C] of some samples can judge no ranking, or return "" if they can, as quantities do.
+
+    They cannot where all have one outcome, of several labels each; nor where nobody has the event.
+    """
+    if task.kind == "regression":
+        return ""
+    labels = y[:, 1:] if task.kind == "survival" else y
+    values = [np.unique(values[~np.isnan(values)]) for values in labels.T]
+    if any(len(one) > 1 for one in values):
+        return ""
+    known = int((~np.isnan(labels)).any(axis=1).sum())
+    if not known:
+        return f"nobody has a label of {task.name!r}."
+    if task.kind == "survival":
+        return f"nobody of {known:,} has the event of {task.name!r}." if not values[0].any() else ""
+    return f"all {known:,} samples with a label of {task.name!r} have the same, so that no ranking can be judged."
+
+
 def _check_quantities(task: Task, y: npt.NDArray[np.float32], splits: Sequence[Split]) -> None:
     for label, values in zip(task.labels, y.T, strict=True):
         known = np.unique(values[~np.isnan(values)])

@@ -208,3 +208,11 @@ def test_an_array_that_claims_more_than_its_files_hold_is_refused_before_memory_
     write_manifest(cache_path, Manifest(describe_tree(cache_path)))
     with pytest.raises(CorruptCacheError, match=r"it claims \d+ chunks and has 1"):
         FeatureCache.open(cache_path).modality("rep")
+
+
+def test_a_mask_that_is_shorter_than_its_column_is_refused(cache_path: Path) -> None:
+    mask = cache_path / "modalities/rep/items/view_position__valid/zarr.json"
+    edit(mask, shape=[2])
+    write_manifest(cache_path, Manifest(describe_tree(cache_path)))
+    with pytest.raises(CorruptCacheError, match="modalities/rep/items cannot be read"):
+        FeatureCache.open(cache_path).items("rep")

@@ -12,6 +12,7 @@ from .laziness import Laziness
 from .learning import Learning
 from .learning_curve import LearningCurve
 from .missing import Missing
+from .published import Published
 from .sites import Sites
 from .trust import Trust
 
@@ -27,6 +28,7 @@ KINDS: dict[str, type[Experiment]] = {
         LearningCurve,
         Missing,
         Imputation,
+        Published,
         Sites,
         Trust,
     )

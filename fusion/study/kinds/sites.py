@@ -11,13 +11,14 @@ import polars as pl
 
 from ....cache_schema import InputError
 from ...scores import paired
+from ...settings import as_overrides
 from ..cell import Cell, Measurement, Scope
 from ..finished import FinishedCell, FinishedStudy, primary
 from ..results import Column, Estimate, Item, Note, ResultFigure, ResultTable, Series, Value
 from .base import Experiment
 
 METHOD = (
-    "Each site is tested by models that were trained on all others and on no patient of it; beside it the same "
+    "Each site is tested by models that were trained on others and on no patient of it; beside it the same "
     "patients in the cross-validation, by models that have seen others of their site. The difference is what it costs "
     "to come from elsewhere; another number of training patients is part of it."
 )
@@ -36,6 +37,10 @@ class Sites(Experiment):
 
     column: str = ""
     """Column of the cohort whose values are the sites, such as icu_type."""
+    test_on: tuple[str, ...] = ()
+    """Sites that are tested; all by default."""
+    train_on: tuple[str, ...] = ()
+    """Sites whose patients are trained on, without those of the tested one; all others by default."""
     methods: tuple[str, ...] = ("logistic", "boosting", "concat", "omnifuse")
     """Methods, as NAME or NAME:PRESET."""
 
@@ -84,7 +89,8 @@ class Sites(Experiment):
         return self.cells(scope, method, scope.modalities)
 
     def _elsewhere(self, scope: Scope, method: str) -> list[Cell]:
-        return self.cells(scope, method, scope.modalities, f"folds_by={self.column}")
+        named = {"folds_by": self.column, "test_on": self.test_on, "train_on": self.train_on}
+        return self.cells(scope, method, scope.modalities, *as_overrides({k: v for k, v in named.items() if v}))
 
 
 def _row(study: FinishedStudy, site: str, pairs: list[tuple[FinishedCell, FinishedCell]]) -> tuple[Value, ...]:

@@ -19,8 +19,19 @@ from ..finished import FinishedCell, FinishedStudy
 from ..results import Chapter, Column, Estimate, Item, Note, ResultFigure, ResultTable, Series, Value
 from .base import FIRST_SEED, Experiment
 from .trust_of_outcomes import outcome_items
+from .trust_of_sets import set_items
 
 AREA = PRIMARY["binary"]
+
+COMPARED = {
+    AREA: "AUROC",
+    f"{AREA}_gap": "gap",
+    "sensitivity": "sensitivity",
+    "sensitivity_gap": "gap of it",
+    "observed_expected": "observed/expected",
+    "observed_expected_gap": "gap of that",
+}
+"""What a table of subgroups has of each, and what it is called there."""
 
 OF_PREDICTIONS = "How trustworthy the predictions are"
 
@@ -70,9 +81,11 @@ class Trust(Experiment):
                 "A model is worth using at a threshold only if its net benefit is above that of treating everyone and "
                 "of treating nobody; the probabilities are those of a retrospective cohort."
             )
-        for method, run in binary.items():
-            yield _patterns(method, run)
-            if run.metrics.per_subgroup:
+        yield from set_items(runs)
+        for method, run in runs.items():
+            if method in binary:
+                yield _patterns(method, run)
+            if study.kind in KINDS and run.metrics.per_subgroup:
                 yield _subgroups(method, run)
 
 
@@ -119,22 +132,16 @@ def _subgroups(method: str, run: FinishedCell) -> ResultTable:
     return ResultTable(
         f"trust-subgroups-{method.replace(':', '-')}",
         f"By subgroup: {method}",
-        "AUROC: mean over folds. Gaps: to the largest group of the same kind, of the AUROC and of the sensitivity of "
-        "alerts by one probability for all. 95 % intervals; of many, one in twenty leaves the truth out by chance. No "
-        "column was an input unless it is also a modality.",
-        tuple(
-            map(
-                Column,
-                ("subgroup", "samples", "positive", "AUROC", "gap", "sensitivity", "gap of it", "observed/expected"),
-            )
-        ),
+        "AUROC: mean over folds. Gaps: of what stands before them, to the largest group of the same kind; alerts are "
+        "by one probability for all. 95 % intervals; of many, one in twenty leaves the truth out by chance. No column "
+        "was an input unless it is also a modality.",
+        tuple(map(Column, ("subgroup", "samples", "positive", *COMPARED.values()))),
         tuple(
             (
                 f"{row.group}: {row.value}",
                 row.samples,
                 row.positives,
-                *(_interval(row, name) for name in (AREA, f"{AREA}_gap", "sensitivity", "sensitivity_gap")),
-                _interval(row, "observed_expected"),
+                *(_interval(row, name) for name in COMPARED),
             )
             for row in run.metrics.per_subgroup
         ),

@@ -8,13 +8,16 @@ FOLDER = Path(__file__).parent
 
 baselines = FOLDER / "baselines.yaml"
 decompensation = FOLDER / "decompensation.yaml"
+learning_curve = FOLDER / "learning-curve.yaml"
 length_of_stay = FOLDER / "length_of_stay.yaml"
 paper = FOLDER / "paper.yaml"
 paper_full = FOLDER / "paper-full.yaml"
 quick = FOLDER / "quick.yaml"
 remaining_los = FOLDER / "remaining_los.yaml"
 
-NAMES = ("baselines", "decompensation", "length_of_stay", "paper", "paper-full", "quick", "remaining_los")
+NAMES = (
+    "baselines", "decompensation", "learning-curve", "length_of_stay", "paper", "paper-full", "quick", "remaining_los",
+)  # fmt: skip
 
 
 def _flaw(grid: Path) -> str | None:

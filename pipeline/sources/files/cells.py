@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +16,7 @@ from ...tables.labels import as_classes, in_order
 from ...tables.sample_table import SampleTable
 from .columns import CATEGORIES, LEVELS, Content
 
-VERSION = 3
+VERSION = 4
 """To be raised whenever the same cells would give other numbers."""
 
 MOST_LEVELS = 100
@@ -41,9 +42,9 @@ def cells_modality(
         if content.kind == CATEGORIES
     }
     columns = tuple(column for content in contents for column in _columns(content, levels))
-    recipe = {"files": VERSION, "columns": {content.name: content.column for content in contents}}
+    recipe: dict[str, Any] = {"files": VERSION}  # what a column was called in this table decides no number
     if levels:
-        recipe["levels"] = {name: list(known) for name, known in levels.items()}  # type: ignore[dict-item]
+        recipe["levels"] = {name: list(known) for name, known in levels.items()}
     blocks = partial(_blocks, contents, levels, samples, path)
     return TableModality(name, "features", columns, "one row of cells a sample", recipe, (path,), blocks)
 

@@ -25,7 +25,7 @@ from .concepts.named import NamedSets
 from .concepts.reading import ConceptEvents
 from .concepts.scores import Scores, spans_with_ingredients, with_ingredients
 from .concepts.shared_pass import SharedPass
-from .counts import count_steps
+from .counts import Counting, beside_published, count_steps
 from .cxr import image_shares, not_found, require_mimic_cxr, study_items, subjects_with_images
 from .ecg import ecg_items, ecg_tables, measurements
 from .ed import ED_MODALITIES, department, ed_settings, ed_tables
@@ -37,7 +37,7 @@ from .selection import parse_select, with_rules
 from .tasks.named import BENCHMARK
 from .tasks.outside import LabelRules, OutsideLabels
 from .tasks.own import OwnTasks
-from .tasks.own_labels import Counting, Labelling, OwnLabels
+from .tasks.own_labels import Labelling, OwnLabels
 
 VERSION = {"benchmark": 2, "clean": 3}
 """To be raised whenever the same raw folder and settings would give another result in a profile."""
@@ -191,9 +191,10 @@ class MimicDataSet:
         notes = (*cohort.notes, *filter(None, shares), *(f"Not found: {names}. {reason}" for names, reason in missing))
         notes += notes_on_items(self.folder, self.sets, self.named.files)
         tasks: Labelling = partial(benchmark_tasks, stays, self.modalities, self.ehr)
-        counts: Counting = partial(count_steps, cohort.steps, self.ehr, self.options.limit)
+        counts: Counting = partial(count_steps, cohort.steps, self.ehr)
         if own and self.own:
             tasks, counts, notes = own.after(tasks), own.beside(counts), (*notes, *self.own.notes(self.modalities))
+        counts = partial(beside_published, counts, cohort.steps, self.ehr, self.options.limit)
         splits = {}
         if self.outside:
             taken = [*BENCHMARK, *(task.name for task in (self.own.tasks if self.own else ()))]

@@ -16,6 +16,7 @@ from omnifuse.fusion.parts.targets import Target
 from omnifuse.fusion.report import write_external
 from omnifuse.fusion.runs.run import Run
 from omnifuse.fusion.runs.train import train
+from omnifuse.fusion.scores.conformal import verdict
 from omnifuse.fusion.training.config import make_config
 from scipy.special import expit, logit
 from sklearn.linear_model import LogisticRegression
@@ -37,7 +38,8 @@ def site(
         place = [column.name for column in COLUMNS].index(name)
         x[:, place] = x[:, place] * factor if factor else np.where(rng.random(SAMPLES) < 0.8, np.nan, x[:, place])
     staged, ids = StagedCache(path, f"site{seed}", {}), np.arange(SAMPLES) + 7_300_000 * seed
-    staged.add_samples(pl.DataFrame({"sample_id": ids, "subject_id": ids, "ward": np.array(["a", "b", "c"])[ids % 3]}))
+    ward, gender = np.array(["a", "b", "c"])[ids % 3], np.array(["F", "M"])[ids % 2]
+    staged.add_samples(pl.DataFrame({"sample_id": ids, "subject_id": ids, "ward": ward, "gender": gender}))
     spec = ModalitySpec("labs", "features", "row", {"made": "here"}, COLUMNS)
     staged.add_modality(spec, np.ones(SAMPLES, int), 3, [x], np.full(SAMPLES, np.nan, np.float32))
     staged.add_task(task or Task("death", "binary", ("death",), y, counts=(("everyone", SAMPLES),)))
@@ -132,7 +134,9 @@ def test_what_cannot_be_compared_is_refused_in_a_sentence(run: Run, tmp_path: Pa
         evaluate(run, there, recalibrate=0.9)
     alone = Task("death", "binary", ("death",), np.zeros((SAMPLES, 1), np.float32))
     one_outcome = site(tmp_path / "healthy", 3, task=alone)
-    assert evaluate(run, one_outcome).measures["auroc"].value is None
+    found = evaluate(run, one_outcome)
+    assert found.measures["auroc"].value is None
+    assert "all 400 samples with a label of 'death' have the same" in " ".join(found.site.metrics.notes)
     with pytest.raises(InputError, match="have the same labels"):
         evaluate(run, one_outcome, recalibrate=0.3)
 
@@ -185,7 +189,7 @@ def test_a_column_that_never_varied_and_does_now_is_infinitely_far() -> None:
     cohort = Cohort(
         Task("t", "binary", ("t",), y), ids, ids, y, {"x": Source("features", (Column("a", "", "a"),), rows)}
     )
-    first, second = drift(cohort, trained).to_dicts()
+    first, second = drift(describe_columns(cohort.sources, ids), trained).to_dicts()
     assert (first["column"], first["difference"]) == ("a", np.inf)
     assert (second["column"], second["difference"]) == (ROWS, 0)
 
@@ -203,3 +207,78 @@ def test_each_fold_tests_one_site_by_models_that_saw_nobody_of_it(home: Path, tm
         train(home, make_config("logistic", overrides=("folds_by=sample_id",), task="death"), tmp_path / "other")
     with pytest.raises(InputError, match="ward"):
         train(home, make_config("logistic", overrides=("folds_by=wards",), task="death"), tmp_path / "other")
+
+
+def test_some_sites_train_and_others_are_tested(home: Path, tmp_path: Path) -> None:
+    chosen = ("folds_by=ward", "train_on=a", "test_on=b,c")
+    run = train(home, make_config("logistic", overrides=chosen, task="death"), tmp_path / "run")
+    wards = np.array(["a", "b", "c"])
+    assert run.metrics.sites == ("b", "c")
+    trained = run.splits.filter(part="train")
+    assert set(wards[trained["sample_id"].to_numpy() % 3]) == {"a"}
+    assert set(wards[run.predictions["sample_id"].to_numpy() % 3]) == {"b", "c"}
+    for wrong, message in (
+        (("folds_by=ward", "test_on=d"), "'d'.*a, b, c"),
+        (("test_on=a",), "folds_by"),
+        (("folds_by=ward", "train_on=a", "test_on=a"), "nobody is left to train on"),
+    ):
+        with pytest.raises(InputError, match=message):
+            train(home, make_config("logistic", overrides=wrong, task="death"), tmp_path / "wrong")
+
+
+def test_a_site_of_one_outcome_is_named_with_those_that_serve(tmp_path: Path) -> None:
+    y = (np.random.default_rng(0).random(SAMPLES) < 0.5).astype(np.float32)
+    y[np.arange(SAMPLES) % 3 == 1] = 0  # ids of seed 0 begin at 0: ward b
+    cache = site(tmp_path / "cache", 0, task=Task("death", "binary", ("death",), y[:, None]))
+    with pytest.raises(InputError, match=r"'b': all 133 samples .* have the same.* test_on=a,c"):
+        train(cache, make_config("logistic", overrides=("folds_by=ward",), task="death"), tmp_path / "run")
+    run = train(
+        cache, make_config("logistic", overrides=("folds_by=ward", "test_on=a,c"), task="death"), tmp_path / "run"
+    )
+    assert run.metrics.sites == ("a", "c")
+
+
+def test_another_share_of_positives_is_found(run: Run, tmp_path: Path) -> None:
+    found = evaluate(run, site(tmp_path / "cache", 2, shift=-2))
+    assert found.drift is not None
+    (row,) = notable(found.drift).to_dicts()
+    own = run.metrics.positives / run.metrics.samples  # type: ignore[operator]
+    here = found.site.metrics.positives / found.samples  # type: ignore[operator]
+    assert (row["modality"], row["column"]) == ("outcome", "death")
+    assert (row["mean_here"], row["mean_there"]) == (pytest.approx(here), pytest.approx(own))
+    pooled = np.sqrt((own * (1 - own) + here * (1 - here)) / 2)
+    assert row["difference"] == pytest.approx((here - own) / pooled)
+
+
+def test_the_sets_of_the_run_are_judged_as_they_are(run: Run, tmp_path: Path) -> None:
+    alike = evaluate(run, site(tmp_path / "alike", 2)).site.metrics.conformal
+    own = run.metrics.conformal
+    assert alike is not None and own is not None
+    assert alike.thresholds == own.thresholds
+    everybody = alike.coverage[0]
+    assert verdict(own.level, everybody.covered_ci) == "holds"
+    spoilt = site(tmp_path / "spoilt", 2, glucose=0.9)  # a tenth too low
+    found = evaluate(run, spoilt)
+    sets = found.site.metrics.conformal
+    assert sets is not None
+    p = found.answer.table["p"].to_numpy()
+    y = found.answer.table["y"].to_numpy()
+    positive = next(row.threshold for row in own.thresholds if row.name == "positive")
+    of_positives = next(row for row in sets.coverage if row.name == "positive")
+    assert positive is not None
+    assert of_positives.covered == pytest.approx(np.mean(1 - p[y == 1] <= positive))
+    assert verdict(own.level, of_positives.covered_ci) == "does not hold"
+    page = write_external(found, tmp_path / "out").read_text()
+    assert "was decided by the patients of the training" in page and "does not hold" in page
+
+
+def test_groups_are_compared_at_the_threshold_of_the_run(run: Run, tmp_path: Path) -> None:
+    found = evaluate(run, site(tmp_path / "cache", 2, shift=-2))
+    assert run.metrics.alert is not None and run.metrics.alert.threshold is not None
+    genders = np.array(["F", "M"])[found.answer.table["sample_id"].to_numpy() % 2]
+    rows = found.answer.table.with_columns(gender=pl.Series(genders))
+    assert [group.value for group in found.site.metrics.per_subgroup] == ["F", "M"]
+    for group in found.site.metrics.per_subgroup:
+        inside = rows.filter((pl.col("gender") == group.value) & (pl.col("y") == 1))
+        expected = (inside["p"] >= run.metrics.alert.threshold).mean()
+        assert group.entries["sensitivity"] == pytest.approx(expected)

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from omnifuse.fusion.report.blocks import Figures, Folded, Measure, Section, Table, Text, tables
+from omnifuse.fusion.report.blocks import Figures, Measure, Section, Table, tables
 from omnifuse.fusion.report.decisions import decisions_section
 from omnifuse.fusion.report.performance import performance_section
-from omnifuse.fusion.runs.metrics import Alert, Calibration, Subgroup
+from omnifuse.fusion.runs.metrics import Alert, Calibration
 from omnifuse.fusion.runs.run import load_run
 
 from tests.fusion.report.conftest import alter_metrics, alter_predictions
@@ -18,14 +18,6 @@ ALERT = Alert(
     specificity_ci=None, positive_predictive_value=None, positive_predictive_value_ci=None,
 )  # fmt: skip
 CALIBRATION = Calibration(0.87, -0.12, 0.95, (0.9, 1.0), 0.021)
-NOTHING = dict.fromkeys(f"{name}{ending}" for name in ("auroc", "sensitivity", "observed_expected", "auroc_gap",
-                                                       "sensitivity_gap") for ending in ("", "_ci"))  # fmt: skip
-WOMEN = {"auroc": 0.871, "observed_expected": 1.31, "observed_expected_ci": (1.1, 1.5),
-         "auroc_gap": 0.02, "auroc_gap_ci": (-0.01, 0.05)}  # fmt: skip
-SUBGROUPS = (
-    Subgroup("sex", "F", samples=1000, patients=900, positives=90, entries={**NOTHING, **WOMEN}),
-    Subgroup("age", "80+", samples=200, patients=150, positives=0, entries=NOTHING),
-)
 
 
 def chapter(run: Path, **metrics: object) -> Section | None:
@@ -55,31 +47,8 @@ def test_calibration_stands_beside_its_ideal(run: Path) -> None:
     assert [row[1:3] for row in found.rows] == shown
 
 
-def test_each_subgroup_is_a_row_that_sorts_by_its_ratio(run: Path) -> None:
-    found = table(chapter(run, per_subgroup=SUBGROUPS), "By who")
-    assert found.sortable
-    ratio = Measure("1.31", 1.31, "[1.10,\N{NO-BREAK SPACE}1.50]")
-    area, gap = Measure("0.871", 0.871), Measure("+0.020", 0.02, "[−0.010,\N{NO-BREAK SPACE}0.050]")
-    assert found.rows == (
-        ("sex F", "1,000", "90", area, gap, "–", "–", ratio),
-        ("age 80+", "200", "0", "–", "–", "–", "–", "–"),
-    )
-
-
-def test_the_table_of_groups_is_folded_behind_a_sentence_of_what_it_shows(run: Path) -> None:
-    young = Subgroup("age", "0-44", samples=500, patients=400, positives=40,
-                     entries={**NOTHING, "auroc": 0.7, "auroc_gap": -0.1, "auroc_gap_ci": (-0.2, -0.02)})  # fmt: skip
-    said, folded = chapter(run, alert=None, calibration=None, per_subgroup=(*SUBGROUPS, young)).blocks
-    assert isinstance(said, Text) and isinstance(folded, Folded)
-    assert said.text == (
-        "By who the patients are, the AUROC lies between 0.700 (age 0-44) and 0.871 (sex F); gaps to the largest group "
-        "of the same kind: beyond chance, one by one: age 0-44."
-    )
-    assert folded.title == "By who the patients are: 3 groups"
-
-
 def test_a_run_without_these_numbers_has_no_such_chapter_but_its_decision_curve(run: Path) -> None:
-    assert chapter(run, alert=None, calibration=None, per_subgroup=()) is None
+    assert chapter(run, alert=None, calibration=None) is None
     curves = performance_section(load_run(run)).blocks[0]
     assert [figure.title for figure in curves.figures] == ["ROC curve", "Reliability", "Decision curve"]
 

@@ -136,8 +136,8 @@ def test_every_table_is_linked(binary: Path, page: Page) -> None:
 
 def test_chapters_of_an_omnifuse_run(page: Page) -> None:
     links = [value for name, value in page.attributes if name == "href"]
-    chapters = ["performance", "decisions", "modalities", "cohort", "training", "laziness", "repeat"]
-    assert links[:7] == [f"#{chapter}" for chapter in chapters]
+    chapters = ["performance", "decisions", "uncertainty", "modalities", "cohort", "training", "laziness", "repeat"]
+    assert links[:8] == [f"#{chapter}" for chapter in chapters]
     assert set(chapters) < set(anchors(page))
 
 
@@ -153,12 +153,14 @@ def test_page_needs_no_network(source: str, page: Page) -> None:
 
 def test_every_figure_has_words_for_screen_readers(page: Page) -> None:
     labels = [value for name, value in page.attributes if name == "aria-label"]
-    assert page.tags.count("svg") == page.tags.count("figcaption") == 16
+    assert page.tags.count("svg") == page.tags.count("figcaption") == 18
     for title in (
         "ROC curve",
         "Precision and recall",
         "Reliability",
         "Weight by outcome",
+        "Coverage",
+        "Error of who may stay silent",
         "Distance of each combination",
     ):
         assert any(label.startswith(title) for label in labels), title

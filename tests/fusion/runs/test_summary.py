@@ -10,8 +10,9 @@ from omnifuse.fusion.inputs.batches import Cohort
 from omnifuse.fusion.runs.summary import combination_names, summarise
 from omnifuse.fusion.scores.agreement import calibration, reliability
 from omnifuse.fusion.scores.decisions import at_alert_rate
+from omnifuse.fusion.scores.fairness import by_group
 from omnifuse.fusion.scores.notes import calibration_notes, group_checks, horizon_notes
-from omnifuse.fusion.scores.subgroups import Outcomes, per_subgroup, without_rare
+from omnifuse.fusion.scores.subgroups import Outcomes, Samples, without_rare
 from omnifuse.fusion.training.config import make_config
 from omnifuse.fusion.training.fold_result import FoldResult
 
@@ -123,12 +124,12 @@ def test_a_binary_run_has_alerts_calibration_error_and_subgroups_of_what_was_tes
     assert found["calibration"] == calibration(y, p[:, 0], subjects)
     assert found["reliability"] == reliability(y, p[:, 0], subjects)
     groups = {"sex": without_rare(cohort.groups["sex"][tested], subjects)}
-    everybody = Outcomes(y, p[:, 0], subjects, np.zeros(80))
-    assert found["per_subgroup"] == per_subgroup(groups, everybody, found["alert"]["threshold"])
+    who = Samples(subjects, np.zeros(80), groups)
+    assert found["per_subgroup"] == by_group("binary", y[:, None], p, who, found["alert"]["threshold"])
 
 
 def test_other_kinds_have_none_of_what_is_for_binary_tasks(toy_cohort: Callable[..., Cohort]) -> None:
-    cohort = replace(toy_cohort(samples=40, kind="multilabel"), groups={"sex": np.repeat(["F", "M"], 20)})
+    cohort = toy_cohort(samples=40, kind="multilabel")
     folds = [result(np.arange(40), cohort.presence, np.full((40, 2), 0.5, dtype=np.float32))]
     found = summarise(cohort, make_config("concat"), folds, np.zeros_like(cohort.presence), [])
     assert (found["calibration"], found["reliability"], found["alert"], found["per_subgroup"]) == (None, None, None, [])

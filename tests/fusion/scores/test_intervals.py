@@ -124,6 +124,13 @@ def test_the_interval_of_a_difference_of_shares_is_that_of_newcombe() -> None:
     assert [found.value, *found.ci] == pytest.approx([0.2, 0.0524, 0.3339], abs=1e-4)
 
 
+def test_what_is_correlated_differs_less() -> None:
+    one = Measured(0.5, 0.4, 0.6)
+    assert one.minus(one, 0.5).ci == pytest.approx([-0.1, 0.1])
+    assert one.minus(one, 1.0).ci == [0, 0]
+    assert one.minus(one).ci == pytest.approx([-0.1 * np.sqrt(2), 0.1 * np.sqrt(2)])
+
+
 def test_nothing_has_no_interval() -> None:
     none = np.zeros((0, 1))
     assert mean_area(AUROC, none, none, none[:, 0], none[:, 0]) is None and share(none[:, 0], none[:, 0]) is None

@@ -1,16 +1,14 @@
-"""Calibration of quantities and of predicted chances of an event, at three times and in groups of patients."""
+"""Calibration of quantities and of predicted chances of an event, in tenths and at three times."""
 
 import numpy as np
 import pytest
 from omnifuse.fusion.scores.horizons import auroc_at
-from omnifuse.fusion.scores.measures import CONCORDANCE, MAE
 from omnifuse.fusion.scores.outcome_agreement import (
     Samples,
     at_horizons,
-    bias,
     observed_expected,
+    observed_expected_under_weights,
     of_quantities,
-    of_times,
     reliability,
 )
 from omnifuse.fusion.scores.survival import SurvivalCurves
@@ -40,15 +38,6 @@ def test_tenths_of_the_prediction_have_the_means_of_both() -> None:
     assert len(reliability(y[20:50], predicted[20:50], np.arange(30))) == 1  # no group of fewer than 20
 
 
-def test_the_interval_of_a_bias_counts_patients() -> None:
-    off = np.random.default_rng(0).normal(1, 2, 100)
-    once = bias(np.zeros(100), off, np.arange(100))
-    twice = bias(np.zeros(200), np.repeat(off, 2), np.repeat(np.arange(100), 2))
-    assert once.value == pytest.approx(off.mean()) and once.ci == pytest.approx(twice.ci)
-    assert once.high - once.value == pytest.approx(1.96 * off.std(ddof=1) / 10, rel=1e-3)
-    assert bias(np.full(2, np.nan), np.zeros(2), np.arange(2)) is None
-
-
 def test_true_chances_are_calibrated_at_every_time_and_half_as_high_ones_are_not() -> None:
     y, curves = exponential(0, 6000)
     for at in at_horizons(y, curves, np.arange(6000), np.zeros(6000)):
@@ -72,16 +61,14 @@ def test_a_horizon_has_its_counts_and_the_mean_auroc_over_folds() -> None:
     assert first["events"] == ((y[:, 0] <= first["time"]) & (y[:, 1] == 1)).sum()
 
 
-def test_groups_have_the_primary_measure_of_their_samples_and_its_gap() -> None:
+def test_under_equal_weights_the_ratio_of_events_is_the_ratio_and_a_weight_counts_samples_twice() -> None:
     y, curves = exponential(2)
-    women, men = of_times(y, curves, WHO)["per_subgroup"]
-    folds = WHO.folds[:100]
-    each = [CONCORDANCE.value(y[:100][folds == fold], curves[:100][folds == fold]) for fold in (0, 1)]
-    assert women["concordance"] == pytest.approx(np.mean(each))
-    assert (women["positives"], women["events"]) == (None, int(y[:100, 1].sum()))
-    assert men["concordance_gap"] is None  # the largest, or the last of several
-    assert women["concordance_gap"] == pytest.approx(women["concordance"] - men["concordance"])
-    assert women["concordance_gap_ci"][0] < women["concordance_gap"] < women["concordance_gap_ci"][1]
+    weights = np.ones((2, 200))
+    weights[1, :50] = 2
+    once, twice = observed_expected_under_weights(y, curves, weights)
+    assert once == pytest.approx(observed_expected(y, curves, WHO.subjects).value)
+    rows = np.concatenate([np.arange(200), np.arange(50)])
+    assert twice == pytest.approx(observed_expected(y[rows], curves[rows], rows).value)
 
 
 def test_one_quantity_has_its_tenths_and_several_have_a_row_each() -> None:
@@ -90,14 +77,11 @@ def test_one_quantity_has_its_tenths_and_several_have_a_row_each() -> None:
     said = np.add(y, [[0.5, -1.0]])
     one = of_quantities(["los"], y[:, :1], said[:, :1], WHO)
     assert one["reliability"] == reliability(y[:, 0], said[:, 0], WHO.subjects)
-    assert [row["bias"] for row in one["per_subgroup"]] == pytest.approx([0.5, 0.5])
     assert "per_label" not in one
     several = of_quantities(["los", "weight"], y, said, WHO)
     assert [(row["label"], row["mae"]) for row in several["per_label"]] == [
         ("los", pytest.approx(0.5)), ("weight", pytest.approx(1)),
     ]  # fmt: skip
-    assert several["per_subgroup"][0]["mae"] == pytest.approx(MAE.value(y[:100], said[:100]))
-    assert "bias" not in several["per_subgroup"][0]
 
 
 def test_nobody_observed_so_long_says_nothing() -> None:

@@ -1,4 +1,4 @@
-"""Which groups a cohort has, and how good predictions are in each."""
+"""Which groups a cohort has."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -6,14 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-import pytest
 from omnifuse.cache_schema import FeatureCache
 from omnifuse.fusion.inputs.batches import Cohort
 from omnifuse.fusion.inputs.groups import groups_of
 from omnifuse.fusion.inputs.loading import load
 from omnifuse.fusion.inputs.stored import StoredCohort
-from omnifuse.fusion.scores import intervals
-from omnifuse.fusion.scores.subgroups import TOGETHER, Outcomes, per_subgroup, without_rare
+from omnifuse.fusion.scores.subgroups import TOGETHER, without_rare
 
 SEX = np.array(["F", "F", "M", "M", "M", "unknown"])
 
@@ -61,43 +59,6 @@ def test_rare_groups_are_put_together_or_left_out() -> None:
     subjects = np.repeat(np.arange(55), np.repeat([1, 4, 1], [30, 10, 15]))
     assert dict(zip(groups, without_rare(groups, subjects), strict=True)) == {"a": "a", "b": TOGETHER, "c": TOGETHER}
     assert set(without_rare(groups[:70], subjects[:70])) == {"a", ""}
-
-
-def everybody(y: np.ndarray, p: np.ndarray) -> Outcomes:
-    """Return predictions of one fold with one sample a patient."""
-    return Outcomes(y, p, np.arange(len(y)), np.zeros(len(y)))
-
-
-def test_measures_of_a_group_are_those_of_its_samples() -> None:
-    y, p = np.array([1.0, 0.0, 1.0, 0.0, 0.0, 0.0]), np.array([0.8, 0.2, 0.2, 0.6, 0.1, 0.3])
-    women, men, unknown = per_subgroup({"sex": SEX}, everybody(y, p), threshold=0.6)
-    assert (women["group"], women["value"], women["samples"], women["positives"]) == ("sex", "F", 2, 1)
-    assert (women["auroc"], men["auroc"], unknown["auroc"]) == (1, 0.5, None)
-    assert (women["sensitivity"], men["sensitivity"], unknown["sensitivity"]) == (1, 0, None)
-    assert women["observed_expected"] == pytest.approx(1)
-    assert men["observed_expected"] == pytest.approx(1 / 0.9)
-    found = intervals.observed_expected(y[2:5], p[2:5], np.arange(3))
-    assert men["observed_expected_ci"] == pytest.approx(found.ci)
-
-
-def test_gaps_are_to_the_largest_group_and_hold_their_difference() -> None:
-    rng = np.random.default_rng(0)
-    group = np.repeat(["F", "M", "unknown"], [200, 300, 400])
-    y = (rng.random(900) < 0.3).astype(float)
-    p = np.where(group == "F", rng.random(900), 0.3 * rng.random(900) + 0.5 * y)
-    women, men, unknown = per_subgroup({"sex": group}, everybody(y, p), threshold=0.5)
-    assert (men["auroc_gap"], men["sensitivity_gap_ci"]) == (None, None)
-    for name in ("auroc", "sensitivity"):
-        assert women[f"{name}_gap"] == pytest.approx(women[name] - men[name])
-        assert women[f"{name}_gap_ci"][0] < women[f"{name}_gap"] < women[f"{name}_gap_ci"][1] < 0
-        assert unknown[f"{name}_gap_ci"][0] < 0 < unknown[f"{name}_gap_ci"][1]
-
-
-def test_a_group_called_nothing_is_left_out() -> None:
-    y, p = np.array([1.0, 0.0, 1.0]), np.array([0.8, 0.2, 0.2])
-    (only,) = per_subgroup({"sex": np.array(["F", "F", ""])}, everybody(y, p), threshold=None)
-    assert (only["value"], only["sensitivity"]) == ("F", 0)
-    assert per_subgroup({"sex": np.array(["", "", ""])}, everybody(y, p), threshold=None) == []
 
 
 def test_a_cohort_keeps_its_groups(toy_cohort: Callable[..., Cohort], tmp_path: Path) -> None:

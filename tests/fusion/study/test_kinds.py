@@ -232,6 +232,17 @@ def test_trust_begins_with_everyone(study: FinishedStudy, results: StudyResults)
     assert sum(int(row[1]) for row in found.rows[1:]) == 120  # type: ignore[arg-type]
 
 
+def test_trust_has_the_sets_of_each_method_and_its_errors_if_it_may_stay_silent(results: StudyResults) -> None:
+    trust = chapter(results, "trust")
+    sets = tables(trust)["trust-sets"]
+    assert [row[:3] for row in sets.rows if row[1] == "all samples"] == [
+        ("omnifuse", "all samples", 120), ("concat:modality-dropout", "all samples", 120)
+    ]  # fmt: skip
+    assert {row[4] for row in sets.rows} <= {"holds", "does not hold", "more than needed"}
+    (first, _) = figures(trust)["trust-silence"].series
+    assert first.x[0] == 1 and first.low[0] < first.y[0] < first.high[0]
+
+
 def test_what_failed_leaves_gaps_and_a_note(study: FinishedStudy, tmp_path: Path) -> None:
     copy = tmp_path / "study"
     copy.mkdir()
@@ -266,12 +277,16 @@ def test_other_tasks_have_their_labels_and_no_decisions(kind: str, toy_cache: To
         {"kind": "missing", "methods": ["concat"], "rates": [0, 0.5], "draws": 2},
         {"kind": "trust", "methods": ["late"]},
     )
-    plan = plan_study(toy_cache(tmp_path / "cache", kind=kind), small, tmp_path / "study")
+    sex = pl.DataFrame({"sex": np.repeat(["F", "M"], 60)})
+    cache = toy_cache(tmp_path / "cache", kind=kind, samples=120, described=sex)
+    plan = plan_study(cache, small, tmp_path / "study")
     assert run_study(plan, 1) == {}
     results = study_results(tmp_path / "study")
-    (labels,) = tables(chapter(results, "trust")).values()
+    trust = chapter(results, "trust")
+    assert set(tables(trust)) == {"trust-labels-late", "trust-sets", "trust-subgroups-late"}
+    labels = tables(trust)["trust-labels-late"]
     assert [row[0] for row in labels.rows] == {"multilabel": ["first", "second"], "multiclass": ["a", "b", "c"]}[kind]
-    assert not figures(chapter(results, "trust"))
+    assert set(figures(trust)) == ({"trust-silence"} if kind == "multiclass" else set())
     assert len(tables(chapter(results, "laziness"))["laziness-shapley"].rows) == 3
 
 

@@ -13,6 +13,7 @@ from ..concepts.codes import read_codes
 from ..concepts.derived.given import CODES
 from ..concepts.reading import ConceptEvents
 from ..concepts.shared_pass import SharedPass
+from ..counts import Counting
 from ..folder import MimicFolder
 from ..wards import left_hospital_from
 from .anchors import bands_of, release_of, stay_anchors, subject_events, units_of
@@ -30,7 +31,6 @@ COUNTS = {
     "source": pl.String,
 }  # fmt: skip
 Labelling = Callable[[FirstHours], tuple[Task, ...]]
-Counting = Callable[[Sequence[Task], pl.DataFrame, Splits], pl.DataFrame]
 
 
 class OwnLabels:

@@ -86,7 +86,9 @@ def test_what_comes_after_the_prediction_does_not_choose_samples(name: str) -> N
     if conditions_on_future(task):
         later = execute(once, units(), events(once, INDEX + 2 * H))
         left = execute(once, units().with_columns(icu_out=pl.lit(soon)), events(once, INDEX + 2 * H))
-        assert len({len(outcome.index) for outcome in (planted, later, left)}) > 1
+        long = units().with_columns(icu_out=pl.lit(12 * 24 * H), hosp_out=pl.lit(13 * 24 * H))
+        stayed = execute(once, long, events(once, INDEX + 2 * H))
+        assert len({len(outcome.index) for outcome in (planted, later, left, stayed)}) > 1
     else:
         assert index.tolist() == planted.index.tolist()
 
