@@ -104,7 +104,7 @@ class PresetCommand(DataSetCommand):
         if preset is None:
             return super().parse_args(ctx, args)
         from ..cache_schema import InputError
-        from ..reproductions import read_reproduction
+        from ..reproductions.reproduction import read_reproduction
 
         try:
             stored = read_reproduction(preset)

@@ -144,6 +144,9 @@ class StudyCommand(click.Command):
     def format_epilog(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Name them."""
         from ..fusion.study.presets import preset_names
+        from ..reproductions.names import reproduction_names
 
         formatter.write_paragraph()
-        formatter.write_text(f"Presets: {', '.join(preset_names())}.")
+        formatter.write_text(
+            f"Presets: {', '.join(preset_names())}. Published work, done again: {', '.join(reproduction_names())}."
+        )

@@ -105,7 +105,8 @@ def extract(
         return Result(*outcome(extract(dataset, raw, cache, **how, **options)))
     from ..cache_schema import FeatureCache
     from ..progress import next_text
-    from ..reproductions import beside, read_reproduction
+    from ..reproductions.comparison import beside
+    from ..reproductions.reproduction import read_reproduction
 
     of = read_reproduction(preset)
     refuse_other_mimic(of.mimic, preset, raw)

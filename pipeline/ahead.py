@@ -3,12 +3,15 @@
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import islice
+from itertools import count, islice
+from threading import current_thread
 from typing import TypeVar
 
 AHEAD = 4
 """So many items are made ready at most, unless said otherwise."""
 WORKERS = 2
+NUMBERS = count()
+"""By which threads of one call are told from those of another."""
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -26,12 +29,15 @@ def ahead(items: Iterator[T], work: Callable[[T], R], workers: int = WORKERS, wa
     def worked(taken: Future[list[T]]) -> list[R]:
         return [work(item) for item in taken.result()]
 
-    with ThreadPoolExecutor(1) as taker, ThreadPoolExecutor(workers) as pool:
+    own = f"ahead-{next(NUMBERS)}"
+    taker, pool = (ThreadPoolExecutor(threads, thread_name_prefix=own) for threads in (1, workers))
+    try:
         coming = deque(pool.submit(worked, taker.submit(take)) for _ in range(waiting))
-        try:
-            while result := coming.popleft().result():
-                coming.append(pool.submit(worked, taker.submit(take)))
-                yield from result
-        finally:
-            pool.shutdown(cancel_futures=True)
-            taker.shutdown(cancel_futures=True)
+        while result := coming.popleft().result():
+            coming.append(pool.submit(worked, taker.submit(take)))
+            yield from result
+    finally:
+        # whoever forgets it leaves it to the garbage collection, which may happen in a thread of its own
+        others = not current_thread().name.startswith(f"{own}_")
+        for executor in (pool, taker):
+            executor.shutdown(wait=others, cancel_futures=True)

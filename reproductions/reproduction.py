@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import Any, Literal
 
 from ..cache_schema import unknown
 from ..yaml_file import load_yaml
-
-FOLDER = Path(__file__).parent
+from .names import FOLDER, reproduction_names
 
 Known = Literal["read", "second-hand"]
 """Whether a number was read where it was published, or is what others say of it."""
@@ -71,11 +69,6 @@ class Reproduction:
     not_compared: tuple[str, ...] = ()
     expected: tuple[Expected, ...] = ()
     published: tuple[Published, ...] = ()
-
-
-def reproduction_names() -> list[str]:
-    """Return the names of the studies that are described."""
-    return sorted(path.stem for path in FOLDER.glob("*.yaml"))
 
 
 @cache

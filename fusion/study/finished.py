@@ -13,7 +13,7 @@ import numpy.typing as npt
 import polars as pl
 import polars.selectors as cs
 
-from ...reproductions import Beside
+from ...reproductions.comparison import Beside
 from ..files import read_json, read_table
 from ..runs.folder import RunFolder
 from ..runs.run import Run

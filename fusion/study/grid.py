@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from ...cache_schema import InputError, MissingInputError, meant, shown
-from ...reproductions import Reproduction, read_reproduction, reproduction_names
+from ...reproductions.names import reproduction_names
+from ...reproductions.reproduction import Reproduction, read_reproduction
 from ...yaml_file import load_yaml
 from ..scores.paired import MARGIN
 from ..settings import build

@@ -18,7 +18,7 @@ from ...cache_schema import CacheChangedError, FeatureCache, InputError, OmniFus
 from ...device import check_device
 from ...processes import WAKE_SECONDS, ThisProcess, worker_pool
 from ...progress import progress, telling
-from ...reproductions import Beside, beside
+from ...reproductions.comparison import Beside, beside
 from ..files import read_json, read_table, write_json, write_table
 from ..methods import METHODS, refuse_unserved
 from ..methods.base import Method

@@ -31,7 +31,7 @@ OPTION = re.compile(r"[a-z][a-z0-9_]*[a-z0-9]|[a-z]")
 TAKEN = frozenset({
     *("dataset", "raw", "cache", "splits", "pseudonymise", "text_encoder", "image_encoder", "encoder", "workers"),
     *("device", "scheduler", "parts", "reuse", "drop_items", "dry_run", "progress", "json", "as_json", "help"),
-    "options",
+    *("options", "preset", "strict"),
 })  # fmt: skip
 """What no option of a data set can be called: an extraction has these itself, on the command line or in Python."""
 

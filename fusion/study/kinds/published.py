@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ....cache_schema import InputError
-from ....reproductions import Published as Number
-from ....reproductions import Reproduction, read_reproduction
 from ....reproductions.comparison import PAIRED, PARTIAL, Beside, Count, release_words
+from ....reproductions.reproduction import Published as Number
+from ....reproductions.reproduction import Reproduction, read_reproduction
 from ...scores import paired
 from ...scores.measures import MEASURES
 from ..cell import Cell, Measurement, Scope

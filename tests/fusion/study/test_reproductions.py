@@ -14,8 +14,9 @@ from omnifuse.fusion.study.grid import make_grid, read_grid
 from omnifuse.fusion.study.overview import study_results
 from omnifuse.fusion.study.results import ResultTable
 from omnifuse.fusion.study.run import plan_study, run_study
-from omnifuse.reproductions import beside, read_reproduction, reproduction_names
-from omnifuse.reproductions.comparison import TABLES
+from omnifuse.reproductions.comparison import TABLES, beside
+from omnifuse.reproductions.names import reproduction_names
+from omnifuse.reproductions.reproduction import read_reproduction
 from sklearn.metrics import roc_auc_score
 
 SAMPLES = 8
