@@ -195,10 +195,20 @@ def study(
 @click.argument("folder", type=PATH, metavar="RUN|STUDY")
 @click.option("--patients", is_flag=True, help="Of a run, also a page to look at single samples. It holds their ids.")
 @click.option("--against", type=PATH, metavar="STUDY", help="Another study, on another cache, to set beside this one.")
+@click.option("--paper", type=PATH, metavar="DIR", help="Write what a paper needs into a new folder, and nothing else.")
 @reporting("Every page and table is a whole one; the same command makes the others.")
-def report(folder: Path, patients: bool, against: Path | None) -> Result:
+def report(folder: Path, patients: bool, against: Path | None, paper: Path | None) -> Result:
     """Write the HTML report of a run or a study."""
     from ..cache_schema import InputError
+
+    if paper is not None:
+        from ..fusion.paper import write_paper
+
+        written = write_paper(folder, paper)
+        files = sorted(path.relative_to(written).as_posix() for path in written.rglob("*") if path.is_file())
+        return Result(
+            {"paper": str(written), "files": files}, f"Wrote {len(files)} files to {written}; see README.md there."
+        )
     from ..fusion.report import write_patients, write_report, write_study
     from ..fusion.study.overview import is_study, study_results
 

@@ -26,6 +26,7 @@ FLOORS = {
         "external",
         "study",
         "report",
+        "paper",
     ),
     "pipeline": ("tables", "series", "core", "text", "image", "waveform", "sources", "synthetic"),
 }

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 from markupsafe import Markup
@@ -89,8 +89,10 @@ class Figure:
     title: str
     caption: str
     svg: Markup
-    wide: bool = False
+    wide: bool
     """Whether it takes the whole width of the page."""
+    written: Callable[[str], bytes] = field(repr=False, compare=False)
+    """Returns it as a file of its own, of the format ``svg`` or ``pdf``."""
 
 
 @dataclass(frozen=True)

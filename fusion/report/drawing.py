@@ -1,9 +1,11 @@
 """How figures look and how they become inline SVG."""
 
 import io
+import logging
 import re
 import warnings
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import matplotlib
@@ -26,6 +28,8 @@ PALETTE = {
     "amber": "#e69f00",
     "sky": "#56b4e9",
 }
+
+logging.getLogger("fontTools").setLevel(logging.WARNING)  # it tells of every glyph of a PDF
 
 WIDTH = 360.0
 """Width of a figure in points; the page shows one point as about one pixel, on a phone too."""
@@ -64,16 +68,23 @@ THIN: dict[str, Any] = {"linewidth": 0.8, "alpha": 0.45}
 
 def draw(paint: Callable[[Axes], None], title: str, caption: str, height: float = 270, *, wide: bool = False) -> Figure:
     """Draw one panel with ``paint``, ``height`` points high, and return it as an inline, accessible SVG."""
+    written = partial(_written, paint, title, (WIDE if wide else WIDTH, height))
+    return Figure(title, caption, _inline(written("svg").decode(), f"{title}. {caption}"), wide, written)
+
+
+def _written(paint: Callable[[Axes], None], title: str, size: tuple[float, float], form: str) -> bytes:
+    """Return a panel of a size in points as a file of a format, ``svg`` or ``pdf``, the same bytes from run to run."""
     # The salt keeps ids of different figures apart and those of the same figure equal from run to run.
-    style = STYLE | {"svg.hashsalt": title}
+    style = STYLE | {"svg.hashsalt": title, "pdf.fonttype": 42}
     with matplotlib.rc_context(style), warnings.catch_warnings():
         # The browser sets the text, so a letter that matplotlib's own font lacks is no fault.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        canvas = Canvas(figsize=((WIDE if wide else WIDTH) / 72, height / 72), layout="constrained")
+        canvas = Canvas(figsize=(size[0] / 72, size[1] / 72), layout="constrained")
         paint(canvas.add_subplot())
-        stream = io.StringIO()
-        canvas.savefig(stream, format="svg", transparent=True, metadata={"Date": None})
-    return Figure(title, caption, _inline(stream.getvalue(), f"{title}. {caption}"), wide)
+        stream = io.BytesIO()
+        metadata = {"Date": None} if form == "svg" else {"CreationDate": None}
+        canvas.savefig(stream, format=form, transparent=True, metadata=metadata)
+    return stream.getvalue()
 
 
 def _inline(svg: str, words: str) -> Markup:

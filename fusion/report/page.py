@@ -35,7 +35,7 @@ def write_report(folder: Path) -> Path:
         A file of the run is damaged or of another version.
     """
     run = load_run(folder)
-    sections = tuple(_sections(run))
+    sections = tuple(run_sections(run))
     path = folder / REPORT
     page = render("template.html", "page.js", kind="run", name=run.name, top=headline(run), sections=sections)
     write_tables(sections, folder / "tables")
@@ -43,7 +43,8 @@ def write_report(folder: Path) -> Path:
     return path
 
 
-def _sections(run: Run) -> Iterator[Section]:
+def run_sections(run: Run) -> Iterator[Section]:
+    """Yield the chapters of the page."""
     for make in (
         performance_section,
         decisions_section,

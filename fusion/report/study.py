@@ -41,19 +41,27 @@ def write_study(results: StudyResults, folder: Path) -> Path:
 
     The page is one file that needs no network.
     """
-    items = [item for chapter in results.chapters for item in chapter.items]
-    for table in [results.ranking, *items]:
-        if not isinstance(table, ResultTable):
-            continue
-        write_csv(folder / TABLES / f"{table.name}.csv", *raw_values(table))
-        write_latex(folder / TABLES / f"{table.name}.tex", shown_table(table))
-    sections = (*map(_section, results.chapters), *_names_section(results), _repeat_section(results))
-    path = folder / REPORT
+    write_study_tables(results, folder / TABLES)
+    path, sections = folder / REPORT, study_sections(results)
     page = render(
         "template.html", "page.js", kind="study", name=results.name, top=_headline(results), sections=sections
     )
     write_whole(path, page)
     return path
+
+
+def write_study_tables(results: StudyResults, folder: Path) -> None:
+    """Write every table of a study into a folder, as CSV with unrounded numbers and as LaTeX as it is shown."""
+    items = [item for chapter in results.chapters for item in chapter.items]
+    for table in [results.ranking, *items]:
+        if isinstance(table, ResultTable):
+            write_csv(folder / f"{table.name}.csv", *raw_values(table))
+            write_latex(folder / f"{table.name}.tex", shown_table(table))
+
+
+def study_sections(results: StudyResults) -> tuple[Section, ...]:
+    """Return the chapters of the page."""
+    return *map(_section, results.chapters), *_names_section(results), _repeat_section(results)
 
 
 def shown_table(table: ResultTable) -> Table:
