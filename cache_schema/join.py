@@ -28,10 +28,15 @@ ROWS_COPIED = 1 << 16
 
 @dataclass(frozen=True)
 class Joined:
-    """What a joined cache holds: samples of each place, and names of what was left out, as not all places have it."""
+    """What a joined cache holds: samples of each place, and names of what was left out, as not all places have it.
+
+    ``patients_in_several`` have one subject_id in several places and are the same people there, ``ids_in_several`` are
+    taken for different people.
+    """
 
     samples: Mapping[str, int]
     patients_in_several: int
+    ids_in_several: int
     left_out: tuple[str, ...]
 
     def to_json(self) -> dict[str, Any]:
@@ -42,6 +47,11 @@ class Joined:
         lines = [f"{name}: {count:,} samples" for name, count in self.samples.items()]
         if self.patients_in_several:
             lines.append(f"{self.patients_in_several:,} patients are in several of them, by their subject_id")
+        if self.ids_in_several:
+            lines.append(
+                f"{self.ids_in_several:,} subject_ids are in several of them, and taken for different people; "
+                "--shared-patients says that they are the same"
+            )
         return "\n".join([*lines, *(f"left out, as not all have it: {name}" for name in self.left_out)])
 
 
@@ -57,8 +67,8 @@ def join_caches(
     Raises
     ------
     InputError
-        If fewer than two places are named; if a modality or task is not the same everywhere (every difference is
-        named); if no task is left; or if a cache has a column of the name ``column`` already.
+        If fewer than two places are named, or the same cache twice; if a modality or task is not the same everywhere
+        (every difference is named); if no task is left; or if a cache has a column of the name ``column`` already.
     """
     if len(places) < 2:
         raise InputError("Name at least two caches to join, as NAME=CACHE.")
@@ -66,6 +76,8 @@ def join_caches(
         check_name(name, "Place")
         if column in cache.samples.columns:
             raise InputError(f"{cache.path} has a column {column!r} already. Name another with --column.")
+    if len({cache.digest for cache in places.values()}) < len(places):
+        raise InputError("Two of these caches are the same: every patient would be there twice, as two people.")
     tasks, absent = _shared([cache.tasks for cache in places.values()])
     if not tasks:
         raise InputError(f"No task is in all of {', '.join(places)}. Extract them with the same tasks.")
@@ -86,8 +98,16 @@ def join_caches(
             remove(staged.staging)
             raise
     left_out = [*(f"task {name}" for name in absent), *(f"split {name}" for name in without)]
-    several = cohort.samples.group_by("subject_id").agg(pl.col(column).n_unique()).filter(pl.col(column) > 1).height
-    return Joined({name: cache.samples.height for name, cache in places.items()}, several, tuple(left_out))
+    several = _in_several(places.values())
+    samples = {name: cache.samples.height for name, cache in places.items()}
+    alike, apart = (several, 0) if shared_patients else (0, several)
+    return Joined(samples, alike, apart, tuple(left_out))
+
+
+def _in_several(caches: Collection[StoredCache]) -> int:
+    """Return how many subject ids are in more than one cache."""
+    ids = [cache.samples["subject_id"].cast(pl.String).unique() for cache in caches]
+    return int((pl.concat(ids).value_counts()["count"] > 1).sum())
 
 
 def _add_modality(staged: StagedCache, cohort: JoinedSamples, name: str) -> None:

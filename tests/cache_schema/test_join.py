@@ -69,8 +69,11 @@ def test_every_sample_keeps_what_it_had(east: FeatureCache, west: FeatureCache, 
 def test_one_number_is_two_patients_unless_said_otherwise(
     east: FeatureCache, west: FeatureCache, tmp_path: Path
 ) -> None:
-    assert join_caches({EAST: east, WEST: west}, tmp_path / "two").patients_in_several == 0
-    assert join_caches({EAST: east, WEST: west}, tmp_path / "one", shared_patients=True).patients_in_several == 2
+    two = join_caches({EAST: east, WEST: west}, tmp_path / "two")
+    assert (two.patients_in_several, two.ids_in_several) == (0, 2)
+    assert "2 subject_ids are in several of them, and taken for different people" in str(two)
+    one = join_caches({EAST: east, WEST: west}, tmp_path / "one", shared_patients=True)
+    assert (one.patients_in_several, one.ids_in_several) == (2, 0)
     assert FeatureCache.open(tmp_path / "one").samples["subject_id"].to_list() == ["x", "y", "y"] * 2
 
 
@@ -100,6 +103,8 @@ def test_what_is_not_made_alike_is_named_and_nothing_is_left_behind(
             join_caches({EAST: east, "other": cache}, tmp_path / "out")
     with pytest.raises(InputError, match=r"column 'age' already.*--column"):
         join_caches({EAST: east, WEST: east}, tmp_path / "out", column="age")
+    with pytest.raises(InputError, match="every patient would be there twice"):
+        join_caches({EAST: east, WEST: east}, tmp_path / "out")
     with pytest.raises(InputError, match="at least two"):
         join_caches({EAST: east}, tmp_path / "out")
     assert not list(tmp_path.glob("out*"))
