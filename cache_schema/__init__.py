@@ -23,7 +23,7 @@ from .errors import (
 from .feature_cache import FeatureCache
 from .files import write_durably
 from .info import cache_text, describe_cache
-from .join import Joined, join_caches
+from .join import Joined, join_caches, renamed_here
 from .layout import EXTRACTION_FILE, SCHEMA_VERSION
 from .lock import cache_lock, folder_lock
 from .manifest import Manifest, read_manifest
@@ -85,6 +85,7 @@ __all__ = [
     "offsets_of",
     "read_manifest",
     "refuse_foreign_folder",
+    "renamed_here",
     "row_indices",
     "shown",
     "system_reason",

@@ -93,7 +93,8 @@ def join_caches(
                 staged.add_task(_task(cohort, name))
             without = _add_splits(staged, cohort)
             _add_accounts(staged, cohort)
-            staged.commit({"cohort": {"dataset": DATASET, "settings": {"column": column, "places": made_of}}})
+            settings = {"column": column, "shared_patients": shared_patients, "places": made_of}
+            staged.commit({"cohort": {"dataset": DATASET, "settings": settings}})
         except BaseException:
             remove(staged.staging)
             raise
@@ -102,6 +103,14 @@ def join_caches(
     samples = {name: cache.samples.height for name, cache in places.items()}
     alike, apart = (several, 0) if shared_patients else (0, several)
     return Joined(samples, alike, apart, tuple(left_out))
+
+
+def renamed_here(cache: StoredCache) -> dict[str, str]:
+    """Return the digests of the caches whose patients have other ids in a joined one, by place; none of any other."""
+    settings = cache.manifest.keys.get("cohort", {}).get("settings", {}) if cache.dataset == DATASET else {}
+    if not settings or settings["shared_patients"]:
+        return {}
+    return {name: place["digest"] for name, place in settings["places"].items()}
 
 
 def _in_several(caches: Collection[StoredCache]) -> int:

@@ -29,7 +29,7 @@ from .folder import RunFolder
 from .metrics import RunMetrics
 from .prediction_sets import set_columns
 from .stored_predictions import Predictions, predictions_of
-from .unseen import Asked, who_answers
+from .unseen import Asked, refuse_renamed, who_answers
 
 MODEL = "model"
 """Entry of config.json beside the settings: what the models demand of a cache."""
@@ -182,6 +182,7 @@ class Run:
         config, names = self.config, tuple(self.demands["inputs"])
         _check_drop(drop, names)
         check_inputs(cache, self.demands["inputs"])
+        refuse_renamed(self.metrics.cache, cache)
         cohort = load(cache, task_view(cache, self.demands["task"]), names, labelled=False)
         at = self.metrics.times if times is None else times(cohort)
         prepared = prepare(cohort, config.encoder)

@@ -9,10 +9,12 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from ...cache_schema import CacheError, FeatureCache, InputError, renamed_here
 from ..files import read_table
 from ..inputs.batches import Cohort
 from ..inputs.splits import Positions
 from .folder import RunFolder
+from .metrics import CacheFacts
 
 OUT_OF_FOLD, MEAN, SEEN = "out-of-fold", "mean", "seen"
 """Who answers for a sample: the model of the fold that tested its subject; the mean of all models, none of which knows
@@ -31,6 +33,33 @@ class Asked:
     def fold(self) -> int | None:
         """The fold that tested these subjects, if there is one."""
         return self.folds[0] if self.models == OUT_OF_FOLD else None
+
+
+def refuse_renamed(trained: CacheFacts, cache: FeatureCache) -> None:
+    """Raise InputError if a cache has patients that the run was trained on, under ids by which it cannot know them.
+
+    That is so between a joined cache and those that it was made of.
+    """
+    for place, digest in renamed_here(cache).items():
+        if digest == trained.digest:
+            raise InputError(
+                f"{cache.path} holds the cache that the run was trained on, as {place!r} and under other ids: its "
+                "patients would be taken for new ones. Ask about the other caches by themselves."
+            )
+    if cache.digest in _renamed_where_trained(trained).values():
+        raise InputError(
+            f"The run was trained on {trained.path}, which holds {cache.path} under other ids: its patients would be "
+            "taken for new ones. Ask about the joined cache, or one that is not in it."
+        )
+
+
+def _renamed_where_trained(trained: CacheFacts) -> dict[str, str]:
+    """Return what the joined cache of a training was made of, as far as it is still there and the same."""
+    try:
+        own = FeatureCache.open(trained.path)
+    except CacheError:
+        return {}
+    return renamed_here(own) if own.digest == trained.digest else {}
 
 
 def who_answers(run: RunFolder, cohort: Cohort, folds: Collection[int]) -> list[Asked]:

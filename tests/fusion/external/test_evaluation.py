@@ -6,7 +6,17 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from omnifuse.cache_schema import Column, InputError, ModalitySpec, RaggedArray, StagedCache, Task, offsets_of
+from omnifuse.cache_schema import (
+    Column,
+    FeatureCache,
+    InputError,
+    ModalitySpec,
+    RaggedArray,
+    StagedCache,
+    Task,
+    join_caches,
+    offsets_of,
+)
 from omnifuse.fusion.external.drift import drift, notable
 from omnifuse.fusion.external.evaluation import evaluate
 from omnifuse.fusion.external.recalibration import corrections
@@ -45,7 +55,9 @@ def site(
     staged.add_task(task or Task("death", "binary", ("death",), y, counts=(("everyone", SAMPLES),)))
     if split:
         staged.add_split("given", pl.DataFrame({"sample_id": ids, "part": np.array(["train", "validation"])[ids % 2]}))
-    staged.commit({})
+    nothing = {name: pl.Series([], dtype=pl.String) for name in ("stage", "source", "where", "value", "reason")}
+    numbers = pl.DataFrame({**nothing, "count": pl.Series([], dtype=pl.Int64)}).drop("where", "value")
+    staged.add_quarantine(pl.DataFrame(nothing), numbers).commit({})
     return path
 
 
@@ -282,3 +294,17 @@ def test_groups_are_compared_at_the_threshold_of_the_run(run: Run, tmp_path: Pat
         inside = rows.filter((pl.col("gender") == group.value) & (pl.col("y") == 1))
         expected = (inside["p"] >= run.metrics.alert.threshold).mean()
         assert group.entries["sensitivity"] == pytest.approx(expected)
+
+
+def test_patients_that_a_joined_cache_renamed_are_not_taken_for_new_ones(run: Run, home: Path, tmp_path: Path) -> None:
+    other = site(tmp_path / "other", 2)
+    caches = {"a": FeatureCache.open(home), "b": FeatureCache.open(other)}
+    join_caches(caches, tmp_path / "both")
+    with pytest.raises(InputError, match="holds the cache that the run was trained on, as 'a' and under other ids"):
+        evaluate(run, tmp_path / "both")
+    of_both = train(tmp_path / "both", make_config("logistic", task="death", folds=2), tmp_path / "run")
+    with pytest.raises(InputError, match=r"was trained on .*both, which holds .* under other ids"):
+        evaluate(of_both, home)
+    assert evaluate(of_both, site(tmp_path / "third", 3)).samples == SAMPLES
+    join_caches(caches, tmp_path / "known", shared_patients=True)
+    assert evaluate(run, tmp_path / "known").answer.models == {"out-of-fold": SAMPLES, "mean": SAMPLES, "seen": 0}
