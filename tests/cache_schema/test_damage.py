@@ -181,7 +181,7 @@ def test_an_archive_without_a_checksum_is_what_version_1_is(tmp_path: Path) -> N
     assert content.keys() == {"schema_version", "keys", "nodes", "sha256"}
 
 
-@settings(max_examples=8 * EXAMPLES, deadline=None)
+@settings(max_examples=5 * EXAMPLES, deadline=None)
 @given(random=st.randoms())
 def test_metadata_that_mean_nothing_are_refused_even_where_their_checksum_is_right(
     whole: tuple[Path, dict[str, Any]], random: Random

@@ -136,7 +136,7 @@ def test_predictions_at_many_times_and_modalities_that_one_place_has(east: Featu
     assert both.modality("rep").present.tolist() == [True, False, False, False]
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=5, deadline=None)
 @given(lengths=st.lists(st.lists(st.integers(0, 5), min_size=1, max_size=30), min_size=2, max_size=3))
 def test_rows_are_those_of_their_sample_however_they_are_cut(
     lengths: list[list[int]], tmp_path_factory: pytest.TempPathFactory

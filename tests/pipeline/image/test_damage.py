@@ -35,7 +35,7 @@ from pydicom.uid import (
     PositronEmissionTomographyImageStorage,
 )
 
-EXAMPLES = int(os.environ.get("OMNIFUSE_FUZZ_EXAMPLES", "25"))
+EXAMPLES = int(os.environ.get("OMNIFUSE_FUZZ_EXAMPLES", "15"))
 
 PLANE = np.arange(96, dtype=np.uint8).reshape(12, 8)
 EXIF_OF_A_PHONE = Image.Exif()

@@ -371,7 +371,7 @@ CELLS = st.lists(
 )  # fmt: skip
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=18, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(cells=CELLS, profile=st.sampled_from(["clean", "benchmark"]))
 def test_whatever_stands_in_a_cell_rows_stay_finite_or_one_message_refuses_the_folder(
     tmp_path: Path, cells: list[tuple[str, int, str, str]], profile: str

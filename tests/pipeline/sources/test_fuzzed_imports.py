@@ -22,7 +22,7 @@ from omnifuse.pipeline.sources.meds.data_set import MedsDataSet
 from omnifuse.pipeline.sources.physionet2012.data_set import Physionet2012DataSet
 from scipy import sparse
 
-EXAMPLES = int(os.environ.get("OMNIFUSE_EXAMPLES", "15"))
+EXAMPLES = int(os.environ.get("OMNIFUSE_EXAMPLES", "10"))
 IDS = [f"s{place}" for place in range(8)]
 VALUES = np.arange(24, dtype=np.float32).reshape(8, 3)
 

@@ -124,7 +124,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Path]:
     return lambda: tmp_path_factory.mktemp("tables")
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @example(seed=140, bins=5)  # a rate whose next row was stored after the one behind it
 @example(seed=4848, bins=5)  # rows that are stored in another order than they were charted
 @example(seed=141, bins=2)  # two rows of one time
@@ -137,7 +137,7 @@ def test_tables_cut_at_a_time_give_the_same_rows_up_to_it(folder: Callable[[], P
     same_up_to(hour, whole, early)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=9, deadline=None)
 @given(seed=st.integers(0, 10_000), bins=st.integers(1, HOURS // 2))
 def test_the_end_and_the_final_amount_of_what_still_runs_tell_nothing(
     folder: Callable[[], Path], seed: int, bins: int
